@@ -1,0 +1,40 @@
+# Two commands do everything on a fresh machine: make run, make test.
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+.PHONY: help run test check format types floors docs bench clean
+
+help: ## say what can be made
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+run: ## set everything up and start the control tower with its demo day
+	@sh scripts/setup.sh run
+	@exec .venv/bin/stafett demo
+
+test: ## set everything up and run every test
+	@sh scripts/setup.sh dev
+	@sh scripts/test-tools.sh
+	@$(PY) -m pytest -n 2 --dist loadgroup
+
+check: ## formatting, linting, strict typing, the floor rule, and the tests
+	@sh scripts/setup.sh dev
+	.venv/bin/ruff format --check src tests bench scripts
+	.venv/bin/ruff check src tests bench scripts
+	.venv/bin/mypy
+	.venv/bin/lint-imports --no-cache
+	@$(MAKE) --no-print-directory test
+
+format: ## format and mend what can be mended by itself
+	@sh scripts/setup.sh dev
+	.venv/bin/ruff format src tests bench scripts
+	.venv/bin/ruff check --fix src tests bench scripts
+
+bench: ## every benchmark, each against a peer or a limit in the same run
+	@sh scripts/setup.sh dev
+	@for b in bench/bench_*.py; do echo "== $$b"; $(PY) $$b || exit 1; done
+
+docs: ## build the documentation (warnings are errors)
+	@sh scripts/setup.sh dev
+	.venv/bin/sphinx-build -W -q -b html docs docs/_build/html
+
+clean: ## remove what the commands above made
+	rm -rf .venv .uv .stafett docs/_build screenshots

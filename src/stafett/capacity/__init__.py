@@ -1,0 +1,1 @@
+"""Calendars and slot chains: booked whole or not at all."""

@@ -1,0 +1,5 @@
+"""The `stafett` command."""
+
+from stafett.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,47 @@
+"""The `stafett` command: one verb per room, loaded only when it is called.
+
+Exit status: 0 it worked; 1 the answer is no (a protocol with errors, a ledger that does not
+verify); 2 the command was called wrongly or its input cannot be read.
+"""
+
+from __future__ import annotations
+
+import importlib
+
+import click
+
+import stafett
+
+# Verb -> (module:function, the one line shown in --help). Kept here so that `stafett --help` and
+# tab completion stay fast: a room is imported only when its verb is called.
+VERBS: dict[str, tuple[str, str]] = {
+    "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),
+}
+
+
+class Rooms(click.Group):
+    """A group whose commands are imported on first use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Name every verb."""
+        return sorted(VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Import the room that owns `cmd_name`."""
+        if cmd_name not in VERBS:
+            return None
+        module, function = VERBS[cmd_name][0].split(":")
+        command = getattr(importlib.import_module(module), function)
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the verbs without importing them."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, VERBS[verb][1]) for verb in sorted(VERBS)])
+
+
+@click.command(cls=Rooms, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(stafett.__version__, prog_name="stafett")
+def main() -> None:
+    """Prove, run, watch, learn from and design the delivery of advanced therapies."""

@@ -1,0 +1,1 @@
+"""What to build: networks, simulation, levers, incentives, capital."""

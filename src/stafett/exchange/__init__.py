@@ -1,0 +1,1 @@
+"""The field's languages: EPCIS, FHIR, OCEL and XES, CloudEvents, dossiers."""

@@ -1,0 +1,1 @@
+"""What the record teaches: interfaces, layers, origin, conformance, agreement, control."""

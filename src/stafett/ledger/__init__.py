@@ -1,0 +1,1 @@
+"""The append-only, co-signed record on PostgreSQL. Knows nothing of therapies."""

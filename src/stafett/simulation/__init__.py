@@ -1,0 +1,1 @@
+"""The compiled discrete-event kernel. Knows nothing of therapies."""

@@ -1,0 +1,1 @@
+"""Deviations while they can still be mended: deadlines, conditions, silence, escalation."""

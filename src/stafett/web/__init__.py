@@ -1,0 +1,1 @@
+"""The API, the stations, the board and the pages."""
