@@ -1,0 +1,187 @@
+"""Object-centric event logs, OCEL 2.0 in JSON (ocel-standard.org, specification 2.0 of 2023).
+
+An object-centric event touches several objects; the table needs one case. The caller says which
+object type is the case and which names the group; otherwise they are guessed and the guess is
+said. An event that touches two objects of the case's type counts for both, and that is said too.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter, defaultdict
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from stafett.eventlog.columns import ALIASES, guess_columns, plain
+from stafett.eventlog.derive import AS_IT_IS, Reading, log_from_events
+from stafett.eventlog.problems import LogUnreadableError, Problem
+from stafett.eventlog.table import EventLog
+
+GROUP_TYPES = (*ALIASES["group"], "site", "organizationalunit", "location", "resource")
+
+
+class _Attribute(msgspec.Struct):
+    name: str
+    value: str | int | float | bool | None = None
+
+
+class _Relation(msgspec.Struct):
+    objectId: str
+    qualifier: str = ""
+
+
+class _Event(msgspec.Struct):
+    id: str
+    type: str
+    time: str
+    attributes: list[_Attribute] = []
+    relationships: list[_Relation] = []
+
+
+class _Object(msgspec.Struct):
+    id: str
+    type: str
+
+
+class _Log(msgspec.Struct):
+    events: list[_Event]
+    objects: list[_Object]
+
+
+def read_ocel(
+    path: Path,
+    *,
+    case_type: str | None = None,
+    group_type: str | None = None,
+    reading: Reading = AS_IT_IS,
+) -> EventLog:
+    """Read an OCEL 2.0 JSON log, flattened to the objects of `case_type`.
+
+    Rows in messages are positions in ``events``, from 1.
+
+    Raises:
+        LogUnreadableError: not JSON, not OCEL 2.0, an unknown object type, or broken events.
+    """
+    try:
+        data = path.read_bytes()
+        if data[:2] == b"\x1f\x8b":
+            data = gzip.decompress(data)
+        log = msgspec.json.decode(data, type=_Log)
+    except msgspec.ValidationError as error:
+        raise LogUnreadableError(f"the document is not OCEL 2.0 JSON: {error}") from error
+    except (msgspec.DecodeError, OSError, EOFError) as error:
+        raise LogUnreadableError(f"the file cannot be read as JSON: {error}") from error
+    type_of = {thing.id: thing.type for thing in log.objects}
+    touched = _touched(log, type_of, reading)
+    events, skipped = touched
+    if not events:
+        raise LogUnreadableError(skipped or "the log has no events")
+    notes: list[str] = []
+    case_type = case_type or _case_type(log, type_of, notes)
+    group_type = group_type or _group_type(type_of, case_type, notes)
+    for name in filter(None, (case_type, group_type)):
+        if name not in set(type_of.values()):
+            known = ", ".join(sorted(set(type_of.values())))
+            raise LogUnreadableError(f"the log has no objects of type {name!r}; it has {known}")
+    frame = _flat(events, type_of, case_type, group_type, notes)
+    if frame.is_empty():
+        raise LogUnreadableError(f"no event touches an object of type {case_type!r}")
+    roles = guess_columns([c for c in frame.columns if c != "row"])
+    return log_from_events(
+        frame, roles, reading, source=path.name, skipped=tuple(skipped), notes=tuple(notes)
+    )
+
+
+def _touched(
+    log: _Log, type_of: dict[str, str], reading: Reading
+) -> tuple[list[tuple[int, _Event]], list[Problem]]:
+    """Keep the events whose objects all exist."""
+    kept, problems = [], []
+    for row, event in enumerate(log.events, start=1):
+        absent = [r.objectId for r in event.relationships if r.objectId not in type_of]
+        if absent:
+            problems.append(
+                Problem(
+                    f"event {event.id!r} touches {absent[0]!r}, which is no object of the log", row
+                )
+            )
+        else:
+            kept.append((row, event))
+    if problems and not reading.skip_bad:
+        raise LogUnreadableError(problems, "Mend them, or leave them out with --skip-bad.")
+    return kept, problems
+
+
+def _case_type(log: _Log, type_of: dict[str, str], notes: list[str]) -> str:
+    """Guess the case: the type of which most events touch exactly one; the commoner first."""
+    single: Counter[str] = Counter()
+    for event in log.events:
+        kinds = Counter(type_of[r.objectId] for r in event.relationships if r.objectId in type_of)
+        single.update(kind for kind, count in kinds.items() if count == 1)
+    objects = Counter(type_of.values())
+    if not single:
+        raise LogUnreadableError("no event touches any object, so there are no cases")
+    order = list(objects)
+    case_type = max(single, key=lambda kind: (single[kind], objects[kind], -order.index(kind)))
+    notes.append(
+        f"A case is an object of type {case_type!r} (guessed; of {', '.join(sorted(objects))}). "
+        "State another with --case-type."
+    )
+    return case_type
+
+
+def _group_type(type_of: dict[str, str], case_type: str, notes: list[str]) -> str | None:
+    for kind in dict.fromkeys(type_of.values()):
+        if plain(kind) in GROUP_TYPES and kind != case_type:
+            notes.append(
+                f"A group is an object of type {kind!r} (guessed). State another with --group-type."
+            )
+            return kind
+    return None
+
+
+def _flat(
+    events: list[tuple[int, _Event]],
+    type_of: dict[str, str],
+    case_type: str,
+    group_type: str | None,
+    notes: list[str],
+) -> pl.DataFrame:
+    columns: dict[str, list[str | None]] = defaultdict(list)
+    rows: list[int] = []
+    several = groups = 0
+    for row, event in events:
+        cases = [r.objectId for r in event.relationships if type_of[r.objectId] == case_type]
+        owners = [r.objectId for r in event.relationships if type_of[r.objectId] == group_type]
+        several += len(cases) > 1
+        groups += len(owners) > 1
+        for case in cases:
+            values: dict[str, str | None] = {
+                "case": case,
+                "activity": event.type,
+                "timestamp": event.time,
+            }
+            if group_type is not None:
+                values["group"] = owners[0] if owners else None
+            for attribute in event.attributes:
+                name = attribute.name
+                name = (
+                    f"{name} (source)"
+                    if name in ("case", "activity", "timestamp", "group", "row")
+                    else name
+                )
+                values[name] = None if attribute.value is None else str(attribute.value)
+            for name, value in values.items():
+                column = columns[name]
+                column.extend([None] * (len(rows) - len(column)))
+                column.append(value)
+            rows.append(row)
+    if several:
+        notes.append(f"{several:,} events touch more than one {case_type!r} and count for each.")
+    if groups:
+        notes.append(f"{groups:,} events touch more than one {group_type!r}; the first was taken.")
+    data = {name: values + [None] * (len(rows) - len(values)) for name, values in columns.items()}
+    frame = pl.DataFrame(data, schema=dict.fromkeys(data, pl.String))
+    return frame.with_columns(pl.Series("row", rows, dtype=pl.Int64))
