@@ -1,0 +1,271 @@
+"""EPCIS 2.0 documents in JSON: read with limits, judged with the place of each mistake.
+
+`read` takes bytes and gives a `Document`, or raises `Problem` with JSON pointers. Nothing here
+touches a database. The limits keep a hostile document from costing more than it is worth.
+"""
+
+from __future__ import annotations
+
+import uuid
+from functools import cache
+from typing import Any, Final
+
+import jsonschema_rs
+import msgspec
+
+from stafett.exchange.epcis_schema import EVENTS, schema
+from stafett.exchange.problem import Finding, Problem, pointer
+
+Json = dict[str, Any]
+
+CONTEXT_URI: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+MAX_BYTES: Final = 64 * 1024 * 1024
+MAX_EVENTS: Final = 20_000
+MAX_DEPTH: Final = 48
+MAX_FINDINGS: Final = 50
+
+# TCR-53 step 29: these may stand in the metadata or in the reports, not in both.
+_INLINE: Final = ("time", "deviceID", "deviceMetadata", "rawData", "dataProcessingMethod")
+# The prefixes that GS1's own context defines.
+STANDARD_PREFIXES: Final = {
+    "cbv": "https://ref.gs1.org/cbv/",
+    "cbvmda": "urn:epcglobal:cbv:mda:",
+    "gs1": "https://gs1.org/voc/",
+    "epcis": "https://ref.gs1.org/epcis/",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "dcterms": "http://purl.org/dc/terms/",
+}
+
+
+class Document(msgspec.Struct, frozen=True):
+    """What a valid document holds: its context, events, master data and what was odd about it.
+
+    `prefixes` maps each declared prefix to its namespace (the standard's own included).
+    """
+
+    context: Any
+    prefixes: dict[str, str]
+    events: list[Json]
+    vocabularies: list[Json]
+    warnings: tuple[Finding, ...] = ()
+    kind: str = "EPCISDocument"
+
+
+def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
+    """Parse JSON within limits of size and nesting; raise `Problem` 413 or 400."""
+    if len(data) > max_bytes:
+        raise Problem(
+            413,
+            "CaptureLimitExceededException",
+            f"the document has {len(data):,} bytes; this server takes {max_bytes:,} at a time: "
+            "split it into several documents",
+        )
+    if b"\\u0000" in data:
+        raise Problem(400, "ValidationException", "the document holds U+0000 (\\u0000) in a text")
+    try:
+        return msgspec.json.decode(data)
+    except RecursionError:
+        raise Problem(
+            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
+        ) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise Problem(
+            400, "ValidationException", f"the document is not JSON: {str(wrong)[:300]}"
+        ) from None
+
+
+def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
+    """Tell whether a parsed value nests deeper than `limit` (without recursion)."""
+    level = [value]
+    for _ in range(limit):
+        deeper: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                deeper += [v for v in item.values() if type(v) is dict or type(v) is list]
+            elif type(item) is list:
+                deeper += [v for v in item if type(v) is dict or type(v) is list]
+        if not deeper:
+            return False
+        level = deeper
+    return True
+
+
+@cache
+def _validator(root: str) -> jsonschema_rs.Draft202012Validator:
+    return jsonschema_rs.Draft202012Validator(schema(root), validate_formats=True)
+
+
+def _say(error: jsonschema_rs.ValidationError) -> str:
+    """Say what is wrong in words that tell what to do."""
+    detail: Any = error.kind  # its members depend on the keyword
+    kind, field = detail.name, str(error.instance_path[-1]) if error.instance_path else ""
+    shown = repr(error.instance) if not isinstance(error.instance, dict | list) else "this"
+    shown = shown if len(shown) <= 80 else shown[:77] + "..."
+    if kind == "required":
+        return f"{detail.property!r} is required here"
+    if kind == "additionalProperties":
+        names = ", ".join(repr(str(n)[:80]) for n in list(detail.unexpected)[:5])
+        return f"{names}: no field of that name; an extension's name has a prefix (prefix:name)"
+    if kind == "format" and detail.format == "date-time":
+        return f"{shown} is no date-time with zone (RFC 3339, as 2026-11-23T08:00:00.000+01:00)"
+    if kind == "format" and detail.format == "uri":
+        if field in ("bizStep", "disposition", "type", "reason", "component", "exception"):
+            return f"{shown} is neither a word of CBV 2.0 for {field} nor a URI of your own"
+        return f"{shown} is no URI"
+    if kind == "pattern" and "cbv" in str(detail.pattern):
+        return f"{shown}: write words of the CBV bare (shipping), own ones outside its namespaces"
+    if kind == "falseSchema":
+        return "'ilmd' belongs only to an ObjectEvent with action ADD or a TransformationEvent"
+    if kind == "anyOf":
+        return "the event names no object: give an EPC list or a quantity list of the right kind"
+    message = error.message
+    return message if len(message) <= 200 else message[:197] + "..."
+
+
+def _findings(root: str, value: Any, prefix: tuple[str | int, ...] = ()) -> list[Finding]:
+    found: dict[Finding, None] = {}
+    for error in _validator(root).iter_errors(value):
+        found.setdefault(Finding(pointer(*prefix, *error.instance_path), _say(error)))
+        if len(found) >= MAX_FINDINGS:
+            break
+    return sorted(found, key=lambda f: f.pointer)
+
+
+def prefixes_of(context: Any) -> dict[str, str]:
+    """Give prefix -> namespace of a JSON-LD context, the standard's own prefixes included."""
+    out = dict(STANDARD_PREFIXES)
+    for part in context if isinstance(context, list) else [context]:
+        if isinstance(part, dict):
+            for key, value in part.items():
+                if isinstance(value, dict):
+                    value = value.get("@id")
+                if isinstance(value, str) and not key.startswith("@"):
+                    out[key] = value
+    return out
+
+
+def expand(name: str, prefixes: dict[str, str]) -> str:
+    """Give the full name `{namespace}local` of an extension field; full URIs stay themselves."""
+    prefix, _, local = name.partition(":")
+    namespace = prefixes.get(prefix)
+    return f"{{{namespace}}}{local}" if namespace else name
+
+
+def odd(event: Json, at: tuple[str | int, ...]) -> list[Finding]:
+    """Give what the standard's tests frown upon, though its schema lets it pass (TCR-53)."""
+    out = []
+    for i, element in enumerate(event.get("sensorElementList", ())):
+        metadata = element.get("sensorMetadata", {})
+        for field in _INLINE:
+            if field in metadata and any(field in r for r in element["sensorReport"]):
+                out.append(
+                    Finding(
+                        pointer(*at, "sensorElementList", i, "sensorMetadata", field),
+                        f"{field!r} stands in the metadata and in a report; both are kept",
+                    )
+                )
+    return out
+
+
+def read(data: bytes, *, max_bytes: int = MAX_BYTES, max_events: int = MAX_EVENTS) -> Document:
+    """Read an EPCISDocument, an EPCISQueryDocument or a single event.
+
+    Raises `Problem` (400 not valid, 413 too large) that names each place that is wrong.
+    """
+    value = parse(data, max_bytes=max_bytes)
+    return judge(value, max_events=max_events)
+
+
+def judge(value: Any, *, max_events: int = MAX_EVENTS) -> Document:
+    """Judge a parsed document; see `read`."""
+    if not isinstance(value, dict):
+        raise Problem(400, "ValidationException", "an EPCIS document is a JSON object")
+    if too_deep(value):
+        raise Problem(
+            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
+        )
+    kind = value.get("type")
+    root = {"EPCISDocument": "Document", "EPCISQueryDocument": "QueryDocument"}.get(
+        kind if isinstance(kind, str) else "", "Event"
+    )
+    if not _validator(root).is_valid(value):
+        _refuse(_findings(root, value))
+    if root == "Event" and "@context" not in value:
+        _refuse([Finding("", "'@context' is required of a single event")])
+    events, vocabularies, at = _contents(root, value)
+    if len(events) > max_events:
+        raise Problem(
+            413,
+            "CaptureLimitExceededException",
+            f"the document holds {len(events):,} events; this server takes {max_events:,} at a "
+            "time: split it",
+        )
+    context = value.get("@context")
+    warnings = [w for i, e in enumerate(events) for w in odd(e, (*at, i) if at else ())]
+    return Document(
+        context=context,
+        prefixes=prefixes_of(context),
+        events=events,
+        vocabularies=vocabularies,
+        warnings=tuple(warnings[:MAX_FINDINGS]),
+        kind=str(kind),
+    )
+
+
+def _contents(root: str, value: Json) -> tuple[list[Json], list[Json], tuple[str, ...]]:
+    if root == "Document":
+        master = value.get("epcisHeader", {}).get("epcisMasterData", {})
+        at = ("epcisBody", "eventList")
+        return value["epcisBody"]["eventList"], master.get("vocabularyList", []), at
+    if root == "QueryDocument":
+        body = value["epcisBody"]["queryResults"]["resultsBody"]
+        at4 = ("epcisBody", "queryResults", "resultsBody", "eventList")
+        return body["eventList"], body.get("vocabularyList", []), at4
+    return [value], [], ()
+
+
+def event_findings(event: Any, at: tuple[str | int, ...] = ()) -> list[Finding]:
+    """Give what is wrong with one event (for a capture that proceeds past wrong events)."""
+    if not isinstance(event, dict):
+        return [Finding(pointer(*at), "an event is a JSON object")]
+    if too_deep(event):
+        return [Finding(pointer(*at), f"nests deeper than {MAX_DEPTH} levels")]
+    if _validator("Event").is_valid(event):
+        return []
+    return _findings("Event", event, at)
+
+
+def _refuse(findings: list[Finding]) -> None:
+    count = len(findings)
+    more = "" if count < MAX_FINDINGS else " or more"
+    first = findings[0]
+    raise Problem(
+        400,
+        "ValidationException",
+        f"{count}{more} mistake{'s' if count != 1 else ''}; first at {first}",
+        findings,
+    )
+
+
+def with_id(event: Json) -> Json:
+    """Give the event an eventID (a random UUID) where it has none, as §8.2 lets the server do."""
+    if "eventID" in event:
+        return event
+    return {**event, "eventID": f"urn:uuid:{uuid.uuid4()}"}
+
+
+def document(events: list[Json], context: Any = None, *, created: str, name: str = "") -> Json:
+    """Wrap events in an EPCISDocument; `created` is RFC 3339 with zone."""
+    return {
+        "@context": context if context is not None else [CONTEXT_URI],
+        **({"id": name} if name else {}),
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": created,
+        "epcisBody": {"eventList": events},
+    }
+
+
+KNOWN_TYPES: Final = tuple(EVENTS)
