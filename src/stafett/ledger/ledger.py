@@ -1,0 +1,151 @@
+"""The ledger as the other rooms see it: append, read, follow.
+
+    async with Ledger(url) as ledger:
+        receipt = await ledger.append(Submission(...))
+        async for batch in ledger.follow(after=0): ...
+
+Positions start at 1; `after=0` means from the beginning. Whoever reads for an organisation passes
+`organisation`: that read runs under the database's restricted role and sees only the events whose
+audience names it, whatever the query.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.ledger import leaf
+from stafett.ledger.event import Event, Receipt, Submission
+from stafett.ledger.listener import Listener
+from stafett.ledger.sequencer import Sequencer, look_up
+
+READ: LiteralString = """
+SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s ORDER BY position LIMIT %s
+"""
+STREAM: LiteralString = """
+SELECT position, leaf, leaf_hash FROM ledger.event WHERE stream = %s AND version > %s
+ORDER BY version
+"""
+
+
+class Ledger:
+    """One ledger, for one process and event loop.
+
+    `patience_s`: how long a submission may wait for a durable answer before it is told
+    NotAcknowledged or InDoubt.
+    """
+
+    def __init__(self, url: str, *, patience_s: float = 30.0, readers: int = 8) -> None:
+        self.url = url
+        self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
+        self._listener = Listener(url, self.name)
+        self._sequencer = Sequencer(url, self._listener, patience_s)
+        self._pool = AsyncConnectionPool(
+            url, min_size=1, max_size=readers, open=False, configure=_as_service,
+            kwargs={"autocommit": True}, check=AsyncConnectionPool.check_connection,
+        )  # fmt: skip
+
+    async def __aenter__(self) -> Ledger:
+        await self.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()
+
+    async def open(self) -> None:
+        """Connect. The database must be migrated (`schema.migrate`)."""
+        await self._pool.open(wait=True)
+        await self._listener.start()
+        self._listener.grown(await self.size())
+        await self._sequencer.start()
+
+    async def close(self) -> None:
+        """Finish what was submitted, then let go of everything."""
+        await self._sequencer.close()
+        await self._listener.close()
+        await self._pool.close()
+
+    async def append(self, submission: Submission) -> Receipt:
+        """Make events durable and return their places.
+
+        Raises InvalidSubmission, StaleVersion, KeyReused (nothing was and will be appended),
+        NotAcknowledged (nothing was appended) or InDoubt (ask `outcome_of`, or submit again with
+        the same key).
+        """
+        return await self._sequencer.append(submission)
+
+    async def outcome_of(self, key: str) -> Receipt | None:
+        """Return what the submission with this key came to; None if the ledger doesn't have it.
+
+        After InDoubt, None may still change for as long as the lost transaction lives (seconds).
+        """
+        async with self._pool.connection() as connection:
+            known = (await look_up(connection, [key])).get(key)
+        return known.receipt if known else None
+
+    async def size(self) -> int:
+        """Return the number of events, which is also the last position."""
+        async with self._pool.connection() as connection:
+            row = await (await connection.execute("SELECT size FROM ledger.head")).fetchone()
+        assert row is not None
+        return int(row[0])
+
+    async def stream(
+        self, name: str, after: int = 0, *, organisation: str | None = None
+    ) -> list[Event]:
+        """Return the events of one stream beyond version `after`, in order."""
+        return await self._select(STREAM, [name, after], organisation)
+
+    async def read(
+        self, after: int, limit: int = 1000, *, organisation: str | None = None
+    ) -> list[Event]:
+        """Return at most `limit` events beyond position `after`, in order."""
+        return await self._select(READ, [after, limit], organisation)
+
+    async def follow(
+        self, after: int, limit: int = 1000, *, organisation: str | None = None
+    ) -> AsyncIterator[list[Event]]:
+        """Yield the events beyond position `after` in batches, now and as they come, for ever."""
+        while True:
+            known = self._listener.size
+            events = await self.read(after, limit, organisation=organisation)
+            if events:
+                after = events[-1].position
+                yield events
+            if len(events) < limit:
+                after = max(after, known)  # what others may read need not be looked at again
+                await self._listener.growth(after, patience_s=5)
+                if self._listener.size <= after:
+                    # A hint may have been lost with the connection.
+                    self._listener.grown(await self.size())
+
+    async def _select(
+        self, query: LiteralString, values: list[Any], organisation: str | None
+    ) -> list[Event]:
+        async with self._pool.connection() as connection:
+            if organisation is None:
+                rows = await (await connection.execute(query, values)).fetchall()
+            else:
+                async with connection.transaction():
+                    await connection.execute("SET LOCAL ROLE stafett_read")
+                    await connection.execute(
+                        "SELECT set_config('stafett.organisation', %s, true)", [organisation]
+                    )
+                    rows = await (await connection.execute(query, values)).fetchall()
+        return [leaf.read(*row) for row in rows]
+
+
+async def _as_service(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute("SET ROLE stafett_append")

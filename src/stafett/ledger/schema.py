@@ -1,0 +1,73 @@
+"""Bring a database's tables up to date: every room's migrations, by Alembic, once.
+
+`migrate(url)` is called by whoever starts a process on the database. It may be called by several
+processes at once: an advisory lock lets one do the work and the others find it done.
+
+**How a room adds tables.** Each room has its own branch of migrations, so that rooms never wait for
+one another's revision numbers. A room that needs tables makes a folder `migrations/` in itself
+(`src/stafett/watch/migrations/`, without `__init__.py`) with files such as `watch_0001_timers.py`:
+
+    from alembic import op
+
+    revision = "watch_0001"
+    down_revision = None             # the first of the room; later "watch_0001", ...
+    branch_labels = ("watch",)       # on the first of the room only
+    depends_on = "ledger_0001"       # roles and the ledger's tables are there; on the first only
+
+    def upgrade() -> None:
+        op.execute("CREATE SCHEMA watch AUTHORIZATION CURRENT_USER")
+        op.execute("CREATE TABLE watch.timer (...)")
+        op.execute("GRANT USAGE ON SCHEMA watch TO stafett_append")
+        op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON watch.timer TO stafett_append")
+
+Raw SQL, one PostgreSQL schema per room (named after it), no downgrade: a migration that was
+released is never changed. A migration must work while the previous release still runs. Rights are
+granted to the runtime roles: `stafett_append` (what the service runs as) and `stafett_read` (an
+organisation's restricted view, see migration ledger_0001).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psycopg
+from alembic.config import Config
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationStep
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine
+from sqlalchemy.pool import NullPool
+
+PACKAGE = Path(__file__).resolve().parent.parent
+VERSION_TABLE = "stafett_migration"
+LOCK = 0x5374616665747401  # any number; the same in every process
+
+
+def folders() -> list[Path]:
+    """Return the migration folder of every room that has one."""
+    return sorted(p for p in PACKAGE.glob("*/migrations") if p.is_dir())
+
+
+def migrate(url: str) -> None:
+    """Apply every migration that the database at `url` lacks. All or nothing."""
+    config = Config()
+    config.set_main_option("script_location", str(PACKAGE / "ledger" / "migrations"))
+    config.set_main_option("version_locations", "\n".join(str(f) for f in folders()))
+    config.set_main_option("path_separator", "newline")
+    scripts = ScriptDirectory.from_config(config)
+
+    def missing(revision: object, _: object) -> list[MigrationStep]:
+        return list(scripts._upgrade_revs("heads", revision))  # type: ignore[arg-type]
+
+    engine = create_engine(
+        "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool
+    )
+    with engine.begin() as connection:
+        connection.exec_driver_sql("SET LOCAL client_min_messages = warning")
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
+        with EnvironmentContext(config, scripts, fn=missing) as environment:
+            environment.configure(
+                connection=connection, version_table=VERSION_TABLE, transaction_per_migration=False
+            )
+            environment.run_migrations()
+    engine.dispose()

@@ -1,0 +1,387 @@
+"""The one appender: natural group commit, fenced by a lease with an epoch.
+
+Whatever is queued becomes one transaction: COPY the events, COPY the submissions, move the head by
+compare-and-swap on size and epoch, commit, answer. While one transaction commits the next batch
+gathers, so that batches grow with the load by themselves.
+
+**Two processes can never both append.** To append, a process takes the lease, which raises the
+epoch in the head row; a transaction with an older epoch or another size changes no head row and is
+rolled back. The lease's time only says when another process may take it unasked; safety rests on
+the epoch alone. A process that wants to append while another holds the lease asks for it, and gets
+it after the holder's current batch.
+
+**In doubt.** When the connection dies, or the commit comes with a notice (a cancelled wait for a
+synchronous standby commits locally with a WARNING and may vanish at fail-over), nothing is
+acknowledged. The sequencer takes the lease anew: that transaction waits for the old one (both
+write the head row), raises the epoch so that the old one can't commit later, and its own clean
+commit proves that everything before it in the log is durable too. Only then are the keys looked
+up; what is there is answered, what isn't is appended again. Who has waited too long is told
+`InDoubt`, or `NotAcknowledged` if their submission never went out.
+
+Every answer, refusals and replays included, follows a commit of the head row: so no deposed
+sequencer answers from what it remembers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, LiteralString
+
+import psycopg
+
+from stafett.ledger.batch import (
+    EVENT_COPY,
+    SUBMISSION_COPY,
+    Arranged,
+    Known,
+    Prepared,
+    arrange,
+    prepare,
+)
+from stafett.ledger.event import (
+    InDoubt,
+    InvalidSubmission,
+    NotAcknowledged,
+    Receipt,
+    Submission,
+)
+from stafett.ledger.listener import FREE, WANTED, Listener
+
+log = logging.getLogger(__name__)
+
+LEASE_S = 2.0  # how long a silent holder keeps others away
+BATCH_EVENTS = 4_000
+BATCH_BYTES = 8 * 2**20
+REMEMBERED_STREAMS = 100_000
+
+TAKE_LEASE: LiteralString = """
+UPDATE ledger.head
+SET epoch = epoch + 1, holder = %(me)s,
+    lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+WHERE holder IS NULL OR holder = %(me)s OR lease_until < clock_timestamp()
+RETURNING size, epoch, recorded_at
+"""
+GIVE_LEASE: LiteralString = """
+WITH given AS (UPDATE ledger.head SET holder = NULL WHERE epoch = %s RETURNING one)
+SELECT pg_notify(%s, '') FROM given
+"""
+MOVE_HEAD: LiteralString = """
+WITH moved AS (
+  UPDATE ledger.head
+  SET size = %(size)s, recorded_at = %(now)s,
+      lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
+  WHERE size = %(old)s AND epoch = %(epoch)s
+  RETURNING size)
+SELECT CASE WHEN %(size)s > %(old)s THEN pg_notify('ledger_grew', size::text) END FROM moved
+"""
+LOOK_UP: LiteralString = """
+SELECT key, request_hash, stream, first_position, count, version, recorded_at
+FROM ledger.submission WHERE key = ANY(%s)
+"""
+STREAM_VERSIONS: LiteralString = """
+SELECT wanted, (SELECT version FROM ledger.event_store WHERE stream = wanted
+                ORDER BY version DESC LIMIT 1)
+FROM unnest(%s::text[]) AS wanted
+"""
+# The session settings that durability and fencing rest on, whatever the server's defaults are.
+SESSION: LiteralString = """
+SET ROLE stafett_append;
+SET synchronous_commit = on;
+SET idle_in_transaction_session_timeout = '10s';
+SET client_min_messages = warning;
+"""
+
+
+class _Fenced(Exception):
+    """Another sequencer has appended, or holds a newer epoch."""
+
+
+class _Doubtful(Exception):
+    """The commit came with a notice: it may not be durable where it should be."""
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A submission on its way."""
+
+    prepared: Prepared
+    answer: asyncio.Future[Receipt]
+    deadline: float
+    sent: bool = False  # it was in a transaction: it may have been committed
+
+
+class Sequencer:
+    """This process's appender to one ledger. `start()`, `append()`, `close()`."""
+
+    def __init__(self, url: str, listener: Listener, patience_s: float) -> None:
+        self.url = url
+        self.listener = listener
+        self.patience_s = patience_s
+        self._queue: deque[_Waiting] = deque()
+        self._arrived = asyncio.Event()
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._notices: list[str] = []
+        self._epoch: int | None = None  # while we believe to hold the lease
+        self._size = 0
+        self._recorded_at: datetime | None = None
+        self._versions: OrderedDict[str, int] = OrderedDict()
+        self._closing = False
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to serve."""
+        self._task = asyncio.create_task(self._serve(), name="ledger sequencer")
+
+    async def close(self) -> None:
+        """Finish what is queued (each within its patience), hand the lease back, stop."""
+        self._closing = True
+        self._arrived.set()
+        if self._task:
+            await self._task
+            self._task = None
+
+    async def append(self, submission: Submission) -> Receipt:
+        """Append and return when durable. Raises Refused, NotAcknowledged or InDoubt."""
+        if self._closing:
+            raise NotAcknowledged(submission.key, "the ledger is closed")
+        waiting = _Waiting(
+            prepare(submission),
+            asyncio.get_running_loop().create_future(),
+            time.monotonic() + self.patience_s,
+        )
+        self._queue.append(waiting)
+        self._arrived.set()
+        return await waiting.answer
+
+    # ---- serving -------------------------------------------------------------------------------
+
+    async def _serve(self) -> None:
+        try:
+            while True:
+                if self._epoch is not None and self.listener.wanted:
+                    await self._give_lease()
+                if not self._queue:
+                    if self._closing:
+                        return
+                    await self._idle()
+                    continue
+                await self._see_to(self._take())
+        finally:
+            await self._disconnect(politely=True)
+
+    async def _idle(self) -> None:
+        """Wait for something to append or, while holding the lease, for someone who wants it."""
+        self._arrived.clear()
+        arrival = asyncio.ensure_future(self._arrived.wait())
+        news = asyncio.ensure_future(self.listener.lease_news(60))
+        await asyncio.wait({arrival, news}, return_when=asyncio.FIRST_COMPLETED)
+        arrival.cancel()
+        news.cancel()
+
+    def _take(self) -> list[_Waiting]:
+        """Take what is queued, up to a batch's size."""
+        batch: list[_Waiting] = []
+        events = size = 0
+        while self._queue and events < BATCH_EVENTS and size < BATCH_BYTES:
+            waiting = self._queue.popleft()
+            if waiting.answer.cancelled():
+                continue
+            batch.append(waiting)
+            events += len(waiting.prepared.parts)
+            size += waiting.prepared.size
+        return batch
+
+    async def _see_to(self, batch: list[_Waiting]) -> None:
+        """Append `batch` until each of its submissions has an answer."""
+        pause = 0.0
+        while batch:
+            try:
+                if await self._hold_lease():
+                    await self._append(batch)
+                    return
+                why = "another process holds the lease"
+            except _Fenced:
+                self._epoch = None
+                why = "another process appended"
+            except (psycopg.DataError, psycopg.IntegrityError) as error:
+                log.exception("the database refused a batch of %d", len(batch))
+                await self._disconnect(politely=False)
+                if len(batch) == 1:
+                    self._answer(batch[0], InvalidSubmission(f"the database refused it: {error}"))
+                    return
+                for waiting in batch:  # so that one bad submission spoils nobody else's
+                    await self._see_to([waiting])
+                return
+            except (psycopg.Error, _Doubtful) as error:
+                why = str(error).strip() or type(error).__name__
+                log.warning("the append will be tried again: %s", why)
+                await self._disconnect(politely=False)
+                await asyncio.sleep(pause)
+                pause = min(0.5, pause * 2 + 0.02)
+            batch = self._expire(batch, why)
+
+    def _expire(self, batch: list[_Waiting], why: str) -> list[_Waiting]:
+        """Answer those who have waited long enough, here and in the queue; return the others."""
+        now = time.monotonic()
+        everyone = [*batch, *self._queue]
+        self._queue.clear()
+        for waiting in everyone:
+            if waiting.deadline <= now:
+                kind = InDoubt if waiting.sent else NotAcknowledged
+                self._answer(waiting, kind(waiting.prepared.submission.key, why))
+            else:
+                self._queue.append(waiting)
+        return self._take()
+
+    @staticmethod
+    def _answer(waiting: _Waiting, outcome: Receipt | Exception) -> None:
+        if waiting.answer.done():  # the caller went away
+            return
+        if isinstance(outcome, Receipt):
+            waiting.answer.set_result(outcome)
+        else:
+            waiting.answer.set_exception(outcome)
+
+    # ---- the lease -----------------------------------------------------------------------------
+
+    async def _hold_lease(self) -> bool:
+        """Return whether we hold the lease; asks for it and waits a little if we don't."""
+        if self._epoch is not None:
+            return True
+        connection = await self._connected()
+        row = await self._committed(
+            connection, TAKE_LEASE, {"me": self.listener.name, "lease": LEASE_S}
+        )
+        if row is None:
+            await connection.execute(
+                "SELECT pg_notify(%s, %s)", [WANTED, self.listener.name], prepare=True
+            )
+            await self.listener.lease_news(0.25)
+            return False
+        self._size, self._epoch, self._recorded_at = row
+        self._versions.clear()
+        self.listener.wanted = False
+        self.listener.grown(self._size)
+        return True
+
+    async def _give_lease(self) -> None:
+        """Hand the lease to whoever asked for it."""
+        self.listener.wanted = False
+        epoch, self._epoch = self._epoch, None
+        with contextlib.suppress(psycopg.Error, _Doubtful):
+            await self._committed(await self._connected(), GIVE_LEASE, [epoch, FREE])
+
+    async def _committed(
+        self, connection: psycopg.AsyncConnection[Any], query: LiteralString, values: Any
+    ) -> Any:
+        """Run one statement as its own transaction; return its row if it committed cleanly."""
+        self._notices.clear()
+        row = await (await connection.execute(query, values)).fetchone()
+        if self._notices:
+            raise _Doubtful("; ".join(self._notices))
+        return row
+
+    async def _connected(self) -> psycopg.AsyncConnection[Any]:
+        if self._connection is None or self._connection.closed:
+            self._epoch = None
+            connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
+            connection.add_notice_handler(
+                lambda notice: self._notices.append(notice.message_primary or "a notice")
+            )
+            await connection.execute(SESSION)
+            self._connection = connection
+        return self._connection
+
+    async def _disconnect(self, politely: bool) -> None:
+        """Drop the connection; `politely` hands the lease back first."""
+        if politely and self._epoch is not None:
+            await self._give_lease()
+        self._epoch = None
+        if self._connection is not None:
+            await self._connection.close()
+            self._connection = None
+
+    # ---- one batch -----------------------------------------------------------------------------
+
+    async def _append(self, batch: Sequence[_Waiting]) -> None:
+        """Append one batch in one transaction, and answer."""
+        connection = await self._connected()
+        if self._epoch is None or self._recorded_at is None:
+            raise _Fenced
+        keys = [w.prepared.submission.key for w in batch]
+        known = await look_up(connection, keys)
+        await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
+        clock = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
+        assert clock is not None
+        now = max(clock[0], self._recorded_at)
+        arranged = arrange([w.prepared for w in batch], known, self._versions, self._size, now)
+        for waiting in batch:
+            waiting.sent = True
+        await self._commit(connection, arranged, now)
+        self._size, self._recorded_at = arranged.size, now
+        for stream, version in arranged.versions.items():
+            self._versions[stream] = version
+            self._versions.move_to_end(stream)
+        while len(self._versions) > REMEMBERED_STREAMS:
+            self._versions.popitem(last=False)
+        self.listener.grown(arranged.size)
+        for waiting, outcome in zip(batch, arranged.outcomes, strict=True):
+            self._answer(waiting, outcome)
+
+    async def _learn_versions(
+        self, connection: psycopg.AsyncConnection[Any], streams: set[str]
+    ) -> None:
+        """Read the versions of the streams that we don't remember."""
+        unknown = [s for s in streams if s not in self._versions]
+        if unknown:
+            rows = await connection.execute(STREAM_VERSIONS, [unknown], prepare=True)
+            async for stream, version in rows:
+                self._versions[stream] = version or 0
+
+    async def _commit(
+        self, connection: psycopg.AsyncConnection[Any], arranged: Arranged, now: datetime
+    ) -> None:
+        """Write a batch. Raises _Fenced with nothing written, _Doubtful, or a psycopg error."""
+        head = {
+            "size": arranged.size, "old": self._size, "epoch": self._epoch,
+            "now": now, "lease": LEASE_S,
+        }  # fmt: skip
+        await connection.execute("BEGIN")
+        try:
+            if arranged.leaf_hashes:
+                for statement, rows in (
+                    (EVENT_COPY, arranged.events),
+                    (SUBMISSION_COPY, arranged.submissions),
+                ):
+                    async with connection.cursor().copy(statement) as copy:
+                        await copy.write(rows)
+            moved = await connection.execute(MOVE_HEAD, head, prepare=True)
+            if moved.rowcount != 1:
+                raise _Fenced
+        except psycopg.errors.UniqueViolation:
+            await connection.execute("ROLLBACK")
+            raise _Fenced from None  # someone else's events are in our places
+        except _Fenced:
+            await connection.execute("ROLLBACK")
+            raise
+        self._notices.clear()
+        await connection.execute("COMMIT")
+        if self._notices:
+            raise _Doubtful("; ".join(self._notices))
+
+
+async def look_up(connection: psycopg.AsyncConnection[Any], keys: list[str]) -> dict[str, Known]:
+    """Return what the ledger has for `keys`."""
+    found: dict[str, Known] = {}
+    async for row in await connection.execute(LOOK_UP, [keys], prepare=True):
+        key, request_hash, stream, first, count, version, recorded_at = row
+        receipt = Receipt(key, stream, first, count, version, recorded_at)
+        found[key] = Known(receipt, request_hash)
+    return found
