@@ -13,12 +13,19 @@ move (`expire`) that the caller makes when the clock says so.
 
 **Holds.** A failed critical check, a quarantine, a loss may lead to a pending decision. While one
 is pending nothing new starts and nothing is released; what is already under way may be finished or
-received, because it physically goes on.
+received, because it physically goes on. What has lost its material can't be finished or received.
+
+**Going back.** `go` starts an activity and all that depends on it afresh and discards what they had
+made. Decisions awaited about other activities, other materials and interrupts stay awaited.
+Accountability does not go back by itself: it stays where it was until it is handed over; a handoff
+repeated while its receiver is already accountable changes nothing.
 
 **Resuming.** A decision that says `resume` takes the held activity up again: a stopped or refused
 handoff is released and received afresh, by both sides; a stopped step goes on, with its checks
 made anew; a handoff received into quarantine counts as accepted; a step that ended out of
-specification counts as done with that result. Nothing that is lost or expired can be resumed.
+specification counts as done with that result. Nothing that is lost or expired can be resumed: a
+decision about such an activity offers only its other results. A decision that leads to another
+decision lifts no quarantine.
 """
 
 from __future__ import annotations
@@ -38,6 +45,9 @@ ABSENT, LIVE, QUARANTINED, CONSUMED, GONE = 0, 1, 2, 3, 4
 PRESENT = (LIVE, QUARANTINED)
 
 NONE = -1
+
+# Kinds of step that touch the material itself: it must have been taken out of its container.
+HANDS_ON = frozenset({"process", "manufacture", "test", "thaw", "administer"})
 
 MoveKind = Literal[
     "start",  # a step begins
@@ -211,12 +221,15 @@ class Net:
 
     def contents(self, marking: Marking, outer: str) -> tuple[str, ...]:
         """Return the materials packed in `outer`, however deep."""
-        inner = tuple(
-            name
-            for name, held in zip(self.materials, marking.materials, strict=True)
-            if held.inside == self.material[outer] and held.state in PRESENT
-        )
-        return inner + tuple(deep for name in inner for deep in self.contents(marking, name))
+        found: list[str] = []
+        todo = [self.material[outer]]
+        while todo:
+            at = todo.pop(0)
+            for i, held in enumerate(marking.materials):
+                if held.inside == at and held.state in PRESENT and self.materials[i] not in found:
+                    found.append(self.materials[i])
+                    todo.append(i)
+        return tuple(found)
 
     def carried(self, marking: Marking, handoff: Handoff) -> tuple[str, ...]:
         """Return what a handoff moves: what it names and all that is packed in it."""
@@ -235,12 +248,24 @@ class Net:
             found += [
                 Move("decide", decision, pending.about, result)
                 for result, entry in self.protocol.steps[decision].results.items()
-                if not (entry.then and entry.then.resume and pending.about in self.material)
+                if not (entry.then and entry.then.resume) or self.can_resume(marking, pending.about)
             ]
         for name in self.activities:
             found += self._moves_of(marking, name)
         found += self._mishaps(marking)
         return found
+
+    def can_resume(self, marking: Marking, held: str) -> bool:
+        """Say whether what a decision holds can be taken up again: nothing of it is gone."""
+        if held not in self.index:
+            return held in self.protocol.interrupts
+        step = self.protocol.steps.get(held)
+        if step is not None and self.state(marking, held) >= DONE:
+            return self._present(marking, step.outputs)
+        return self._present(marking, self.involved(marking, held))
+
+    def _present(self, marking: Marking, materials: tuple[str, ...]) -> bool:
+        return all(marking.materials[self.material[m]].state in PRESENT for m in materials)
 
     def _moves_of(self, marking: Marking, name: str) -> list[Move]:
         state = self.state(marking, name)
@@ -255,12 +280,13 @@ class Net:
             return [Move("release", name), *stop]
         if state != OPEN:
             return []
+        here = self._present(marking, self.involved(marking, name))
         if step is not None:
-            finish = [Move("finish", name, result=result) for result in self.results(name)]
+            finish = [Move("finish", name, result=r) for r in self.results(name) if here]
             return finish + ([Move("stop", name)] if step.on_stop else [])
         handoff = self.protocol.handoffs[name]
-        found = [Move("accept", name)]
-        if handoff.on_quarantine:
+        found = [Move("accept", name)] if here else []
+        if here and handoff.on_quarantine:
             found.append(Move("quarantine", name))
         if handoff.on_refuse:
             found.append(Move("refuse", name))
@@ -295,7 +321,7 @@ class Net:
         if move.kind == "finish":
             return self._outputs(marking, move)
         if move.kind in ("accept", "quarantine"):
-            return self._accountability(marking, move)
+            return self._relabelling(marking, move) + self._accountability(marking, move.subject)
         return []
 
     def _use(self, marking: Marking, name: str, step: Step) -> list[Violation]:
@@ -303,6 +329,47 @@ class Net:
         inner = (*step.packs, *step.packs.values(), *step.unpacks, *step.unpacks.values())
         for material in dict.fromkeys((*step.inputs, *inner)):
             found += self._held_by(marking, name, material, step.role)
+            for other in self._at_work(marking, material):
+                theirs = self.protocol.steps.get(other)
+                if theirs is None:
+                    what = f"{material} is being passed in {other}"
+                    found.append(Violation("custody", what, name))
+                elif material in step.consumes or material in theirs.consumes:
+                    found.append(Violation("custody", f"{material} is in use in {other}", name))
+        return found + self._packing(marking, name, step)
+
+    def _at_work(self, marking: Marking, material: str) -> list[str]:
+        """Return the open activities that `material` is in the hands of."""
+        return [
+            name
+            for name, state in zip(self.activities, marking.activities, strict=True)
+            if state == OPEN and material in self.involved(marking, name)
+        ]
+
+    def _packing(self, marking: Marking, name: str, step: Step) -> list[Violation]:
+        """Return what is wrong with what is in what: containers that `step` needs open or full."""
+        found = []
+
+        def wrong(what: str) -> None:
+            found.append(Violation("container", what, name))
+
+        for inner, outer in step.unpacks.items():
+            if marking.materials[self.material[inner]].inside != self.material[outer]:
+                wrong(f"{inner} is not in {outer}")
+        for inner, outer in step.packs.items():
+            at = marking.materials[self.material[inner]].inside
+            if at != NONE and inner not in step.unpacks:
+                wrong(f"{inner} is already in {self.materials[at]}")
+            if outer == inner or outer in self.contents(marking, inner):
+                wrong(f"{outer} can't be put into {inner}: it would be in itself")
+        for material in step.inputs if step.kind in HANDS_ON else ():
+            at = marking.materials[self.material[material]].inside
+            if at != NONE and material not in step.unpacks:
+                wrong(f"{material} is still packed in {self.materials[at]}")
+        for material in step.consumes:
+            for inner in self.contents(marking, material):
+                if inner not in step.consumes and inner not in step.unpacks:
+                    wrong(f"{material} ceases to exist with {inner} in it")
         return found
 
     def _held_by(self, marking: Marking, name: str, material: str, role: str) -> list[Violation]:
@@ -326,26 +393,24 @@ class Net:
             if held.inside != NONE and held.state in PRESENT:
                 outer = self.materials[held.inside]
                 found.append(Violation("container", f"{material} is still packed in {outer}", name))
-            for other in self._open_handoffs(marking):
-                if material in self.carried(marking, self.protocol.handoffs[other]):
-                    found.append(
-                        Violation("custody", f"{material} is already being passed in {other}", name)
-                    )
-        if handoff.transfers_accountability and marking.owner != self.role[handoff.giver]:
-            found.append(self._not_owner(marking, handoff.giver, name))
-        return found
+        for material in self.carried(marking, handoff):
+            held = marking.materials[self.material[material]]
+            if held.state == QUARANTINED and material not in handoff.carries:
+                found.append(Violation("quarantine", f"{material} is in quarantine", name))
+            for other in self._at_work(marking, material):
+                doing = "in use" if other in self.protocol.steps else "already being passed"
+                found.append(Violation("custody", f"{material} is {doing} in {other}", name))
+        for old in handoff.becomes:
+            for inner in self.contents(marking, old):
+                what = f"{old} ceases to exist with {inner} in it"
+                found.append(Violation("container", what, name))
+        return found + self._accountability(marking, name)
 
-    def _open_handoffs(self, marking: Marking) -> list[str]:
-        return [
-            name
-            for name, state in zip(self.activities, marking.activities, strict=True)
-            if state == OPEN and name in self.protocol.handoffs
-        ]
-
-    def _accountability(self, marking: Marking, move: Move) -> list[Violation]:
-        handoff = self.protocol.handoffs[move.subject]
-        if handoff.transfers_accountability and marking.owner != self.role[handoff.giver]:
-            return [self._not_owner(marking, handoff.giver, move.subject)]
+    def _accountability(self, marking: Marking, name: str) -> list[Violation]:
+        handoff = self.protocol.handoffs[name]
+        either = (self.role[handoff.giver], self.role[handoff.receiver])
+        if handoff.transfers_accountability and marking.owner not in either:
+            return [self._not_owner(marking, handoff.giver, name)]
         return []
 
     def _not_owner(self, marking: Marking, giver: str, name: str) -> Violation:
@@ -361,6 +426,15 @@ class Net:
             held = marking.materials[self.material[output]]
             if held.state in PRESENT and output not in step.consumes:
                 found.append(Violation("material", f"{output} would exist twice", move.subject))
+        return found
+
+    def _relabelling(self, marking: Marking, move: Move) -> list[Violation]:
+        handoff = self.protocol.handoffs[move.subject]
+        found = []
+        for new in handoff.becomes.values() if move.kind == "accept" else ():
+            present = marking.materials[self.material[new]].state in PRESENT
+            if present and new not in handoff.becomes:
+                found.append(Violation("material", f"{new} would exist twice", move.subject))
         return found
 
     def _prerequisites(self, marking: Marking, move: Move) -> list[Violation]:
@@ -510,18 +584,26 @@ class Net:
 
     def _go(self, marking: Marking, name: str) -> Marking:
         """Start `name` and all that depends on it afresh; what they had made is discarded."""
-        i = self.index[name]
-        tries = marking.attempts[i] + 1
-        activity = self.activity(name)
-        if tries >= (activity.attempts or 1):
-            if activity.exhausted is None:
+        sent = [name]
+        while (tries := marking.attempts[self.index[name]] + 1) >= (
+            self.activity(name).attempts or 1
+        ):
+            exhausted = self.activity(name).exhausted
+            if exhausted is None:
                 raise NotPossible(f"{name} has no attempt left and no route for that")
-            return self._route(marking, activity.exhausted, name)
+            if exhausted.go is None:
+                return self._route(marking, exhausted, name)
+            if exhausted.go in sent:
+                raise NotPossible(f"{name} has no attempt left and is sent round in a circle")
+            name = exhausted.go
+            sent.append(name)
         again = self.downstream(name)
-        for material in self.made_by(again):
+        discarded = self.made_by(again)
+        for material in discarded:
             held = marking.materials[self.material[material]]
             if held.state in PRESENT or held.state == CONSUMED:
                 marking = self._put(marking, material, Held(GONE, held.custodian))
+        marking = self._take_out(marking)
         states = tuple(
             IDLE if activity in again else state
             for activity, state in zip(self.activities, marking.activities, strict=True)
@@ -531,9 +613,16 @@ class Net:
             for activity, count in zip(self.activities, marking.attempts, strict=True)
         )
         pending = tuple(
-            p for p in marking.pending if p.about in self.index and p.about not in again
+            p for p in marking.pending if p.about not in again and p.about not in discarded
         )
         return marking._replace(activities=states, attempts=attempts, pending=pending)
+
+    def _take_out(self, marking: Marking) -> Marking:
+        """Let nothing be inside a container that exists no more."""
+        for name, held in zip(self.materials, marking.materials, strict=True):
+            if held.inside != NONE and marking.materials[held.inside].state not in PRESENT:
+                marking = self._put(marking, name, held._replace(inside=NONE))
+        return marking
 
     def made_by(self, activities: frozenset[str]) -> tuple[str, ...]:
         """Return the materials that these activities bring into existence."""
@@ -551,7 +640,8 @@ class Net:
         marking = marking._replace(pending=left)
         if route is None:
             raise NotPossible(f"{move.subject}={move.result} says nothing about the held activity")
-        marking = self._lift(marking, move.detail)
+        if route.decide is None:
+            marking = self._lift(marking, move.detail)
         if route.resume:
             return self._resume(marking, move.detail)
         return self._route(marking, route, move.detail)
