@@ -7,6 +7,7 @@ to the node it came from. `${name}` is replaced by the product's parameter befor
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,9 @@ from stafett.protocol.model import Protocol
 MAX_BYTES = 2_000_000
 MAX_DEPTH = 40
 _PARAMETER = re.compile(r"^\$\{([a-z][a-z0-9_]*)\}$")
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+|\.\.\.)\]|`([^`]*)`")
+_STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
+_MAPPING, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+_BIGGEST = 2**53  # the integers that JSON and a double carry exactly
 
 Path_ = tuple[str | int, ...]
 
@@ -85,8 +88,7 @@ class Document:
         try:
             return msgspec.convert(bound, Protocol, dec_hook=_decode, strict=True)
         except msgspec.ValidationError as error:
-            what, _, where = str(error).partition(" - at ")
-            path = self._path(where.strip("`"))
+            what, path = _located(bound, str(error))
             raise ReadError(self.place(*path), f"{what} (at {_dotted(path)})") from None
 
     def _fill(self, value: Any, parameters: dict[str, Any], product: str | None, at: Path_) -> Any:
@@ -99,42 +101,51 @@ class Document:
         if isinstance(value, str) and (found := _PARAMETER.match(value)):
             if found[1] not in parameters:
                 known = ", ".join(parameters) or "none"
+                whose = f"product {product!r}" if product else "a protocol without products"
                 raise ReadError(
                     self.place(*at),
-                    f"product {product!r} has no parameter {found[1]!r}",
+                    f"{whose} has no parameter {found[1]!r}",
                     f"it has: {known}",
                 )
             return parameters[found[1]]
         return value
 
-    def _path(self, dotted: str) -> Path_:
-        """Lead msgspec's path, in which keys of mappings are `[...]`, back to real keys."""
-        path: Path_ = ()
-        for name, index, _ in _STEP.findall(dotted):
-            if index == "...":
-                return self._unnamed(path, dotted)
-            path = (*path, int(index) if index else name)
-        return path
 
-    def _unnamed(self, path: Path_, dotted: str) -> Path_:
-        # msgspec does not say which key of a mapping it was in: try each one by itself.
-        value = self._at(path)
-        if not isinstance(value, dict) or len(path) != 1:
-            return path
-        for key in value:
-            only: dict[str, Any] = {**self.value, str(path[0]): {key: value[key]}}
+def _located(value: Any, message: str) -> tuple[str, Path_]:
+    """Split msgspec's message into what is wrong and the path of the part that is.
+
+    msgspec does not say which key of a mapping it was in (`$.steps[...].after`): each one is tried
+    by itself until the same message comes again.
+    """
+    what, _, where = message.partition(" - at ")
+    path: Path_ = ()
+    for name, index in _STEP.findall(where.rpartition("`$")[2].strip("`")):
+        if index != "...":
+            path = (*path, int(index) if index else name)
+            continue
+        part = value
+        for step in path:
+            part = part[step]
+        for key in part:
+            only = _replaced(value, path, {key: part[key]})
             try:
                 msgspec.convert(only, Protocol, dec_hook=_decode, strict=True)
             except msgspec.ValidationError as error:
-                tail = str(error).partition(" - at ")[2].strip("`").partition("[...]")[2]
-                return (*path, key, *self._path(tail))
-        return path
+                if str(error) == message:
+                    value, path = only, (*path, key)
+                    break
+        else:
+            break
+    return what, path
 
-    def _at(self, path: Path_) -> Any:
-        value: Any = self.value
-        for part in path:
-            value = value[part]
-        return value
+
+def _replaced(value: Any, path: Path_, part: Any) -> Any:
+    """Return a copy of `value` with `part` at `path`."""
+    if not path:
+        return part
+    copy = value.copy()
+    copy[path[0]] = _replaced(value[path[0]], path[1:], part)
+    return copy
 
 
 def read(file: Path | str) -> Document:
@@ -155,13 +166,14 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
     if len(data) > MAX_BYTES:
         raise ReadError(start, f"larger than {MAX_BYTES} bytes", "is it a protocol?")
     try:
+        _check_depth(data, file)
         node = yaml.compose(data, Loader=yaml.CSafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else start
         raise ReadError(place, f"not YAML: {error.problem or error.context}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ReadError(start, f"not YAML: {error}") from None
+        raise ReadError(start, f"not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise ReadError(start, "nested too deeply", "a protocol needs few levels") from None
     if not isinstance(node, yaml.MappingNode):
@@ -171,6 +183,18 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
     return Document(file, value, places)
 
 
+def _check_depth(data: bytes | str, file: str) -> None:
+    # The composer of libyaml recurses on the C stack and would bring the process down.
+    depth = 0
+    for event in yaml.parse(data, Loader=yaml.CSafeLoader):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            mark = event.start_mark
+            place = Place(file, mark.line + 1, mark.column + 1) if mark else Place(file, 1, 1)
+            raise ReadError(place, "nested too deeply", "a protocol needs few levels")
+
+
 def _plain(node: yaml.Node, path: Path_, places: dict[Path_, Place], file: str) -> Any:
     place = Place(file, node.start_mark.line + 1, node.start_mark.column + 1)
     places.setdefault(path, place)
@@ -178,6 +202,8 @@ def _plain(node: yaml.Node, path: Path_, places: dict[Path_, Place], file: str) 
         raise ReadError(place, "nested too deeply", "a protocol needs few levels")
     if len(places) > 200_000:
         raise ReadError(place, "too many parts", "anchors that repeat themselves are not allowed")
+    if isinstance(node, yaml.CollectionNode) and node.tag not in (_MAPPING, _SEQUENCE):
+        raise ReadError(place, f"the tag {node.tag!r} is not known here", "leave it out")
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
@@ -196,19 +222,35 @@ def _plain(node: yaml.Node, path: Path_, places: dict[Path_, Place], file: str) 
     return _scalar(node, place)
 
 
-def _scalar(node: yaml.Node, place: Place) -> Any:
+def _scalar(node: yaml.Node, place: Place) -> str | int | float | bool | None:
+    """Read text, numbers, true/false and null; all else, dates and times of day too, stays text."""
+    text = str(node.value)
+    match node.tag.rpartition(":")[2]:
+        case "str" | "timestamp" | "value" | "merge":
+            return text
+        case "null":
+            return None
+        case "bool":
+            return text.lower() in ("true", "yes", "on")
+        case "int" | "float" if ":" in text:
+            return text  # 12:30 is a time of day, not 750
+        case "int" | "float" as kind:
+            return _number(text, kind, place)
+    raise ReadError(place, f"the tag {node.tag!r} is not known here", "write it as plain text")
+
+
+def _number(text: str, kind: str, place: Place) -> int | float:
     try:
-        return _CONSTRUCTOR.construct_object(node)
-    except (yaml.YAMLError, ValueError):
-        raise ReadError(place, f"{node.value!r} cannot be read as {node.tag}") from None
-
-
-class _Constructor(yaml.constructor.SafeConstructor):
-    """Plain scalars only: text, numbers, true/false, null; a date stays text."""
-
-
-_Constructor.add_constructor("tag:yaml.org,2002:timestamp", lambda constructor, node: node.value)
-_CONSTRUCTOR = _Constructor()
+        digits = text.replace("_", "")
+        number = float(digits.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        if kind == "int":
+            number = int(digits, 0 if digits.lower().lstrip("+-").startswith(("0x", "0b")) else 10)
+    except (ValueError, OverflowError):
+        short = text if len(text) <= 40 else text[:40] + "..."
+        raise ReadError(place, f"{short!r} is not a number", "put text in quotes") from None
+    if not math.isfinite(number) or abs(number) > _BIGGEST:
+        raise ReadError(place, "not a number that can be used", f"at most {_BIGGEST}")
+    return number
 
 
 def _decode(kind: type, value: Any) -> Any:
