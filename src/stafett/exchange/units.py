@@ -40,11 +40,13 @@ UNITS: Final[dict[str, tuple[str, float, float]]] = {
 }  # fmt: skip
 
 
-def base(value: float, code: str) -> tuple[float, str]:
+def base(value: float, code: str, *, difference: bool = False) -> tuple[float, str]:
     """Give the value in the base unit, rounded to ten significant digits, and the base's code.
+
+    `difference` is for spans (a standard deviation), which have no zero point to shift.
 
     >>> base(9, "CEL") == base(282.15, "KEL") == base(48.2, "FAH")
     True
     """
     unit, factor, offset = UNITS.get(code, (code, 1.0, 0.0))
-    return float(f"{(value + offset) * factor:.10g}"), unit
+    return float(f"{(value + (0.0 if difference else offset)) * factor:.10g}"), unit
