@@ -7,8 +7,8 @@ gathers, so that batches grow with the load by themselves.
 **Two processes can never both append.** To append, a process takes the lease, which raises the
 epoch in the head row; a transaction with an older epoch or another size changes no head row and is
 rolled back. The lease's time only says when another process may take it unasked; safety rests on
-the epoch alone. A process that wants to append while another holds the lease asks for it, and gets
-it after the holder's current batch.
+the epoch alone. The lease of a holder whose session is gone is free at once. A process that wants
+to append while another holds the lease asks for it, and gets it after the holder's current batch.
 
 **In doubt.** When the connection dies, or the commit comes with a notice (a cancelled wait for a
 synchronous standby commits locally with a WARNING and may vanish at fail-over), nothing is
@@ -27,7 +27,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -57,15 +56,17 @@ from stafett.ledger.listener import FREE, WANTED, Listener
 log = logging.getLogger(__name__)
 
 LEASE_S = 2.0  # how long a silent holder keeps others away
+CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
 BATCH_BYTES = 8 * 2**20
 REMEMBERED_STREAMS = 100_000
 
 TAKE_LEASE: LiteralString = """
 UPDATE ledger.head
-SET epoch = epoch + 1, holder = %(me)s,
+SET epoch = epoch + 1, holder = %(me)s, backend = pg_backend_pid(),
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE holder IS NULL OR holder = %(me)s OR lease_until < clock_timestamp()
+   OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = backend)
 RETURNING size, epoch, recorded_at
 """
 GIVE_LEASE: LiteralString = """
@@ -94,7 +95,7 @@ FROM unnest(%s::text[]) AS wanted
 SESSION: LiteralString = """
 SET ROLE stafett_append;
 SET synchronous_commit = on;
-SET idle_in_transaction_session_timeout = '10s';
+SET idle_in_transaction_session_timeout = '5s';
 SET client_min_messages = warning;
 """
 
@@ -113,7 +114,6 @@ class _Waiting:
 
     prepared: Prepared
     answer: asyncio.Future[Receipt]
-    deadline: float
     sent: bool = False  # it was in a transaction: it may have been committed
 
 
@@ -133,6 +133,7 @@ class Sequencer:
         self._recorded_at: datetime | None = None
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._closing = False
+        self._trouble = "the database is slow"  # what holds us up, as far as we know
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
@@ -144,21 +145,28 @@ class Sequencer:
         self._closing = True
         self._arrived.set()
         if self._task:
-            await self._task
+            # A commit may hang for ever (a synchronous standby that is away).
+            await asyncio.wait({self._task}, timeout=self.patience_s)
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
             self._task = None
 
     async def append(self, submission: Submission) -> Receipt:
         """Append and return when durable. Raises Refused, NotAcknowledged or InDoubt."""
         if self._closing:
             raise NotAcknowledged(submission.key, "the ledger is closed")
-        waiting = _Waiting(
-            prepare(submission),
-            asyncio.get_running_loop().create_future(),
-            time.monotonic() + self.patience_s,
-        )
+        waiting = _Waiting(prepare(submission), asyncio.get_running_loop().create_future())
         self._queue.append(waiting)
         self._arrived.set()
-        return await waiting.answer
+        try:
+            done, _ = await asyncio.wait({waiting.answer}, timeout=self.patience_s)
+            if done:
+                return waiting.answer.result()
+        finally:
+            waiting.answer.cancel()  # what was not sent yet is not sent any more
+        kind = InDoubt if waiting.sent else NotAcknowledged
+        raise kind(submission.key, f"no answer in {self.patience_s:g} s: {self._trouble}")
 
     # ---- serving -------------------------------------------------------------------------------
 
@@ -191,7 +199,7 @@ class Sequencer:
         events = size = 0
         while self._queue and events < BATCH_EVENTS and size < BATCH_BYTES:
             waiting = self._queue.popleft()
-            if waiting.answer.cancelled():
+            if waiting.answer.done():
                 continue
             batch.append(waiting)
             events += len(waiting.prepared.parts)
@@ -206,10 +214,9 @@ class Sequencer:
                 if await self._hold_lease():
                     await self._append(batch)
                     return
-                why = "another process holds the lease"
+                self._trouble = "another process holds the lease"
             except _Fenced:
                 self._epoch = None
-                why = "another process appended"
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 log.exception("the database refused a batch of %d", len(batch))
                 await self._disconnect(politely=False)
@@ -219,26 +226,14 @@ class Sequencer:
                 for waiting in batch:  # so that one bad submission spoils nobody else's
                     await self._see_to([waiting])
                 return
-            except (psycopg.Error, _Doubtful) as error:
-                why = str(error).strip() or type(error).__name__
-                log.warning("the append will be tried again: %s", why)
+            except (psycopg.Error, TimeoutError, _Doubtful) as error:
+                self._trouble = str(error).strip() or type(error).__name__
+                log.warning("the append will be tried again: %s", self._trouble)
                 await self._disconnect(politely=False)
                 await asyncio.sleep(pause)
                 pause = min(0.5, pause * 2 + 0.02)
-            batch = self._expire(batch, why)
-
-    def _expire(self, batch: list[_Waiting], why: str) -> list[_Waiting]:
-        """Answer those who have waited long enough, here and in the queue; return the others."""
-        now = time.monotonic()
-        everyone = [*batch, *self._queue]
-        self._queue.clear()
-        for waiting in everyone:
-            if waiting.deadline <= now:
-                kind = InDoubt if waiting.sent else NotAcknowledged
-                self._answer(waiting, kind(waiting.prepared.submission.key, why))
-            else:
-                self._queue.append(waiting)
-        return self._take()
+            # Whoever waited too long has gone; newcomers join at the end.
+            batch = [w for w in batch if not w.answer.done()] + self._take()
 
     @staticmethod
     def _answer(waiting: _Waiting, outcome: Receipt | Exception) -> None:
@@ -291,7 +286,8 @@ class Sequencer:
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             self._epoch = None
-            connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
+            async with asyncio.timeout(CONNECT_S):
+                connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
             connection.add_notice_handler(
                 lambda notice: self._notices.append(notice.message_primary or "a notice")
             )

@@ -84,6 +84,7 @@ CREATE TABLE ledger.head (
   size        bigint      NOT NULL DEFAULT 0,
   epoch       bigint      NOT NULL DEFAULT 0,
   holder      text,
+  backend     integer,  -- process number of the holder's session
   lease_until timestamptz NOT NULL DEFAULT 'epoch',
   recorded_at timestamptz NOT NULL DEFAULT 'epoch'
 ) WITH (fillfactor = 50);
