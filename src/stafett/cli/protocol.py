@@ -2,9 +2,83 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from time import perf_counter
+
 import click
+
+from stafett.protocol import builtin, report, schema
+from stafett.protocol.check import prove
+from stafett.protocol.finding import Finding
+from stafett.protocol.read import ReadError
 
 
 @click.group()
 def protocol() -> None:
     """Check, draw and compare delivery chains."""
+
+
+@protocol.command()
+@click.argument("file")
+@click.option("--product", help="Bind to this product only (default: to each of them).")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+def check(file: str, product: str | None, as_json: bool) -> None:
+    """Prove that FILE (or a built-in protocol of that name) has no holes.
+
+    Exit status: 0 no errors; 1 errors were found; 2 it cannot be read as a protocol.
+    """
+    begun = perf_counter()
+    try:
+        proof = prove(builtin.load(file), product)
+    except ReadError as error:
+        finding = Finding("unreadable", error.place, _said(error))
+        if as_json:
+            _print_json({"ok": False, "findings": [finding.as_dict()]})
+        else:
+            click.echo("\n".join(report.lines(finding)))
+        sys.exit(2)
+    seconds = perf_counter() - begun
+    if as_json:
+        _print_json(
+            {
+                "ok": not proof.errors,
+                "findings": [finding.as_dict() for finding in proof.findings],
+                "held": list(proof.held),
+                "products": list(proof.products),
+                "markings": proof.markings,
+                "seconds": round(seconds, 3),
+            }
+        )
+    else:
+        for finding in proof.findings:
+            click.echo("\n".join(report.lines(finding)))
+        click.echo("\n".join(report.summary(proof, seconds)))
+    sys.exit(1 if proof.errors else 0)
+
+
+def _said(error: ReadError) -> str:
+    return error.what + (f" ({error.todo})" if error.todo else "")
+
+
+def _print_json(value: object) -> None:
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+@protocol.command("schema")
+def schema_() -> None:
+    """Print the JSON Schema of the language, for editors."""
+    click.echo(schema.text(), nl=False)
+
+
+@protocol.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+def list_(as_json: bool) -> None:
+    """List the built-in protocols."""
+    found = [(name, builtin.builtin(name).value) for name in builtin.names()]
+    rows = [(n, str(v.get("version", "")), str(v.get("family", ""))) for n, v in found]
+    if as_json:
+        _print_json([dict(zip(("name", "version", "family"), row, strict=True)) for row in rows])
+        return
+    for name, version, family in rows:
+        click.echo(f"{name}  {version}  {family}")

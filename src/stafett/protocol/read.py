@@ -64,6 +64,16 @@ class Document:
                 return self.places[path[:end]]
         return Place(self.file, 1, 1)
 
+    def at(self, *path: str | int) -> Any:
+        """Return the value written at `path` (parameters not filled in); None if there is none."""
+        part: Any = self.value
+        for step in path:
+            try:
+                part = part[step]
+            except (KeyError, IndexError, TypeError):
+                return None
+        return part
+
     @property
     def products(self) -> tuple[str, ...]:
         """The products that this protocol can be bound to; none if it takes no parameters."""

@@ -1,0 +1,38 @@
+"""The built-in protocols, by name: `stafett/catalogue/protocols/NAME.yaml`."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from stafett.protocol.read import Document, Place, ReadError, parse, read
+
+
+def _folder() -> Traversable:
+    return files("stafett") / "catalogue" / "protocols"
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of the built-in protocols, sorted."""
+    folder = _folder()
+    if not folder.is_dir():
+        return ()
+    found = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(n.removesuffix(".yaml") for n in found if n.endswith(".yaml")))
+
+
+def builtin(name: str) -> Document:
+    """Read the built-in protocol `name`; raise ReadError if there is none of that name."""
+    if name not in names():
+        known = ", ".join(names()) or "none"
+        raise ReadError(Place(name, 1, 1), "no built-in protocol of this name", f"known: {known}")
+    entry = _folder() / f"{name}.yaml"
+    return parse(entry.read_bytes(), f"{name}.yaml")
+
+
+def load(file_or_name: str) -> Document:
+    """Read a protocol file, or the built-in protocol of that name when it is a bare name."""
+    if "/" not in file_or_name and "." not in file_or_name and not Path(file_or_name).exists():
+        return builtin(file_or_name)
+    return read(file_or_name)

@@ -1,0 +1,80 @@
+"""The proof of a protocol: every rule, over the text and over every reachable marking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from stafett.protocol.chain import Chain
+from stafett.protocol.diagnostics import DIAGNOSTICS, GROUPS
+from stafett.protocol.figures import figures
+from stafett.protocol.finding import Finding, in_order
+from stafett.protocol.matching import matching
+from stafett.protocol.questions import questions
+from stafett.protocol.read import Document
+from stafett.protocol.references import references
+from stafett.protocol.safeguards import safeguards
+
+STATIC: tuple[Callable[[Chain], Iterator[Finding]], ...] = (
+    figures,
+    questions,
+    matching,
+    safeguards,
+)
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a check has found and how much it has looked at.
+
+    `groups` are the groups of rules that were examined: when names do not resolve, the others are
+    not. `markings` counts the different markings that were reached.
+    """
+
+    findings: tuple[Finding, ...]
+    groups: tuple[str, ...]
+    products: tuple[str, ...]
+    markings: int
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings because of which the protocol may not be used."""
+        return tuple(f for f in self.findings if f.severity == "error")
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        """The findings that should be looked at."""
+        return tuple(f for f in self.findings if f.severity == "warning")
+
+    @property
+    def held(self) -> tuple[str, ...]:
+        """The groups of rules that were examined and are without error."""
+        broken = {DIAGNOSTICS[finding.code].group for finding in self.errors}
+        return tuple(group for group in self.groups if group not in broken)
+
+
+def check(document: Document, product: str | None = None) -> list[Finding]:
+    """Return all findings, in the order of the file; see `prove`."""
+    return list(prove(document, product).findings)
+
+
+def prove(document: Document, product: str | None = None) -> Proof:
+    """Check `document` bound to `product` (default: to each of its products).
+
+    Raises ReadError if it cannot be read as a protocol at all.
+    """
+    products = (product,) if product is not None else document.products or (None,)
+    found: list[Finding] = []
+    groups = tuple(group for group in GROUPS if group not in ("paths", "time"))
+    markings = 0
+    for one in products:
+        chain = Chain(document, document.bind(one), one)
+        names = list(references(chain))
+        found += names
+        if any(finding.severity == "error" for finding in names):
+            groups = ("names",)
+            continue
+        for rule in STATIC:
+            found += rule(chain)
+    named = tuple(one for one in products if one is not None)
+    return Proof(tuple(in_order(found)), groups, named, markings)

@@ -1,0 +1,139 @@
+"""Questions: each check is unambiguous, and each failure has a consequence."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stafett.protocol.chain import Chain
+from stafett.protocol.finding import Finding
+from stafett.protocol.model import Check, text
+from stafett.protocol.read import Path_
+
+# Words that more than one authority uses of the same material: alone they do not say whose.
+STATUS_WORDS = frozenset(
+    {
+        "accepted",
+        "approved",
+        "available",
+        "certified",
+        "cleared",
+        "confirmed",
+        "ready",
+        "released",
+        "valid",
+        "verified",
+    }
+)
+# Answers that mean that nobody knows.
+UNKNOWN_WORDS = frozenset(
+    {
+        "unknown",
+        "not known",
+        "not checked",
+        "unchecked",
+        "not applicable",
+        "n/a",
+        "na",
+        "not sure",
+        "unsure",
+        "unreadable",
+        "illegible",
+        "cannot tell",
+        "not done",
+        "missing",
+        "pending",
+    }
+)
+
+
+def questions(chain: Chain) -> Iterator[Finding]:
+    """Yield every check that two people answer differently, or whose answer changes nothing."""
+    for path, name, _, check in chain.checks():
+        where = f"{check.id} in {name}"
+        match check.kind:
+            case "scan":
+                yield from _scan(chain, path, where, check)
+            case "choice":
+                yield from _choice(chain, path, where, check)
+            case "quantity":
+                yield from _quantity(chain, path, where, check)
+            case "time":
+                pass
+        yield from _foreign(chain, path, where, check)
+        yield from _consequence(chain, path, where, check)
+
+
+def _scan(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:
+    subject = check.identifies or check.records
+    if subject is None:
+        yield chain.found("scan-of-nothing", path, f"{where} scans, but compares with nothing")
+        return
+    if check.identifies is not None and check.records is not None:
+        what = f"{where} both identifies {check.identifies} and records {check.records}"
+        yield chain.found("scan-of-nothing", path, what)
+        return
+    if check.by is None:
+        yield chain.found("scan-of-nothing", path, f"{where} does not say by which identifier")
+        return
+    identifier = chain.protocol.identifiers[check.by]
+    if subject == "patient":
+        if identifier.of != "journey":
+            what = f"{where} identifies the patient by {check.by}, which belongs to a material"
+            yield chain.found("scan-of-nothing", (*path, "by"), what)
+    elif check.by not in chain.material(subject).identifiers:
+        what = f"{where}: {subject} carries no {check.by}"
+        yield chain.found("scan-of-nothing", (*path, "by"), what)
+
+
+def _choice(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:
+    meanings = {choice.means for choice in check.choices.values()}
+    if not check.choices:
+        yield chain.found("open-question", path, f"{where} has no closed answers")
+    elif "pass" not in meanings:
+        yield chain.found("open-question", (*path, "choices"), f"{where} can't be passed")
+    elif meanings == {"pass"}:
+        yield chain.found("open-question", (*path, "choices"), f"{where} can't fail")
+    for key, choice in check.choices.items():
+        at = (*path, "choices", key)
+        words = {_plain(key), _plain(text(choice.title))}
+        if check.critical and choice.means == "pass" and words & UNKNOWN_WORDS:
+            what = f"{where} is critical, and passes with {text(choice.title)!r}"
+            yield chain.found("unknown-passes", at, what)
+        if _plain(text(choice.title)) in STATUS_WORDS:
+            what = f"{where}: {text(choice.title)!r} by whom?"
+            yield chain.found("status-word", at, what)
+
+
+def _plain(words: str) -> str:
+    return " ".join(words.lower().replace("-", " ").replace("_", " ").split()).strip(".!?")
+
+
+def _quantity(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:
+    if not check.unit:
+        yield chain.found("no-unit", path, f"{where} is a number of what?")
+    if check.min is None and check.max is None:
+        yield chain.found("no-unit", path, f"{where} has no limits: no value is ever wrong")
+
+
+def _foreign(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:
+    """Find fields that mean nothing for this kind of check."""
+    fields = {
+        "scan": ("identifies", "records", "by"),
+        "choice": ("choices",),
+        "quantity": ("unit", "min", "max"),
+    }
+    for kind, names in fields.items():
+        for field in names:
+            if kind != check.kind and getattr(check, field) not in (None, {}):
+                what = f"{where} is a {check.kind}: {field} means nothing there"
+                yield chain.found("unfit-part", (*path, field), what)
+
+
+def _consequence(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:
+    if check.critical or check.deviation is not None or check.kind == "time":
+        return
+    if check.kind == "scan" and check.records is not None:
+        return
+    bad = [c for c in check.choices.values() if c.means != "pass"]
+    if not bad or any(choice.deviation is None for choice in bad):
+        yield chain.found("no-deviation", path, f"nothing happens when {where} fails")

@@ -1,0 +1,54 @@
+"""`stafett protocol` behaves like a compiler."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from click.testing import CliRunner
+
+from stafett.cli.protocol import protocol
+from stafett.protocol import schema
+
+ROOT = Path(__file__).resolve().parents[2]
+SMALL = ROOT / "tests/protocol/small.yaml"
+
+
+def test_errors_have_file_line_and_column_and_exit_status_1() -> None:
+    """A protocol with holes: each on a line that an editor can jump to, and status 1."""
+    done = CliRunner().invoke(protocol, ["check", str(SMALL)])
+    assert done.exit_code == 1
+    assert f"{SMALL}:37:3: error[no-escalation]: nobody is called" in done.output
+    assert "why: " in done.output
+    assert "mend: " in done.output
+
+
+def test_json_has_the_same_findings() -> None:
+    """With --json each finding is plain values."""
+    done = CliRunner().invoke(protocol, ["check", "--json", str(SMALL)])
+    said = json.loads(done.output)
+    assert not said["ok"]
+    assert {"no-escalation", "no-limit"} <= {finding["code"] for finding in said["findings"]}
+    assert all(finding["line"] >= 1 for finding in said["findings"])
+
+
+def test_what_cannot_be_read_has_exit_status_2(tmp_path: Path) -> None:
+    """No file, no YAML, no such product, no such built-in protocol: status 2, and it is said."""
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("stafett: [")
+    for arguments in (
+        [str(tmp_path / "absent.yaml")],
+        [str(bad)],
+        [str(SMALL), "--product", "none"],
+        ["no-such-protocol"],
+    ):
+        done = CliRunner().invoke(protocol, ["check", *arguments])
+        assert done.exit_code == 2, arguments
+        assert "error[unreadable]" in done.output
+
+
+def test_the_committed_schema_is_current() -> None:
+    """docs/reference/protocol.schema.json is what `stafett protocol schema` prints."""
+    committed = (ROOT / "docs/reference/protocol.schema.json").read_text(encoding="utf-8")
+    assert committed == schema.text()
+    assert CliRunner().invoke(protocol, ["schema"]).output == committed

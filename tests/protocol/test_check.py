@@ -1,0 +1,47 @@
+"""The proof says everything that is wrong, at its place."""
+
+from __future__ import annotations
+
+import pytest
+
+from stafett.protocol.check import check, prove
+from stafett.protocol.finding import Finding
+from stafett.protocol.read import parse
+
+
+def found(text: str, code: str) -> list[Finding]:
+    return [finding for finding in check(parse(text, "x.yaml")) if finding.code == code]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("role: clinic", "role: klinic", "did you mean 'clinic'"),
+        ("carries: [bag]", "carries: [bagg]", "no material 'bagg'"),
+        ("after: [collect]", "after: [collekt]", "no step or handoff 'collekt'"),
+        ("after: [collect]", "after: [collect=well]", "no result of collect 'well'"),
+        ("{end: stopped}}", "{end: stoped}}", "no outcome 'stoped'"),
+        ("{decide: judge}", "{decide: jugde}", "no step 'jugde'"),
+        ("owner: clinic", "owner: klinic", "no role 'klinic'"),
+    ],
+)
+def test_a_misspelt_name_is_found_with_the_nearest_one(
+    small: str, old: str, new: str, says: str
+) -> None:
+    """Each kind of reference is resolved before anything else is examined."""
+    findings = found(small.replace(old, new, 1), "unknown-name")
+    assert any(says in finding.what for finding in findings)
+    assert all(finding.place.line > 1 for finding in findings)
+
+
+def test_all_misspelt_names_are_reported_at_once(small: str) -> None:
+    """Two wrong names in one file are two findings."""
+    text = small.replace("carries: [bag]", "carries: [bagg]").replace("decide: judge", "decide: j")
+    assert len({f.what for f in found(text, "unknown-name")}) >= 2
+
+
+def test_nothing_else_is_examined_while_names_do_not_resolve(small: str) -> None:
+    """A net with unknown names has no meaning: the other groups say nothing, not even `holds`."""
+    proof = prove(parse(small.replace("carries: [bag]", "carries: [bagg]")))
+    assert proof.groups == ("names",)
+    assert proof.held == ()
