@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib.util
-import json
 import random
 from pathlib import Path
 from types import ModuleType
@@ -28,24 +27,9 @@ naive = _naive()
 
 
 @pytest.fixture(scope="session")
-def corpus(shared: Path) -> epcis.Document:
-    """Return the vein-to-vein corpus of 82 events."""
-    return epcis.read((shared / "standards/celltherapy/corpus.json").read_bytes())
-
-
-@pytest.fixture(scope="session")
 def facts_of(corpus: epcis.Document) -> list[Facts]:
     """Return the searchable side of each event of the corpus."""
     return [facts(e, corpus.prefixes) for e in corpus.events]
-
-
-@pytest.fixture(scope="session")
-def asked(shared: Path) -> list[dict[str, Any]]:
-    """Return the 69 published queries with their answers."""
-    found: list[dict[str, Any]] = json.loads(
-        (shared / "standards/celltherapy/queries.json").read_text()
-    )["queries"]
-    return found
 
 
 def _label(event: dict[str, Any]) -> str:

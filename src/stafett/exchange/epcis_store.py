@@ -1,0 +1,363 @@
+"""The EPCIS event store on PostgreSQL: capture whole batches or nothing, query by page.
+
+    async with EpcisStore(url) as store:
+        outcome = await store.capture(epcis.read(data), owner="courier")
+        page = await store.query(read_query({...}, store.names), limit=30)
+
+Captures take one lock, so that `seq` follows the order of commits and has no gaps; what a
+transaction holds is a batch, not an event. The same event sent again is recognised and counted as
+a duplicate; another event under a known eventID is a conflict, and nothing of its batch is kept.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from types import TracebackType
+from typing import Any, Final
+
+import msgspec
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.exchange import epcis
+from stafett.exchange.epcis import Document, Json
+from stafett.exchange.epcis_facts import EPOCH, word
+from stafett.exchange.epcis_pages import Page, Reader
+from stafett.exchange.epcis_query import Query
+from stafett.exchange.epcis_rows import EVENT_COLUMNS, Row, events_copy, numbers_copy, row_of
+from stafett.exchange.gs1link import canonical
+from stafett.exchange.problem import Finding, Problem, pointer
+
+CHANNEL: Final = "stafett_epcis"
+LOCK: Final = 0x5374616665747402
+Connection = psycopg.AsyncConnection[Any]
+
+# Two statements: one statement's snapshot would be older than the lock that it waited for.
+TAKE: Final = f"SELECT pg_advisory_xact_lock({LOCK})"
+START: Final = "SELECT coalesce(max(seq), 0), clock_timestamp() FROM exchange.epcis_event"
+KNOWN: Final = "SELECT identity, content FROM exchange.epcis_event WHERE identity = ANY(%b)"
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a capture came to: how many events are new, which were there, what is wrong."""
+
+    job: uuid.UUID
+    captured: int
+    duplicates: int
+    first_seq: int
+    last_seq: int
+    event_ids: tuple[str, ...]
+    errors: tuple[Finding, ...] = ()
+
+
+class _Learnt(msgspec.Struct):
+    # What a capture added besides events; remembered once it is committed.
+    contexts: dict[bytes, int] = {}
+    namespaces: list[tuple[str, str]] = []
+    names: set[tuple[str, str]] = set()
+
+
+class EpcisStore:
+    """One store for one process and event loop. The database must be migrated."""
+
+    def __init__(self, url: str, *, connections: int = 8) -> None:
+        self.url = url
+        self._pool = AsyncConnectionPool(
+            url, min_size=1, max_size=connections, open=False, configure=_as_service,
+            kwargs={"autocommit": True}, check=AsyncConnectionPool.check_connection,
+        )  # fmt: skip
+        self._contexts: dict[bytes, int] = {}
+        self._names: set[tuple[str, str]] = set()
+        self._namespaces: dict[str, list[str]] = {}
+        self._reader = Reader(self._pool, self.context_of)
+        self._context_bodies: dict[int, Any] = {}
+
+    async def __aenter__(self) -> EpcisStore:
+        await self._pool.open(wait=True)
+        await self._learn_namespaces()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._pool.close()
+
+    @property
+    def pool(self) -> AsyncConnectionPool[Connection]:
+        """The connections, for the room's other tables."""
+        return self._pool
+
+    def names(self, name: str, context: Any = None) -> Sequence[str]:
+        """Give the full names that `prefix:name` may stand for: by context, else as captured."""
+        if context is not None:
+            prefixes = epcis.prefixes_of(context)
+            if name.partition(":")[0] in prefixes:
+                return [epcis.expand(name, prefixes)]
+        prefix, _, local = name.partition(":")
+        known = self._namespaces.get(prefix, [])
+        standard = epcis.STANDARD_PREFIXES.get(prefix)
+        uris = {*known, *([standard] if standard else [])}
+        return [f"{{{uri}}}{local}" for uri in sorted(uris)] + [name]
+
+    async def capture(
+        self,
+        document: Document,
+        *,
+        owner: str,
+        job: uuid.UUID | None = None,
+        proceed: bool = False,
+    ) -> Outcome:
+        """Make a document's events and master data durable, all or nothing.
+
+        With `proceed`, events that conflict are left out and named in the outcome. Raises
+        `Problem` 409 when an eventID is known for another event.
+        """
+        job = job or uuid.uuid4()
+        rows, errors = prepare(document, proceed)
+        learnt = _Learnt()
+        async with self._pool.connection() as connection, connection.transaction():
+            outcome = await self._store(
+                connection, document, rows, errors, owner, job, proceed, learnt
+            )
+        self._remember(learnt)  # only now is it true
+        return outcome
+
+    async def _store(
+        self,
+        connection: Connection,
+        document: Document,
+        rows: list[Row],
+        errors: list[Finding],
+        owner: str,
+        job: uuid.UUID,
+        proceed: bool,
+        learnt: _Learnt,
+    ) -> Outcome:
+        await connection.execute(TAKE.encode())
+        size, recorded = await _one(connection, START)
+        ids = tuple(r.event["eventID"] for r in rows)
+        fresh, duplicates, conflicts = await _sift(connection, rows)
+        if conflicts and not proceed:
+            raise Problem(
+                409,
+                "ResourceAlreadyExistsException",
+                f"{len(conflicts)} eventID(s) are known for other events; an event is never "
+                "changed: declare the old one an error and capture the right one under a new ID",
+                conflicts,
+            )
+        context = await self._context_id(connection, document, learnt)
+        for row in fresh:
+            row.context = context
+        micros = (recorded - EPOCH) // _MICROSECOND
+        if fresh:
+            await _copy(
+                connection,
+                f"COPY exchange.epcis_event ({EVENT_COLUMNS}) FROM STDIN (FORMAT binary)",
+                events_copy(fresh, size + 1, owner, job, micros),
+            )
+            numbers = numbers_copy(fresh, size + 1)
+            if numbers is not None:
+                await _copy(
+                    connection,
+                    "COPY exchange.epcis_number (name, value, seq) FROM STDIN (FORMAT binary)",
+                    numbers,
+                )
+        await self._note_names(connection, document, fresh, learnt)
+        await _master_data(connection, document.vocabularies, job)
+        if fresh:
+            await connection.execute(f"NOTIFY {CHANNEL}, '{size + len(fresh)}'")
+        return Outcome(
+            job=job,
+            captured=len(fresh),
+            duplicates=duplicates,
+            first_seq=size + 1,
+            last_seq=size + len(fresh),
+            event_ids=ids,
+            errors=(*errors, *conflicts),
+        )
+
+    async def size(self) -> int:
+        """Give the number of events, which is also the last `seq`."""
+        async with self._pool.connection() as connection:
+            row = await _one(connection, "SELECT coalesce(max(seq), 0) FROM exchange.epcis_event")
+        return int(row[0])
+
+    async def query(
+        self,
+        query: Query,
+        *,
+        limit: int = 30,
+        token: str | None = None,
+        after_seq: int = 0,
+        upto_seq: int | None = None,
+        owners: Sequence[str] | None = None,
+    ) -> Page:
+        """Give one page of a query's events; see `epcis_pages.Reader.page`."""
+        return await self._reader.page(
+            query, limit=limit, token=token, after_seq=after_seq, upto_seq=upto_seq, owners=owners
+        )
+
+    async def _context_id(self, connection: Connection, document: Document, learnt: _Learnt) -> int:
+        body = msgspec.json.encode(document.context, order="sorted")
+        digest = hashlib.blake2b(body, digest_size=16).digest()
+        found = self._contexts.get(digest)
+        if found is None:
+            row = await _one(
+                connection,
+                "WITH new AS (INSERT INTO exchange.context (digest, body) VALUES (%s, %s)"
+                " ON CONFLICT DO NOTHING RETURNING id) SELECT id FROM new UNION ALL"
+                " SELECT id FROM exchange.context WHERE digest = %s LIMIT 1",
+                [uuid.UUID(bytes=digest), body.decode(), uuid.UUID(bytes=digest)],
+            )
+            found = learnt.contexts[digest] = int(row[0])
+        return found
+
+    async def context_of(self, number: int) -> Any:
+        """Give a stored JSON-LD context by its number."""
+        if number not in self._context_bodies:
+            async with self._pool.connection() as connection:
+                row = await _one(
+                    connection, "SELECT digest, body FROM exchange.context WHERE id = %s", [number]
+                )
+            self._context_bodies[number] = msgspec.json.decode(row[1])
+            self._contexts[row[0].bytes] = number
+        return self._context_bodies[number]
+
+    async def _learn_namespaces(self) -> None:
+        async with self._pool.connection() as connection:
+            rows = await (
+                await connection.execute("SELECT prefix, uri FROM exchange.namespace")
+            ).fetchall()
+        learnt: dict[str, list[str]] = {}
+        for prefix, uri in rows:
+            learnt.setdefault(prefix, []).append(uri)
+        self._namespaces = learnt
+
+    async def refresh(self) -> None:
+        """Learn what other processes captured (the meaning of prefixes)."""
+        await self._learn_namespaces()
+
+    async def _note_names(
+        self,
+        connection: Connection,
+        document: Document,
+        rows: Iterable[Row],
+        learnt: _Learnt,
+    ) -> None:
+        spaces = [
+            (p, uri)
+            for p, uri in document.prefixes.items()
+            if epcis.STANDARD_PREFIXES.get(p) != uri and uri not in self._namespaces.get(p, ())
+        ]
+        if spaces:
+            await connection.cursor().executemany(
+                "INSERT INTO exchange.namespace VALUES (%s, %s) ON CONFLICT DO NOTHING", spaces
+            )
+            learnt.namespaces = spaces
+        new = {n for row in rows for n in resources(row.event, document.prefixes)} - self._names
+        if new:
+            await connection.cursor().executemany(
+                "INSERT INTO exchange.name VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(new)
+            )
+            learnt.names = new
+
+    def _remember(self, learnt: _Learnt) -> None:
+        self._contexts.update(learnt.contexts)
+        for prefix, uri in learnt.namespaces:
+            self._namespaces.setdefault(prefix, []).append(uri)
+        if len(self._names) > 100_000:
+            self._names.clear()
+        self._names |= learnt.names
+
+
+_MICROSECOND: Final = datetime.resolution
+
+
+def prepare(document: Document, proceed: bool = False) -> tuple[list[Row], list[Finding]]:
+    """Turn a document's events into rows; with `proceed`, name what cannot be and go on."""
+    rows, errors = [], []
+    for place, event in enumerate(document.events):
+        try:
+            own = event.get("@context")
+            prefixes = {**document.prefixes, **epcis.prefixes_of(own)} if own else document.prefixes
+            rows.append(row_of(event, prefixes, place))
+        except Problem as wrong:
+            found = Finding(pointer("epcisBody", "eventList", place, "eventTime"), wrong.detail)
+            if not proceed:
+                raise Problem(wrong.status, wrong.name, wrong.detail, [found]) from None
+            errors.append(found)
+    return rows, errors
+
+
+def resources(event: Json, prefixes: dict[str, str]) -> list[tuple[str, str]]:
+    """Give the top-level resources that an event mentions, as (kind, canonical value)."""
+    out = [("eventType", event["type"])]
+    for field in ("bizStep", "disposition"):
+        if field in event:
+            out.append((field, word(field, event[field], prefixes)))
+    for field in ("readPoint", "bizLocation"):
+        if field in event:
+            out.append((field, canonical(event[field]["id"])))
+    return out
+
+
+async def _sift(connection: Connection, rows: list[Row]) -> tuple[list[Row], int, list[Finding]]:
+    """Part the rows into new ones, a count of those known, and conflicts by name."""
+    known: dict[bytes, bytes] = {}
+    if rows:
+        identities = [uuid.UUID(bytes=r.identity) for r in rows]
+        cursor = await connection.execute(KNOWN, [identities])
+        known = {identity.bytes: content.bytes for identity, content in await cursor.fetchall()}
+    fresh, duplicates, conflicts = [], 0, []
+    for row in rows:
+        there = known.get(row.identity)
+        if there is None:
+            known[row.identity] = row.content
+            fresh.append(row)
+        elif there == row.content:
+            duplicates += 1
+        else:
+            where = pointer("epcisBody", "eventList", row.place, "eventID")
+            conflicts.append(Finding(where, f"{row.event['eventID']} is the ID of another event"))
+    return fresh, duplicates, conflicts
+
+
+async def _master_data(connection: Connection, vocabularies: list[Json], job: uuid.UUID) -> None:
+    elements = [
+        (
+            vocabulary["type"],
+            canonical(element["id"]),
+            msgspec.json.encode(element.get("attributes", [])).decode(),
+            [canonical(c) for c in element.get("children", [])],
+            job,
+        )
+        for vocabulary in vocabularies
+        for element in vocabulary.get("vocabularyElementList", ())
+    ]
+    if elements:
+        await connection.cursor().executemany(
+            "INSERT INTO exchange.vocabulary (type, id, attributes, children, job)"
+            " VALUES (%s, %s, %s, %s, %s)",
+            elements,
+        )
+
+
+async def _copy(connection: Connection, statement: str, buffer: bytes) -> None:
+    async with connection.cursor().copy(statement.encode()) as copy:
+        await copy.write(buffer)
+
+
+async def _one(connection: Connection, statement: str, values: Sequence[Any] = ()) -> Any:
+    row = await (await connection.execute(statement.encode(), values or None)).fetchone()
+    assert row is not None
+    return row
+
+
+async def _as_service(connection: Connection) -> None:
+    await connection.execute("SET ROLE stafett_append")
