@@ -1,0 +1,178 @@
+"""What an answer to a check means: pass, fail or unknown."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import NamedTuple
+
+from stafett.journey import deviation
+from stafett.journey.command import Answer, Value
+from stafett.journey.event import CheckResult
+from stafett.journey.identifier import Unreadable, normal, same
+from stafett.journey.refusal import refuse
+from stafett.journey.state import PATIENT, Sheet, State
+from stafett.protocol.model import Check
+from stafett.protocol.net import Net
+
+
+class Verdict(NamedTuple):
+    """What an answer means, the deviation it is, and the label it binds (if it records one)."""
+
+    value: Value
+    result: CheckResult
+    code: str | None = None
+    why: str = ""
+    expected: str | None = None
+    binds: str | None = None
+
+
+def evaluate(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
+    """Return what `answer` means; raise Refused if it is no answer to `check` at all."""
+    if answer.unit is not None and answer.unit != check.unit:
+        raise refuse(
+            "bad-value", "unit", f"{check.id} is asked in {check.unit or 'no unit'}", "convert it"
+        )
+    if answer.value is None:
+        code = check.deviation or deviation.UNKNOWN_ANSWER
+        return Verdict(None, "unknown", code, "it could not be told")
+    match check.kind:
+        case "scan":
+            return _scan(net, state, check, answer)
+        case "choice":
+            return _choice(state, check, answer)
+        case "quantity":
+            return _quantity(check, answer.value)
+        case "time":
+            return _time(check, answer.value)
+
+
+def known(net: Net, state: State, activity: str, material: str, identifier: str) -> str | None:
+    """Return what the record knows `material` (or the patient) by, as seen from `activity`.
+
+    What an activity makes has, within it, the label that was bound in this round.
+    """
+    if material == PATIENT:
+        return of_journey(net, state, identifier)
+    label = _bound(state, activity, material, identifier)
+    lot = state.lot(material)
+    if label is not None or lot is None or lot.ended is not None:
+        return label
+    return lot.identifiers.get(identifier)
+
+
+def first_label(net: Net, state: State, activity: str, check: Check) -> bool:
+    """Say whether `check` is where a label first becomes the identifier of what it records."""
+    if check.records is None or check.by is None:
+        return False
+    if _makes(net, activity, check.records):
+        return _bound(state, activity, check.records, check.by) is None
+    return known(net, state, activity, check.records, check.by) is None
+
+
+def _bound(state: State, activity: str, material: str, identifier: str) -> str | None:
+    for key, sheet in state.sheets.items():
+        if key.partition(":")[0] == activity and identifier in sheet.bound.get(material, {}):
+            return sheet.bound[material][identifier]
+    return None
+
+
+def _makes(net: Net, activity: str, material: str) -> bool:
+    return material in net.made_by(frozenset((activity,)))
+
+
+def of_journey(net: Net, state: State, identifier: str) -> str | None:
+    """Return the journey's own identifier: the CoI, the patient's commitment, or a bound one."""
+    if identifier in state.identifiers:
+        return state.identifiers[identifier]
+    kind = net.protocol.identifiers[identifier]
+    if kind.of != "journey":
+        return None
+    if kind.direct:
+        return state.patient
+    return state.coi if kind.structure == "isbt128-coi" else None
+
+
+def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
+    if answer.method == "seen":
+        raise refuse(
+            "bad-value", "method", f"{check.id} is scanned or typed, not looked at", "scan it"
+        )
+    identifier = check.by or ""
+    kind = net.protocol.identifiers[identifier]
+    structure = "plain" if kind.direct else kind.structure
+    try:
+        got = normal(structure, answer.value, answer.method)
+    except Unreadable as error:
+        raise refuse("unreadable-scan", "value", error.what, error.todo) from None
+    material = check.identifies or check.records or ""
+    code = check.deviation or deviation.IDENTITY_MISMATCH
+    if first_label(net, state, answer.activity, check):
+        if _can_be_labelled(net, state, answer.activity, material):
+            return Verdict(got, "pass", binds=got)
+        return Verdict(got, "unknown", code, f"there is no {material} to label")
+    expected = known(net, state, answer.activity, material, identifier)
+    if expected is None:
+        return Verdict(got, "unknown", code, f"the record knows no {identifier} of {material}")
+    if same(got, expected):
+        return Verdict(got, "pass")
+    return Verdict(got, "fail", code, f"this is not the {identifier} of {material}", expected)
+
+
+def _can_be_labelled(net: Net, state: State, activity: str, material: str) -> bool:
+    if material == PATIENT or _makes(net, activity, material):
+        return True
+    lot = state.lot(material)
+    return lot is not None and lot.ended is None
+
+
+def _choice(state: State, check: Check, answer: Answer) -> Verdict:
+    choice = check.choices.get(answer.value) if isinstance(answer.value, str) else None
+    if choice is None:
+        names = ", ".join(check.choices)
+        raise refuse("bad-value", "value", f"{answer.value!r} is no choice", f"one of: {names}")
+    code = choice.deviation or check.deviation
+    if choice.means == "fail":
+        return Verdict(answer.value, "fail", code or deviation.CHECK_FAILED, "answered so")
+    if choice.means == "unknown":
+        return Verdict(answer.value, "unknown", code or deviation.UNKNOWN_ANSWER, "answered so")
+    if _disagrees(state.sheet(answer.activity, answer.side, answer.about), check, answer):
+        why = "two people answered it differently"
+        return Verdict(answer.value, "unknown", deviation.UNKNOWN_ANSWER, why)
+    return Verdict(answer.value, "pass")
+
+
+def _disagrees(sheet: Sheet, check: Check, answer: Answer) -> bool:
+    others = (a for a in sheet.standing(check.id) if a.person != answer.by.person)
+    return any(a.result == "pass" and a.value != answer.value for a in others)
+
+
+def _quantity(check: Check, value: Value) -> Verdict:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise refuse("bad-value", "value", f"{value!r} is not a number", f"in {check.unit}")
+    code = check.deviation or deviation.CHECK_FAILED
+    if check.min is not None and value < check.min:
+        return Verdict(value, "fail", code, f"{value} is below {check.min} {check.unit}")
+    if check.max is not None and value > check.max:
+        return Verdict(value, "fail", code, f"{value} is above {check.max} {check.unit}")
+    return Verdict(value, "pass")
+
+
+def moment(value: Value) -> datetime | None:
+    """Return an aware moment from ISO 8601 text, or None if it is not one."""
+    try:
+        found = datetime.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        return None
+    return found if found is not None and found.utcoffset() is not None else None
+
+
+def _time(check: Check, value: Value) -> Verdict:
+    if moment(value) is None:
+        raise refuse(
+            "bad-value",
+            "value",
+            f"{value!r} is no time with its zone",
+            "like 2026-11-23T08:30+01:00",
+        )
+    return Verdict(value, "pass")

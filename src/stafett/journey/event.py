@@ -1,0 +1,422 @@
+"""Events: what is true of a journey from now on. The ledger stores them; nothing is ever changed.
+
+The first group moves the protocol's marking, one move each; the second says what follows from a
+move for materials, custody, accountability and decisions, so that a reader of the record needs no
+protocol to see them; the rest is what people and the core itself note. Materials are named with
+their **lot** (`bag/2` is the bag of the second attempt), which is what lineage is about.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from stafett.journey.command import Actor, Method, Signature, Value, WorkSide
+from stafett.protocol.model import Kind, Severity
+
+CheckResult = Literal["pass", "fail", "unknown"]
+
+
+class Base(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag=True):
+    """What every event says; the envelope adds `recorded_at` and its place in the record."""
+
+    occurred_at: datetime
+    by: Actor
+
+
+# -- moves ---------------------------------------------------------------------------------------
+
+
+class JourneyOpened(Base, frozen=True, kw_only=True):
+    """A journey began; the protocol version is pinned."""
+
+    journey: str
+    coi: str
+    patient: str
+    protocol: str
+    version: str
+    product: str | None
+    parties: dict[str, str]
+    identifiers: dict[str, str]
+
+
+class StepStarted(Base, frozen=True, kw_only=True):
+    """A step began."""
+
+    step: str
+    round: int
+
+
+class StepFinished(Base, frozen=True, kw_only=True):
+    """A step ended with `result`; `inputs` and `outputs` are lots."""
+
+    step: str
+    round: int
+    result: str
+    signatures: tuple[Signature, ...] = ()
+    inputs: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    deviations: tuple[str, ...] = ()
+
+
+class Released(Base, frozen=True, kw_only=True):
+    """The giver let go; `deviations` are those that the giver declares."""
+
+    handoff: str
+    round: int
+    giver: str
+    receiver: str
+    carries: tuple[str, ...] = ()
+    signatures: tuple[Signature, ...] = ()
+    deviations: tuple[str, ...] = ()
+
+
+class Accepted(Base, frozen=True, kw_only=True):
+    """The receiver took it."""
+
+    handoff: str
+    round: int
+    with_deviation: bool = False
+    signatures: tuple[Signature, ...] = ()
+    deviations: tuple[str, ...] = ()
+
+
+class Quarantined(Base, frozen=True, kw_only=True):
+    """The receiver took it, but it may not be used until that is decided."""
+
+    handoff: str
+    round: int
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class Refused(Base, frozen=True, kw_only=True):
+    """The receiver did not take it: it stays with the giver."""
+
+    handoff: str
+    round: int
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class Stopped(Base, frozen=True, kw_only=True):
+    """A critical check failed or could not be answered: nothing passes until that is decided."""
+
+    activity: str
+    side: WorkSide
+    round: int
+    deviation: str
+    check: str | None = None
+
+
+class Decided(Base, frozen=True, kw_only=True):
+    """A pending decision was taken."""
+
+    decision: str
+    about: str
+    result: str
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class LossReported(Base, frozen=True, kw_only=True):
+    """A material was lost or destroyed."""
+
+    material: str
+    lot: str
+    reason: str
+
+
+class ExpiryReported(Base, frozen=True, kw_only=True):
+    """A material outlived its shelf life."""
+
+    material: str
+    lot: str
+    expired_at: datetime
+
+
+class Interrupted(Base, frozen=True, kw_only=True):
+    """Something happened that ends or turns the journey."""
+
+    interrupt: str
+    reason: str
+
+
+# -- what follows from a move --------------------------------------------------------------------
+
+
+class MaterialCreated(Base, frozen=True, kw_only=True):
+    """A material began to exist in the custody of `role`, made from `parents`."""
+
+    material: str
+    lot: str
+    parents: tuple[str, ...]
+    made_in: str
+    role: str
+    organisation: str
+    identifiers: dict[str, str]
+    quarantined: bool = False
+
+
+class MaterialConsumed(Base, frozen=True, kw_only=True):
+    """A material ceased to exist by being used."""
+
+    material: str
+    lot: str
+    used_in: str
+
+
+class MaterialGone(Base, frozen=True, kw_only=True):
+    """A material ceased to exist otherwise."""
+
+    material: str
+    lot: str
+    reason: Literal["lost", "expired", "discarded"]
+
+
+class MaterialQuarantined(Base, frozen=True, kw_only=True):
+    """A material may not be used until that is decided."""
+
+    material: str
+    lot: str
+    because: str
+
+
+class QuarantineLifted(Base, frozen=True, kw_only=True):
+    """A material may be used again."""
+
+    material: str
+    lot: str
+
+
+class MaterialPacked(Base, frozen=True, kw_only=True):
+    """A material was put into another, and travels with it."""
+
+    material: str
+    lot: str
+    outer: str
+
+
+class MaterialUnpacked(Base, frozen=True, kw_only=True):
+    """A material was taken out."""
+
+    material: str
+    lot: str
+
+
+class CustodyMoved(Base, frozen=True, kw_only=True):
+    """One custodian ended and the next began, at the same instant."""
+
+    material: str
+    lot: str
+    handoff: str
+    giver: str
+    receiver: str
+    organisation: str
+
+
+class AccountabilityMoved(Base, frozen=True, kw_only=True):
+    """Another role answers for the journey."""
+
+    giver: str
+    receiver: str
+    organisation: str
+
+
+class DecisionAwaited(Base, frozen=True, kw_only=True):
+    """A decision is pending; nothing new starts until it is taken."""
+
+    decision: str
+    about: str
+    role: str
+    organisation: str
+
+
+class StartedAfresh(Base, frozen=True, kw_only=True):
+    """These activities begin a new round: what was answered for them before no longer counts."""
+
+    activities: tuple[str, ...]
+    because: str
+
+
+class JourneyEnded(Base, frozen=True, kw_only=True):
+    """The journey has its named outcome and somebody who answers for it."""
+
+    outcome: str
+    owner: str
+    organisation: str
+    treated: bool
+    materials: str
+
+
+# -- what people and the core note ---------------------------------------------------------------
+
+
+class CheckAnswered(Base, frozen=True, kw_only=True):
+    """A check was answered. `expected` is only told when a scan did not match."""
+
+    activity: str
+    side: WorkSide
+    round: int
+    check: str
+    value: Value
+    result: CheckResult
+    method: Method
+    unit: str | None = None
+    about: str = ""
+    critical: bool = False
+    expected: str | None = None
+    why: str = ""
+
+
+class IdentifierBound(Base, frozen=True, kw_only=True):
+    """A label became the identifier of a material (or of the `patient`, for the whole journey)."""
+
+    activity: str
+    side: WorkSide
+    material: str
+    identifier: str
+    value: str
+    about: str = ""
+
+
+class DocumentAttached(Base, frozen=True, kw_only=True):
+    """A document was attached by its content address."""
+
+    activity: str
+    side: WorkSide
+    round: int
+    document: str
+    sha256: str
+    fields: dict[str, str]
+    about: str = ""
+
+
+class Signed(Base, frozen=True, kw_only=True):
+    """The first of several people signed."""
+
+    activity: str
+    side: WorkSide
+    round: int
+    signature: Signature
+    about: str = ""
+
+
+class DeviationRaised(Base, frozen=True, kw_only=True):
+    """A departure from the protocol: where it was detected, and where it originated if known."""
+
+    deviation: str
+    code: str
+    kind: Kind
+    severity: Severity
+    about: str
+    note: str
+    detected: str | None = None
+    originated: str | None = None
+    check: str | None = None
+
+
+class DeviationAcknowledged(Base, frozen=True, kw_only=True):
+    """Somebody takes care of it."""
+
+    deviation: str
+
+
+class DeviationClosed(Base, frozen=True, kw_only=True):
+    """It has been assessed."""
+
+    deviation: str
+    conclusion: str
+    originated: str | None = None
+    signatures: tuple[Signature, ...] = ()
+
+
+class TimelineFlagged(Base, frozen=True, kw_only=True):
+    """The stated time cannot be right: `what` is wrong with it, against which moment `bound`."""
+
+    activity: str
+    what: str
+    bound: datetime
+
+
+class Corrected(Base, frozen=True, kw_only=True):
+    """What was recorded as event `position` was wrong; both values stay readable."""
+
+    position: int
+    field: str
+    old: Value
+    new: Value
+    reason: str
+    result: CheckResult | None = None
+
+
+class Notified(Base, frozen=True, kw_only=True):
+    """A notification was sent."""
+
+    notice: str
+    handoff: str
+    giver: str
+    receiver: str
+    answers: dict[str, Value]
+    note: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class NoticeAcknowledged(Base, frozen=True, kw_only=True):
+    """A notification was read."""
+
+    notice: str
+    signatures: tuple[Signature, ...] = ()
+
+
+Event = (
+    JourneyOpened
+    | StepStarted
+    | StepFinished
+    | Released
+    | Accepted
+    | Quarantined
+    | Refused
+    | Stopped
+    | Decided
+    | LossReported
+    | ExpiryReported
+    | Interrupted
+    | MaterialCreated
+    | MaterialConsumed
+    | MaterialGone
+    | MaterialQuarantined
+    | QuarantineLifted
+    | MaterialPacked
+    | MaterialUnpacked
+    | CustodyMoved
+    | AccountabilityMoved
+    | DecisionAwaited
+    | StartedAfresh
+    | JourneyEnded
+    | CheckAnswered
+    | IdentifierBound
+    | DocumentAttached
+    | Signed
+    | DeviationRaised
+    | DeviationAcknowledged
+    | DeviationClosed
+    | TimelineFlagged
+    | Corrected
+    | Notified
+    | NoticeAcknowledged
+)
+
+
+def to_json(event: Event) -> dict[str, object]:
+    """Return `event` as plain JSON values; `type` says which event it is."""
+    plain: dict[str, object] = msgspec.to_builtins(event)
+    return plain
+
+
+def from_json(value: object) -> Event:
+    """Read what `to_json` wrote; raise msgspec.ValidationError if it is not an event."""
+    event: Event = msgspec.convert(value, Event)  # type: ignore[arg-type]
+    return event
