@@ -44,7 +44,7 @@ def evaluate(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
         case "quantity":
             return _quantity(check, answer.value)
         case "time":
-            return _time(check, answer.value)
+            return _time(answer.value)
 
 
 def known(net: Net, state: State, activity: str, material: str, identifier: str) -> str | None:
@@ -167,7 +167,7 @@ def moment(value: Value) -> datetime | None:
     return found if found is not None and found.utcoffset() is not None else None
 
 
-def _time(check: Check, value: Value) -> Verdict:
+def _time(value: Value) -> Verdict:
     if moment(value) is None:
         raise refuse(
             "bad-value",

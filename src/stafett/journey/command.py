@@ -269,5 +269,5 @@ def to_json(command: Command) -> dict[str, object]:
 
 def from_json(value: object) -> Command:
     """Read a command; raise msgspec.ValidationError, which names the field, if it is not one."""
-    command: Command = msgspec.convert(value, Command)  # type: ignore[arg-type]
+    command: Command = msgspec.convert(value, Command)
     return command

@@ -50,14 +50,13 @@ class StepStarted(Base, frozen=True, kw_only=True):
 
 
 class StepFinished(Base, frozen=True, kw_only=True):
-    """A step ended with `result`; `inputs` and `outputs` are lots."""
+    """A step ended with `result`; `inputs` are the lots it worked on."""
 
     step: str
     round: int
     result: str
     signatures: tuple[Signature, ...] = ()
     inputs: tuple[str, ...] = ()
-    outputs: tuple[str, ...] = ()
     deviations: tuple[str, ...] = ()
 
 
@@ -418,5 +417,5 @@ def to_json(event: Event) -> dict[str, object]:
 
 def from_json(value: object) -> Event:
     """Read what `to_json` wrote; raise msgspec.ValidationError if it is not an event."""
-    event: Event = msgspec.convert(value, Event)  # type: ignore[arg-type]
+    event: Event = msgspec.convert(value, Event)
     return event

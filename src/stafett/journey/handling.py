@@ -10,7 +10,7 @@ from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
 from stafett.journey.state import Answered, State
 from stafett.journey.working import stop
-from stafett.protocol.model import Check, Handoff
+from stafett.protocol.model import Handoff
 from stafett.protocol.net import IDLE, NONE, PRESENT, Move
 
 
@@ -47,9 +47,9 @@ def report_expired(draft: Draft, command: c.ReportExpired) -> None:
         raise refuse("not-possible-now", "material", what, when)
     code = clock.expiry_code(draft.net, command.material)
     move = Move("expire", command.material)
-    if not draft.permits(move):
-        if any(d.code == code for d in draft.state.open_deviations(command.material)):
-            raise refuse("already-answered", "material", "its expiry has been raised already")
+    raised = any(d.code == code for d in draft.state.open_deviations(command.material))
+    if raised and not draft.permits(move):
+        raise refuse("already-answered", "material", "its expiry has been raised already")
     life = draft.net.protocol.materials[command.material].shelf_life
     draft.deviate(
         code,
@@ -269,7 +269,7 @@ def _correct_answer(draft: Draft, command: c.Correct, key: str, name: str, old: 
     verdict = checks.evaluate(
         draft.net,
         draft.state,
-        _alone(check),
+        check,
         c.Answer(
             occurred_at=command.occurred_at,
             by=command.by,
@@ -293,11 +293,6 @@ def _correct_answer(draft: Draft, command: c.Correct, key: str, name: str, old: 
         )
         if check.critical:
             stop(draft, activity, place.side, raised, name)
-
-
-def _alone(check: Check) -> Check:
-    """Return `check` as one person is asked it; a corrected answer is judged by itself."""
-    return check
 
 
 def _corrected(

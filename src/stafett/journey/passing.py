@@ -9,7 +9,7 @@ from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
 from stafett.journey.working import carried, fresh, same_round
 from stafett.protocol.model import Handoff
-from stafett.protocol.net import PRESENT, Move
+from stafett.protocol.net import Move
 
 
 def release(draft: Draft, command: c.Release) -> None:
@@ -144,11 +144,7 @@ def _in_order(draft: Draft, command: c.Receive, handoff: Handoff, place: gate.De
     state = draft.state
     sheet = state.sheet(command.handoff, "accept")
     gate.require(place, sheet)
-    there = carried(draft, handoff)
-    states = [state.marking.materials[draft.net.material[m]].state for m in there]
-    if states and not any(s in PRESENT for s in states):
-        raise refuse("not-possible-now", "handoff", "nothing of what was released is left")
-    fresh(draft, there)
+    fresh(draft, carried(draft, handoff))
     departed = _of_both(draft, command)
     if departed and command.decision == "accept":
         codes = ", ".join(f"{d} {state.deviations[d].code}" for d in departed)
@@ -175,7 +171,7 @@ def _of_both(draft: Draft, command: c.Receive) -> tuple[str, ...]:
     """Return what departed at this handoff in this round, on either side."""
     found: tuple[str, ...] = ()
     for side in ("release", "accept"):
-        place = gate.desk(draft.net, draft.state, command.handoff, side)  # type: ignore[arg-type]
+        place = gate.desk(draft.net, draft.state, command.handoff, side)
         found = (*found, *_raised_by(draft, place))
     begun = draft.state.begun.get(command.handoff)
     reported = (

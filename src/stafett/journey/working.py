@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 
 from stafett.journey import clock, gate
@@ -220,12 +219,11 @@ def finish(draft: Draft, command: c.Finish) -> None:
     same_round(draft, command.step, command.round)
     results = draft.net.results(command.step)
     if command.result not in results:
-        names = ", ".join(results)
-        raise refuse("bad-value", "result", f"no result {command.result!r}", f"one of: {names}")
+        todo = f"one of: {', '.join(results)}"
+        raise refuse("bad-value", "result", f"no result {command.result!r}", todo)
     draft.need(Move("finish", command.step, result=command.result), "step")
     sheet = draft.state.sheet(command.step, "step")
     gate.require(place, sheet)
-    _held(draft, step, command.step)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.step)
     names = [*draft.late(command.step), *_outlived(draft, step, command.step)]
@@ -250,18 +248,9 @@ def finish(draft: Draft, command: c.Finish) -> None:
             result=command.result,
             signatures=command.signatures,
             inputs=tuple(state.current[m] for m in step.inputs if m in state.current),
-            outputs=step.outputs,
             deviations=tuple(dict.fromkeys(names)),
         )
     )
-
-
-def _held(draft: Draft, step: Step, name: str) -> None:
-    """Raise Refused if something a step uses was lost or quarantined while it was under way."""
-    found = draft.net.violations(draft.state.marking, Move("start", name))
-    found = [v for v in found if v.rule in ("quarantine", "material", "custody")]
-    if found:
-        raise refuse("not-possible-now", "step", "; ".join(v.what for v in found))
 
 
 def _outlived(draft: Draft, step: Step, name: str) -> list[str]:
@@ -327,7 +316,7 @@ def open_desk(
     same_round(draft, place.activity, given)
     if place.side == "release":
         draft.need(Move("release", place.activity), "activity")
-    elif net.activity(place.activity).__class__ is Step and _on_demand(draft, place.activity):
+    elif _on_demand(draft, place.activity):
         pending = Pending(net.index[place.activity], place.about)
         if pending not in state.marking.pending:
             what = f"no decision of {place.activity} about {place.about!r} is pending"
@@ -360,12 +349,6 @@ def fresh(draft: Draft, materials: tuple[str, ...]) -> None:
             reports.append(c.ReportExpired(occurred_at=at, by=by, material=material))
     if reasons:
         raise Refused(Refusal(code="expired", reasons=tuple(reasons), then=tuple(reports)))
-
-
-def is_number(value: c.Value) -> bool:
-    """Say whether `value` is a finite number."""
-    plain = isinstance(value, int | float) and not isinstance(value, bool)
-    return plain and math.isfinite(float(value))  # type: ignore[arg-type]
 
 
 def carried(draft: Draft, handoff: Handoff) -> tuple[str, ...]:

@@ -1,0 +1,71 @@
+"""Physical labels, as people see them: on wristbands, bags, tubes and cassettes."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from dataclasses import dataclass, field
+
+from stafett.journey.state import PATIENT
+from stafett.protocol.model import Identification, Identifier
+
+
+@dataclass
+class Labels:
+    """What is stuck on what, for one patient; `seed` makes the patient's identifiers."""
+
+    seed: int
+    stuck: dict[tuple[str, str], str] = field(default_factory=dict)
+    printed: int = 0
+
+    @property
+    def coi(self) -> str:
+        """The chain-of-identity identifier of this patient's journey."""
+        return make("isbt128-coi", self.seed, 0)
+
+    @property
+    def patient(self) -> str:
+        """The commitment of the patient's direct identifiers."""
+        return hashlib.sha256(f"patient {self.seed}".encode()).hexdigest()
+
+    def stick(self, kind: Identifier, material: str, by: str, records: str | None) -> str:
+        """Print a new label and stick it on `material`; a patient's own are not new."""
+        if records == PATIENT:
+            return self.read(kind, PATIENT, by)
+        self.printed += 1
+        value = make(kind.structure, self.seed, self.printed)
+        self.stuck[(material, by)] = value
+        return value
+
+    def read(self, kind: Identifier, material: str, by: str) -> str:
+        """Scan the label of `material`; it must have one."""
+        if material == PATIENT or kind.of == "journey":
+            if kind.direct:
+                return self.patient
+            if kind.structure == "isbt128-coi":
+                return self.coi
+            return self.stuck.setdefault((PATIENT, by), make(kind.structure, self.seed, 9_999))
+        if (material, by) not in self.stuck:
+            raise LookupError(f"{material} carries no {by}")
+        return self.stuck[(material, by)]
+
+    def of_another(self, kind: Identifier) -> str:
+        """Scan the label of another patient's material (or wristband)."""
+        other = Labels(self.seed + 500_000)
+        if kind.direct:
+            return other.patient
+        return make(kind.structure, other.seed, 1)
+
+    def copy(self) -> Labels:
+        """Return a copy that can be changed."""
+        return copy.deepcopy(self)
+
+    def take(self, other: Labels) -> None:
+        """Become what `other` is."""
+        self.stuck, self.printed = dict(other.stuck), other.printed
+
+
+def make(structure: Identification, seed: int, number: int) -> str:
+    """Return an identifier of `structure`: the same for the same `seed` and `number`."""
+    serial = (seed * 10_000 + number) % 1_000_000_000
+    return f"{structure.upper()}-{serial:09d}"

@@ -1,0 +1,355 @@
+"""What a station shows to the person who stands there.
+
+The double check is blind: no view holds an expected value, and the receiver's holds nothing that
+the giver has read off a label. What this side has scanned itself is shown by its tail. Only after a
+mismatch are both identifiers told, so that the difference can be seen.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+
+from stafett.journey import clock, deviation, gate
+from stafett.journey.check import first_label
+from stafett.journey.command import Value, WorkSide
+from stafett.journey.event import CheckResult
+from stafett.journey.refusal import Reason, Refused
+from stafett.journey.state import Raised, Sheet, State, awaited_key
+from stafett.journey.tasks import TaskKind, next_moves
+from stafett.protocol.model import Check, Handoff, Step, text
+from stafett.protocol.net import DONE, IDLE, ISOLATED, OPEN, REFUSED, STOPPED, Net
+
+Status = Literal["waiting", "ready", "open", "stopped", "isolated", "refused", "done"]
+TAIL = 4
+
+
+class Option(msgspec.Struct, frozen=True, kw_only=True):
+    """One choice or result: its name and its words."""
+
+    id: str
+    title: str
+
+
+class StationCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """One check, answered or not; never with what is expected.
+
+    `binds` says that the scan gives a new label to what it records. `tail` is the end of an
+    identifier that this side itself has scanned. `second` asks for another person.
+    """
+
+    id: str
+    ask: str
+    kind: Literal["scan", "choice", "quantity", "time"]
+    when: Literal["before", "after"]
+    critical: bool
+    people: int
+    answered: int
+    result: CheckResult | None
+    second: bool
+    material: str | None = None
+    material_title: str | None = None
+    identifier: str | None = None
+    identifier_title: str | None = None
+    structure: str | None = None
+    direct: bool = False
+    binds: bool = False
+    unit: str | None = None
+    choices: tuple[Option, ...] = ()
+    tail: str | None = None
+    by: tuple[str, ...] = ()
+
+
+class StationDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """A document that is asked for, or (for a receiver) that came with it: no contents."""
+
+    id: str
+    title: str
+    fields: tuple[str, ...]
+    attached: bool
+    required: bool
+
+
+class StationSign(msgspec.Struct, frozen=True, kw_only=True):
+    """What is signed here, by how many people, and who has."""
+
+    meaning: str
+    people: int
+    signed: tuple[str, ...] = ()
+
+
+class Stop(msgspec.Struct, frozen=True, kw_only=True):
+    """Why the red screen is shown: both identifiers of a mismatch, or the answer that stopped."""
+
+    check: str
+    ask: str
+    got: Value
+    expected: str | None
+    code: str
+    at: datetime
+    by: str
+
+
+class Flag(msgspec.Struct, frozen=True, kw_only=True):
+    """An open deviation in short."""
+
+    deviation: str
+    code: str
+    title: str
+    severity: str
+    note: str
+    acknowledged: bool
+
+
+class Station(msgspec.Struct, frozen=True, kw_only=True):
+    """One side of one activity, ready to show.
+
+    `next` is the check to answer now, `options` are the ways in which this side can close
+    (results of a step, decisions of a receiver) that the protocol permits at this moment; `missing`
+    is what is still in the way of the good ones.
+    """
+
+    journey: str
+    activity: str
+    side: WorkSide
+    about: str
+    round: int
+    title: str
+    object: str
+    status: Status
+    kind: TaskKind | None
+    role: str
+    role_title: str
+    organisation: str
+    counterpart: str | None
+    checks: tuple[StationCheck, ...]
+    documents: tuple[StationDocument, ...]
+    sign: StationSign | None
+    next: str | None
+    next_scan: str | None
+    options: tuple[Option, ...]
+    missing: tuple[Reason, ...]
+    blocked: tuple[str, ...]
+    deviations: tuple[Flag, ...]
+    stop: Stop | None = None
+    since: datetime | None = None
+    due: datetime | None = None
+    barred: tuple[str, ...] = ()
+
+
+def station(
+    net: Net, state: State, activity: str, side: WorkSide, language: str = "en", about: str = ""
+) -> Station:
+    """Return what the station of `side` shows; raise LookupError where there is no such side."""
+    try:
+        place = gate.desk(net, state, activity, side, about)
+    except Refused as refused:
+        raise LookupError(str(refused)) from None
+    part = net.activity(activity)
+    sheet = state.sheet(activity, side, about)
+    tasks = next_moves(net, state)
+    mine = (t for t in tasks if (t.activity, t.side, t.about) == (activity, side, about))
+    task = next(mine, None)
+    checks = tuple(_check(net, state, place, c, sheet, language) for c in place.checks)
+    upcoming = [c for c in checks if _is_open(c)]
+    if any(c.when == "before" for c in upcoming):
+        upcoming = [c for c in upcoming if c.when == "before"]
+    return Station(
+        journey=state.journey,
+        activity=activity,
+        side=side,
+        about=about,
+        round=state.round(activity),
+        title=text(part.title, language),
+        object=text(part.object, language) if isinstance(part, Handoff) else "",
+        status=_status(net, state, activity, task is not None),
+        kind=task.kind if task else None,
+        role=place.role,
+        role_title=text(net.protocol.roles[place.role].title, language),
+        organisation=state.parties[place.role],
+        counterpart=_counterpart(part, side),
+        checks=checks,
+        documents=_documents(net, place, part, state, language),
+        sign=_sign(place, sheet, language),
+        next=upcoming[0].id if upcoming else None,
+        next_scan=next((c.id for c in upcoming if c.kind == "scan"), None),
+        options=_options(net, state, place, part, language),
+        missing=tuple(m.reason for m in gate.missing(place, sheet)),
+        blocked=task.blocked if task else (),
+        deviations=tuple(_flag(net, d, language) for d in _about(net, state, activity, about)),
+        stop=_stop(state, place, sheet, language),
+        since=_since(net, state, activity, about),
+        due=task.due if task else None,
+        barred=tuple(sorted(gate.givers(net, state, activity))) if side == "accept" else (),
+    )
+
+
+def _is_open(check: StationCheck) -> bool:
+    return (
+        check.result is None or check.second or (check.result == "unknown" and not check.critical)
+    )
+
+
+def _check(
+    net: Net, state: State, place: gate.Desk, check: Check, sheet: Sheet, language: str
+) -> StationCheck:
+    standing = [a for a in sheet.standing(check.id) if a.result != "unknown"]
+    people = {a.person for a in standing}
+    kind = net.protocol.identifiers[check.by] if check.by else None
+    material = check.identifies or check.records
+    entry = net.protocol.materials.get(material) if material else None
+    last = standing[-1] if standing else None
+    tail = None
+    if check.kind == "scan" and last is not None and last.result == "pass":
+        tail = str(last.value)[-TAIL:]
+    return StationCheck(
+        id=check.id,
+        ask=text(check.ask, language),
+        kind=check.kind,
+        when=check.when,
+        critical=check.critical,
+        people=check.people,
+        answered=len(people),
+        result=sheet.result(check),
+        second=0 < len(people) < check.people,
+        material=material,
+        material_title=text(entry.title, language) if entry else None,
+        identifier=check.by,
+        identifier_title=text(kind.title, language) if kind else None,
+        structure=kind.structure if kind else None,
+        direct=kind.direct if kind else False,
+        binds=first_label(net, state, place.activity, check),
+        unit=check.unit,
+        choices=tuple(
+            Option(id=name, title=text(c.title, language)) for name, c in check.choices.items()
+        ),
+        tail=tail,
+        by=tuple(sorted({a.person for a in sheet.answers.get(check.id, ())})),
+    )
+
+
+def _documents(
+    net: Net, place: gate.Desk, part: Step | Handoff, state: State, language: str
+) -> tuple[StationDocument, ...]:
+    came = isinstance(part, Handoff) and place.side == "accept"
+    sheet = state.sheet(place.activity, "release" if came else place.side, place.about)
+    return tuple(
+        StationDocument(
+            id=name,
+            title=text(net.protocol.documents[name].title, language),
+            fields=() if came else net.protocol.documents[name].fields,
+            attached=name in sheet.documents,
+            required=not came,
+        )
+        for name in part.documents
+    )
+
+
+def _sign(place: gate.Desk, sheet: Sheet, language: str) -> StationSign | None:
+    if place.sign is None:
+        return None
+    return StationSign(
+        meaning=text(place.sign.meaning, language),
+        people=place.sign.people,
+        signed=tuple(s.person for s in sheet.signatures),
+    )
+
+
+_RECEPTIONS = {
+    "accept": ("accept", "accept-with-deviation"),
+    "quarantine": ("quarantine",),
+    "refuse": ("refuse",),
+}
+
+
+def _options(
+    net: Net, state: State, place: gate.Desk, part: Step | Handoff, language: str
+) -> tuple[Option, ...]:
+    moves = net.moves(state.marking)
+    found: list[Option] = []
+    for move in moves:
+        about = move.detail if move.kind == "decide" else ""
+        if (move.subject, about) != (place.activity, place.about):
+            continue
+        if isinstance(part, Step) and move.kind in ("finish", "decide"):
+            result = part.results.get(move.result)
+            title = text(result.title, language) if result else move.result
+            found.append(Option(id=move.result, title=title))
+        elif place.side == "accept":
+            found += [Option(id=name, title=name) for name in _RECEPTIONS.get(move.kind, ())]
+        elif place.side == "release" and move.kind == "release":
+            found.append(Option(id="release", title="release"))
+    return tuple(found)
+
+
+def _status(net: Net, state: State, activity: str, ready: bool) -> Status:
+    at = net.state(state.marking, activity)
+    if at == IDLE:
+        return "ready" if ready else "waiting"
+    names: dict[int, Status] = {
+        OPEN: "open",
+        STOPPED: "stopped",
+        ISOLATED: "isolated",
+        REFUSED: "refused",
+    }
+    return names.get(at, "done") if at < DONE else "done"
+
+
+def _counterpart(part: Step | Handoff, side: WorkSide) -> str | None:
+    if isinstance(part, Step):
+        return None
+    return part.receiver if side == "release" else part.giver
+
+
+def _about(net: Net, state: State, activity: str, about: str) -> list[Raised]:
+    names = {activity, about} - {""}
+    if about in net.index:
+        names |= set(net.involved(state.marking, about))
+    return [d for d in state.open_deviations() if {d.about, d.detected} & names]
+
+
+def _flag(net: Net, raised: Raised, language: str) -> Flag:
+    return Flag(
+        deviation=raised.deviation,
+        code=raised.code,
+        title=text(deviation.entry(net.protocol, raised.code).title, language),
+        severity=raised.severity,
+        note=raised.note,
+        acknowledged=raised.acknowledged_at is not None,
+    )
+
+
+def _stop(state: State, place: gate.Desk, sheet: Sheet, language: str) -> Stop | None:
+    for check in place.checks:
+        for answer in sheet.standing(check.id):
+            if check.critical and answer.result != "pass":
+                raised = next(
+                    (
+                        d
+                        for d in state.deviations.values()
+                        if d.check == check.id
+                        and d.detected == place.activity
+                        and d.raised_at == answer.at
+                    ),
+                    None,
+                )
+                return Stop(
+                    check=check.id,
+                    ask=text(check.ask, language),
+                    got=answer.value,
+                    expected=answer.expected,
+                    code=raised.code if raised else "",
+                    at=answer.at,
+                    by=answer.person,
+                )
+    return None
+
+
+def _since(net: Net, state: State, activity: str, about: str) -> datetime | None:
+    if about:
+        return state.awaited.get(awaited_key(activity, about))
+    if net.state(state.marking, activity) == IDLE and not net.is_enabled(state.marking, activity):
+        return None
+    return clock.since(net, state, activity)
