@@ -102,7 +102,7 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
     kind = net.protocol.identifiers[identifier]
     structure = "plain" if kind.direct else kind.structure
     try:
-        got = normal(structure, answer.value, answer.method)
+        got = normal(structure, answer.value)
     except Unreadable as error:
         raise refuse("unreadable-scan", "value", error.what, error.todo) from None
     material = check.identifies or check.records or ""

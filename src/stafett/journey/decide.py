@@ -11,6 +11,7 @@ from stafett.journey import handling, passing, working
 from stafett.journey.clock import is_aware
 from stafett.journey.draft import Draft
 from stafett.journey.evolve import evolve
+from stafett.journey.identifier import Unreadable, chain_of_identity, normal
 from stafett.journey.refusal import Reason, Refusal, Refused, refuse
 from stafett.journey.state import State
 from stafett.protocol.net import NONE, Net
@@ -87,24 +88,31 @@ def _open(net: Net, state: State | None, command: c.OpenJourney) -> tuple[e.Even
         occurred_at=command.occurred_at,
         by=command.by,
         journey=command.journey,
-        coi=command.coi,
+        coi=chain_of_identity(command.coi),
         patient=command.patient,
         protocol=command.protocol,
         version=command.version,
         product=command.product,
         parties=command.parties,
-        identifiers=command.identifiers,
+        identifiers={
+            name: _normal(net, name, value) for name, value in command.identifiers.items()
+        },
     )
     draft = Draft(net, evolve(net, None, opened), command)
     draft.flag_time("")
     return (opened, *draft.events)
 
 
+def _normal(net: Net, name: str, value: str) -> str:
+    kind = net.protocol.identifiers[name]
+    return normal("plain" if kind.direct else kind.structure, value)
+
+
 def _opening_faults(net: Net, command: c.OpenJourney) -> list[Reason]:
     protocol = net.protocol
     faults = [
         Reason(field, f"{field} is empty", "fill it in")
-        for field in ("journey", "coi", "patient")
+        for field in ("journey", "patient")
         if not getattr(command, field).strip()
     ]
     if (command.protocol, command.version) != (protocol.protocol, protocol.version):
@@ -123,6 +131,15 @@ def _opening_faults(net: Net, command: c.OpenJourney) -> list[Reason]:
         kind = protocol.identifiers.get(name)
         if kind is None or kind.of != "journey":
             faults.append(Reason(f"identifiers.{name}", f"{name!r} is no identifier of a journey"))
+            continue
+        try:
+            _normal(net, name, command.identifiers[name])
+        except Unreadable as error:
+            faults.append(Reason(f"identifiers.{name}", error.what, error.todo))
+    try:
+        chain_of_identity(command.coi)
+    except Unreadable as error:
+        faults.append(Reason("coi", error.what, error.todo))
     if not faults and command.parties.get(command.by.role) != command.by.organisation:
         what = f"{command.by.organisation} does not play {command.by.role} in this journey"
         faults.append(Reason("by.role", what))

@@ -2,7 +2,22 @@
 
 from __future__ import annotations
 
+from stafett.identity import scan
+from stafett.identity.coi import Coi
+from stafett.identity.errors import IdentifierError
+from stafett.identity.scan import Kind
 from stafett.protocol.model import Identification
+
+_KINDS: dict[Identification, Kind] = {
+    "isbt128-coi": Kind.COI,
+    "isbt128-din": Kind.DIN,
+    "sec": Kind.SEC,
+    "gs1-sscc": Kind.SSCC,
+    "gs1-gln": Kind.GLN,
+    "gs1-giai": Kind.GIAI,
+    "gs1-gsrn": Kind.GSRN,
+}
+MAX_LENGTH = 200
 
 
 class Unreadable(ValueError):
@@ -13,17 +28,30 @@ class Unreadable(ValueError):
         self.what, self.todo = what, todo
 
 
-MAX_LENGTH = 200
-
-
-def normal(structure: Identification, value: object, method: str) -> str:
+def normal(structure: Identification, value: object) -> str:
     """Return `value` in the one form in which identifiers are compared and recorded.
 
-    Raises Unreadable for what no label of `structure` can say; the message never repeats more of
-    the input than its length.
+    Raises Unreadable for what no label of `structure` says: garbage, a symbol of another kind, a
+    typed number without its right check character.
     """
     if not isinstance(value, str):
         raise Unreadable("a scan is text", "scan the label again")
+    if structure == "plain":
+        return _plain(value)
+    kind = _KINDS[structure]
+    try:
+        scanned = scan.read(value)
+    except IdentifierError as error:
+        raise Unreadable(error.what, error.todo) from None
+    found = scanned.find(kind)
+    if found is None:
+        raise Unreadable(
+            f"this is a {scanned.kind.value}, not a {kind.value}", f"scan the {kind.value} symbol"
+        )
+    return found.canonical
+
+
+def _plain(value: str) -> str:
     text = value.strip()
     if not text:
         raise Unreadable("nothing was read", "scan the label again")
@@ -34,6 +62,14 @@ def normal(structure: Identification, value: object, method: str) -> str:
     return text
 
 
+def chain_of_identity(value: str) -> str:
+    """Return the 15 characters of a CoI given bare, as its symbol, or typed with its check."""
+    try:
+        return Coi(value.strip()).text
+    except IdentifierError:
+        return normal("isbt128-coi", value)
+
+
 def same(one: str, other: str) -> bool:
-    """Say whether two identifiers, both from `normal`, are the same."""
-    return one == other
+    """Say whether two identifiers of one structure, both from `normal`, are the same."""
+    return one.encode("ascii") == other.encode("ascii")

@@ -6,6 +6,10 @@ import copy
 import hashlib
 from dataclasses import dataclass, field
 
+from stafett.identity.check import ALPHABET, gs1_check_digit
+from stafett.identity.coi import Coi
+from stafett.identity.din import Din
+from stafett.identity.sec import Sec
 from stafett.journey.state import PATIENT
 from stafett.protocol.model import Identification, Identifier
 
@@ -21,7 +25,7 @@ class Labels:
     @property
     def coi(self) -> str:
         """The chain-of-identity identifier of this patient's journey."""
-        return make("isbt128-coi", self.seed, 0)
+        return Coi(make("isbt128-coi", self.seed, 0)[2:]).text
 
     @property
     def patient(self) -> str:
@@ -43,7 +47,7 @@ class Labels:
             if kind.direct:
                 return self.patient
             if kind.structure == "isbt128-coi":
-                return self.coi
+                return Coi(self.coi).wire
             return self.stuck.setdefault((PATIENT, by), make(kind.structure, self.seed, 9_999))
         if (material, by) not in self.stuck:
             raise LookupError(f"{material} carries no {by}")
@@ -66,6 +70,37 @@ class Labels:
 
 
 def make(structure: Identification, seed: int, number: int) -> str:
-    """Return an identifier of `structure`: the same for the same `seed` and `number`."""
-    serial = (seed * 10_000 + number) % 1_000_000_000
-    return f"{structure.upper()}-{serial:09d}"
+    """Return what a scanner sends for a label of `structure`: the same for the same arguments.
+
+    Facility `A9999` is made up.
+    """
+    serial = (seed * 1_000 + number) % 1_000_000_000
+    match structure:
+        case "isbt128-coi":
+            return Coi(f"CHA999926{_base36(serial):0>6}").wire
+        case "isbt128-din":
+            return Din(f"A9999{serial // 1_000_000 % 100:02d}{serial % 1_000_000:06d}").wire()
+        case "sec":
+            return Sec(f"SE009999A9999{serial:08d}A0000{serial % 1000:03d}00000000000").wire
+        case "gs1-sscc":
+            return _keyed("00", f"17350053{serial:09d}")
+        case "gs1-gln":
+            return _keyed("414", f"735{serial:09d}")
+        case "gs1-gsrn":
+            return _keyed("8018", f"73500538{serial:09d}")
+        case "gs1-giai":
+            return f"(8004)7350053{serial:09d}"
+        case "plain":
+            return f"L{serial:09d}"
+
+
+def _keyed(ai: str, digits: str) -> str:
+    return f"({ai}){digits}{gs1_check_digit(digits)}"
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, rest = divmod(number, 36)
+        digits = ALPHABET[rest] + digits
+    return digits or "0"

@@ -7,9 +7,10 @@ from stafett.journey import deviation, gate
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
+from stafett.journey.state import State
 from stafett.journey.working import carried, fresh, same_round
 from stafett.protocol.model import Handoff
-from stafett.protocol.net import Move
+from stafett.protocol.net import Move, Net
 
 
 def release(draft: Draft, command: c.Release) -> None:
@@ -36,7 +37,7 @@ def release(draft: Draft, command: c.Release) -> None:
             receiver=handoff.receiver,
             carries=tuple(state.current[m] for m in carried(draft, handoff)),
             signatures=command.signatures,
-            deviations=_raised_by(draft, place),
+            deviations=_raised_by(draft.net, state, command.handoff, "release"),
         )
     )
 
@@ -74,7 +75,11 @@ def receive(draft: Draft, command: c.Receive) -> None:
                     round=state.round(command.handoff),
                     with_deviation=command.decision != "accept",
                     signatures=command.signatures,
-                    deviations=tuple(dict.fromkeys((*_of_both(draft, command), *names))),
+                    deviations=tuple(
+                        dict.fromkeys(
+                            (*departures(draft.net, draft.state, command.handoff), *names)
+                        )
+                    ),
                 )
             )
         case _:
@@ -145,7 +150,7 @@ def _in_order(draft: Draft, command: c.Receive, handoff: Handoff, place: gate.De
     sheet = state.sheet(command.handoff, "accept")
     gate.require(place, sheet)
     fresh(draft, carried(draft, handoff))
-    departed = _of_both(draft, command)
+    departed = departures(draft.net, draft.state, command.handoff)
     if departed and command.decision == "accept":
         codes = ", ".join(f"{d} {state.deviations[d].code}" for d in departed)
         raise refuse(
@@ -156,27 +161,26 @@ def _in_order(draft: Draft, command: c.Receive, handoff: Handoff, place: gate.De
         )
 
 
-def _raised_by(draft: Draft, place: gate.Desk) -> tuple[str, ...]:
-    """Return the deviations that failed checks of this side raised in this round."""
-    state = draft.state
-    failed = set(gate.failed(place, state.sheet(place.activity, place.side)))
+def _raised_by(net: Net, state: State, activity: str, side: c.WorkSide) -> tuple[str, ...]:
+    """Return the deviations that failed checks of one side raised in this round."""
+    place = gate.desk(net, state, activity, side)
+    failed = set(gate.failed(place, state.sheet(activity, side)))
     return tuple(
         d.deviation
         for d in state.deviations.values()
-        if d.detected == place.activity and d.check in failed
+        if d.detected == activity and d.check in failed
     )
 
 
-def _of_both(draft: Draft, command: c.Receive) -> tuple[str, ...]:
-    """Return what departed at this handoff in this round, on either side."""
+def departures(net: Net, state: State, handoff: str) -> tuple[str, ...]:
+    """Return the deviations of this round of a handoff, on either side, reported ones included."""
     found: tuple[str, ...] = ()
     for side in ("release", "accept"):
-        place = gate.desk(draft.net, draft.state, command.handoff, side)
-        found = (*found, *_raised_by(draft, place))
-    begun = draft.state.begun.get(command.handoff)
+        found = (*found, *_raised_by(net, state, handoff, side))
+    begun = state.begun.get(handoff)
     reported = (
         d.deviation
-        for d in draft.state.open_deviations(command.handoff)
+        for d in state.open_deviations(handoff)
         if d.check is None and begun is not None and d.raised_at >= begun
     )
     return tuple(dict.fromkeys((*found, *reported)))
@@ -186,7 +190,7 @@ def _reason(draft: Draft, command: c.Receive) -> None:
     """Raise Refused unless the reason is one of the catalogue's."""
     known = deviation.catalogue(draft.net.protocol)
     if command.decision == "accept-with-deviation" and command.reason is None:
-        if _of_both(draft, command):
+        if departures(draft.net, draft.state, command.handoff):
             return
         raise refuse(
             "deviation", "decision", "there is no deviation", "accept, or name one as the reason"
@@ -202,7 +206,7 @@ def _own_deviation(draft: Draft, command: c.Receive) -> tuple[str, ...]:
     """Raise the deviation that the receiver names, unless a check has raised it already."""
     if command.reason is None or command.decision == "accept":
         return ()
-    about = _of_both(draft, command)
+    about = departures(draft.net, draft.state, command.handoff)
     if any(draft.state.deviations[d].code == command.reason for d in about):
         return ()
     note = command.note or f"{command.handoff}: {command.decision}"

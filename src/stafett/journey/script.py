@@ -110,9 +110,9 @@ def act(
     if place.kind == "start":
         by = cast.actor(place.role)
         return c.Start(occurred_at=at, by=by, step=place.activity, round=place.round)
-    if place.side == "accept" and fault is not None and fault.fits(place):
-        if fault.name in (REFUSE, QUARANTINE):
-            return _close(net, place, cast, at, fault)
+    turned = fault is not None and fault.fits(place) and fault.name in (REFUSE, QUARANTINE)
+    if turned and place.side == "accept":
+        return _close(net, place, cast, at, fault)
     if place.next is not None:
         return _answer(net, place, labels, cast, at, fault)
     for document in place.documents:

@@ -16,6 +16,7 @@ from stafett.journey import clock, deviation, gate
 from stafett.journey.check import first_label
 from stafett.journey.command import Value, WorkSide
 from stafett.journey.event import CheckResult
+from stafett.journey.passing import departures
 from stafett.journey.refusal import Reason, Refused
 from stafett.journey.state import Raised, Sheet, State, awaited_key
 from stafett.journey.tasks import TaskKind, next_moves
@@ -83,6 +84,7 @@ class StationSign(msgspec.Struct, frozen=True, kw_only=True):
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
     """Why the red screen is shown: both identifiers of a mismatch, or the answer that stopped."""
 
+    side: WorkSide
     check: str
     ask: str
     got: Value
@@ -179,7 +181,7 @@ def station(
         missing=tuple(m.reason for m in gate.missing(place, sheet)),
         blocked=task.blocked if task else (),
         deviations=tuple(_flag(net, d, language) for d in _about(net, state, activity, about)),
-        stop=_stop(state, place, sheet, language),
+        stop=_stop(net, state, place, part, language),
         since=_since(net, state, activity, about),
         due=task.due if task else None,
         barred=tuple(sorted(gate.givers(net, state, activity))) if side == "accept" else (),
@@ -278,7 +280,9 @@ def _options(
             title = text(result.title, language) if result else move.result
             found.append(Option(id=move.result, title=title))
         elif place.side == "accept":
-            found += [Option(id=name, title=name) for name in _RECEPTIONS.get(move.kind, ())]
+            names = _RECEPTIONS.get(move.kind, ())
+            departed = move.kind == "accept" and departures(net, state, place.activity)
+            found += [Option(id=n, title=n) for n in names if not (departed and n == "accept")]
         elif place.side == "release" and move.kind == "release":
             found.append(Option(id="release", title="release"))
     return tuple(found)
@@ -321,30 +325,37 @@ def _flag(net: Net, raised: Raised, language: str) -> Flag:
     )
 
 
-def _stop(state: State, place: gate.Desk, sheet: Sheet, language: str) -> Stop | None:
-    for check in place.checks:
-        for answer in sheet.standing(check.id):
-            if check.critical and answer.result != "pass":
-                raised = next(
-                    (
-                        d
-                        for d in state.deviations.values()
-                        if d.check == check.id
-                        and d.detected == place.activity
-                        and d.raised_at == answer.at
-                    ),
-                    None,
-                )
-                return Stop(
-                    check=check.id,
-                    ask=text(check.ask, language),
-                    got=answer.value,
-                    expected=answer.expected,
-                    code=raised.code if raised else "",
-                    at=answer.at,
-                    by=answer.person,
-                )
+def _stop(
+    net: Net, state: State, place: gate.Desk, part: Step | Handoff, language: str
+) -> Stop | None:
+    """Return what stopped this activity, on whichever side: both are to know."""
+    sides: tuple[WorkSide, ...] = (place.side,)
+    if isinstance(part, Handoff):
+        sides = ("release", "accept")
+    for side in sides:
+        there = gate.desk(net, state, place.activity, side, place.about)
+        sheet = state.sheet(place.activity, side, place.about)
+        for check in there.checks:
+            for answer in sheet.standing(check.id):
+                if check.critical and answer.result != "pass":
+                    return Stop(
+                        side=side,
+                        check=check.id,
+                        ask=text(check.ask, language),
+                        got=answer.value,
+                        expected=answer.expected,
+                        code=_code(state, place.activity, check.id),
+                        at=answer.at,
+                        by=answer.person,
+                    )
     return None
+
+
+def _code(state: State, activity: str, check: str) -> str:
+    codes = [
+        d.code for d in state.deviations.values() if (d.detected, d.check) == (activity, check)
+    ]
+    return codes[-1] if codes else ""
 
 
 def _since(net: Net, state: State, activity: str, about: str) -> datetime | None:
