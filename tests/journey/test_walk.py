@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -78,5 +79,5 @@ def test_custody_has_no_gap(net: Net, start: datetime) -> None:
         by_lot.setdefault(stretch.lot, []).append((stretch.since, stretch.until))
     assert len(by_lot) == 5
     for stretches in by_lot.values():
-        for one, following in zip(stretches, stretches[1:], strict=False):
+        for one, following in pairwise(stretches):
             assert one[1] == following[0]
