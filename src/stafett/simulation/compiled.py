@@ -1,0 +1,20 @@
+"""How this room compiles: one decorator, so that every compiled function has the same rules.
+
+`nogil` lets replications run in threads on all cores; `cache` keeps the machine code beside the
+source (or in the user's cache folder) so that only the first run of an installation compiles.
+No `fastmath`: it would let the compiler reorder sums, and a seed would no longer mean one result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+import numba
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def compiled(function: F) -> F:
+    """Compile `function` with numba; the plain function stays reachable as `.py_func`."""
+    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy")(function))

@@ -1,0 +1,110 @@
+"""Many replications of several models, on all cores; stopped at any time, taken up again.
+
+Compiled code lets go of Python's lock, so threads use all cores of a machine without copying.
+For a cluster hand in the user's own executor (`dask.distributed.Client.get_executor()`,
+`ray.util.concurrent.futures`, a process pool): anything with the interface of
+`concurrent.futures.Executor`; results are the same, since each draw is keyed by what it is for.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+from stafett.simulation.replication import Horizon, Sums, simulate
+from stafett.simulation.store import Store, key
+from stafett.simulation.tables import Model
+
+
+@dataclass(frozen=True)
+class Results:
+    """Replications by design, in order; `missing` counts those that were not run (Ctrl-C)."""
+
+    sums: dict[str, list[Sums]]
+    missing: int
+
+
+def run_block(
+    model: Model,
+    horizon: Horizon,
+    seed: int,
+    replications: list[int],
+    stop: threading.Event | None = None,
+) -> list[Sums]:
+    """Run some replications one after the other: the unit that an executor is handed."""
+    out = []
+    for replication in replications:
+        if stop is not None and stop.is_set():
+            raise KeyboardInterrupt
+        out.append(simulate(model, horizon, seed, replication, stop=stop)[0])
+    return out
+
+
+def sweep(
+    designs: Mapping[str, Model],
+    horizon: Horizon,
+    seed: int,
+    replications: Iterable[int],
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    block: int = 1,
+    store: Store | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Results:
+    """Run each design for each replication.
+
+    Replication r of every design shares its luck with replication r of the others (common random
+    numbers). `block` replications go to a worker together; make it 50 ms of work or more when the
+    executor is remote. `progress` is told how many more are done. On Ctrl-C what is finished is
+    kept and returned; with a `store` the next call goes on from there.
+    """
+    wanted = list(replications)
+    done: dict[tuple[str, int], Sums] = {}
+    todo: list[tuple[str, list[int]]] = []
+    keys = {name: key(model, horizon, seed, 0)[0] for name, model in designs.items()}
+    for name in designs:
+        left = []
+        for r in wanted:
+            kept = store.get((keys[name], seed, r)) if store else None
+            if kept is None:
+                left.append(r)
+            else:
+                done[name, r] = kept
+        todo += [(name, left[i : i + block]) for i in range(0, len(left), block)]
+    progress(len(done))
+    # Interleaved, so that a run cut short has every design as far as it got.
+    todo.sort(key=lambda task: task[1])
+    stop = threading.Event()
+    own = executor is None
+    pool = executor or ThreadPoolExecutor(workers or os.cpu_count())
+    futures: dict[Future[list[Sums]], str] = {}
+    try:
+        for name, rs in todo:
+            args = (designs[name], horizon, seed, rs)
+            # An Event cannot travel to another machine; there, blocks are short.
+            futures[pool.submit(run_block, *args, *((stop,) if own else ()))] = name
+        for future in as_completed(futures):
+            for sums in future.result():
+                name = futures[future]
+                done[name, sums.replication] = sums
+                if store:
+                    store.put((keys[name], seed, sums.replication), sums)
+                progress(1)
+    except KeyboardInterrupt:
+        stop.set()
+        for future in futures:
+            future.cancel()
+    except BaseException:
+        stop.set()
+        for future in futures:
+            future.cancel()
+        raise
+    finally:
+        if own:
+            pool.shutdown(wait=True, cancel_futures=True)
+    sums_of = {name: [done[name, r] for r in wanted if (name, r) in done] for name in designs}
+    return Results(sums_of, len(designs) * len(wanted) - len(done))

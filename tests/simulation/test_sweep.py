@@ -1,0 +1,111 @@
+"""Many replications: the same whoever runs them, kept when stopped, taken up again."""
+
+from __future__ import annotations
+
+import _thread
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from stafett.simulation import Exponential, Horizon, Model, Store, simulate, sweep
+from stafett.simulation import sweep as package_sweep
+
+HORIZON = Horizon(500.0, warmup=50.0)
+
+
+@pytest.fixture
+def designs(q: SimpleNamespace) -> dict[str, Model]:
+    """Two stations that differ in their capacity."""
+    return {
+        f"{c} places": q.station(c, Exponential(1.0), Exponential(0.6)) for c in (2, 3)
+    }  # fmt: skip
+
+
+def test_workers_and_blocks_do_not_change_the_results(designs: dict[str, Model]) -> None:
+    """One after the other, in threads, in blocks, on an executor of one's own: bit for bit."""
+    one = {n: [simulate(m, HORIZON, 9, r)[0] for r in range(6)] for n, m in designs.items()}
+    with ThreadPoolExecutor(3) as mine:
+        runs = [
+            sweep(designs, HORIZON, 9, range(6), workers=1),
+            sweep(designs, HORIZON, 9, range(6), workers=4),
+            sweep(designs, HORIZON, 9, range(6), block=4),
+            sweep(designs, HORIZON, 9, range(6), executor=mine),
+        ]
+    for run in runs:
+        assert run.missing == 0
+        for name, sums in one.items():
+            assert all(a.same_as(b) for a, b in zip(run.sums[name], sums, strict=True))
+
+
+def test_what_is_stored_is_not_run_again(designs: dict[str, Model], tmp_path: Path) -> None:
+    """A second call reads the file, even with a torn last line, and gives the same numbers."""
+    path = tmp_path / "runs.jsonl"
+    first = sweep(designs, HORIZON, 9, range(3), store=Store(path))
+    with path.open("ab") as file:
+        file.write(b'{"key": "torn')
+    told: list[int] = []
+    again = sweep(designs, HORIZON, 9, range(5), store=Store(path), progress=told.append)
+    assert told == [6, 1, 1, 1, 1]
+    for name in designs:
+        assert all(
+            a.same_as(b) for a, b in zip(first.sums[name], again.sums[name][:3], strict=True)
+        )
+    final = sweep(designs, HORIZON, 9, range(5), store=Store(path), progress=told.append)
+    assert told[5:] == [10]
+    assert final.missing == 0
+
+
+def test_a_changed_design_horizon_or_seed_is_another_key(
+    designs: dict[str, Model], tmp_path: Path
+) -> None:
+    """Nothing that matters to a result is left out of its key."""
+    store = Store(tmp_path / "runs.jsonl")
+    one = {"a": designs["2 places"]}
+    sweep(one, HORIZON, 9, [0], store=store)
+    for other, horizon, seed in [
+        ({"a": designs["3 places"]}, HORIZON, 9),
+        (one, Horizon(501.0, warmup=50.0), 9),
+        (one, HORIZON, 10),
+    ]:
+        told: list[int] = []
+        sweep(other, horizon, seed, [0], store=store, progress=told.append)
+        assert told == [0, 1]
+
+
+def test_ctrl_c_keeps_what_is_finished(designs: dict[str, Model], tmp_path: Path) -> None:
+    """Interrupted after three replications: those are returned and stored, the rest counted."""
+    done = 0
+
+    def interrupt(n: int) -> None:
+        nonlocal done
+        done += n
+        if done == 3:
+            _thread.interrupt_main()
+
+    store = Store(tmp_path / "runs.jsonl")
+    run = sweep(
+        designs, Horizon(20_000.0), 9, range(100), workers=1, store=store, progress=interrupt
+    )
+    kept = sum(len(s) for s in run.sums.values())
+    assert 3 <= kept < 150
+    assert run.missing == 200 - kept
+    told: list[int] = []
+    sweep(designs, Horizon(20_000.0), 9, range(1), store=Store(tmp_path / "runs.jsonl"),
+          progress=told.append)  # fmt: skip
+    assert told[0] >= 1
+
+
+def test_a_design_that_cannot_run_stops_the_sweep(q: SimpleNamespace) -> None:
+    """The error of a worker is the error of the call."""
+    from stafett.simulation import Builder, Constant, ModelError
+
+    b = Builder()
+    b.resource("bed", 1)
+    b.label("in")
+    b.release("bed")
+    b.end("out")
+    b.source("all", Constant(1.0), "in")
+    with pytest.raises(ModelError, match="release bed"):
+        package_sweep({"broken": b.build()}, HORIZON, 1, range(4))
