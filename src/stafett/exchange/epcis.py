@@ -51,6 +51,7 @@ class Document(msgspec.Struct, frozen=True):
     vocabularies: list[Json]
     warnings: tuple[Finding, ...] = ()
     kind: str = "EPCISDocument"
+    places: tuple[int, ...] = ()  # where the events stood, if some were left out
 
 
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
@@ -182,10 +183,6 @@ def judge(value: Any, *, max_events: int = MAX_EVENTS) -> Document:
     """Judge a parsed document; see `read`."""
     if not isinstance(value, dict):
         raise Problem(400, "ValidationException", "an EPCIS document is a JSON object")
-    if too_deep(value):
-        raise Problem(
-            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
-        )
     kind = value.get("type")
     root = {"EPCISDocument": "Document", "EPCISQueryDocument": "QueryDocument"}.get(
         kind if isinstance(kind, str) else "", "Event"
@@ -195,6 +192,7 @@ def judge(value: Any, *, max_events: int = MAX_EVENTS) -> Document:
     if root == "Event" and "@context" not in value:
         _refuse([Finding("", "'@context' is required of a single event")])
     events, vocabularies, at = _contents(root, value)
+    _refuse_depth(root, value, events)
     if len(events) > max_events:
         raise Problem(
             413,
@@ -212,6 +210,49 @@ def judge(value: Any, *, max_events: int = MAX_EVENTS) -> Document:
         warnings=tuple(warnings[:MAX_FINDINGS]),
         kind=str(kind),
     )
+
+
+def read_tolerant(
+    data: bytes, *, max_bytes: int = MAX_BYTES, max_events: int = MAX_EVENTS
+) -> tuple[Document, list[Finding]]:
+    """Read a document whose wrong events are to be left out and named (capture that proceeds).
+
+    The envelope must be right; raises `Problem` where it is not. The events keep their places:
+    a finding's pointer is into the document as it was sent.
+    """
+    value = parse(data, max_bytes=max_bytes)
+    body = value.get("epcisBody") if isinstance(value, dict) else None
+    events = body.get("eventList") if isinstance(body, dict) else None
+    if not isinstance(events, list) or value.get("type") != "EPCISDocument":
+        return judge(value, max_events=max_events), []
+    frame = judge({**value, "epcisBody": {"eventList": []}}, max_events=max_events)
+    if len(events) > max_events:
+        judge(value, max_events=max_events)
+    good: list[Json] = []
+    places: list[int] = []
+    findings: list[Finding] = []
+    for i, event in enumerate(events):
+        wrong = event_findings(event, ("epcisBody", "eventList", i))
+        findings += wrong
+        if not wrong:
+            good.append(event)
+            places.append(i)
+    return msgspec.structs.replace(frame, events=good, places=tuple(places)), findings
+
+
+_OPEN: Final = frozenset(
+    ("@context", "ilmd", "sensorElementList", "errorDeclaration", "readPoint", "bizLocation")
+)
+
+
+def _refuse_depth(root: str, value: Json, events: list[Json]) -> None:
+    # Only open parts can nest deeply once the schema holds; the rest need not be walked.
+    envelope = {k: v for k, v in value.items() if root == "Event" or k != "epcisBody"}
+    places = [v for e in events for k, v in e.items() if k in _OPEN or ":" in k]
+    if too_deep(envelope) or too_deep(places, MAX_DEPTH - 3):
+        raise Problem(
+            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
+        )
 
 
 def _contents(root: str, value: Json) -> tuple[list[Json], list[Json], tuple[str, ...]]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import datetime
 from types import TracebackType
 from typing import Any, Final
@@ -112,11 +112,13 @@ class EpcisStore:
         owner: str,
         job: uuid.UUID | None = None,
         proceed: bool = False,
+        also: Callable[[Connection, Outcome], Awaitable[None]] | None = None,
     ) -> Outcome:
         """Make a document's events and master data durable, all or nothing.
 
-        With `proceed`, events that conflict are left out and named in the outcome. Raises
-        `Problem` 409 when an eventID is known for another event.
+        With `proceed`, events that conflict are left out and named in the outcome. `also` is
+        done in the same transaction, last. Raises `Problem` 409 when an eventID is known for
+        another event.
         """
         job = job or uuid.uuid4()
         rows, errors = prepare(document, proceed)
@@ -125,6 +127,8 @@ class EpcisStore:
             outcome = await self._store(
                 connection, document, rows, errors, owner, job, proceed, learnt
             )
+            if also is not None:
+                await also(connection, outcome)
         self._remember(learnt)  # only now is it true
         return outcome
 
@@ -282,7 +286,8 @@ _MICROSECOND: Final = datetime.resolution
 def prepare(document: Document, proceed: bool = False) -> tuple[list[Row], list[Finding]]:
     """Turn a document's events into rows; with `proceed`, name what cannot be and go on."""
     rows, errors = [], []
-    for place, event in enumerate(document.events):
+    places = document.places or range(len(document.events))
+    for place, event in zip(places, document.events, strict=True):
         try:
             own = event.get("@context")
             prefixes = {**document.prefixes, **epcis.prefixes_of(own)} if own else document.prefixes

@@ -1,0 +1,239 @@
+"""Capture jobs: a document is accepted, then captured, and the job says what came of it.
+
+A small document is captured before the answer goes out; a large one is stored whole with its job
+first, so that what was accepted survives a crash, and is captured by `work`, in any process.
+Behaviour `rollback` keeps all events or none; `proceed` keeps the right ones and names the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import uuid
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from stafett.exchange import epcis
+from stafett.exchange.epcis_store import Connection, EpcisStore, Outcome
+from stafett.exchange.problem import Finding, Problem
+
+INLINE: Final = 2_000  # events that are captured before the request is answered
+BEHAVIOURS: Final = ("rollback", "proceed")
+CHANNEL: Final = "stafett_capture"
+
+_INSERT: Final = """
+INSERT INTO exchange.capture_job
+  (id, owner, running, success, behaviour, finished, captured, duplicates, errors, payload)
+VALUES (%s, %s, %s, %s, %s, CASE WHEN %s THEN NULL ELSE clock_timestamp() END, %s, %s, %s, %s)
+ON CONFLICT (id) DO UPDATE SET running = excluded.running, success = excluded.success,
+  finished = excluded.finished, captured = excluded.captured,
+  duplicates = excluded.duplicates, errors = excluded.errors, payload = NULL
+"""
+_SELECT: Final = """
+SELECT id, owner, created, finished, running, success, behaviour, captured, duplicates, errors
+FROM exchange.capture_job
+"""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """What a capture job says. `success` is false as soon as one event was not captured."""
+
+    id: uuid.UUID
+    owner: str
+    created: datetime
+    finished: datetime | None
+    running: bool
+    success: bool
+    behaviour: str
+    captured: int
+    duplicates: int
+    errors: tuple[dict[str, Any], ...]
+
+    def body(self) -> dict[str, Any]:
+        """Give the job as the REST binding writes it."""
+        out: dict[str, Any] = {
+            "captureID": str(self.id),
+            "createdAt": self.created.isoformat(),
+            "running": self.running,
+            "success": self.success,
+            "captureErrorBehaviour": self.behaviour,
+            "captured": self.captured,
+            "duplicates": self.duplicates,
+            "errors": list(self.errors),
+        }
+        if self.finished is not None:
+            out["finishedAt"] = self.finished.isoformat()
+        return out
+
+
+class Captures:
+    """The capture interface over a store."""
+
+    def __init__(self, store: EpcisStore) -> None:
+        self.store = store
+
+    async def submit(self, data: bytes, *, owner: str, behaviour: str = "rollback") -> uuid.UUID:
+        """Accept a document and give its job's number; raise `Problem` 400 or 413 if it is wrong.
+
+        When this returns, the document is captured, or stored and sure to be captured, or its
+        job says why not.
+        """
+        if behaviour not in BEHAVIOURS:
+            why = f"{behaviour!r} is neither rollback nor proceed"
+            raise Problem(400, "ValidationException", f"GS1-Capture-Error-Behaviour: {why}")
+        document, findings = _read(data, behaviour)
+        job = uuid.uuid4()
+        if len(document.events) > INLINE:
+            async with self.store.pool.connection() as connection, connection.transaction():
+                await _write(connection, job, owner, behaviour, running=True, payload=data)
+                await connection.execute(f"NOTIFY {CHANNEL}".encode())
+            return job
+        await self._run(job, owner, behaviour, document, findings)
+        return job
+
+    async def get(self, job: uuid.UUID, owners: list[str] | None = None) -> Job:
+        """Give one job; raise `Problem` 404 if there is none that `owners` may see."""
+        rows = await self._select("WHERE id = %s", [job])
+        if not rows or (owners is not None and rows[0].owner not in owners):
+            raise Problem(404, "NoSuchResourceException", f"there is no capture job {job}")
+        return rows[0]
+
+    async def page(
+        self, *, limit: int, after: str | None = None, owners: list[str] | None = None
+    ) -> tuple[list[Job], str | None]:
+        """Give jobs in the order they were accepted, and the token of the next page."""
+        values: list[Any] = []
+        where = "WHERE true"
+        if owners is not None:
+            where += " AND owner = ANY(%s)"
+            values.append(owners)
+        if after is not None:
+            try:
+                moment, _, number = after.partition("~")
+                values += [datetime.fromisoformat(moment), uuid.UUID(number)]
+            except ValueError:
+                raise Problem(
+                    400, "QueryParameterException", "nextPageToken is none of this server"
+                ) from None
+            where += " AND (created, id) > (%s, %s)"
+        jobs = await self._select(f"{where} ORDER BY created, id LIMIT %s", [*values, limit + 1])
+        if len(jobs) <= limit:
+            return jobs, None
+        last = jobs[limit - 1]
+        return jobs[:limit], f"{last.created.isoformat()}~{last.id}"
+
+    async def work_once(self) -> bool:
+        """Capture one waiting document, if there is one; False if there was none."""
+        async with self.store.pool.connection() as connection, connection.transaction():
+            cursor = await connection.execute(
+                "SELECT id, owner, behaviour, payload FROM exchange.capture_job WHERE running"
+                " AND payload IS NOT NULL ORDER BY created LIMIT 1 FOR UPDATE SKIP LOCKED"
+            )
+            row = await cursor.fetchone()
+            if row is None:
+                return False
+            job, owner, behaviour, data = row
+            # The claim is the row lock: if this process dies, the next one finds it free.
+            try:
+                document, findings = _read(bytes(data), behaviour)
+                outcome = await self._capture(job, owner, behaviour, document, None)
+                await _finish(connection, job, owner, behaviour, outcome, findings)
+            except Problem as refused:
+                await _fail(connection, job, owner, behaviour, refused)
+        return True
+
+    async def work(self, stop: asyncio.Event, every_s: float = 1.0) -> None:
+        """Capture waiting documents until told to stop."""
+        while not stop.is_set():
+            if not await self.work_once():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(stop.wait(), every_s)
+
+    async def _run(
+        self,
+        job: uuid.UUID,
+        owner: str,
+        behaviour: str,
+        document: epcis.Document,
+        findings: list[Finding],
+    ) -> None:
+        async def note(connection: Connection, outcome: Outcome) -> None:
+            await _finish(connection, job, owner, behaviour, outcome, findings)
+
+        try:
+            await self._capture(job, owner, behaviour, document, note)
+        except Problem as refused:
+            async with self.store.pool.connection() as connection:
+                await _fail(connection, job, owner, behaviour, refused)
+
+    async def _capture(
+        self, job: uuid.UUID, owner: str, behaviour: str, document: epcis.Document, also: Any
+    ) -> Outcome:
+        return await self.store.capture(
+            document, owner=owner, job=job, proceed=behaviour == "proceed", also=also
+        )
+
+    async def _select(self, rest: str, values: list[Any]) -> list[Job]:
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute((_SELECT + rest).encode(), values)
+            rows = await cursor.fetchall()
+        return [Job(*(*row[:-1], tuple(msgspec.json.decode(row[-1])))) for row in rows]
+
+
+def _read(data: bytes, behaviour: str) -> tuple[epcis.Document, list[Finding]]:
+    if behaviour == "proceed":
+        return epcis.read_tolerant(data)
+    return epcis.read(data), []
+
+
+def _error(finding: Finding) -> dict[str, Any]:
+    return {
+        "type": "epcisException:ValidationException",
+        "title": "The event was not captured",
+        "status": 400,
+        "detail": str(finding),
+        "pointer": finding.pointer,
+    }
+
+
+async def _finish(
+    connection: Connection,
+    job: uuid.UUID,
+    owner: str,
+    behaviour: str,
+    outcome: Outcome,
+    findings: list[Finding],
+) -> None:
+    errors = [_error(f) for f in (*findings, *outcome.errors)]
+    await _write(
+        connection, job, owner, behaviour, success=not errors, captured=outcome.captured,
+        duplicates=outcome.duplicates, errors=errors,
+    )  # fmt: skip
+
+
+async def _fail(
+    connection: Connection, job: uuid.UUID, owner: str, behaviour: str, refused: Problem
+) -> None:
+    await _write(connection, job, owner, behaviour, success=False, errors=[refused.body()])
+
+
+async def _write(
+    connection: Connection,
+    job: uuid.UUID,
+    owner: str,
+    behaviour: str,
+    *,
+    running: bool = False,
+    success: bool = True,
+    captured: int = 0,
+    duplicates: int = 0,
+    errors: list[dict[str, Any]] | None = None,
+    payload: bytes | None = None,
+) -> None:
+    text = msgspec.json.encode(errors or []).decode()
+    await connection.execute(
+        _INSERT.encode(),
+        [job, owner, running, success, behaviour, running, captured, duplicates, text, payload],
+    )

@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import json
+import uuid
+from typing import Any
+
+import pytest
+
+from stafett.exchange import epcis
+from stafett.exchange.captures import INLINE, Captures
+from stafett.exchange.epcis_query import read_query
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.problem import Problem
+
+pytestmark = pytest.mark.anyio
+
+
+def event(n: int, **more: Any) -> dict[str, Any]:
+    """Make an event that differs from others by its number."""
+    return {
+        "type": "ObjectEvent",
+        "eventID": str(uuid.UUID(int=n).urn),
+        "eventTime": "2026-01-01T00:00:00Z",
+        "eventTimeZoneOffset": "+00:00",
+        "action": "OBSERVE",
+        "epcList": [f"urn:epc:id:sgtin:9529004.067890.DP{n}"],
+        **more,
+    }
+
+
+def sent(*events: Any) -> bytes:
+    """Give a document as bytes."""
+    return json.dumps(epcis.document(list(events), created="2026-01-01T00:00:00Z")).encode()
+
+
+async def test_a_small_document_is_captured_when_the_job_is_known(store: EpcisStore) -> None:
+    """The answer to a small capture is a finished job."""
+    captures = Captures(store)
+    job = await captures.get(await captures.submit(sent(event(1), event(2)), owner="maker"))
+    assert (job.running, job.success, job.captured) == (False, True, 2)
+    assert job.finished is not None and job.finished >= job.created
+
+
+async def test_a_large_document_survives_the_process_that_accepted_it(
+    store: EpcisStore, database: str
+) -> None:
+    """A large document waits in the database; another process captures it, once."""
+    job = await Captures(store).submit(sent(*[event(n) for n in range(INLINE + 1)]), owner="maker")
+    assert (await Captures(store).get(job)).running
+    async with EpcisStore(database) as elsewhere:
+        other = Captures(elsewhere)
+        assert await other.work_once() is True
+        assert await other.work_once() is False
+        done = await other.get(job)
+    assert (done.running, done.success, done.captured) == (False, True, INLINE + 1)
+    assert await store.size() == INLINE + 1
+
+
+async def test_rollback_keeps_nothing_of_a_document_with_a_conflict(store: EpcisStore) -> None:
+    """The job tells what conflicted and the store is as it was."""
+    captures = Captures(store)
+    await captures.submit(sent(event(1)), owner="maker")
+    job = await captures.get(
+        await captures.submit(sent(event(2), event(1, action="ADD")), owner="maker")
+    )
+    assert (job.success, job.captured) == (False, 0)
+    assert job.errors[0]["status"] == 409
+    assert job.errors[0]["errors"][0]["pointer"] == "/epcisBody/eventList/1/eventID"
+    assert await store.size() == 1
+
+
+async def test_proceed_keeps_the_right_events_and_names_the_places_of_the_others(
+    store: EpcisStore,
+) -> None:
+    """Of five events one is malformed, one conflicts, one is no object: two stay, three named."""
+    captures = Captures(store)
+    await captures.submit(sent(event(9)), owner="maker")
+    data = sent(event(1), {**event(2), "action": "MOVE"}, 7, event(9, action="ADD"), event(3))
+    with pytest.raises(Problem):
+        await captures.submit(data, owner="maker")
+    job = await captures.get(await captures.submit(data, owner="maker", behaviour="proceed"))
+    assert (job.success, job.captured) == (False, 2)
+    assert [e["pointer"] for e in job.errors] == [
+        "/epcisBody/eventList/1/action",
+        "/epcisBody/eventList/2",
+        "/epcisBody/eventList/3/eventID",
+    ]
+    found = (await store.query(read_query({}))).events
+    assert [e.event["eventID"] for e in found] == [event(n)["eventID"] for n in (9, 1, 3)]
+
+
+async def test_a_wrong_document_makes_no_job(store: EpcisStore) -> None:
+    """What is not EPCIS is refused at once, and leaves neither job nor event."""
+    captures = Captures(store)
+    for data, behaviour in ((b"{", "rollback"), (sent(), "perhaps"), (b"[]", "proceed")):
+        with pytest.raises(Problem) as refused:
+            await captures.submit(data, owner="maker", behaviour=behaviour)
+        assert refused.value.status == 400
+    assert await captures.page(limit=10) == ([], None)
+
+
+async def test_jobs_are_listed_by_page_and_only_to_their_owner(store: EpcisStore) -> None:
+    """Seven jobs in pages of three; another organisation sees none of them."""
+    captures = Captures(store)
+    made = [await captures.submit(sent(event(n)), owner="maker") for n in range(7)]
+    seen, token = [], None
+    while True:
+        jobs, token = await captures.page(limit=3, after=token, owners=["maker"])
+        seen += [j.id for j in jobs]
+        if token is None:
+            break
+    assert seen == made
+    assert await captures.page(limit=3, owners=["courier"]) == ([], None)
+    with pytest.raises(Problem) as refused:
+        await captures.get(made[0], ["courier"])
+    assert refused.value.status == 404
