@@ -45,3 +45,11 @@ def test_nothing_else_is_examined_while_names_do_not_resolve(small: str) -> None
     proof = prove(parse(small.replace("carries: [bag]", "carries: [bagg]")))
     assert proof.groups == ("names",)
     assert proof.held == ()
+
+
+def test_the_sound_chain_has_no_error(sound: str) -> None:
+    """A complete small chain checks clean, and all seven properties are said to hold."""
+    proof = prove(parse(sound, "sound.yaml"))
+    assert proof.errors == ()
+    assert len(proof.held) == 7
+    assert proof.markings > 100

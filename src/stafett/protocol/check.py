@@ -14,13 +14,18 @@ from stafett.protocol.questions import questions
 from stafett.protocol.read import Document
 from stafett.protocol.references import references
 from stafett.protocol.safeguards import safeguards
+from stafett.protocol.safety import Safety
+from stafett.protocol.shelf import shelf
 
 STATIC: tuple[Callable[[Chain], Iterator[Finding]], ...] = (
     figures,
     questions,
     matching,
     safeguards,
+    shelf,
 )
+# Fields whose value changes no path: a parameter there needs no exploration of its own.
+FIGURES = frozenset({"at_most", "usual", "after", "min", "max", "unit", "ask", "title", "value"})
 
 
 @dataclass(frozen=True)
@@ -65,8 +70,9 @@ def prove(document: Document, product: str | None = None) -> Proof:
     """
     products = (product,) if product is not None else document.products or (None,)
     found: list[Finding] = []
-    groups = tuple(group for group in GROUPS if group not in ("paths", "time"))
+    groups = tuple(GROUPS)
     markings = 0
+    explored = False
     for one in products:
         chain = Chain(document, document.bind(one), one)
         names = list(references(chain))
@@ -76,5 +82,19 @@ def prove(document: Document, product: str | None = None) -> Proof:
             continue
         for rule in STATIC:
             found += rule(chain)
+        if not explored or _shapes_paths(document):
+            safety = Safety(chain)
+            found += safety.findings()
+            markings += safety.markings
+            explored = True
     named = tuple(one for one in products if one is not None)
     return Proof(tuple(in_order(found)), groups, named, markings)
+
+
+def _shapes_paths(document: Document) -> bool:
+    """Say whether a parameter stands where it can change which paths there are."""
+    return any(
+        path[0] != "products" and path[-1] not in FIGURES
+        for path in document.places
+        if path and isinstance(value := document.at(*path), str) and value.startswith("${")
+    )

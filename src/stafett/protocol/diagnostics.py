@@ -429,6 +429,13 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "Nobody has to do anything about it: it stays in someone's freezer.",
         "Use it up on that path, or say who destroys or retains it (`materials:`).",
     ),
+    "too-large": Diagnostic(
+        "paths",
+        "error",
+        "More markings than can be explored",
+        "What was not explored is not proven.",
+        "Order activities that need not run side by side, or use fewer routes to decisions.",
+    ),
     # -- time ----------------------------------------------------------------------------------
     "shelf-life-exceeded": Diagnostic(
         "time",

@@ -1,0 +1,161 @@
+"""Properties of every path, with the shortest trace to where one breaks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stafett.protocol.chain import Chain
+from stafett.protocol.explore import Space, explore, waiting
+from stafett.protocol.finding import Finding
+from stafett.protocol.gates import gates
+from stafett.protocol.net import NONE, Marking, Move, Net, NotPossible
+from stafett.protocol.words import words
+
+CODES = {
+    "custody": "custody-gap",
+    "accountability": "accountability-gap",
+    "material": "material-missing",
+    "quarantine": "quarantine-breach",
+    "container": "container-mismatch",
+    "prerequisite": "prerequisite-broken",
+}
+# How many markings an exact search for a trace may cost before the coarser one is shown.
+MOST_EXACT = 100_000
+MOST_OF_A_KIND = 3
+
+
+class Safety:
+    """The reachable markings of a chain, and what breaks in them."""
+
+    def __init__(self, chain: Chain) -> None:
+        self.chain = chain
+        self.net = chain.net
+        self.space = explore(chain.net, gates(chain))
+        self._exact: Space | None = None
+
+    @property
+    def markings(self) -> int:
+        """How many different markings were reached."""
+        return len(self.space.states)
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what breaks on some path."""
+        if not self.space.complete:
+            what = f"more than {len(self.space.states):,} markings: not all paths were examined"
+            yield self.chain.found("too-large", (), what)
+        yield from self._broken()
+        yield from self._gates()
+        yield from self._ends()
+        yield from self._reach()
+        yield from self._left()
+
+    # -- violations and gates ------------------------------------------------------------------
+
+    def _broken(self) -> Iterator[Finding]:
+        said: dict[tuple[str, str], set[str]] = {}
+        for (rule, subject, coarse), (at, move) in self.space.broken.items():
+            found = self._as_it_is(self.space, at, move, rule)
+            if found is None:
+                found = self._exactly(rule, subject, coarse)
+            if found is None:
+                continue
+            what, trace = found
+            known = said.setdefault((rule, subject), set())
+            if what not in known and len(known) < MOST_OF_A_KIND:
+                known.add(what)
+                path = self.chain.path(subject)
+                yield self.chain.found(CODES[rule], path, f"{subject}: {what}", trace)
+
+    def _as_it_is(
+        self, space: Space, at: int, move: Move, rule: str
+    ) -> tuple[str, tuple[str, ...]] | None:
+        """Follow the trace in the net itself: what is wrong there, or None if it can't be made."""
+        moves = space.path(at)
+        marking = follow(self.net, moves)
+        if marking is None or move not in self.net.moves(marking):
+            return None
+        found = [v.what for v in self.net.violations(marking, move) if v.rule == rule]
+        return (found[0], self._words([*moves, move])) if found else None
+
+    def _exactly(self, rule: str, subject: str, coarse: str) -> tuple[str, tuple[str, ...]] | None:
+        """Search with attempts counted; None if all was searched and it does not happen."""
+        if self._exact is None:
+            self._exact = explore(self.net, gates(self.chain), exact=True, limit=MOST_EXACT)
+        for (other, name, _), (at, move) in self._exact.broken.items():
+            if (other, name) == (rule, subject):
+                found = self._as_it_is(self._exact, at, move, rule)
+                if found is not None:
+                    return found
+        if self._exact.complete:
+            return None
+        for (other, name, what), (at, move) in self.space.broken.items():
+            if (other, name, what) == (rule, subject, coarse):
+                trace = self._words([*self.space.path(at), move])
+                return coarse, (*trace, "(once the attempts that are allowed have been used)")
+        return None
+
+    def _gates(self) -> Iterator[Finding]:
+        for (code, subject, what), (at, move) in self.space.gates.items():
+            trace = self._words([*self.space.path(at), move])
+            yield self.chain.found(code, self.chain.path(subject), what, trace)
+
+    # -- ends ----------------------------------------------------------------------------------
+
+    def _ends(self) -> Iterator[Finding]:
+        said: set[str] = set()
+        for at in self.space.stuck:
+            what = waiting(self.space, at)
+            moves = self.space.path(at)
+            where = moves[-1].subject if moves else ""
+            if what not in said and len(said) < MOST_OF_A_KIND:
+                said.add(what)
+                path = self._place(where)
+                yield self.chain.found("deadlock", path, what, self._words(moves))
+        for at in self.space.endless[:1]:
+            moves = self.space.path(at)
+            where = moves[-1].subject if moves else ""
+            what = f"after {words(self.chain.protocol, moves[-1])} no end can be reached"
+            yield self.chain.found("livelock", self._place(where), what, self._words(moves))
+
+    def _place(self, name: str) -> tuple[str, ...]:
+        protocol = self.chain.protocol
+        for section in ("steps", "handoffs", "materials", "interrupts"):
+            if name in getattr(protocol, section):
+                return (section, name)
+        return ("steps",)
+
+    def _reach(self) -> Iterator[Finding]:
+        protocol = self.chain.protocol
+        blocked = bool(self.space.broken or self.space.stuck or self.space.endless)
+        treated = [name for name, outcome in protocol.outcomes.items() if outcome.treated]
+        if not treated:
+            yield self.chain.found("never-treated", ("outcomes",), "no outcome is `treated: true`")
+        elif not blocked and not any(name in self.space.ended for name in treated):
+            what = f"no path reaches {' or '.join(treated)}"
+            yield self.chain.found("never-treated", ("outcomes", treated[0]), what)
+        for name in self.net.activities if not blocked else ():
+            if name not in self.space.begun:
+                what = f"{name} never happens on any path"
+                yield self.chain.found("never-reached", self.chain.path(name), what)
+
+    def _left(self) -> Iterator[Finding]:
+        for name, (at, move, present) in self.space.left.items():
+            what = f"the journey ends as {name} (`none-left`) while there is still {present}"
+            trace = self._words([*self.space.path(at), move])
+            yield self.chain.found("material-left", ("outcomes", name), what, trace)
+
+    def _words(self, moves: list[Move]) -> tuple[str, ...]:
+        return tuple(words(self.chain.protocol, move) for move in moves)
+
+
+def follow(net: Net, moves: list[Move]) -> Marking | None:
+    """Return the marking after `moves`, attempts counted; None if they can't all be made."""
+    marking = net.initial()
+    for move in moves:
+        if marking.outcome != NONE:
+            return None
+        try:
+            marking = net.fire(marking, move)
+        except NotPossible:
+            return None
+    return marking
