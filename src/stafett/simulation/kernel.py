@@ -144,6 +144,19 @@ def inside(f: NDArray[np.float64], entities: int, now: float, warmup: float) -> 
 
 
 @compiled
+def blank(
+    visit: NDArray[np.uint16], fault: NDArray[np.uint8], hold: NDArray[np.uint8], slot: int
+) -> None:
+    """Wipe a slot: no draws made, no faults, nothing held. (Loops: slices cost far more here.)"""
+    for k in range(visit.shape[1]):
+        visit[slot, k] = 0
+    for k in range(fault.shape[1]):
+        fault[slot, k] = 0
+    for k in range(hold.shape[1]):
+        hold[slot, k] = 0
+
+
+@compiled
 def shifted(att: NDArray[np.float64], slot: int, by: int) -> int:
     """How far attribute `by` shifts an index (a site's own row of a block); -1: not at all."""
     return int(att[slot, by]) if by >= 0 else 0
@@ -376,11 +389,10 @@ def run(
                 S_born[slot] = now
                 S_queue[slot] = -1
                 S_pc[slot] = T_sources[s, 1]
-                S_visit[slot, :] = 0
-                S_fault[slot, :] = 0
+                blank(S_visit, S_fault, S_hold, slot)
                 S_faults[slot] = 0
-                S_hold[slot, :] = 0
-                S_att[slot, :] = T_start
+                for k in range(len(T_start)):
+                    S_att[slot, k] = T_start[k]
                 S_counted[slot] = now >= warmup
                 if now >= warmup:
                     S_arrivals[s] += 1
@@ -972,11 +984,10 @@ def run(
                     S_born[child] = S_born[slot]
                     S_queue[child] = -1
                     S_pc[child] = T_goto[off + i]
-                    S_visit[child, :] = 0
-                    S_fault[child, :] = 0
+                    blank(S_visit, S_fault, S_hold, child)
                     S_faults[child] = 0
-                    S_hold[child, :] = 0
-                    S_att[child, :] = S_att[slot, :]
+                    for k in range(len(T_start)):
+                        S_att[child, k] = S_att[slot, k]
                     S_counted[child] = counted
                     S_ready[nready] = child
                     nready += 1
