@@ -14,9 +14,16 @@ from typing import Any, TypeVar, cast
 
 import numba
 
+OPTIONS: dict[str, Any] = {
+    "nogil": True,
+    "cache": True,
+    "error_model": "numpy",
+    "_nrt": False,
+}
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 
 def compiled(function: F) -> F:
     """Compile `function` with numba; the plain function stays reachable as `.py_func`."""
-    return cast(F, numba.njit(nogil=True, cache=True, error_model="numpy", _nrt=False)(function))
+    return cast(F, numba.njit(**OPTIONS)(function))
