@@ -1,0 +1,36 @@
+"""Who may do what: one table. Every endpoint names a line of it, and nothing else decides.
+
+What a person may do *within a journey* is the protocol's business: the journey core checks that
+the person's organisation plays the role. Which journeys a person can see at all is the ledger's:
+an organisation reads the journeys it takes part in.
+"""
+
+from __future__ import annotations
+
+from stafett.service.accounts import Person
+
+DUTIES = ("coordinator", "quality", "administrator", "auditor")
+
+# Line -> the duties that allow it; "*" is anyone who is signed in; "role" is anyone who plays a
+# role of a protocol.
+TABLE: dict[str, tuple[str, ...]] = {
+    "see": ("*",),
+    "order": ("coordinator", "role"),
+    "act": ("role", "coordinator", "quality"),
+    "read-record": ("*",),
+    "administer": ("administrator",),
+}
+
+
+def allows(line: str, person: Person | None) -> bool:
+    """Say whether `person` (None: not signed in) may do what `line` names."""
+    if line == "anyone":
+        return True
+    if person is None:
+        return False
+    duties = TABLE[line]
+    return (
+        "*" in duties
+        or ("role" in duties and bool(person.roles))
+        or any(duty in duties for duty in person.duties)
+    )

@@ -1,0 +1,142 @@
+"""One table of endpoints: the routes, the checks of what comes in, and the OpenAPI document.
+
+An endpoint declares its body, query and answer as msgspec types. Bodies are decoded strictly (no
+coercion, no unknown field) before the handler runs; whatever does not fit is a problem document
+that names the field.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stafett.web.problem import Part, Problem
+
+MAX_BODY = 1_000_000
+Handler = Callable[["Call[Any, Any]"], Awaitable[Any]]
+Body = TypeVar("Body")
+Query = TypeVar("Query")
+
+
+class Nothing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """No fields at all."""
+
+
+@dataclass(frozen=True)
+class Call(Generic[Body, Query]):
+    """What a handler gets: the request, its decoded body and query, and its path parameters."""
+
+    request: Request
+    body: Body
+    query: Query
+    path: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One method on one path.
+
+    `may` names the line of the policy table (stafett.service.policy) that guards it; "anyone"
+    needs no sign-in. `answers` are further statuses a client should expect, with their meaning.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    may: str
+    body: type = Nothing
+    query: type = Nothing
+    answer: Any = Nothing
+    status: int = 200
+    answers: dict[int, str] = field(default_factory=dict)
+    tag: str = "journeys"
+
+
+def route(endpoint: Endpoint, guard: Callable[[Request, Endpoint], Awaitable[None]]) -> Route:
+    """Return the Starlette route: guard, then decode, then the handler, then encode."""
+    decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(endpoint.body, strict=True)
+
+    async def serve(request: Request) -> Response:
+        await guard(request, endpoint)
+        body = await _body(request, endpoint, decoder)
+        query = _query(request, endpoint.query)
+        result = await endpoint.handler(Call(request, body, query, dict(request.path_params)))
+        if isinstance(result, Response):
+            return result
+        if endpoint.status == 204:
+            return Response(status_code=204)
+        data = result if isinstance(result, bytes) else msgspec.json.encode(result)
+        headers = {"Cache-Control": "no-store"}
+        return Response(data, endpoint.status, headers, "application/json")
+
+    return Route(endpoint.path, serve, methods=[endpoint.method])
+
+
+async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
+    """Return the whole body, or a 413 problem as soon as it is larger than `limit` bytes."""
+    too_large = Problem(
+        413, "too-large", f"The body is larger than {limit} bytes", Part("", "too large")
+    )
+    if int(request.headers.get("content-length") or 0) > limit:
+        raise too_large
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > limit:
+            raise too_large
+    return bytes(data)
+
+
+async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Decoder[Any]) -> Any:
+    if endpoint.body is bytes:
+        return await read_body(request, 20 * MAX_BODY)
+    if endpoint.body is Nothing:
+        return Nothing()
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem(
+            415,
+            "media-type",
+            "The body must be application/json",
+            Part("Content-Type", f"is {kind or 'missing'}", "send application/json"),
+        )
+    data = await read_body(request)
+    try:
+        return decoder.decode(data)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        part = Part(pointer(where.strip("`")), what)
+        raise Problem(422, "invalid", "The body does not fit", part) from None
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        part = Part("", str(error) or "nested too deeply", "send valid JSON")
+        raise Problem(400, "not-json", "The body is not JSON", part) from None
+
+
+def _query(request: Request, kind: type) -> Any:
+    if kind is Nothing:
+        return Nothing()
+    given = {key: request.query_params.getlist(key) for key in request.query_params}
+    plain: dict[str, Any] = {}
+    for key, values in given.items():
+        if len(values) > 1:
+            raise Problem(422, "invalid", "The query does not fit", Part(key, "given twice"))
+        plain[key] = values[0]
+    try:
+        return msgspec.convert(plain, kind, strict=False)
+    except msgspec.ValidationError as error:
+        what, _, where = str(error).partition(" - at ")
+        part = Part(where.strip("`$.") or "query", what)
+        raise Problem(422, "invalid", "The query does not fit", part) from None
+
+
+def pointer(path: str) -> str:
+    """Turn msgspec's `$.a.b[2]` into the JSON pointer `/a/b/2` (RFC 6901)."""
+    return re.sub(r"\.|\[|\]\.?", "/", path.removeprefix("$")).rstrip("/")

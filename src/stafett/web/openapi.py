@@ -1,0 +1,124 @@
+"""OpenAPI 3.1 from the endpoint table: nothing is described twice."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+import stafett
+from stafett.web.endpoint import Endpoint, Nothing
+from stafett.web.problem import MEDIA_TYPE, Document
+
+TEMPLATE = "#/components/schemas/{name}"
+
+
+def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
+    """Return the OpenAPI document of `endpoints`."""
+    table = list(endpoints)
+    wanted: list[Any] = [Document]
+    for e in table:
+        wanted += [kind for kind in (e.body, e.answer) if _is_json(kind)]
+        wanted += [e.query] if e.query is not Nothing else []
+    schemas, components = msgspec.json.schema_components(wanted, ref_template=TEMPLATE)
+    schema_of = {_key(kind): schema for kind, schema in zip(wanted, schemas, strict=True)}
+    paths: dict[str, dict[str, Any]] = {}
+    for e in table:
+        operation = _operation(e, schema_of, components)
+        paths.setdefault(re.sub(r":\w+}", "}", e.path), {})[e.method.lower()] = operation
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Stafett",
+            "version": stafett.__version__,
+            "description": "The shared record and control tower for advanced therapies.",
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {
+                "session": {"type": "apiKey", "in": "cookie", "name": "stafett"},
+                "bearer": {"type": "http", "scheme": "bearer"},
+            },
+        },
+    }
+
+
+def _operation(
+    e: Endpoint, schema_of: dict[str, Any], components: dict[str, Any]
+) -> dict[str, Any]:
+    problem = {"content": {MEDIA_TYPE: {"schema": schema_of[_key(Document)]}}}
+    success: dict[str, Any] = {"description": "It worked."}
+    if e.status != 204:
+        success["content"] = _content(e.answer, schema_of)
+    answers: dict[str, Any] = {str(e.status): success}
+    for status, meaning in _expected(e).items():
+        answers[str(status)] = {"description": meaning, **problem}
+    operation: dict[str, Any] = {
+        "summary": e.summary,
+        "operationId": _operation_id(e),
+        "tags": [e.tag],
+        "parameters": _parameters(e, schema_of, components),
+        "responses": answers,
+        "security": [] if e.may == "anyone" else [{"session": []}, {"bearer": []}],
+        "x-may": e.may,
+    }
+    if e.body is not Nothing:
+        operation["requestBody"] = {"required": True, "content": _content(e.body, schema_of)}
+    return operation
+
+
+def _operation_id(e: Endpoint) -> str:
+    words = re.sub(r"[^a-z0-9]+", "_", e.path.lower()).strip("_")
+    return f"{e.method.lower()}_{words}"
+
+
+def _expected(e: Endpoint) -> dict[int, str]:
+    table = dict(e.answers)
+    if e.may != "anyone":
+        table.setdefault(401, "Not signed in.")
+        table.setdefault(403, "Not yours to see or do.")
+    if "{" in e.path:
+        table.setdefault(404, "There is no such thing, or it is not yours.")
+    if e.body is not Nothing or e.query is not Nothing:
+        table.setdefault(422, "Something in it does not fit; the reasons name the field.")
+    if e.body is not Nothing:
+        table.setdefault(413, "The body is too large.")
+    if _is_json(e.body):
+        table.setdefault(400, "The body is not JSON.")
+        table.setdefault(415, "The body must be application/json.")
+    return table
+
+
+def _parameters(
+    e: Endpoint, schema_of: dict[str, Any], components: dict[str, Any]
+) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)(?::\w+)?}", e.path)
+    ]
+    if e.query is not Nothing:
+        schema = components[schema_of[_key(e.query)]["$ref"].rpartition("/")[2]]
+        for name, kind in schema["properties"].items():
+            required = name in schema.get("required", ())
+            found.append({"name": name, "in": "query", "required": required, "schema": kind})
+    return found
+
+
+def _content(kind: Any, schema_of: dict[str, Any]) -> dict[str, Any]:
+    if kind is bytes:
+        return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
+    if isinstance(kind, str):
+        return {kind: {"schema": {"type": "string"}}}
+    return {"application/json": {"schema": schema_of[_key(kind)]}}
+
+
+def _is_json(kind: Any) -> bool:
+    return kind is not Nothing and kind is not bytes and not isinstance(kind, str)
+
+
+def _key(kind: Any) -> str:
+    return repr(kind)

@@ -1,0 +1,57 @@
+// The few helpers that every page shares: build elements safely, call the API, format times.
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes ?? {})) {
+    if (value === false || value === null || value === undefined) continue;
+    if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+    else element.setAttribute(name, value === true ? "" : value);
+  }
+  element.append(...children.flat().filter((c) => c !== null && c !== undefined && c !== false));
+  return element;
+}
+
+const said = JSON.parse(document.getElementById("words")?.textContent || "{}");
+export const language = document.documentElement.lang || "en";
+export function t(key, values = {}) {
+  const form = said[key] ?? key;
+  return form.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+export class Refused extends Error {
+  constructor(status, problem) {
+    super(problem.title || `HTTP ${status}`);
+    this.status = status;
+    this.problem = problem;
+  }
+  get reasons() { return this.problem.reasons || []; }
+}
+
+// One call to the API. Throws Refused when the server says no, TypeError when there is no network.
+export async function call(method, path, body) {
+  const answer = await fetch(path, {
+    method,
+    headers: { "X-Stafett": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  if (answer.status === 401) { location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search)); throw new Refused(401, {}); }
+  const text = await answer.text();
+  const value = text ? JSON.parse(text) : null;
+  if (!answer.ok) throw new Refused(answer.status, value || {});
+  return value;
+}
+
+const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const clock = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short", timeZoneName: undefined });
+const short = new Intl.DateTimeFormat(language, { timeZoneName: "short", hour: "2-digit", minute: "2-digit", day: "2-digit", month: "short" });
+export const when = (iso) => (iso ? short.format(new Date(iso)) : "");
+export { zone, clock };
+
+// A length of time in the largest two units: 3 d 4 h, 2 h 5 min, 40 s.
+export function span(seconds) {
+  const s = Math.abs(Math.round(seconds));
+  const [d, hh, m] = [Math.floor(s / 86400), Math.floor((s % 86400) / 3600), Math.floor((s % 3600) / 60)];
+  if (d) return `${d} d ${hh} h`;
+  if (hh) return `${hh} h ${m} min`;
+  if (m) return `${m} min`;
+  return `${s} s`;
+}
