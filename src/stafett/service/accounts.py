@@ -81,7 +81,7 @@ class Accounts:
         """Keep `organisation`; one that is there already gets the new name."""
         async with self._pool.connection() as connection:
             await connection.execute(
-                "INSERT INTO organisation (id, name, kind, country, time_zone)"
+                "INSERT INTO service.organisation (id, name, kind, country, time_zone)"
                 " VALUES (%s, %s, %s, %s, %s)"
                 " ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name",
                 msgspec.structs.astuple(organisation),
@@ -92,7 +92,9 @@ class Accounts:
         """Return every organisation by id."""
         if not self._organisations:
             async with self._pool.connection() as connection, connection.cursor() as cursor:
-                await cursor.execute("SELECT id, name, kind, country, time_zone FROM organisation")
+                await cursor.execute(
+                    "SELECT id, name, kind, country, time_zone FROM service.organisation"
+                )
                 rows = await cursor.fetchall()
             self._organisations = {row[0]: Organisation(*row) for row in rows}
         return self._organisations
@@ -104,8 +106,8 @@ class Accounts:
         hashed = await anyio.to_thread.run_sync(self._hasher.hash, password)
         async with self._pool.connection() as connection:
             done = await connection.execute(
-                "INSERT INTO person (id, login, name, organisation, roles, duties, language,"
-                " password) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                "INSERT INTO service.person (id, login, name, organisation, roles, duties,"
+                " language, password) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
                 (
                     person.id,
                     person.login,
@@ -156,7 +158,7 @@ class Accounts:
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             await cursor.execute(
-                "SELECT id, password, failures, locked_until FROM person"
+                "SELECT id, password, failures, locked_until FROM service.person"
                 " WHERE login = %s AND active",
                 (login,),
             )
@@ -174,10 +176,11 @@ class Accounts:
         token = secrets.token_urlsafe(32)
         async with self._pool.connection() as connection:
             await connection.execute(
-                "UPDATE person SET failures = 0, locked_until = NULL WHERE id = %s", (row[0],)
+                "UPDATE service.person SET failures = 0, locked_until = NULL WHERE id = %s",
+                (row[0],),
             )
             await connection.execute(
-                "INSERT INTO session (token, person, expires) VALUES (%s, %s, %s)",
+                "INSERT INTO service.session (token, person, expires) VALUES (%s, %s, %s)",
                 (_digest(token), row[0], now + timedelta(hours=SESSION_HOURS)),
             )
         person = await self.person(row[0])
@@ -196,8 +199,8 @@ class Accounts:
                 connection.cursor(row_factory=tuple_row) as cursor,
             ):
                 await cursor.execute(
-                    "SELECT s.person, s.expires FROM session s JOIN person p ON p.id = s.person"
-                    " WHERE s.token = %s AND p.active",
+                    "SELECT s.person, s.expires FROM service.session s"
+                    " JOIN service.person p ON p.id = s.person WHERE s.token = %s AND p.active",
                     (digest,),
                 )
                 row = await cursor.fetchone()
@@ -214,7 +217,9 @@ class Accounts:
         if person is not None:
             self._verified.pop(person.id, None)
         async with self._pool.connection() as connection:
-            await connection.execute("DELETE FROM session WHERE token = %s", (_digest(token),))
+            await connection.execute(
+                "DELETE FROM service.session WHERE token = %s", (_digest(token),)
+            )
 
     async def confirms(self, person: Person, password: str) -> bool:
         """Say whether `password` is the person's own: asked at every signature."""
@@ -226,7 +231,7 @@ class Accounts:
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             await cursor.execute(
-                "SELECT password, failures, locked_until FROM person WHERE id = %s AND active",
+                "SELECT password, failures, locked_until FROM service.person WHERE id = %s AND active",
                 (person.id,),
             )
             row = await cursor.fetchone()
@@ -243,7 +248,7 @@ class Accounts:
         until = now + timedelta(minutes=LOCK_MINUTES) if failures >= LOCK_AFTER else None
         async with self._pool.connection() as connection:
             await connection.execute(
-                "UPDATE person SET failures = %s, locked_until = %s WHERE id = %s",
+                "UPDATE service.person SET failures = %s, locked_until = %s WHERE id = %s",
                 (0 if until else failures, until, person),
             )
 
@@ -257,7 +262,7 @@ class Accounts:
         return hmac.digest(self._key, password.encode(), "sha256")
 
 
-_SELECT = "SELECT id, login, name, organisation, roles, duties, language FROM person"
+_SELECT = "SELECT id, login, name, organisation, roles, duties, language FROM service.person"
 
 
 def _person(row: tuple[Any, ...]) -> Person:

@@ -1,0 +1,137 @@
+"""The hospital's vault: direct patient identifiers, encrypted, and erasable.
+
+They never enter the ledger. A patient has a pseudonym, and a key of their own, encrypted under the
+vault's master key. What a scanner reads from a wristband reaches the record only as a commitment,
+an HMAC under that key: equal values compare equal, and nobody without the key can guess. Erasing a
+patient destroys the key: the record stays verifiable, and says nothing any more about whom.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes, hmac
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+
+class Erased(Exception):
+    """The patient's key was destroyed on request; nothing can be read or compared any more."""
+
+
+class Unknown(KeyError):
+    """There is no such patient in the vault."""
+
+
+def master_key(file: Path) -> bytes:
+    """Read the vault's master key from `file`; make one, readable by its owner only, if none."""
+    try:
+        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file.read_bytes()
+    with os.fdopen(handle, "wb") as out:
+        out.write(AESGCM.generate_key(256))
+        out.flush()
+        os.fsync(out.fileno())
+    return file.read_bytes()
+
+
+class Vault:
+    """Patients of the hospitals that keep their vault in this database."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], master: bytes) -> None:
+        self._pool = pool
+        self._master = AESGCM(master)
+        self._keys: dict[str, bytes] = {}
+
+    async def enrol(self, organisation: str, identifiers: dict[str, str]) -> str:
+        """Keep `identifiers` (wristband number, name, date of birth); return a new pseudonym."""
+        pseudonym = "P-" + "".join(
+            secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in "8" * 8
+        )
+        key = AESGCM.generate_key(256)
+        name = pseudonym.encode()
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "INSERT INTO vault.patient (pseudonym, organisation, wrapped_key, sealed)"
+                " VALUES (%s, %s, %s, %s)",
+                (
+                    pseudonym,
+                    organisation,
+                    _seal(self._master, key, name),
+                    _seal(AESGCM(key), msgspec.json.encode(identifiers), name),
+                ),
+            )
+        self._keys[pseudonym] = key
+        return pseudonym
+
+    async def commitment(self, pseudonym: str, value: str) -> str:
+        """Return what the record may know of `value`: its HMAC under the patient's own key."""
+        key = await self._key(pseudonym)
+        derived = HKDF(hashes.SHA256(), 32, salt=None, info=b"stafett commitment").derive(key)
+        mac = hmac.HMAC(derived, hashes.SHA256())
+        mac.update(value.encode())
+        return "commitment:" + mac.finalize().hex()
+
+    async def reveal(self, pseudonym: str, organisation: str) -> dict[str, str]:
+        """Return the direct identifiers, to the hospital that enrolled the patient only."""
+        row = await self._row(pseudonym)
+        if row[0] != organisation:
+            raise Unknown(pseudonym)
+        key = await self._key(pseudonym)
+        opened = _open(AESGCM(key), row[2], pseudonym.encode())
+        return msgspec.json.decode(opened, type=dict[str, str])
+
+    async def erase(self, pseudonym: str, organisation: str) -> None:
+        """Destroy the patient's key for good."""
+        if (await self._row(pseudonym))[0] != organisation:
+            raise Unknown(pseudonym)
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE vault.patient SET wrapped_key = NULL, sealed = NULL, erased = now()"
+                " WHERE pseudonym = %s AND erased IS NULL",
+                (pseudonym,),
+            )
+        self._keys.pop(pseudonym, None)
+
+    async def _key(self, pseudonym: str) -> bytes:
+        if pseudonym not in self._keys:
+            wrapped = (await self._row(pseudonym))[1]
+            if wrapped is None:
+                raise Erased(pseudonym)
+            self._keys[pseudonym] = _open(self._master, wrapped, pseudonym.encode())
+        return self._keys[pseudonym]
+
+    async def _row(self, pseudonym: str) -> tuple[Any, ...]:
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT organisation, wrapped_key, sealed FROM vault.patient WHERE pseudonym = %s",
+                (pseudonym,),
+            )
+            row = await cursor.fetchone()
+        if row is None:
+            raise Unknown(pseudonym)
+        found: tuple[Any, ...] = row
+        return found
+
+
+def _seal(key: AESGCM, plain: bytes, name: bytes) -> bytes:
+    nonce = os.urandom(12)
+    return nonce + key.encrypt(nonce, plain, name)
+
+
+def _open(key: AESGCM, sealed: bytes, name: bytes) -> bytes:
+    try:
+        return key.decrypt(sealed[:12], sealed[12:], name)
+    except InvalidTag:
+        raise ValueError("the vault's master key does not open this patient's record") from None
