@@ -107,7 +107,8 @@ class Accounts:
         async with self._pool.connection() as connection:
             done = await connection.execute(
                 "INSERT INTO service.person (id, login, name, organisation, roles, duties,"
-                " language, password) VALUES (%s, %s, %s, %s, %s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                " language, password) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
                 (
                     person.id,
                     person.login,
@@ -231,7 +232,8 @@ class Accounts:
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             await cursor.execute(
-                "SELECT password, failures, locked_until FROM service.person WHERE id = %s AND active",
+                "SELECT password, failures, locked_until FROM service.person"
+                " WHERE id = %s AND active",
                 (person.id,),
             )
             row = await cursor.fetchone()

@@ -1,0 +1,103 @@
+"""The protocols that journeys are pinned to: the very bytes, by their SHA-256.
+
+A journey keeps the version it was opened under for as long as it lives; a newer version of the file
+changes nothing for it. Parsed protocols are shared by all journeys of the same version and product.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from importlib import resources
+from typing import Any
+
+import anyio.to_thread
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.protocol.net import Net
+from stafett.protocol.read import Document, parse
+
+
+@dataclass(frozen=True)
+class Pinned:
+    """A protocol file in the library: its digest and its parsed content."""
+
+    sha256: str
+    document: Document
+
+    @property
+    def name(self) -> str:
+        """The protocol's name."""
+        return str(self.document.value["protocol"])
+
+    @property
+    def version(self) -> str:
+        """The protocol's version."""
+        return str(self.document.value["version"])
+
+
+class Library:
+    """Every protocol version that was ever admitted. One instance per process."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+        self._pinned: dict[str, Pinned] = {}
+        self._nets: dict[tuple[str, str | None], Net] = {}
+        self._current: dict[str, str] = {}
+
+    async def open(self) -> None:
+        """Load what the database holds, and admit the built-in protocols."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute("SELECT sha256, text, name FROM service.protocol ORDER BY added")
+            rows = await cursor.fetchall()
+        for sha256, text, name in rows:
+            self._pinned[sha256] = await anyio.to_thread.run_sync(_read, sha256, bytes(text))
+            self._current[name] = sha256
+        for entry in sorted(_folder().iterdir(), key=lambda e: e.name):
+            if entry.name.endswith(".yaml"):
+                await self.admit(entry.read_bytes())
+
+    async def admit(self, text: bytes) -> Pinned:
+        """Keep a protocol file and make it the current version of its name.
+
+        The caller has proven it (`stafett.protocol.check`); this only reads it and raises ReadError
+        if it is no protocol.
+        """
+        sha256 = hashlib.sha256(text).hexdigest()
+        if sha256 not in self._pinned:
+            pinned = await anyio.to_thread.run_sync(_read, sha256, text)
+            async with self._pool.connection() as connection:
+                await connection.execute(
+                    "INSERT INTO service.protocol (sha256, name, version, text)"
+                    " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+                    (sha256, pinned.name, pinned.version, text),
+                )
+            self._pinned[sha256] = pinned
+        pinned = self._pinned[sha256]
+        self._current[pinned.name] = sha256
+        return pinned
+
+    def current(self) -> dict[str, Pinned]:
+        """Return the current version of each protocol, by name."""
+        return {name: self._pinned[sha256] for name, sha256 in sorted(self._current.items())}
+
+    def net(self, sha256: str, product: str | None) -> Net:
+        """Return the net of a pinned protocol for one product. Raises KeyError, ReadError."""
+        key = (sha256, product)
+        if key not in self._nets:
+            self._nets[key] = Net(self._pinned[sha256].document.bind(product))
+        return self._nets[key]
+
+
+def _folder() -> Any:
+    return resources.files("stafett") / "catalogue" / "protocols"
+
+
+def _read(sha256: str, text: bytes) -> Pinned:
+    document = parse(text, f"protocol {sha256[:12]}")
+    document.bind()
+    return Pinned(sha256, document)
