@@ -15,6 +15,7 @@ import os
 import secrets
 import socket
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, LiteralString
 
@@ -22,7 +23,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import leaf
-from stafett.ledger.event import Event, Receipt, Submission
+from stafett.ledger.event import Event, KeyReused, Receipt, Submission
 from stafett.ledger.listener import Listener
 from stafett.ledger.sequencer import Sequencer, look_up
 
@@ -86,14 +87,19 @@ class Ledger:
         """
         return await self._sequencer.append(submission)
 
-    async def outcome_of(self, key: str) -> Receipt | None:
+    async def outcome_of(self, key: str, request_hash: bytes | None = None) -> Receipt | None:
         """Return what the submission with this key came to; None if the ledger doesn't have it.
 
-        After InDoubt, None may still change for as long as the lost transaction lives (seconds).
+        With `request_hash`, raise KeyReused if the key belongs to another request. After InDoubt,
+        None may still change for as long as the lost transaction lives (seconds).
         """
         async with self._pool.connection() as connection:
             known = (await look_up(connection, [key])).get(key)
-        return known.receipt if known else None
+        if known is None:
+            return None
+        if request_hash is not None and request_hash != known.request_hash:
+            raise KeyReused(key)
+        return replace(known.receipt, replayed=True)
 
     async def size(self) -> int:
         """Return the number of events, which is also the last position."""

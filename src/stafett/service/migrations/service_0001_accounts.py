@@ -47,6 +47,13 @@ def upgrade() -> None:
             text bytea NOT NULL,
             added timestamptz NOT NULL DEFAULT now()
         );
+        -- Which organisation plays which role: the default parties of a new journey.
+        CREATE TABLE service.party (
+            network text NOT NULL,
+            role text NOT NULL,
+            organisation text NOT NULL REFERENCES service.organisation,
+            PRIMARY KEY (network, role)
+        );
         CREATE TABLE service.document (
             sha256 text PRIMARY KEY,
             media_type text NOT NULL,
@@ -78,7 +85,8 @@ def upgrade() -> None:
         );
 
         GRANT USAGE ON SCHEMA service, vault TO stafett_append;
-        GRANT SELECT, INSERT, UPDATE ON service.organisation, service.person TO stafett_append;
+        GRANT SELECT, INSERT, UPDATE ON service.organisation, service.person,
+            service.party TO stafett_append;
         GRANT SELECT, INSERT, DELETE ON service.session TO stafett_append;
         GRANT SELECT, INSERT ON service.protocol, service.document, service.document_reader,
             service.reading TO stafett_append;

@@ -1,5 +1,6 @@
 // The board: every live journey the organisation takes part in, ordered by time to harm.
-import { call, h, span, t } from "./dom.js";
+import { call, h, pick, span, t } from "./dom.js";
+import { follow } from "./live.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const body = document.querySelector("#board tbody");
@@ -29,7 +30,7 @@ function urgency(row, now) {
 
 function state(row, now) {
   const tags = [];
-  if (row.status === "ended") return h("span", { class: "tag" }, "■ ", row.outcome_title);
+  if (row.status === "ended") return h("span", { class: "tag" }, "■ ", pick(row.outcome_title));
   if (row.status === "held") tags.push(h("span", { class: "tag red" }, "⛔ ", t("state.stopped")));
   if (row.due !== null && Date.parse(row.due) < now) tags.push(h("span", { class: "tag red" }, "⏰ ", t("state.late")));
   if (row.critical && row.status !== "held") tags.push(h("span", { class: "tag red" }, "⚠ ", t("state.critical", { n: row.critical })));
@@ -45,6 +46,11 @@ function lanes(row) {
     h("small", {}, start.organisations[row.baton] ?? row.baton ?? ""));
 }
 
+function station(row, task) {
+  const about = task.about ? `?about=${encodeURIComponent(task.about)}` : "";
+  return `/journeys/${row.journey}/${task.activity}/${task.side}${about}`;
+}
+
 function left(row, now) {
   if (row.due === null || row.status === "ended") return "";
   const seconds = (Date.parse(row.due) - now) / 1000;
@@ -53,7 +59,7 @@ function left(row, now) {
 
 function draw(row, now) {
   const next = row.next
-    ? [row.next.organisation === start.organisation && row.next.href ? h("a", { href: row.next.href }, row.next.title) : row.next.title, h("br"), h("small", { class: "soft" }, start.organisations[row.next.organisation] ?? row.next.organisation)]
+    ? [row.next.organisation === start.organisation ? h("a", { href: station(row, row.next) }, pick(row.next.title)) : pick(row.next.title), h("br"), h("small", { class: "soft" }, start.organisations[row.next.organisation] ?? row.next.organisation)]
     : "";
   return h("tr", { "data-journey": row.journey, "data-act": urgency(row, now), "aria-selected": row.journey === selected ? "true" : null },
     h("td", {}, h("a", { href: `/journeys/${row.journey}`, class: "mono" }, row.coi)),
@@ -65,8 +71,8 @@ function wanted(row, q, show) {
   if (show === "open" && row.status === "ended") return false;
   if (show === "ended" && row.status !== "ended") return false;
   if (show === "act" && !urgency(row, Date.now())) return false;
-  if (show === "mine" && row.next?.organisation !== start.organisation) return false;
-  return !q || [row.coi, row.product, row.next?.title, row.journey].some((s) => (s || "").toLowerCase().includes(q));
+  if (show === "mine" && !row.tasks.some((task) => task.organisation === start.organisation)) return false;
+  return !q || [row.coi, row.product, pick(row.next?.title), row.journey].some((s) => (s || "").toLowerCase().includes(q));
 }
 
 let pending = false;
@@ -108,28 +114,6 @@ function refresh() {
   });
 }
 
-const live = document.getElementById("live");
-let lastGood = Date.now();
-function say(state) {
-  live.dataset.state = state;
-  const at = new Date(lastGood).toLocaleTimeString(document.documentElement.lang);
-  live.textContent = state === "live" ? `● ${t("live.live")}` : state === "lost" ? `⚠ ${t("live.lost", { at })}` : `◌ ${t("live.waiting")}`;
-}
-
-function follow() {
-  const stream = new EventSource(`/api/stream?after=${position}`);
-  stream.addEventListener("row", (event) => {
-    const row = JSON.parse(event.data);
-    position = Math.max(position, Number(event.lastEventId));
-    rows.set(row.journey, row);
-    lastGood = Date.now();
-    refresh();
-  });
-  stream.addEventListener("beat", () => { lastGood = Date.now(); say("live"); });
-  stream.onopen = () => { lastGood = Date.now(); say("live"); };
-  stream.onerror = () => say("lost");
-}
-
 // Keyboard: / search, j and k move, Enter opens, ? says so.
 document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
@@ -155,5 +139,5 @@ const first = await call("GET", "/api/journeys");
 position = first.position;
 for (const row of first.rows) rows.set(row.journey, row);
 refresh();
-follow();
+follow(position, (row) => { rows.set(row.journey, row); refresh(); });
 setInterval(refresh, 15000);

@@ -17,6 +17,9 @@ export function t(key, values = {}) {
   return form.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
+// A text of a protocol: in the reader's language, else in English.
+export const pick = (text) => (text && typeof text === "object" ? text[language] ?? text.en ?? Object.values(text)[0] : text) ?? "";
+
 export class Refused extends Error {
   constructor(status, problem) {
     super(problem.title || `HTTP ${status}`);

@@ -1,0 +1,411 @@
+"""The only writer: a person's command becomes events in the ledger, or a refusal with reasons.
+
+One instance per process. Each journey's state is kept in memory and is exactly what its events
+say; it can be thrown away at any time. Two processes may serve the same journey: the ledger refuses
+the one whose decision rests on an older state, and that one decides again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import secrets
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import rfc8785
+
+from stafett.journey import event as events
+from stafett.journey.command import Actor, Answer, Command, OpenJourney
+from stafett.journey.decide import decide
+from stafett.journey.evolve import evolve
+from stafett.journey.refusal import Refusal
+from stafett.journey.state import State
+from stafett.ledger import (
+    Author,
+    Draft,
+    Event,
+    KeyReused,
+    Ledger,
+    NotAcknowledged,
+    Receipt,
+    StaleVersion,
+    Submission,
+)
+from stafett.protocol.net import Net
+from stafett.protocol.read import ReadError
+from stafett.service import signing
+from stafett.service.accounts import Accounts, Person, SignInRefused
+from stafett.service.library import Library
+from stafett.service.network import Networks
+from stafett.service.refusal import No, Reason, unknown
+from stafett.service.request import Ask, Order
+from stafett.service.vault import Vault
+
+KEPT = 50_000  # states in memory
+TRIES = 5
+FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
+
+
+class Done(msgspec.Struct, frozen=True):
+    """The answer to a command that was accepted: durable, and where it stands in the record."""
+
+    journey: str
+    position: int
+    version: int
+    recorded_at: datetime
+    events: tuple[dict[str, Any], ...] = ()
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Live:
+    """A journey as this process knows it: its net, its state, and the patient's pseudonym."""
+
+    net: Net
+    state: State
+    pinned: str
+    pseudonym: str
+
+
+class Journeys:
+    """Use cases on journeys."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        accounts: Accounts,
+        library: Library,
+        vault: Vault,
+        networks: Networks,
+        facility: str = FACILITY,
+    ) -> None:
+        self._ledger, self._accounts, self._library = ledger, accounts, library
+        self._vault, self._networks, self._facility = vault, networks, facility
+        self._live: OrderedDict[str, Live] = OrderedDict()
+        self._locks: dict[str, asyncio.Lock] = {}
+
+    # -- reading -------------------------------------------------------------------------------
+
+    async def see(self, person: Person, journey: str) -> Live:
+        """Return a journey that the person's organisation takes part in; raise No otherwise."""
+        live = await self.live(journey)
+        if live is None or person.organisation not in live.state.parties.values():
+            raise unknown("journey", journey)
+        return live
+
+    async def live(self, journey: str) -> Live | None:
+        """Return a journey whoever asks, or None if there is none."""
+        known = self._live.get(journey)
+        if known is None:
+            known = await self._load(journey)
+        return known
+
+    async def load(self, journey: str) -> Live:
+        """Read a journey from the record. Raises KeyError if there is none."""
+        live = await self._load(journey)
+        if live is None:
+            raise KeyError(journey)
+        return live
+
+    async def _load(self, journey: str) -> Live | None:
+        live: Live | None = None
+        for stored in await self._ledger.stream(journey):
+            live = self.follow(live, stored.body)
+        if live is not None:
+            self._keep(live)
+        return live
+
+    def follow(self, live: Live | None, body: dict[str, Any]) -> Live:
+        """Return the journey after one event of the record."""
+        event = events.from_json(body["event"])
+        if live is None:
+            assert isinstance(event, events.JourneyOpened)
+            pinned, pseudonym = body["pinned"], body["pseudonym"]
+            net = self._library.net(pinned, event.product)
+            return Live(net, evolve(net, None, event), pinned, pseudonym)
+        return Live(live.net, evolve(live.net, live.state, event), live.pinned, live.pseudonym)
+
+    def advance(self, stored: Event) -> Live | None:
+        """Take in an event of the record, unless this process knows it already.
+
+        Return None where the events before it are not in memory: `load` the journey then.
+        """
+        live = self._live.get(stored.stream)
+        if live is None or live.state.position < stored.version:
+            if stored.version > 1 and (live is None or live.state.position != stored.version - 1):
+                return None
+            live = self.follow(live, stored.body)
+            self._keep(live)
+        return live
+
+    def _keep(self, live: Live) -> None:
+        self._live[live.state.journey] = live
+        self._live.move_to_end(live.state.journey)
+        while len(self._live) > KEPT:
+            self._live.popitem(last=False)
+
+    # -- writing -------------------------------------------------------------------------------
+
+    async def order(self, person: Person, order: Order) -> Done:
+        """Open a journey. Raises No; nothing is kept then."""
+        pinned = self._library.current().get(order.protocol)
+        if pinned is None:
+            known = ", ".join(self._library.current())
+            raise No(
+                "unknown-name",
+                "There is no such protocol",
+                Reason("protocol", f"{order.protocol!r} is not known", f"one of: {known}"),
+            )
+        parties = await self._networks.parties(order.network)
+        if person.organisation not in parties.values():
+            raise unknown("network", order.network)
+        try:
+            net = self._library.net(pinned.sha256, order.product)
+        except ReadError as error:
+            raise No("unknown-name", error.what, Reason("product", error.todo)) from None
+        missing = [role for role in net.protocol.roles if role not in parties]
+        if missing:
+            raise No(
+                "network",
+                "The network does not fill every role",
+                Reason("network", f"nobody plays {', '.join(missing)}", "complete the network"),
+            )
+        hashed = _hash({"order": msgspec.to_builtins(order), "person": person.id})
+        if (again := await self._again(order.key, hashed)) is not None:
+            return again
+        coi = order.coi or self._coi()
+        identifiers = {**order.patient, "wristband": order.wristband}
+        pseudonym = await self._vault.enrol(person.organisation, identifiers)
+        now = datetime.now(UTC)
+        command = OpenJourney(
+            occurred_at=now,
+            recorded_at=now,
+            by=Actor(person=person.id, organisation=person.organisation, role=order.role),
+            journey=coi,
+            coi=coi,
+            patient=await self._vault.commitment(pseudonym, order.wristband),
+            protocol=pinned.name,
+            version=pinned.version,
+            product=order.product,
+            parties={role: parties[role] for role in net.protocol.roles},
+        )
+        made = decide(net, None, command)
+        if isinstance(made, Refusal):
+            raise _no(made)
+        head = {"pinned": pinned.sha256, "pseudonym": pseudonym}
+        try:
+            receipt = await self._append(order.key, hashed, coi, 0, made, command, head)
+        except StaleVersion:
+            raise No(
+                "already-open",
+                "A journey with this chain-of-identity identifier is open already",
+                Reason("coi", f"{coi} is taken", "check whether the order was sent twice"),
+            ) from None
+        if not receipt.replayed:
+            state: State | None = None
+            for one in made:
+                state = evolve(net, state, one)
+            assert state is not None
+            self._keep(Live(net, state, pinned.sha256, pseudonym))
+        return _done(receipt, made)
+
+    async def submit(self, person: Person, journey: str, ask: Ask) -> Done:
+        """Carry out one command. Raises No with every reason; nothing has changed then."""
+        await self.see(person, journey)
+        plain = msgspec.to_builtins(ask)
+        hashed = _hash(
+            {"journey": journey, "role": ask.role, "command": plain["command"], "by": person.id}
+        )
+        actor = await self._actor(person, ask)
+        signed = ask.colleague is not None or await self._confirmed(person, ask)
+        lock = self._locks.setdefault(journey, asyncio.Lock())
+        try:
+            async with lock:
+                return await self._decide(person, actor, journey, ask, hashed, signed)
+        finally:
+            if not lock.locked():
+                self._locks.pop(journey, None)
+
+    async def _decide(
+        self, person: Person, actor: Person, journey: str, ask: Ask, hashed: bytes, signed: bool
+    ) -> Done:
+        by = Actor(person=actor.id, organisation=actor.organisation, role=ask.role)
+        if ask.role not in actor.roles:
+            raise No(
+                "wrong-role",
+                "You do not act in this role",
+                Reason("role", f"{actor.name} has no role {ask.role!r}", "choose one of yours"),
+            )
+        for _ in range(TRIES):
+            live = await self.see(person, journey)
+            now = datetime.now(UTC)
+            command = signing.complete(
+                live.net, live.state, ask.command, by, actor, now, signed=signed
+            )
+            command = await self._hide(live, command)
+            made = decide(live.net, live.state, command)
+            if isinstance(made, Refusal):
+                if (again := await self._again(ask.key, hashed)) is not None:
+                    return again
+                await self._bring_to_light(live, made)
+                raise _no(made)
+            version = live.state.position
+            try:
+                receipt = await self._append(ask.key, hashed, journey, version, made, command)
+            except StaleVersion:
+                self._live.pop(journey, None)
+                continue
+            if receipt.replayed:
+                return _done(receipt, ())
+            state = live.state
+            for one in made:
+                state = evolve(live.net, state, one)
+            self._keep(Live(live.net, state, live.pinned, live.pseudonym))
+            return _done(receipt, made)
+        raise No(
+            "busy",
+            "Others are working on this journey at the same time",
+            Reason("journey", "it changed under every attempt", "try again"),
+        )
+
+    async def _actor(self, person: Person, ask: Ask) -> Person:
+        if ask.colleague is None:
+            return person
+        try:
+            colleague = await self._accounts.known(ask.colleague.login, ask.colleague.password)
+        except SignInRefused as error:
+            raise No("signature", "The colleague", Reason("colleague", str(error))) from None
+        if colleague.organisation != person.organisation:
+            what = "they work for another organisation: they sign at a station of their own"
+            raise No("wrong-person", "Not a colleague", Reason("colleague", what))
+        return colleague
+
+    async def _confirmed(self, person: Person, ask: Ask) -> bool:
+        if ask.password is None:
+            return False
+        if not await self._accounts.confirms(person, ask.password):
+            raise No(
+                "signature",
+                "The signature does not hold",
+                Reason("password", "it is not your password", "enter it again"),
+            )
+        return True
+
+    async def _hide(self, live: Live, command: Command) -> Command:
+        """Replace a direct patient identifier by its commitment before anything looks at it."""
+        if not isinstance(command, Answer) or not isinstance(command.value, str):
+            return command
+        direct = live.net.protocol.identifiers
+        for check in _checks(live.net, command.activity):
+            if check.id == command.check and check.by in direct and direct[check.by].direct:
+                value = await self._vault.commitment(live.pseudonym, command.value.strip())
+                return msgspec.structs.replace(command, value=value)
+        return command
+
+    async def _bring_to_light(self, live: Live, refusal: Refusal) -> None:
+        """Submit what a refused command revealed: that a material has expired."""
+        for then in refusal.then:
+            made = decide(live.net, live.state, then)
+            if isinstance(made, Refusal):
+                continue
+            key = f"light.{live.state.journey}.{live.state.position}"
+            with contextlib.suppress(StaleVersion, NotAcknowledged):
+                await self._append(
+                    key, _hash({"then": key}), live.state.journey, live.state.position, made, then
+                )
+            self._live.pop(live.state.journey, None)
+
+    async def _append(
+        self,
+        key: str,
+        hashed: bytes,
+        journey: str,
+        version: int,
+        made: tuple[events.Event, ...],
+        command: Command,
+        head: dict[str, Any] | None = None,
+    ) -> Receipt:
+        live = self._live.get(journey)
+        parties = command.parties if isinstance(command, OpenJourney) else None
+        if parties is None:
+            assert live is not None
+            parties = live.state.parties
+        drafts = [
+            Draft(
+                type(one).__name__, {**(head or {}), "event": events.to_json(one)}, one.occurred_at
+            )
+            for one in made
+        ]
+        submission = Submission(
+            stream=journey,
+            expected_version=version,
+            drafts=drafts,
+            audience=sorted(set(parties.values())),
+            author=Author(command.by.organisation, command.by.person),
+            key=key,
+            request_hash=hashed,
+        )
+        try:
+            return await self._ledger.append(submission)
+        except KeyReused:
+            raise _reused(key) from None
+        except NotAcknowledged as error:
+            raise No(
+                "not-acknowledged",
+                "The record could not be reached in time",
+                Reason("key", str(error), "send the same request again, with the same key"),
+            ) from None
+
+    async def _again(self, key: str, hashed: bytes) -> Done | None:
+        """Return the earlier answer to this very request, if there was one."""
+        try:
+            receipt = await self._ledger.outcome_of(key, hashed)
+        except KeyReused:
+            raise _reused(key) from None
+        return None if receipt is None else _done(receipt, (), replayed=True)
+
+    def _coi(self) -> str:
+        # ST-028: CH, the issuing facility, the year, six alphanumeric characters.
+        tail = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(6))
+        return f"CH{self._facility}{datetime.now(UTC):%y}{tail}"
+
+
+def _checks(net: Net, activity: str) -> tuple[Any, ...]:
+    step = net.protocol.steps.get(activity)
+    if step is not None:
+        return step.checks
+    handoff = net.protocol.handoffs.get(activity)
+    return () if handoff is None else (*handoff.release.checks, *handoff.accept.checks)
+
+
+def _hash(value: dict[str, Any]) -> bytes:
+    return hashlib.sha256(rfc8785.dumps(msgspec.to_builtins(value))).digest()
+
+
+def _no(refusal: Refusal) -> No:
+    reasons = tuple(Reason(r.field, r.what, r.todo) for r in refusal.reasons)
+    return No(refusal.code, reasons[0].what if reasons else refusal.code, *reasons)
+
+
+def _reused(key: str) -> No:
+    return No(
+        "key-reused",
+        "This key belongs to another request",
+        Reason("key", f"{key!r} was used before with a different body", "make a new key"),
+    )
+
+
+def _done(receipt: Receipt, made: tuple[events.Event, ...], *, replayed: bool = False) -> Done:
+    return Done(
+        receipt.stream,
+        receipt.first_position + receipt.count - 1,
+        receipt.version,
+        receipt.recorded_at,
+        tuple(events.to_json(one) for one in made),
+        replayed or receipt.replayed,
+    )

@@ -1,0 +1,49 @@
+"""A journey's record as people read it: each event with its place, time and author."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from stafett.ledger import Ledger
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One event. `position` is its place in the whole record, `version` in the journey."""
+
+    position: int
+    version: int
+    kind: str
+    occurred_at: datetime
+    recorded_at: datetime
+    organisation: str
+    person: str | None
+    event: dict[str, Any]
+    leaf_hash: str
+
+
+class Record:
+    """Reading the ledger for an organisation, under the database's row-level security."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self._ledger = ledger
+
+    async def entries(self, journey: str, organisation: str, after: int = 0) -> list[Entry]:
+        """Return the journey's events beyond version `after` that `organisation` may read."""
+        found = await self._ledger.stream(journey, after, organisation=organisation)
+        return [
+            Entry(
+                event.position,
+                event.version,
+                event.kind,
+                event.occurred_at,
+                event.recorded_at,
+                event.author.organisation,
+                event.author.person,
+                event.body["event"],
+                event.leaf_hash.hex(),
+            )
+            for event in found
+        ]

@@ -1,0 +1,73 @@
+"""Everything a process needs to serve, put together and taken apart in the right order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio.to_thread
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.ledger import Ledger
+from stafett.ledger.schema import migrate
+from stafett.service.accounts import Accounts
+from stafett.service.board import Board
+from stafett.service.documents import Documents
+from stafett.service.journeys import Journeys
+from stafett.service.library import Library
+from stafett.service.network import Networks
+from stafett.service.record import Record
+from stafett.service.vault import Vault, master_key
+
+
+class Tower:
+    """The use cases over one database. Open it in the event loop that serves."""
+
+    def __init__(self, url: str, folder: Path, *, cheap_hashing: bool = False) -> None:
+        """Serve the database at `url`; `folder` keeps what must not be in it (the vault's key)."""
+        self.url, self.folder = url, folder
+        self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+            url,
+            min_size=1,
+            max_size=8,
+            open=False,
+            configure=_as_service,
+            check=AsyncConnectionPool.check_connection,
+        )
+        self.ledger = Ledger(url)
+        self.accounts = Accounts(self.pool, cheap=cheap_hashing)
+        self.library = Library(self.pool)
+        folder.mkdir(parents=True, exist_ok=True)
+        self.vault = Vault(self.pool, master_key(folder / "vault.key"))
+        self.networks = Networks(self.pool)
+        self.documents = Documents(self.pool)
+        self.record = Record(self.ledger)
+        self.journeys = Journeys(
+            self.ledger, self.accounts, self.library, self.vault, self.networks
+        )
+        self.board = Board(self.ledger, self.journeys)
+
+    async def __aenter__(self) -> Tower:
+        await anyio.to_thread.run_sync(migrate, self.url)
+        await self.pool.open(wait=True)
+        await self.ledger.open()
+        await self.library.open()
+        await self.board.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.board.close()
+        await self.ledger.close()
+        await self.pool.close()
+
+
+async def _as_service(connection: psycopg.AsyncConnection[Any]) -> None:
+    await connection.execute("SET ROLE stafett_append")
+    await connection.commit()

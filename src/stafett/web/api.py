@@ -1,0 +1,322 @@
+"""The API: one table of endpoints. Handlers are thin: what they do is in `stafett.service`."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+from stafett.journey.view import Station, station
+from stafett.service.accounts import Person, SignInRefused
+from stafett.service.board import Row
+from stafett.service.journeys import Done
+from stafett.service.record import Entry
+from stafett.service.refusal import No
+from stafett.service.request import Ask, Order
+from stafett.service.tower import Tower
+from stafett.web import sse
+from stafett.web.endpoint import Call, Endpoint, Nothing
+from stafett.web.problem import Part, Problem
+
+STATUS = {
+    "unknown": 404,
+    "wrong-role": 403,
+    "wrong-organisation": 403,
+    "key-reused": 422,
+    "unknown-name": 422,
+    "bad-value": 422,
+    "bad-time": 422,
+    "unreadable-scan": 422,
+    "network": 422,
+    "signature": 403,
+    "wrong-person": 403,
+    "not-acknowledged": 503,
+    "busy": 503,
+}
+
+
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A login and its password."""
+
+    login: str
+    password: str
+
+
+class Session(msgspec.Struct, frozen=True):
+    """A session: send `token` as a bearer token."""
+
+    token: str
+    person: Person
+
+
+class Rows(msgspec.Struct, frozen=True):
+    """The board: every row, as of `position` in the record."""
+
+    position: int
+    rows: list[Row]
+
+
+class Since(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """From which position on."""
+
+    after: int = 0
+
+
+class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For a decision: what it is about. The language of the texts."""
+
+    about: str = ""
+    language: str = "en"
+
+
+class ProtocolLine(msgspec.Struct, frozen=True):
+    """A protocol that journeys can be opened under."""
+
+    name: str
+    version: str
+    sha256: str
+    title: Any
+    products: list[str]
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """A document that was stored: its content address."""
+
+    sha256: str
+    bytes: int
+
+
+class Health(msgspec.Struct, frozen=True):
+    """Whether this process serves, and how far its board has read the record."""
+
+    ready: bool
+    position: int
+    size: int
+    at: datetime
+
+
+def problem(no: No) -> Problem:
+    """Return the problem document for a refusal of the service."""
+    parts = tuple(Part(r.field, r.what, r.todo) for r in no.reasons)
+    headers = {"Retry-After": "1"} if STATUS.get(no.code) == 503 else None
+    return Problem(STATUS.get(no.code, 409), no.code, no.title, *parts, headers=headers)
+
+
+def tower_of(request: Request) -> Tower:
+    """Return the use cases of this application."""
+    tower: Tower = request.app.state.tower
+    return tower
+
+
+async def sign_in(call: Call[SignIn, Nothing]) -> Session:
+    """Open a session."""
+    try:
+        token, person = await tower_of(call.request).accounts.sign_in(
+            call.body.login, call.body.password
+        )
+    except SignInRefused as error:
+        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
+        status = 429 if error.retry_after else 401
+        part = Part("login", str(error))
+        raise Problem(status, "sign-in", "Not signed in", part, headers=headers) from None
+    return Session(token, person)
+
+
+async def sign_out(call: Call[Nothing, Nothing]) -> None:
+    """End the session."""
+    from stafett.web.session import token_of
+
+    token = token_of(call.request)
+    if token:
+        await tower_of(call.request).accounts.sign_out(token)
+
+
+async def me(call: Call[Nothing, Nothing]) -> Person:
+    """Say who is signed in."""
+    person: Person = call.request.state.person
+    return person
+
+
+async def protocols(call: Call[Nothing, Nothing]) -> list[ProtocolLine]:
+    """List the protocols."""
+    return [
+        ProtocolLine(
+            p.name, p.version, p.sha256, p.document.value.get("title"), list(p.document.products)
+        )
+        for p in tower_of(call.request).library.current().values()
+    ]
+
+
+async def networks(call: Call[Nothing, Nothing]) -> dict[str, dict[str, str]]:
+    """List the networks that the person's organisation is part of."""
+    every = await tower_of(call.request).networks.all()
+    own = call.request.state.person.organisation
+    return {name: parties for name, parties in every.items() if own in parties.values()}
+
+
+async def order(call: Call[Order, Nothing]) -> Done:
+    """Open a journey."""
+    try:
+        return await tower_of(call.request).journeys.order(call.request.state.person, call.body)
+    except No as no:
+        raise problem(no) from None
+
+
+async def submit(call: Call[Ask, Nothing]) -> Done:
+    """Carry out one command."""
+    try:
+        return await tower_of(call.request).journeys.submit(
+            call.request.state.person, call.path["journey"], call.body
+        )
+    except No as no:
+        raise problem(no) from None
+
+
+async def rows(call: Call[Nothing, Nothing]) -> Rows:
+    """Return the board."""
+    board = tower_of(call.request).board
+    await board.ready.wait()
+    return Rows(board.position, board.of(call.request.state.person.organisation))
+
+
+async def row(call: Call[Nothing, Nothing]) -> Row:
+    """Return one journey's row."""
+    try:
+        tower = tower_of(call.request)
+        live = await tower.journeys.see(call.request.state.person, call.path["journey"])
+    except No as no:
+        raise problem(no) from None
+    return tower.board.current(live)
+
+
+async def record(call: Call[Nothing, Since]) -> list[Entry]:
+    """Return a journey's events, as the record holds them."""
+    tower = tower_of(call.request)
+    person = call.request.state.person
+    try:
+        await tower.journeys.see(person, call.path["journey"])
+    except No as no:
+        raise problem(no) from None
+    return await tower.record.entries(
+        call.path["journey"], person.organisation, after=max(0, call.query.after)
+    )
+
+
+async def station_view(call: Call[Nothing, About]) -> Station:
+    """Return what a station shows: blind for the receiver."""
+    tower = tower_of(call.request)
+    person = call.request.state.person
+    try:
+        live = await tower.journeys.see(person, call.path["journey"])
+    except No as no:
+        raise problem(no) from None
+    try:
+        return station(
+            live.net,
+            live.state,
+            call.path["activity"],
+            call.path["side"],  # type: ignore[arg-type]
+            call.query.language,
+            about=call.query.about,
+        )
+    except LookupError as error:
+        part = Part("activity", str(error))
+        raise Problem(404, "unknown", "There is no such station", part) from None
+
+
+async def put_document(call: Call[bytes, Nothing]) -> Stored:
+    """Store a document for the person's organisation; attach it by its hash."""
+    data = call.body
+    if not data:
+        raise Problem(422, "empty", "The document is empty", Part("", "0 bytes", "choose a file"))
+    kind = call.request.headers.get("content-type", "application/octet-stream")
+    person = call.request.state.person
+    sha256 = await tower_of(call.request).documents.put(data, kind, person.organisation)
+    return Stored(sha256, len(data))
+
+
+async def get_document(call: Call[Nothing, Nothing]) -> Response:
+    """Return a document's bytes, re-hashed."""
+    tower = tower_of(call.request)
+    found = await tower.documents.get(call.path["sha256"], call.request.state.person.organisation)
+    if found is None:
+        raise Problem(404, "unknown", "There is no such document", Part("sha256", "not known"))
+    kind, data = found
+    assert hashlib.sha256(data).hexdigest() == call.path["sha256"]
+    headers = {"Content-Disposition": "attachment", "Cache-Control": "private, max-age=31536000"}
+    return Response(data, media_type=kind, headers=headers)
+
+
+async def stream(call: Call[Nothing, Since]) -> Response:
+    """Follow the board: a `row` event for each change, with the position as its id."""
+    board = tower_of(call.request).board
+    person = call.request.state.person
+    resumed = call.request.headers.get("last-event-id", "")
+    after = int(resumed) if resumed.isdigit() else call.query.after
+
+    async def events() -> AsyncIterator[bytes]:
+        yield b"retry: 1000\n\n"
+        async for rows in board.follow(after, person.organisation, sse.BEAT_S):
+            if rows is None:
+                yield sse.event("beat", b"{}")
+                continue
+            data = (sse.event("row", board.encoded(row), row.position) for row in rows)
+            yield b"".join(data)
+
+    return sse.response(events())
+
+
+async def health(call: Call[Nothing, Nothing]) -> Health:
+    """Say whether this process can serve."""
+    tower = tower_of(call.request)
+    size = await tower.ledger.size()
+    return Health(
+        tower.board.ready.is_set(), tower.board.position, size, datetime.now().astimezone()
+    )
+
+
+REFUSED = {409: "The protocol or the state of the journey does not permit it; the reasons say why."}
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "POST", "/api/session", sign_in, "Sign in", "anyone", SignIn, answer=Session, tag="session",
+        answers={401: "Wrong name or password.", 429: "Locked for a while."},
+    ),
+    Endpoint("DELETE", "/api/session", sign_out, "Sign out", "see", status=204, tag="session"),
+    Endpoint("GET", "/api/me", me, "Who am I", "see", answer=Person, tag="session"),
+    Endpoint("GET", "/api/protocols", protocols, "Protocols", "see", answer=list[ProtocolLine]),
+    Endpoint("GET", "/api/networks", networks, "Networks", "see", answer=dict[str, dict[str, str]]),
+    Endpoint("GET", "/api/journeys", rows, "The board", "see", answer=Rows),
+    Endpoint(
+        "POST", "/api/journeys", order, "Order: open a journey", "order", Order, answer=Done,
+        status=201, answers=REFUSED,
+    ),
+    Endpoint("GET", "/api/journeys/{journey}", row, "One journey's row", "see", answer=Row),
+    Endpoint(
+        "POST", "/api/journeys/{journey}/commands", submit, "Act on a journey", "act", Ask,
+        answer=Done, answers={**REFUSED, 503: "The record could not be reached; send it again."},
+    ),
+    Endpoint(
+        "GET", "/api/journeys/{journey}/events", record, "A journey's record", "read-record",
+        query=Since, answer=list[Entry],
+    ),
+    Endpoint(
+        "GET", "/api/journeys/{journey}/stations/{activity}/{side}", station_view,
+        "What a station shows", "see", query=About, answer=Station,
+    ),
+    Endpoint(
+        "POST", "/api/documents", put_document, "Store a document", "act", bytes, answer=Stored,
+        status=201, tag="documents",
+    ),
+    Endpoint(
+        "GET", "/api/documents/{sha256}", get_document, "A document", "see",
+        answer="application/octet-stream", tag="documents",
+    ),
+    Endpoint("GET", "/api/stream", stream, "Follow the board", "see", query=Since,
+             answer="text/event-stream"),
+    Endpoint("GET", "/api/health", health, "Health", "anyone", answer=Health, tag="service"),
+)  # fmt: skip

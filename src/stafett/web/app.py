@@ -1,0 +1,102 @@
+"""The web application: API, pages and static files over one Tower."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import cast
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from stafett.service.accounts import Person
+from stafett.service.tower import Tower
+from stafett.web import openapi, pages
+from stafett.web.api import ENDPOINTS
+from stafett.web.endpoint import route
+from stafett.web.headers import SecureHeaders
+from stafett.web.problem import Part, Problem, handle, response
+from stafett.web.session import guard
+
+
+class Static(StaticFiles):
+    """Static files; a stamped address (`?stamp`) may be kept for ever."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """Return the file, with how long it may be kept."""
+        found = await super().get_response(path, scope)
+        kept = "public, max-age=31536000, immutable" if scope["query_string"] else "no-cache"
+        found.headers["Cache-Control"] = kept
+        return found
+
+
+def application(
+    tower: Tower,
+    demo: Sequence[Person] = (),
+    demo_password: str = "",
+    more: Sequence[BaseRoute] = (),
+) -> Starlette:
+    """Return the ASGI application. `demo` are the people whose sign-ins the first page shows."""
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        async with tower:
+            yield
+
+    description = msgspec.json.encode(openapi.document(ENDPOINTS))
+
+    async def describe(request: Request) -> Response:
+        return Response(description, media_type="application/json")
+
+    folder = cast(Path, resources.files("stafett.web") / "static")
+    app = Starlette(
+        routes=[
+            *more,
+            *(route(endpoint, guard) for endpoint in ENDPOINTS),
+            Route("/openapi.json", describe),
+            Mount("/static", Static(directory=folder)),
+            *pages.ROUTES,
+        ],
+        middleware=[
+            Middleware(SecureHeaders),
+            Middleware(GZipMiddleware, minimum_size=1000),
+        ],
+        exception_handlers={Problem: handle, HTTPException: _http, Exception: _unexpected},
+        lifespan=lifespan,
+    )
+    app.state.tower = tower
+    app.state.demo = tuple(demo)
+    app.state.demo_password = demo_password
+    return app
+
+
+async def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    title = {404: "There is nothing here", 405: "This cannot be done here"}
+    problem = Problem(
+        error.status_code,
+        f"http-{error.status_code}",
+        title.get(error.status_code, error.detail),
+        Part("path", request.url.path),
+        headers=dict(error.headers or {}),
+    )
+    if pages.wants_page(request):
+        return await pages.problem(request, problem)
+    return response(problem)
+
+
+async def _unexpected(request: Request, error: Exception) -> Response:
+    problem = Problem(
+        500, "unexpected", "Something went wrong here; nothing was recorded by this request"
+    )
+    return response(problem)

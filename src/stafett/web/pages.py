@@ -1,0 +1,317 @@
+"""The pages people work at. Each is a template, and a script that talks to the API."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from functools import cache
+from importlib import resources
+from typing import Any
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+import jinja2
+from babel.dates import format_datetime
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Route
+
+import stafett
+from stafett.protocol.model import text
+from stafett.service import policy
+from stafett.service.accounts import Person, SignInRefused
+from stafett.service.refusal import No
+from stafett.service.tower import Tower
+from stafett.web import language as languages
+from stafett.web import relay
+from stafett.web.endpoint import read_body
+from stafett.web.problem import Part, Problem
+from stafett.web.session import COOKIE, is_same_origin, person_of, remember, token_of
+
+MENU = (("board", "/board"), ("tasks", "/tasks"), ("order.new", "/order"))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("stafett.web"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"when": _when, "pick": text, "plain": _plain}
+    return environment
+
+
+def _when(at: datetime, language: str) -> str:
+    """Show a moment with its zone, as the language writes it."""
+    local = at.astimezone(ZoneInfo("Europe/Stockholm"))
+    return str(format_datetime(local, "d MMM y HH:mm z", locale=language))
+
+
+def _plain(event: dict[str, Any]) -> str:
+    """Show an event's own fields in one line."""
+    skipped = ("type", "occurred_at", "by")
+    return ", ".join(f"{k}={v}" for k, v in event.items() if k not in skipped and v not in (None, "", [], {}))
+
+
+@cache
+def stamp() -> str:
+    """Return a short digest of all static files: the address changes when one of them does."""
+    digest = hashlib.sha256()
+    folder = resources.files("stafett.web") / "static"
+    for entry in sorted(folder.iterdir(), key=lambda e: e.name):
+        if entry.is_file():
+            digest.update(entry.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+async def page(
+    request: Request, template: str, person: Person | None, status: int = 200, **values: Any
+) -> HTMLResponse:
+    """Render a template with what every page has."""
+    tower: Tower = request.app.state.tower
+    language = languages.of(request, person.language if person else None)
+    organisations = await tower.accounts.organisations() if person else {}
+    menu = [entry for entry in MENU if person and (entry[1] != "/order" or _may(person, "order"))]
+    body = (
+        _environment()
+        .get_template(template)
+        .render(
+            t=languages.translator(language),
+            language=language,
+            languages=languages.LANGUAGES.items(),
+            words=_for_scripts(language),
+            person=person,
+            organisation=organisations.get(person.organisation) if person else None,
+            menu=menu,
+            here=request.url.path,
+            stamp=stamp(),
+            version=stafett.__version__,
+            **values,
+        )
+    )
+    found = HTMLResponse(body, status, {"Cache-Control": "no-store"})
+    if request.query_params.get("language") in languages.LANGUAGES:
+        found.set_cookie(languages.COOKIE, language, max_age=31_536_000, samesite="lax")
+    return found
+
+
+def _may(person: Person, line: str) -> bool:
+    return policy.allows(line, person)
+
+
+@cache
+def _for_scripts(language: str) -> dict[str, str]:
+    prefixes = ("state.", "live.", "board.", "station.", "stop.", "order.", "journey.")
+    return {k: v for k, v in languages.words(language).items() if k.startswith(prefixes)}
+
+
+def wants_page(request: Request) -> bool:
+    """Say whether the request is a browser's, asking for a page."""
+    path = request.url.path
+    return "text/html" in request.headers.get("accept", "") and not path.startswith("/api/")
+
+
+async def problem(request: Request, found: Problem) -> Response:
+    """Show a problem as a page."""
+    person = await person_of(request)
+    document = found.document
+    return await page(request, "problem.html", person, document.status, problem=document)
+
+
+async def _signed_in(request: Request) -> Person | Response:
+    person = await person_of(request)
+    if person is not None:
+        return person
+    query = f"?{request.url.query}" if request.url.query else ""
+    return RedirectResponse(f"/sign-in?next={quote(request.url.path + query)}", 303)
+
+
+async def front(request: Request) -> Response:
+    """The first page: the board for who is signed in, the sign-in for others."""
+    if await person_of(request) is not None:
+        return RedirectResponse("/board", 303)
+    return await _sign_in_page(request, "", "", "/board")
+
+
+async def sign_in(request: Request) -> Response:
+    """Show the sign-in form, or sign in."""
+    if request.method == "GET":
+        return await _sign_in_page(request, "", "", request.query_params.get("next", "/board"))
+    if not is_same_origin(request):
+        raise Problem(403, "csrf", "This form did not come from here", Part("Origin", "foreign"))
+    await read_body_once(request)
+    form = await request.form()
+    login, next_ = str(form.get("login", "")), _local(str(form.get("next", "")))
+    accounts = request.app.state.tower.accounts
+    try:
+        token, _ = await accounts.sign_in(login, str(form.get("password", "")))
+    except SignInRefused as error:
+        return await _sign_in_page(request, str(error), login, next_, 401)
+    done = RedirectResponse(next_, 303)
+    remember(done, request, token)
+    return done
+
+
+async def read_body_once(request: Request) -> None:
+    """Read a form's body with a limit; Starlette keeps it for `form()`."""
+    request._body = await read_body(request, 20_000)
+
+
+def _local(path: str) -> str:
+    """Return `path` if it is on this site, else the board: no open redirect."""
+    inside = path.startswith("/") and not path.startswith(("//", "/\\"))
+    return path if inside and path.isprintable() else "/board"
+
+
+async def _sign_in_page(
+    request: Request, said: str, login: str, next_: str, status: int = 200
+) -> Response:
+    demo = []
+    if request.app.state.demo:
+        organisations = await request.app.state.tower.accounts.organisations()
+        demo = [
+            {"login": p.login, "name": p.name, "organisation": organisations[p.organisation].name}
+            for p in request.app.state.demo
+        ]
+    return await page(
+        request,
+        "sign_in.html",
+        None,
+        status,
+        problem=said,
+        login=login,
+        next=_local(next_),
+        demo=demo,
+        demo_password=request.app.state.demo_password,
+    )
+
+
+async def sign_out(request: Request) -> Response:
+    """End the session."""
+    if not is_same_origin(request):
+        raise Problem(403, "csrf", "This form did not come from here", Part("Origin", "foreign"))
+    token = token_of(request)
+    if token:
+        await request.app.state.tower.accounts.sign_out(token)
+    done = RedirectResponse("/sign-in", 303)
+    done.delete_cookie(COOKIE)
+    return done
+
+
+async def _start(request: Request, person: Person) -> dict[str, Any]:
+    """What the scripts need to know about who sits there."""
+    organisations = await request.app.state.tower.accounts.organisations()
+    return {
+        "organisation": person.organisation,
+        "organisations": {o.id: o.name for o in organisations.values()},
+        "person": person.id,
+        "name": person.name,
+        "roles": list(person.roles),
+    }
+
+
+async def board(request: Request) -> Response:
+    """Every journey the organisation takes part in."""
+    person = await _signed_in(request)
+    if isinstance(person, Response):
+        return person
+    return await page(
+        request,
+        "board.html",
+        person,
+        start=await _start(request, person),
+        wall="wall" in request.query_params,
+        may_order=_may(person, "order"),
+    )
+
+
+async def tasks(request: Request) -> Response:
+    """My handoffs: what waits for this person, across all protocols."""
+    person = await _signed_in(request)
+    if isinstance(person, Response):
+        return person
+    return await page(request, "tasks.html", person, start=await _start(request, person))
+
+
+async def order(request: Request) -> Response:
+    """Order a therapy: open a journey."""
+    person = await _signed_in(request)
+    if isinstance(person, Response):
+        return person
+    return await page(request, "order.html", person, start=await _start(request, person))
+
+
+async def journey(request: Request) -> Response:
+    """One journey: the relay drawn, and everything that is known of it."""
+    person = await _signed_in(request)
+    if isinstance(person, Response):
+        return person
+    tower: Tower = request.app.state.tower
+    try:
+        live = await tower.journeys.see(person, request.path_params["journey"])
+    except No as no:
+        return await _no(request, person, no)
+    entries = await tower.record.entries(live.state.journey, person.organisation)
+    organisations = await tower.accounts.organisations()
+    language = languages.of(request, person.language)
+    names = {o.id: o.name for o in organisations.values()}
+    picture = relay.draw(live.net, live.state, names, languages.translator(language), language)
+    return await page(
+        request,
+        "journey.html",
+        person,
+        start={**await _start(request, person), "journey": live.state.journey},
+        row=tower.board.current(live),
+        state=live.state,
+        net=live.net,
+        entries=entries,
+        names=names,
+        picture=picture,
+        story=relay.story(live.net, live.state, names, language),
+    )
+
+
+async def station(request: Request) -> Response:
+    """One side of one handoff or step: one task, one obvious next action."""
+    person = await _signed_in(request)
+    if isinstance(person, Response):
+        return person
+    tower: Tower = request.app.state.tower
+    path = request.path_params
+    try:
+        live = await tower.journeys.see(person, path["journey"])
+    except No as no:
+        return await _no(request, person, no)
+    start = {
+        **await _start(request, person),
+        "journey": path["journey"],
+        "activity": path["activity"],
+        "side": path["side"],
+        "about": request.query_params.get("about", ""),
+        "coi": live.state.coi,
+    }
+    row = tower.board.current(live)
+    return await page(request, "station.html", person, start=start, row=row, state=live.state)
+
+
+async def _no(request: Request, person: Person, no: No) -> Response:
+    parts = tuple(Part(r.field, r.what, r.todo) for r in no.reasons)
+    document = Problem(404, no.code, no.title, *parts).document
+    return await page(request, "problem.html", person, 404, problem=document)
+
+
+
+ROUTES = [
+    Route("/", front),
+    Route("/sign-in", sign_in, methods=["GET", "POST"]),
+    Route("/sign-out", sign_out, methods=["POST"]),
+    Route("/board", board),
+    Route("/tasks", tasks),
+    Route("/order", order),
+    Route("/journeys/{journey}", journey),
+    Route("/journeys/{journey}/{activity}/{side}", station),
+]
+
