@@ -53,7 +53,9 @@ def _when(at: datetime, language: str) -> str:
 def _plain(event: dict[str, Any]) -> str:
     """Show an event's own fields in one line."""
     skipped = ("type", "occurred_at", "by")
-    return ", ".join(f"{k}={v}" for k, v in event.items() if k not in skipped and v not in (None, "", [], {}))
+    return ", ".join(
+        f"{k}={v}" for k, v in event.items() if k not in skipped and v not in (None, "", [], {})
+    )
 
 
 @cache
@@ -303,7 +305,6 @@ async def _no(request: Request, person: Person, no: No) -> Response:
     return await page(request, "problem.html", person, 404, problem=document)
 
 
-
 ROUTES = [
     Route("/", front),
     Route("/sign-in", sign_in, methods=["GET", "POST"]),
@@ -314,4 +315,3 @@ ROUTES = [
     Route("/journeys/{journey}", journey),
     Route("/journeys/{journey}/{activity}/{side}", station),
 ]
-

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from markupsafe import Markup, escape
@@ -20,10 +21,11 @@ from stafett.protocol.model import Handoff, Step, text
 from stafett.protocol.net import OPEN, STOPPED, Net
 
 LEFT, TOP, LANE, WIDTH = 230.0, 58.0, 34.0, 1400.0
+ZONE = ZoneInfo("Europe/Stockholm")
 
 
 class Mark(NamedTuple):
-    """One thing on the picture: from `start` to `end` on lane `lane` (and `other` for a handoff)."""
+    """One thing on the picture: from `start` to `end` on `lane` (and `other` for a handoff)."""
 
     kind: str
     title: str
@@ -126,23 +128,20 @@ def draw(
     ]
     for i in range(7):
         at = start + (end - start) * i / 6
-        label = format_datetime(at.astimezone(), "d MMM HH:mm", locale=language)
-        out.append(f'<line class="tick" x1="{x(at):.1f}" x2="{x(at):.1f}" y1="{TOP}" y2="{height - 22:.1f}"/>')
+        label = format_datetime(at.astimezone(ZONE), "d MMM HH:mm", locale=language)
         anchor = "start" if i == 0 else "end" if i == 6 else "middle"
-        out.append(
-            f'<text class="soft" x="{x(at):.1f}" y="{height - 6:.1f}" text-anchor="{anchor}">'
-            f"{escape(label)}</text>"
-        )
+        out.append(_line("tick", x(at), TOP, height - 22))
+        out.append(_text(x(at), height - 6, label, f'class="soft" text-anchor="{anchor}"'))
     for role in lanes:
-        out.append(
-            f'<rect class="lane" x="{LEFT}" y="{y[role] - 11:.1f}" width="{WIDTH - LEFT - 24:.1f}" height="22"/>'
-            f'<text x="4" y="{y[role] - 1:.1f}">{escape(text(net.protocol.roles[role].title, language))}</text>'
-            f'<text class="soft" x="4" y="{y[role] + 12:.1f}">{escape(names.get(state.parties.get(role, ""), ""))}</text>'
-        )
+        title = text(net.protocol.roles[role].title, language)
+        organisation = names.get(state.parties.get(role, ""), "")
+        out.append(_bar("lane", LEFT, y[role] - 11, WIDTH - LEFT - 24, 22))
+        out.append(_text(4, y[role] - 1, title))
+        out.append(_text(4, y[role] + 12, organisation, 'class="soft"'))
     for mark in table:
         out.append(_mark(mark, x, y, net, language))
     if state.ended_at is None:
-        out.append(f'<line class="now" x1="{x(now):.1f}" x2="{x(now):.1f}" y1="{TOP - 6}" y2="{height - 22:.1f}"/>')
+        out.append(_line("now", x(now), TOP - 6, height - 22))
     out.append("</svg>")
     return Markup("".join(out))  # every text in it went through escape
 
@@ -151,35 +150,41 @@ def _mark(
     mark: Mark, x: Callable[[datetime], float], y: dict[str, float], net: Net, language: str
 ) -> str:
     left, right = x(mark.start), max(x(mark.end), x(mark.start) + 3)
-    title = f"<title>{escape(mark.title)}</title>"
+    at = y.get(mark.lane, 0.0)
     if mark.kind == "owner":
         role = net.protocol.roles.get(mark.title)
-        label = escape(text(role.title, language) if role else mark.title)
-        return (
-            f'<g>{title}<rect class="step" x="{left:.1f}" y="20" width="{right - left:.1f}" height="18" rx="3"/>'
-            f'<text x="{left + 4:.1f}" y="33">★ {label if right - left > 130 else ""}</text></g>'
-        )
-    at = y.get(mark.lane)
-    if at is None:
+        label = text(role.title, language) if role else mark.title
+        shown = f"★ {label}" if right - left > 130 else "★"
+        bar = _bar("step", left, 20, right - left, 18)
+        return _group(label, bar + _text(left + 4, 33, shown))
+    if not at:
         return ""
     if mark.kind == "step":
-        return (
-            f'<g>{title}<rect class="step {mark.state}" x="{left:.1f}" y="{at - 9:.1f}" '
-            f'width="{right - left:.1f}" height="12" rx="2"/></g>'
-        )
+        return _group(mark.title, _bar(f"step {mark.state}", left, at - 9, right - left, 12))
     if mark.kind == "custody":
-        return (
-            f'<g>{title}<rect class="custody" x="{left:.1f}" y="{at + 5:.1f}" '
-            f'width="{right - left:.1f}" height="4" rx="2"/></g>'
-        )
+        return _group(mark.title, _bar("custody", left, at + 5, right - left, 4))
     if mark.kind == "deviation":
         kind = {"critical": "bad", "major": "held"}.get(mark.state, "handoff")
         points = f"{left:.1f},{at - 14:.1f} {left - 7:.1f},{at - 1:.1f} {left + 7:.1f},{at - 1:.1f}"
-        return f'<g>{title}<polygon class="{kind}" points="{points}"/></g>'
+        return _group(mark.title, f'<polygon class="{kind}" points="{points}"/>')
     other = y.get(mark.other, at)
-    line = "gap" if mark.state else "tick"
     circle = "bad" if mark.state == "bad" else "handoff"
-    return (
-        f'<g>{title}<line class="{line}" x1="{left:.1f}" x2="{left:.1f}" y1="{at:.1f}" y2="{other:.1f}"/>'
-        f'<circle class="{circle}" cx="{left:.1f}" cy="{other:.1f}" r="5"/></g>'
-    )
+    end = f'<circle class="{circle}" cx="{left:.1f}" cy="{other:.1f}" r="5"/>'
+    return _group(mark.title, _line("gap" if mark.state else "passed", left, at, other) + end)
+
+
+def _group(title: str, inner: str) -> str:
+    return f"<g><title>{escape(title)}</title>{inner}</g>"
+
+
+def _bar(kind: str, x: float, y: float, width: float, height: float) -> str:
+    place = f'x="{x:.1f}" y="{y:.1f}" width="{width:.1f}" height="{height:.1f}"'
+    return f'<rect class="{kind}" {place} rx="2"/>'
+
+
+def _line(kind: str, x: float, top: float, bottom: float) -> str:
+    return f'<line class="{kind}" x1="{x:.1f}" x2="{x:.1f}" y1="{top:.1f}" y2="{bottom:.1f}"/>'
+
+
+def _text(x: float, y: float, what: str, more: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" {more}>{escape(what)}</text>'
