@@ -88,6 +88,6 @@ class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     protocol: Name
     product: Name | None = None
     network: Name
-    wristband: Annotated[str, msgspec.Meta(min_length=4, max_length=60)]
+    wristband: Annotated[str, msgspec.Meta(min_length=4, max_length=80)]
     patient: dict[str, str] = {}
     coi: str | None = None

@@ -58,7 +58,7 @@ def complete(
             plain["signature"] = signature
         else:
             plain["signatures"] = [signature]
-    return msgspec.convert(plain, Command)  # type: ignore[arg-type,no-any-return]
+    return msgspec.convert(plain, Command)  # type: ignore[no-any-return]
 
 
 def _sign(

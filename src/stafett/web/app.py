@@ -45,11 +45,20 @@ def application(
     demo: Sequence[Person] = (),
     demo_password: str = "",
     more: Sequence[BaseRoute] = (),
+    *,
+    opened: bool = False,
 ) -> Starlette:
-    """Return the ASGI application. `demo` are the people whose sign-ins the first page shows."""
+    """Return the ASGI application.
+
+    `demo` are the people whose sign-ins the first page shows. The application opens and closes
+    the tower with itself, unless it is `opened` already.
+    """
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if opened:
+            yield
+            return
         async with tower:
             yield
 

@@ -76,8 +76,8 @@ def marks(net: Net, state: State, language: str, now: datetime) -> list[Mark]:
         lane = _lane(net, where) or state.owner.role
         kind = "" if raised.closed_at else raised.severity
         found.append(Mark("deviation", title, lane, raised.raised_at, raised.raised_at, state=kind))
-    for spell in state.accountability:
-        found.append(Mark("owner", spell.role, "", spell.since, spell.until or end))
+    for turn in state.accountability:
+        found.append(Mark("owner", turn.role, "", turn.since, turn.until or end))
     return found
 
 

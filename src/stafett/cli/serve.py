@@ -1,0 +1,168 @@
+"""`stafett serve` and `stafett demo`: run the control tower."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import click
+import uvicorn
+
+from stafett.client.day import Day
+from stafett.ledger.server import database
+from stafett.service import demo as demo_network
+from stafett.service.accounts import Person
+from stafett.service.tower import Tower
+from stafett.web.app import application
+
+FOLDER = Path(".stafett")
+DAY_PROTOCOL = "autologous-car-t"
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=FOLDER,
+    show_default=True,
+    help="Where the embedded database and the vault's key live.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8321, show_default=True, help="0 takes any free port.")
+def serve(folder: Path, host: str, port: int) -> None:
+    """Serve the control tower: API, stations, board."""
+    _run(folder, host, port, demo=False, day=False, pace=0, journeys=0)
+
+
+@click.command()
+@click.option(
+    "--folder",
+    type=click.Path(path_type=Path),
+    default=FOLDER / "demo",
+    show_default=True,
+    help="Where the demo keeps its database.",
+)
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8321, show_default=True, help="0 takes any free port.")
+@click.option(
+    "--day/--no-day",
+    default=True,
+    show_default=True,
+    help="Let scripted people carry journeys in the background.",
+)
+@click.option(
+    "--pace", default=2.0, show_default=True, help="Seconds between two acts of a journey."
+)
+@click.option("--journeys", default=12, show_default=True, help="Scripted journeys at a time.")
+def demo(folder: Path, host: str, port: int, day: bool, pace: float, journeys: int) -> None:
+    """Serve the control tower with the demo network and a scripted day."""
+    _run(folder, host, port, demo=True, day=day, pace=pace, journeys=journeys)
+
+
+def _run(
+    folder: Path, host: str, port: int, *, demo: bool, day: bool, pace: float, journeys: int
+) -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    listening = _listen(host, port)
+    address = f"http://{host}:{listening.getsockname()[1]}"
+    try:
+        click.echo("Starting the database ...", err=True)
+        with database(folder / "postgres") as server, contextlib.suppress(KeyboardInterrupt):
+            asyncio.run(_serve(server.url, folder, listening, address, demo, day, pace, journeys))
+    finally:
+        listening.close()
+    click.echo("Stopped; everything acknowledged is in the record.", err=True)
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """Take the port, or the next free one: a newcomer's 8321 may be in use."""
+    for candidate in (port, *range(port + 1, port + 20), 0) if port else (0,):
+        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listening.bind((host, candidate))
+        except OSError as error:
+            listening.close()
+            if error.errno in (98, 48, 13):
+                continue
+            raise click.ClickException(f"cannot listen on {host}: {error.strerror}") from None
+        listening.listen(1024)
+        return listening
+    raise click.ClickException(f"no free port on {host}")
+
+
+async def _serve(
+    url: str,
+    folder: Path,
+    listening: socket.socket,
+    address: str,
+    demo: bool,
+    day: bool,
+    pace: float,
+    journeys: int,
+) -> None:
+    tower = Tower(url, folder)
+    click.echo("Preparing the record ...", err=True)
+    async with tower:
+        people = await demo_network.furnish(tower) if demo else []
+        shown = [p for p in people if p.login.endswith("-1") or not p.roles]
+        password = demo_network.PASSWORD if demo else ""
+        app = application(tower, shown, password, opened=True)
+        config = uvicorn.Config(
+            app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2, access_log=False
+        )
+        server = uvicorn.Server(config)
+        server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        loop = asyncio.get_running_loop()
+        for name in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(name, lambda: setattr(server, "should_exit", True))
+        serving = asyncio.create_task(server.serve([listening]))
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.02)
+        _announce(address, shown, password)
+        playing = None
+        if demo and day:
+            playing = asyncio.create_task(_day(tower, address, pace, journeys))
+        await serving
+        if playing is not None:
+            playing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await playing
+
+
+async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
+    pinned = tower.library.current()[DAY_PROTOCOL]
+    parties = await tower.networks.parties(demo_network.NETWORK)
+    net = tower.library.net(pinned.sha256, None)
+    people: dict[str, list[str]] = {}
+    for person in await tower.accounts.people():
+        for role in person.roles:
+            people.setdefault(role, []).append(person.login)
+    day = Day(
+        address,
+        net,
+        list(pinned.document.products),
+        demo_network.NETWORK,
+        {role: parties[role] for role in net.protocol.roles},
+        people,
+        demo_network.PASSWORD,
+        pace=pace,
+        at_once=journeys,
+    )
+    await day.run()
+
+
+def _announce(address: str, people: list[Person], password: str) -> None:
+    click.echo(f"\nStafett is at {address}\n")
+    if people:
+        click.echo(f"Demo sign-ins (password for each: {password}):")
+        for person in people:
+            click.echo(f"  {person.login:24} {person.name:22} {person.organisation}")
+        click.echo("\nGiver and receiver need two browsers: sign in as two people.")
+    click.echo("Stop with Ctrl-C.")
+    sys.stdout.flush()

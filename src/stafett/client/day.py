@@ -1,0 +1,165 @@
+"""The scripted day: people of the demo network who carry journeys through the public API.
+
+They see what people see: the stations, the labels that are physically there, and the protocol.
+Most journeys go well; some go wrong in the ways of the handoff catalogue. `pace` is the time
+between two acts of one journey, in seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from stafett.client.client import Client, Refused
+from stafett.journey import command as commands
+from stafett.journey.label import Labels
+from stafett.journey.script import QUARANTINE, REFUSE, UNKNOWN, WRONG_LABEL, Cast, Fault, act
+from stafett.protocol.net import Net
+from stafett.service.board import Next, Row
+from stafett.service.request import OURS
+
+log = logging.getLogger(__name__)
+WAITS = 40  # how often an idle journey is looked at before its people give up
+
+
+@dataclass
+class Day:
+    """The people, and what they have in hand."""
+
+    base: str
+    net: Net
+    product_names: list[str]
+    network: str
+    parties: dict[str, str]
+    people: dict[str, list[str]]
+    password: str
+    pace: float = 2.0
+    at_once: int = 12
+    fault_share: float = 0.35
+    seed: int = 1
+    tokens: dict[str, str] = field(default_factory=dict)
+    played: int = 0
+    acts: int = 0
+    refusals: int = 0
+
+    async def run(self, journeys: int | None = None) -> None:
+        """Play journeys, `at_once` at a time; stop after `journeys` (None: never)."""
+        numbers = iter(range(10**9) if journeys is None else range(journeys))
+        async with Client(self.base) as client, asyncio.TaskGroup() as group:
+            for place in range(self.at_once):
+                group.create_task(self._keep_playing(client, numbers, place))
+
+    async def _keep_playing(self, client: Client, numbers: Any, place: int) -> None:
+        await asyncio.sleep(place * self.pace * 0.7)
+        base = int(time.time()) % 300_000
+        for number in numbers:
+            try:
+                await self.journey(client, self.seed * 1_000 + base + number)
+            except (Refused, httpx.HTTPError, LookupError) as error:
+                log.warning("a journey of the scripted day stopped: %s", error)
+                await asyncio.sleep(max(self.pace, 1))
+
+    async def journey(self, client: Client, seed: int) -> str:
+        """Carry one journey from order to its end; return its identifier."""
+        chance = random.Random(seed)
+        labels = Labels(seed)
+        fault = self._fault(chance)
+        owner = self.net.protocol.owner
+        done = await client.order(
+            {
+                "role": owner,
+                "protocol": self.net.protocol.protocol,
+                "product": chance.choice(self.product_names) if self.product_names else None,
+                "network": self.network,
+                "wristband": labels.patient,
+                "coi": labels.coi,
+            },
+            await self._token(client, self.people[owner][0]),
+        )
+        idle = 0
+        while idle < WAITS:
+            await asyncio.sleep(self.pace * chance.uniform(0.5, 1.5))
+            row = await client.row(done.journey, await self._token(client, self.people[owner][0]))
+            if row.status == "ended":
+                break
+            if await self._act(client, row, labels, fault, chance):
+                idle = 0
+            else:
+                idle += 1
+        self.played += 1
+        return done.journey
+
+    async def _act(
+        self, client: Client, row: Row, labels: Labels, fault: Fault | None, chance: random.Random
+    ) -> bool:
+        todo = list(row.tasks)
+        if todo and chance.random() < 0.3:
+            chance.shuffle(todo)
+        for task in todo:
+            if await self._one(client, row.journey, task, labels, fault):
+                return True
+        return False
+
+    async def _one(
+        self, client: Client, journey: str, task: Next, labels: Labels, fault: Fault | None
+    ) -> bool:
+        reader = await self._token(client, self.people[task.role][0])
+        view = await client.station(journey, task.activity, task.side, task.about, reader)
+        if view.blocked:
+            return False
+        cast = Cast(self.parties, self.people)
+        before = labels.copy()
+        try:
+            command = act(self.net, view, labels, cast, datetime.now(UTC), fault)
+        except LookupError:
+            labels.take(before)
+            return False
+        try:
+            await self._send(client, journey, command)
+        except Refused as refused:
+            labels.take(before)
+            self.refusals += 1
+            log.info("refused: %s", refused)
+            return False
+        self.acts += 1
+        return True
+
+    async def _send(self, client: Client, journey: str, command: commands.Command) -> None:
+        plain = {k: v for k, v in commands.to_json(command).items() if k not in OURS}
+        if isinstance(command, commands.Attach):
+            content = f"{journey} {command.document} {command.activity}".encode()
+            plain["sha256"] = await client.store(
+                content, await self._token(client, command.by.person)
+            )
+        await client.submit(
+            journey,
+            command.by.role,
+            msgspec.to_builtins(plain),
+            password=self.password,
+            token=await self._token(client, command.by.person),
+        )
+
+    async def _token(self, client: Client, person: str) -> str:
+        if person not in self.tokens:
+            async with Client(self.base) as one:
+                await one.sign_in(person, self.password)
+                assert one.token is not None
+                self.tokens[person] = one.token
+        return self.tokens[person]
+
+    def _fault(self, chance: random.Random) -> Fault | None:
+        if chance.random() > self.fault_share:
+            return None
+        common = (WRONG_LABEL, UNKNOWN, REFUSE, QUARANTINE)
+        name = chance.choice((*common, *self.net.protocol.deviations))
+        handoffs = [n for n, h in self.net.protocol.handoffs.items() if not h.on_demand]
+        where = chance.choice(handoffs) if name in common else None
+        return Fault(name, activity=where)

@@ -1,0 +1,73 @@
+"""The demo network: a Swedish one, with made-up organisations and people.
+
+A university hospital with apheresis unit, cell laboratory, pharmacy and ward; a courier; a GMP
+manufacturer; a QC laboratory. Everybody's password is PASSWORD: never run this for patients.
+"""
+
+from __future__ import annotations
+
+from stafett.protocol.model import Role
+from stafett.service.accounts import Organisation, Person
+from stafett.service.tower import Tower
+
+PASSWORD = "stafett-demo"
+NETWORK = "sweden-demo"
+
+ORGANISATIONS = {
+    "hospital": Organisation("university-hospital", "Norra universitetssjukhuset", "hospital"),
+    "courier": Organisation("nordic-cryo-courier", "Nordic Cryo Courier", "courier"),
+    "manufacturer": Organisation("malaren-cell-works", "Mälaren Cell Works", "manufacturer"),
+    "laboratory": Organisation("baltic-qc", "Baltic QC Laboratory", "laboratory"),
+    "authority": Organisation("malaren-qp", "Mälaren QP Office", "authority"),
+}
+# fmt: off
+FIRST = (
+    "Astrid", "Bengt", "Cecilia", "David", "Elin", "Farid", "Greta", "Henrik", "Ingrid", "Johan",
+    "Karin", "Lars", "Maja", "Nils", "Olivia", "Per", "Rebecka", "Samir", "Tove", "Ulf", "Vera",
+    "Wilma", "Yusuf", "Zahra", "Anders", "Birgitta", "Carl", "Dunja", "Emil", "Frida",
+)
+LAST = (
+    "Lind", "Berg", "Holm", "Nyström", "Ek", "Sandberg", "Åkesson", "Dahl", "Öberg", "Wallin",
+    "Sjögren", "Haddad",
+)
+# fmt: on
+COORDINATORS = {"treating_clinic", "case_management"}
+PEOPLE_PER_ROLE = 3
+
+
+def people_of(roles: dict[str, Role], parties: dict[str, str]) -> list[Person]:
+    """Return three people for each role: enough for every double check and both signatures."""
+    found = []
+    for i, role in enumerate(roles):
+        for n in range(1, PEOPLE_PER_ROLE + 1):
+            k = i * PEOPLE_PER_ROLE + n - 1
+            name = f"{FIRST[k % len(FIRST)]} {LAST[(k * 7 + k // len(FIRST)) % len(LAST)]}"
+            login = f"{role.replace('_', '-')}-{n}"
+            duties = ("coordinator",) if role in COORDINATORS else ()
+            found.append(Person(login, login, name, parties[role], (role,), duties))
+    return found
+
+
+async def furnish(tower: Tower) -> list[Person]:
+    """Make the demo network and its people, unless they are there; return the people."""
+    roles: dict[str, Role] = {}
+    for pinned in tower.library.current().values():
+        protocol = pinned.document.bind()
+        for name, role in protocol.roles.items():
+            roles.setdefault(name, role)
+    parties = {name: ORGANISATIONS[role.organisation].id for name, role in roles.items()}
+    if "qualified_person" in parties:
+        parties["qualified_person"] = ORGANISATIONS["authority"].id
+    for organisation in ORGANISATIONS.values():
+        await tower.accounts.add_organisation(organisation)
+    await tower.networks.put(NETWORK, parties)
+    people = people_of(roles, parties)
+    administrator = Person(
+        "administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
+        ("administrator", "auditor"),
+    )  # fmt: skip
+    there = {person.login for person in await tower.accounts.people()}
+    for person in (*people, administrator):
+        if person.login not in there:
+            await tower.accounts.add_person(person, PASSWORD)
+    return [*people, administrator]
