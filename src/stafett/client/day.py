@@ -71,7 +71,7 @@ class Day:
         """Carry one journey from order to its end; return its identifier."""
         chance = random.Random(seed)
         labels = Labels(seed)
-        fault = self._fault(chance)
+        faults = self._faults(chance)
         owner = self.net.protocol.owner
         done = await client.order(
             {
@@ -90,7 +90,7 @@ class Day:
             row = await client.row(done.journey, await self._token(client, self.people[owner][0]))
             if row.status == "ended":
                 break
-            if await self._act(client, row, labels, fault, chance):
+            if await self._act(client, row, labels, faults, chance):
                 idle = 0
             else:
                 idle += 1
@@ -98,18 +98,18 @@ class Day:
         return done.journey
 
     async def _act(
-        self, client: Client, row: Row, labels: Labels, fault: Fault | None, chance: random.Random
+        self, client: Client, row: Row, labels: Labels, faults: list[Fault], chance: random.Random
     ) -> bool:
         todo = list(row.tasks)
         if todo and chance.random() < 0.3:
             chance.shuffle(todo)
         for task in todo:
-            if await self._one(client, row.journey, task, labels, fault):
+            if await self._one(client, row.journey, task, labels, faults):
                 return True
         return False
 
     async def _one(
-        self, client: Client, journey: str, task: Next, labels: Labels, fault: Fault | None
+        self, client: Client, journey: str, task: Next, labels: Labels, faults: list[Fault]
     ) -> bool:
         reader = await self._token(client, self.people[task.role][0])
         view = await client.station(journey, task.activity, task.side, task.about, reader)
@@ -117,8 +117,17 @@ class Day:
             return False
         cast = Cast(self.parties, self.people)
         before = labels.copy()
+        now = datetime.now(UTC)
         try:
-            command = act(self.net, view, labels, cast, datetime.now(UTC), fault)
+            command = act(self.net, view, labels.copy(), cast, now)
+            for fault in list(faults):
+                wrong = act(self.net, view, labels.copy(), cast, now, fault)
+                if wrong != command:
+                    faults.remove(fault)  # it happens once
+                    command = act(self.net, view, labels, cast, now, fault)
+                    break
+            else:
+                act(self.net, view, labels, cast, now)
         except LookupError:
             labels.take(before)
             return False
@@ -155,11 +164,10 @@ class Day:
                 self.tokens[person] = one.token
         return self.tokens[person]
 
-    def _fault(self, chance: random.Random) -> Fault | None:
+    def _faults(self, chance: random.Random) -> list[Fault]:
         if chance.random() > self.fault_share:
-            return None
+            return []
         common = (WRONG_LABEL, UNKNOWN, REFUSE, QUARANTINE)
         name = chance.choice((*common, *self.net.protocol.deviations))
         handoffs = [n for n, h in self.net.protocol.handoffs.items() if not h.on_demand]
-        where = chance.choice(handoffs) if name in common else None
-        return Fault(name, activity=where)
+        return [Fault(name, activity=chance.choice(handoffs) if name in common else None)]

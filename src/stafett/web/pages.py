@@ -47,7 +47,7 @@ def _environment() -> jinja2.Environment:
 def _when(at: datetime, language: str) -> str:
     """Show a moment with its zone, as the language writes it."""
     local = at.astimezone(ZoneInfo("Europe/Stockholm"))
-    return str(format_datetime(local, "d MMM y HH:mm z", locale=language))
+    return str(format_datetime(local, "d MMM y HH:mm:ss zzz", locale=language))
 
 
 def _plain(event: dict[str, Any]) -> str:
