@@ -138,17 +138,17 @@ async def _serve(
 async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
     pinned = tower.library.current()[DAY_PROTOCOL]
     parties = await tower.networks.parties(demo_network.NETWORK)
-    net = tower.library.net(pinned.sha256, None)
+    products: tuple[str | None, ...] = pinned.document.products or (None,)
+    nets = {product: tower.library.net(pinned.sha256, product) for product in products}
     people: dict[str, list[str]] = {}
     for person in await tower.accounts.people():
         for role in person.roles:
             people.setdefault(role, []).append(person.login)
     day = Day(
         address,
-        net,
-        list(pinned.document.products),
+        nets,
         demo_network.NETWORK,
-        {role: parties[role] for role in net.protocol.roles},
+        {role: parties[role] for role in next(iter(nets.values())).protocol.roles},
         people,
         demo_network.PASSWORD,
         pace=pace,

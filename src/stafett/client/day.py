@@ -35,8 +35,7 @@ class Day:
     """The people, and what they have in hand."""
 
     base: str
-    net: Net
-    product_names: list[str]
+    nets: dict[str | None, Net]  # by product: limits differ between products
     network: str
     parties: dict[str, str]
     people: dict[str, list[str]]
@@ -71,13 +70,15 @@ class Day:
         """Carry one journey from order to its end; return its identifier."""
         chance = random.Random(seed)
         labels = Labels(seed)
-        faults = self._faults(chance)
-        owner = self.net.protocol.owner
+        product = chance.choice(list(self.nets))
+        net = self.nets[product]
+        faults = self._faults(net, chance)
+        owner = net.protocol.owner
         done = await client.order(
             {
                 "role": owner,
-                "protocol": self.net.protocol.protocol,
-                "product": chance.choice(self.product_names) if self.product_names else None,
+                "protocol": net.protocol.protocol,
+                "product": product,
                 "network": self.network,
                 "wristband": labels.patient,
                 "coi": labels.coi,
@@ -90,7 +91,7 @@ class Day:
             row = await client.row(done.journey, await self._token(client, self.people[owner][0]))
             if row.status == "ended":
                 break
-            if await self._act(client, row, labels, faults, chance):
+            if await self._act(client, net, row, labels, faults, chance):
                 idle = 0
             else:
                 idle += 1
@@ -98,18 +99,30 @@ class Day:
         return done.journey
 
     async def _act(
-        self, client: Client, row: Row, labels: Labels, faults: list[Fault], chance: random.Random
+        self,
+        client: Client,
+        net: Net,
+        row: Row,
+        labels: Labels,
+        faults: list[Fault],
+        chance: random.Random,
     ) -> bool:
         todo = list(row.tasks)
         if todo and chance.random() < 0.3:
             chance.shuffle(todo)
         for task in todo:
-            if await self._one(client, row.journey, task, labels, faults):
+            if await self._one(client, net, row.journey, task, labels, faults):
                 return True
         return False
 
     async def _one(
-        self, client: Client, journey: str, task: Next, labels: Labels, faults: list[Fault]
+        self,
+        client: Client,
+        net: Net,
+        journey: str,
+        task: Next,
+        labels: Labels,
+        faults: list[Fault],
     ) -> bool:
         reader = await self._token(client, self.people[task.role][0])
         view = await client.station(journey, task.activity, task.side, task.about, reader)
@@ -119,15 +132,15 @@ class Day:
         before = labels.copy()
         now = datetime.now(UTC)
         try:
-            command = act(self.net, view, labels.copy(), cast, now)
+            command = act(net, view, labels.copy(), cast, now)
             for fault in list(faults):
-                wrong = act(self.net, view, labels.copy(), cast, now, fault)
+                wrong = act(net, view, labels.copy(), cast, now, fault)
                 if wrong != command:
                     faults.remove(fault)  # it happens once
-                    command = act(self.net, view, labels, cast, now, fault)
+                    command = act(net, view, labels, cast, now, fault)
                     break
             else:
-                act(self.net, view, labels, cast, now)
+                act(net, view, labels, cast, now)
         except LookupError:
             labels.take(before)
             return False
@@ -164,10 +177,10 @@ class Day:
                 self.tokens[person] = one.token
         return self.tokens[person]
 
-    def _faults(self, chance: random.Random) -> list[Fault]:
+    def _faults(self, net: Net, chance: random.Random) -> list[Fault]:
         if chance.random() > self.fault_share:
             return []
         common = (WRONG_LABEL, UNKNOWN, REFUSE, QUARANTINE)
-        name = chance.choice((*common, *self.net.protocol.deviations))
-        handoffs = [n for n, h in self.net.protocol.handoffs.items() if not h.on_demand]
+        name = chance.choice((*common, *net.protocol.deviations))
+        handoffs = [n for n, h in net.protocol.handoffs.items() if not h.on_demand]
         return [Fault(name, activity=chance.choice(handoffs) if name in common else None)]
