@@ -97,7 +97,7 @@ def test_a_log_without_handoffs_has_an_empty_table() -> None:
 
 
 def test_a_night_lies_out_of_hours() -> None:
-    """From Monday 16:00 to Tuesday 09:00 eleven hours (18 to 7) and 2 + ... lie outside."""
+    """From Monday 16:00 to Tuesday 09:00 the thirteen hours from 18 to 7 lie outside."""
     start, end = pl.Series([at(16)]), pl.Series([at(33)])
     assert out_of_hours(start, end, WorkingHours(7, 18), None)[0] == pytest.approx(13)
 

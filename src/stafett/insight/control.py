@@ -64,9 +64,9 @@ class Chart:
             return f"{len(self.values)} points and no signal: what is seen is chance."
         places = len({s.index for s in self.signals})
         worst = sorted({s.rule for s in self.signals})
-        points = "point calls" if places == 1 else "points call"
+        calls = "calls" if places == 1 else "call"
         return (
-            f"{places} of {len(self.values)} {points} for a review: "
+            f"{places} of {len(self.values)} points {calls} for a review: "
             + "; ".join(RULES[rule] for rule in worst)
             + "."
         )
