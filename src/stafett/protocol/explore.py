@@ -6,10 +6,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from stafett.protocol.compiled import ON, Compiled
-from stafett.protocol.net import DONE, LIVE, QUARANTINED, Move, Net, Violation
+from stafett.protocol.net import (
+    DONE,
+    IDLE,
+    ISOLATED,
+    LIVE,
+    OPEN,
+    QUARANTINED,
+    REFUSED,
+    STOPPED,
+    Move,
+    Net,
+    Violation,
+)
 from stafett.protocol.words import words
 
 MOST_MARKINGS = 2_000_000
+UNFINISHED = {OPEN: "under way", STOPPED: "stopped", ISOLATED: "in quarantine", REFUSED: "refused"}
 
 
 @dataclass
@@ -151,27 +164,34 @@ def _without_end(back: list[list[int]], good: list[int], stuck: list[int]) -> li
     return [i for i, r in enumerate(reached) if not r]
 
 
-def waiting(space: Space, state: int) -> str:
-    """Say what a marking that is stuck is waiting for."""
+def waiting(space: Space, state: int) -> tuple[str, str]:
+    """Say what a marking that is stuck waits for: the activity to look at first, and all in words.
+
+    First what is held or under way, then what waits for a result that did not come, then what
+    waits for something that has not begun.
+    """
     compiled = space.compiled
     marking = space.states[state]
     net = compiled.net
-    said: list[str] = []
+    said: list[tuple[int, str, str]] = []
     for k, (decision, about) in enumerate(compiled.pairs):
         if marking[compiled.pending_at + k]:
-            said.append(f"{decision} has no result that is possible for {about}")
+            said.append((0, decision, f"{decision} has no result that is possible for {about}"))
     for i, name in enumerate(net.activities):
-        if marking[i] == 0 and not compiled.on_demand[i]:
+        if OPEN <= marking[i] < DONE:
+            said.append((1, name, f"{name} is {UNFINISHED[marking[i]]} with no way on"))
+        elif marking[i] == IDLE and not compiled.on_demand[i]:
             missing = [
-                ref
+                (ref, j)
                 for ref, (j, s) in zip(net.activity(name).after, compiled.after[i], strict=True)
                 if not (marking[j] == s if s else marking[j] >= DONE)
             ]
-            begun = len(missing) < len(net.activity(name).after)
-            otherwise = all(marking[net.index[ref.partition("=")[0]]] >= DONE for ref in missing)
-            if missing and (begun or otherwise):
-                said.append(f"{name} waits for {', '.join(missing)}")
-        elif 0 < marking[i] < DONE:
-            how = {1: "is under way", 2: "is stopped", 3: "is in quarantine", 4: "is refused"}
-            said.append(f"{name} {how[marking[i]]} with no way on")
-    return "; ".join(said[:4]) or "all is done, but no outcome is reached"
+            what = f"{name} waits for {', '.join(ref for ref, _ in missing)}"
+            if missing and all(marking[j] >= DONE for _, j in missing):
+                said.append((2, name, what))
+            elif missing and len(missing) < len(net.activity(name).after):
+                said.append((3, name, what))
+    said.sort(key=lambda entry: entry[0])
+    if not said:
+        return "", "all is done, but no outcome is reached"
+    return said[0][1], "; ".join(what for _, _, what in said[:4])

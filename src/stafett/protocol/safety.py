@@ -104,9 +104,9 @@ class Safety:
     def _ends(self) -> Iterator[Finding]:
         said: set[str] = set()
         for at in self.space.stuck:
-            what = waiting(self.space, at)
+            where, what = waiting(self.space, at)
             moves = self.space.path(at)
-            where = moves[-1].subject if moves else ""
+            where = where or (moves[-1].subject if moves else "")
             if what not in said and len(said) < MOST_OF_A_KIND:
                 said.add(what)
                 path = self._place(where)
