@@ -243,6 +243,10 @@ class EpcisStore:
             learnt.setdefault(prefix, []).append(uri)
         self._namespaces = learnt
 
+    def namespaces(self) -> dict[str, list[str]]:
+        """Give what each extension prefix has meant in captured documents."""
+        return {prefix: list(uris) for prefix, uris in self._namespaces.items()}
+
     async def refresh(self) -> None:
         """Learn what other processes captured (the meaning of prefixes)."""
         await self._learn_namespaces()

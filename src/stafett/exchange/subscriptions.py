@@ -173,7 +173,7 @@ class Subscriptions:
         return await self._add(
             owner, "epcis", name, dest, "epcis", secret,
             None if schedule is None else _text(schedule), bool(wish.get("reportIfEmpty")),
-            await self._position_at(initial), initial, first,
+            await self.position_at(initial), initial, first,
         )  # fmt: skip
 
     async def announce(
@@ -256,7 +256,8 @@ class Subscriptions:
             [failures, why[:500], failures >= GIVE_UP, pause_s(failures), hook.id],
         )
 
-    async def _position_at(self, moment: datetime | None) -> int:
+    async def position_at(self, moment: datetime | None) -> int:
+        """Give the last position recorded before a moment; the last of all for None."""
         async with self.store.pool.connection() as connection:
             if moment is None:
                 statement = "SELECT coalesce(max(seq), 0) FROM exchange.epcis_event"

@@ -1,0 +1,122 @@
+"""Top-level resources: which steps, places, dispositions, types and EPCs the store has seen."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+
+from stafett.exchange import cbv
+from stafett.exchange.epcis_facts import EPC_LISTS, digest
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.gs1link import canonical
+from stafett.exchange.problem import Finding, Problem
+
+# Resource in the URL -> (kind in exchange.name, vocabulary of its bare words, query parameter).
+RESOURCES: Final = {
+    "eventTypes": ("eventType", "", "eventType"),
+    "bizSteps": ("bizStep", "bizStep", "EQ_bizStep"),
+    "dispositions": ("disposition", "disposition", "EQ_disposition"),
+    "readPoints": ("readPoint", "", "EQ_readPoint"),
+    "bizLocations": ("bizLocation", "", "EQ_bizLocation"),
+    "epcs": ("epc", "", "MATCH_anyEPC"),
+}
+_SCAN: Final = 500  # events looked at to find one page of EPCs
+
+
+class Listing:
+    """Lists over one store. What an organisation may not query, it does see named here."""
+
+    def __init__(self, store: EpcisStore) -> None:
+        self.store = store
+
+    async def members(
+        self, resource: str, limit: int, after: str | None
+    ) -> tuple[list[str], str | None]:
+        """Give one page of a resource's members and the token of the next page."""
+        kind, vocabulary, _ = RESOURCES[resource]
+        if kind == "epc":
+            return await self._epcs(limit, after)
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT value FROM exchange.name WHERE kind = %s AND value > %s"
+                " ORDER BY value LIMIT %s",
+                [kind, after or "", limit + 1],
+            )
+            values = [row[0] for row in await cursor.fetchall()]
+        if kind == "eventType" and after is None:
+            values = [*cbv.EVENT_TYPES, *(v for v in values if v not in cbv.EVENT_TYPES)]
+        token = values[limit - 1] if len(values) > limit else None
+        shown = values[:limit]
+        return [cbv.bare_word(vocabulary, v) if vocabulary else v for v in shown], token
+
+    async def require(self, resource: str, value: str) -> None:
+        """Raise `Problem` 404 unless the store has seen the resource."""
+        kind, vocabulary, _ = RESOURCES[resource]
+        if kind == "epc":
+            links = canonical(value)
+            keys = [UUID(bytes=digest(f"{name}={links}")) for name in
+                    ("epc", "parentID", "inputEPC", "outputEPC")]  # fmt: skip
+            statement = "SELECT 1 FROM exchange.epcis_event WHERE keys && %s LIMIT 1"
+            values: list[Any] = [keys]
+        else:
+            full = cbv.web_uri(vocabulary, value) if vocabulary else canonical(value)
+            statement = "SELECT 1 FROM exchange.name WHERE kind = %s AND value = %s"
+            values = [kind, full]
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(statement.encode(), values, prepare=False)
+            found = await cursor.fetchone()
+        if found is None and not (kind == "eventType" and value in cbv.EVENT_TYPES):
+            raise Problem(404, "NoSuchResourceException", f"no captured event names {value!r}")
+
+    async def _epcs(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
+        """Give EPCs in the order in which they were first captured."""
+        seq = _position(after)
+        found: list[str] = []
+        async with self.store.pool.connection() as connection:
+            while len(found) < limit:
+                cursor = await connection.execute(
+                    "SELECT seq, body FROM exchange.epcis_event WHERE seq > %s"
+                    " ORDER BY seq LIMIT %s",
+                    [seq, min(_SCAN, limit)],
+                )
+                rows = await cursor.fetchall()
+                if not rows:
+                    return found, None
+                for number, body in rows:
+                    for epc in _epcs_of(msgspec.json.decode(body)):
+                        key = UUID(bytes=digest(epc[0]))
+                        cursor = await connection.execute(
+                            "SELECT 1 FROM exchange.epcis_event WHERE keys @> %s AND seq < %s"
+                            " LIMIT 1",
+                            [[key], number],
+                            prepare=False,
+                        )
+                        if await cursor.fetchone() is None and epc[1] not in found:
+                            found.append(epc[1])
+                    seq = number
+                    if len(found) >= limit:
+                        return found, str(seq)
+        return found, str(seq)
+
+
+def _epcs_of(event: dict[str, Any]) -> list[tuple[str, str]]:
+    out = [
+        (f"{name}={canonical(epc)}", canonical(epc))
+        for field, name in EPC_LISTS.items()
+        for epc in event.get(field, ())
+    ]
+    if "parentID" in event:
+        link = canonical(event["parentID"])
+        out.append((f"parentID={link}", link))
+    return out
+
+
+def _position(token: str | None) -> int:
+    if token is None:
+        return 0
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        why = "nextPageToken is none of this server"
+        raise Problem(400, "QueryParameterException", why, [Finding("/nextPageToken", why)])
+    return int(token)

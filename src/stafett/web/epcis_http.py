@@ -1,0 +1,176 @@
+"""What every answer of the EPCIS interface has in common: headers, negotiation, limits, errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, quote, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+
+import stafett
+from stafett.exchange import epcis
+from stafett.exchange.captures import BEHAVIOURS
+from stafett.exchange.epcis_pages import MAX_PAGE
+from stafett.exchange.problem import Finding, Problem
+
+VERSION: Final = "2.0.0"
+JSON_TYPES: Final = ("application/json", "application/ld+json")
+DEFAULT_PAGE: Final = 30
+MAX_QUERY: Final = 16_000  # bytes of a query string
+STANDARD: Final = {
+    "GS1-EPCIS-Version": VERSION,
+    "GS1-CBV-Version": VERSION,
+    "GS1-EPCIS-Min": VERSION,
+    "GS1-EPCIS-Max": VERSION,
+    "GS1-CBV-Min": VERSION,
+    "GS1-CBV-Max": VERSION,
+    "GS1-Vendor-Version": f"stafett/{stafett.__version__}",
+}
+DISCOVERY: Final = {
+    **STANDARD,
+    "GS1-EPC-Format": "No_Preference, Never_Translates, Always_GS1_Digital_Link",
+    "GS1-CBV-XML-Format": "Never_Translates",
+}
+LIMITS: Final = {
+    "GS1-EPCIS-Capture-Limit": str(epcis.MAX_EVENTS),
+    "GS1-EPCIS-Capture-File-Size-Limit": str(epcis.MAX_BYTES),
+    "GS1-Capture-Error-Behaviour": ", ".join(BEHAVIOURS),
+}
+
+
+def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    """Give a JSON answer with the standard's headers."""
+    return Response(
+        b"" if body is None else msgspec.json.encode(body),
+        status,
+        {**STANDARD, **(headers or {})},
+        "application/json" if body is not None else None,
+    )
+
+
+def refusal(problem: Problem, instance: str = "") -> Response:
+    """Give a problem document (RFC 9457, which replaced RFC 7807)."""
+    body = problem.body()
+    if instance:
+        body["instance"] = instance
+    headers = dict(STANDARD)
+    if problem.status == 413 and problem.name == "CaptureLimitExceededException":
+        headers.update(LIMITS)
+    return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
+
+
+def negotiate(request: Request) -> None:
+    """Refuse with 406 what cannot be answered: a format or a version that this server lacks."""
+    accept = request.headers.get("accept", "*/*")
+    ranges = [part.split(";")[0].strip().lower() for part in accept.split(",")]
+    good = {*JSON_TYPES, "application/*", "*/*", "application/problem+json", ""}
+    if not good & set(ranges):
+        raise Problem(406, "NotAcceptableException", f"this server answers {', '.join(JSON_TYPES)}")
+    for name in ("GS1-EPCIS-Min", "GS1-CBV-Min"):
+        if name in request.headers and _version(name, request.headers[name]) > (2, 0, 0):
+            raise Problem(406, "NotAcceptableException", f"{name}: this server speaks {VERSION}")
+    for name in ("GS1-EPCIS-Max", "GS1-CBV-Max"):
+        if name in request.headers and _version(name, request.headers[name]) < (2, 0, 0):
+            raise Problem(406, "NotAcceptableException", f"{name}: this server speaks {VERSION}")
+    for name in ("GS1-EPCIS-Version", "GS1-CBV-Version"):
+        if name in request.headers and _version(name, request.headers[name])[:2] != (2, 0):
+            raise Problem(406, "NotAcceptableException", f"{name}: this server speaks {VERSION}")
+
+
+def _version(name: str, text: str) -> tuple[int, int, int]:
+    parts = text.strip().split(".")
+    if len(parts) > 3 or not all(p.isascii() and p.isdigit() and len(p) < 6 for p in parts):
+        raise Problem(400, "ValidationException", f"{name}: {text[:40]!r} is no version like 2.0.0")
+    numbers = [int(p) for p in parts] + [0, 0]
+    return numbers[0], numbers[1], numbers[2]
+
+
+async def body_of(request: Request) -> bytes:
+    """Read a JSON body within the limit; raise `Problem` 415 or 413, the latter early."""
+    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
+    if kind not in JSON_TYPES:
+        raise Problem(
+            415, "UnsupportedMediaTypeException",
+            f"{kind or 'no content type'!r}: this server takes {' and '.join(JSON_TYPES)}",
+        )  # fmt: skip
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > epcis.MAX_BYTES:
+        raise _too_large()
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > epcis.MAX_BYTES:
+            raise _too_large()
+    return bytes(data)
+
+
+def _too_large() -> Problem:
+    return Problem(
+        413, "CaptureLimitExceededException",
+        f"the body is larger than the {epcis.MAX_BYTES:,} bytes that this server takes at a time",
+    )  # fmt: skip
+
+
+def parameters_of(request: Request) -> tuple[dict[str, str], int, str | None]:
+    """Give a URL's query parameters (lists joined by `|`), the page size and the page token."""
+    raw = request.scope.get("query_string", b"")
+    if len(raw) > MAX_QUERY:
+        raise Problem(
+            414, "URITooLongException",
+            f"the query string has {len(raw):,} bytes of at most {MAX_QUERY:,}: define a named "
+            "query with POST /queries instead",
+        )  # fmt: skip
+    found: dict[str, str] = {}
+    try:
+        pairs = parse_qsl(raw.decode("ascii"), keep_blank_values=True, errors="strict")
+    except (UnicodeDecodeError, ValueError):
+        raise Problem(
+            400, "QueryParameterException", "the query string is not UTF-8, percent-encoded"
+        ) from None
+    for name, value in pairs:
+        if "\x00" in name or "\x00" in value:
+            raise Problem(400, "QueryParameterException", "a parameter holds the character NUL")
+        found[name] = f"{found[name]}|{value}" if name in found else value
+    token = found.pop("nextPageToken", None)
+    return found, page_size(found.pop("perPage", None)), token
+
+
+def page_size(text: str | None) -> int:
+    """Check `perPage`: 1 or more; above 1,000 the server gives 1,000."""
+    if text is None:
+        return DEFAULT_PAGE
+    if not text.isascii() or not text.isdigit() or int(text[:9]) < 1 or len(text) > 9:
+        why = f"{text[:40]!r} is no count of at least 1"
+        raise Problem(400, "QueryParameterException", f"perPage: {why}", [Finding("/perPage", why)])
+    return min(int(text), MAX_PAGE)
+
+
+def next_link(request: Request, token: str | None) -> dict[str, str]:
+    """Give the Link header of the next page (RFC 8288), if there is one."""
+    if token is None:
+        return {}
+    pairs = [
+        (k, v) for k, v in parse_qsl(request.scope["query_string"].decode("ascii"),
+                                     keep_blank_values=True) if k != "nextPageToken"
+    ]  # fmt: skip
+    query = urlencode([*pairs, ("nextPageToken", token)], quote_via=quote)
+    url = f"{request.url.scheme}://{request.url.netloc}{_raw_path(request)}?{query}"
+    return {"Link": f'<{url}>; rel="next"'}
+
+
+def _raw_path(request: Request) -> str:
+    raw: bytes = request.scope.get("raw_path") or quote(request.url.path).encode()
+    return raw.split(b"?")[0].decode("ascii")
+
+
+def extensions_of(request: Request) -> dict[str, str]:
+    """Read the prefixes that a client's GS1-Extensions header defines: `ext=https://...`, ..."""
+    out = {}
+    for part in request.headers.get("gs1-extensions", "").split(","):
+        prefix, equals, uri = part.strip().partition("=")
+        if equals and prefix and ":" in uri:
+            out[prefix] = uri
+    return out

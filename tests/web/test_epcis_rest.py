@@ -1,0 +1,382 @@
+"""The EPCIS REST interface, spoken to over HTTP without a network."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import pytest
+from starlette.applications import Starlette
+from starlette.requests import HTTPConnection
+from starlette.routing import Mount
+
+from stafett.exchange import epcis
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.problem import Problem
+from stafett.web.epcis import Caller, epcis_app
+
+pytestmark = pytest.mark.anyio
+EPC = "https://id.gs1.org/01/09529004678905/21/DP1"
+
+
+def event(n: int, **more: Any) -> dict[str, Any]:
+    """Make an event that differs from others by its number."""
+    return {
+        "type": "ObjectEvent", "eventID": uuid.UUID(int=n).urn,
+        "eventTime": f"2026-01-01T00:{n % 60:02d}:00Z", "eventTimeZoneOffset": "+00:00",
+        "action": "OBSERVE", "epcList": [f"urn:epc:id:sgtin:9529004.067890.DP{n}"],
+        "bizStep": "shipping", "readPoint": {"id": "urn:epc:id:sgln:9529004.00001.0"}, **more,
+    }  # fmt: skip
+
+
+def document(*events: Any) -> dict[str, Any]:
+    """Wrap events in a document."""
+    return epcis.document(list(events), created="2026-01-01T00:00:00Z")
+
+
+async def who(request: HTTPConnection) -> Caller:
+    """Read the caller from a header: the courier sees only what it captured itself."""
+    name = request.headers.get("x-organisation", "maker")
+    if name == "nobody":
+        raise Problem(401, "SecurityException", "who are you?")
+    return Caller(name, ("courier",) if name == "courier" else None)
+
+
+@pytest.fixture
+async def store(database: str, anyio_backend: str) -> AsyncIterator[EpcisStore]:
+    """Open an event store on a fresh database."""
+    async with EpcisStore(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(store: EpcisStore) -> Starlette:
+    """Mount the interface below /epcis, as the control tower does."""
+    return Starlette(routes=[Mount("/epcis", epcis_app(store, who))])
+
+
+@pytest.fixture
+async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of the mounted interface."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://s/epcis") as client:
+        yield client
+
+
+def members(reply: httpx.Response) -> list[dict[str, Any]]:
+    """Give the events of a query document."""
+    assert reply.status_code == 200, reply.text
+    found: list[dict[str, Any]] = reply.json()["epcisBody"]["queryResults"]["resultsBody"][
+        "eventList"
+    ]
+    return found
+
+
+async def all_pages(http: httpx.AsyncClient, path: str, params: dict[str, Any]) -> list[str]:
+    """Follow the Link headers and give all eventIDs."""
+    reply = await http.get(path, params=params)
+    found = []
+    while True:
+        for e in members(reply):
+            found.append(e["eventID"] + ("#err" if "errorDeclaration" in e else ""))
+        epcis.read(reply.content)  # every page is a valid document by itself
+        if "next" not in reply.links:
+            return found
+        reply = await http.get(reply.links["next"]["url"])
+
+
+async def test_captured_documents_are_queried_back_with_the_published_answers(
+    http: httpx.AsyncClient, shared: Path
+) -> None:
+    """Capture the corpus over HTTP, then all 69 queries: in the URL and as named queries."""
+    folder = shared / "standards/celltherapy"
+    reply = await http.post(
+        "/capture", content=(folder / "corpus.json").read_bytes(),
+        headers={"content-type": "application/json"},
+    )  # fmt: skip
+    assert reply.status_code == 202
+    job = (await http.get(httpx.URL("http://s" + reply.headers["location"]))).json()
+    assert (job["running"], job["success"], job["captured"]) == (False, True, 82)
+    for item in json.loads((folder / "queries.json").read_text())["queries"]:
+        expect = item["expect"]
+        url = {k: "|".join(v) if isinstance(v, list) else v for k, v in item["query"].items()}
+        if expect["status"] == 200:
+            got = await all_pages(http, "/events", {**url, "perPage": 25})
+            assert sorted(got) == sorted(expect["events"]), item["id"]
+        else:
+            reply = await http.get("/events", params=url)
+            assert reply.status_code == expect["status"]
+            assert reply.json()["type"] == f"epcisException:{expect['exception']}"
+            assert reply.headers["content-type"] == "application/problem+json"
+        body = {"name": item["id"], "query": item["query"]}
+        reply = await http.post("/queries", json=body)
+        if expect["status"] == 400:
+            assert reply.status_code == 400
+            continue
+        assert reply.status_code == 201
+        reply = await http.get(f"/queries/{item['id']}/events", params={"perPage": 1000})
+        assert reply.status_code == expect["status"]
+        if expect["status"] == 200:
+            got = [e["eventID"] for e in members(reply)]
+            assert sorted(got) == sorted(i.removesuffix("#err") for i in expect["events"])
+
+
+async def test_a_wrong_document_is_a_problem_that_names_each_place(
+    http: httpx.AsyncClient,
+) -> None:
+    """400 with a JSON pointer for each mistake, and nothing captured."""
+    reply = await http.post("/capture", json=document(event(1), event(2, bizStep="flying")))
+    assert reply.status_code == 400
+    body = reply.json()
+    assert body["type"] == "epcisException:ValidationException"
+    assert [e["pointer"] for e in body["errors"]] == ["/epcisBody/eventList/1/bizStep"]
+    assert members(await http.get("/events")) == []
+
+
+@pytest.mark.parametrize("name", ["application/xml", "text/plain", ""])
+async def test_other_content_types_are_415(http: httpx.AsyncClient, name: str) -> None:
+    """XML and text are not taken, whatever they hold (nor is a billion laughs expanded)."""
+    laughs = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><l>&b;</l>'
+    reply = await http.post("/capture", content=laughs, headers={"content-type": name})
+    assert reply.status_code == 415
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"accept": "application/xml"}, 406),
+        ({"accept": "text/html, application/ld+json;q=0.5"}, 200),
+        ({"gs1-epcis-min": "3.0"}, 406),
+        ({"gs1-epcis-max": "1.2"}, 406),
+        ({"gs1-cbv-version": "2.0"}, 200),
+        ({"gs1-epcis-version": "two"}, 400),
+        ({"gs1-epc-format": "Always_EPC_URN"}, 406),
+        ({"gs1-epc-format": "Sometimes"}, 406),
+    ],
+)
+async def test_what_is_asked_for_is_given_or_refused(
+    http: httpx.AsyncClient, headers: dict[str, str], status: int
+) -> None:
+    """Formats and versions that this server does not speak are 406, with the reason."""
+    assert (await http.get("/events", headers=headers)).status_code == status
+
+
+async def test_discovery_says_versions_limits_and_methods(http: httpx.AsyncClient) -> None:
+    """OPTIONS on each resource answers 204 with its methods and the standard's headers."""
+    await http.post("/capture", json={**document(), "@context": [{"ct": "https://ns.example/"}]})
+    for path, allow in (
+        ("/", "OPTIONS, GET"), ("/capture", "OPTIONS, POST, GET"),
+        ("/events", "OPTIONS, GET, POST"), ("/queries", "OPTIONS, GET, POST"),
+        ("/queries/x", "OPTIONS, GET, DELETE"), ("/bizSteps", "OPTIONS, GET"),
+        ("/epcs/x/events", "OPTIONS, GET"), ("/nextPageToken/x", "OPTIONS, DELETE"),
+    ):  # fmt: skip
+        reply = await http.options(path)
+        assert (reply.status_code, reply.headers["allow"]) == (204, allow), path
+        assert reply.headers["gs1-epcis-version"] == "2.0.0"
+    assert "ct=https://ns.example/" in reply.headers["gs1-extensions"]
+    capture = await http.options("/capture")
+    assert capture.headers["gs1-epcis-capture-limit"] == "20000"
+
+
+async def test_single_events_have_addresses_and_are_not_doubled(
+    http: httpx.AsyncClient,
+) -> None:
+    """201 with Location; the same again is 200; another under its ID is 409."""
+    one = {**event(1), "@context": [epcis.CONTEXT_URI]}
+    first = await http.post("/events", json=one)
+    assert first.status_code == 201
+    got = members(await http.get(httpx.URL("http://s" + first.headers["location"])))
+    assert [e["eventID"] for e in got] == [event(1)["eventID"]]
+    assert (await http.post("/events", json=one)).status_code == 200
+    reply = await http.post("/events", json={**one, "action": "ADD"})
+    assert (reply.status_code, reply.json()["type"]) == (
+        409, "epcisException:ResourceAlreadyExistsException",
+    )  # fmt: skip
+    assert (await http.get("/events/urn:none")).status_code == 404
+
+
+async def test_resources_lead_to_their_events(http: httpx.AsyncClient) -> None:
+    """Each step, place, disposition, type and EPC is listed once and leads to its events."""
+    await http.post("/capture", json=document(*[event(n) for n in range(4)]))
+    assert (await http.get("/bizSteps")).json()["member"] == ["shipping"]
+    assert (await http.get("/readPoints")).json()["member"] == [
+        "https://id.gs1.org/414/9529004000010"
+    ]
+    assert len((await http.get("/eventTypes")).json()["member"]) == 5
+    listed, reply = [], await http.get("/epcs", params={"perPage": 3})
+    while True:
+        listed += reply.json()["member"]
+        if "next" not in reply.links:
+            break
+        reply = await http.get(reply.links["next"]["url"])
+    assert sorted(listed) == [EPC[:-1] + str(n) for n in range(4)]
+    for path, count in (
+        ("/bizSteps/shipping/events", 4),
+        (f"/bizSteps/{quote('https://ref.gs1.org/cbv/BizStep-shipping', safe='')}/events", 4),
+        (f"/epcs/{quote(EPC, safe='')}/events", 1),
+        ("/epcs/urn:epc:id:sgtin:9529004.067890.DP1/events", 1),
+        ("/eventTypes/ObjectEvent/events", 4),
+    ):
+        assert len(members(await http.get(path))) == count, path
+    assert len(members(await http.get("/bizSteps/shipping/events?MATCH_epc=" + quote(EPC)))) == 1
+    for path in ("/bizSteps/receiving/events", "/epcs/urn:none", "/nothing", "/capture/7"):
+        assert (await http.get(path)).status_code == 404, path
+
+
+async def test_identifiers_are_given_in_the_form_asked_for(http: httpx.AsyncClient) -> None:
+    """As captured, or as Digital Links."""
+    await http.post("/capture", json=document(event(1)))
+    plain = members(await http.get("/events"))
+    links = members(
+        await http.get("/events", headers={"gs1-epc-format": "Always_GS1_Digital_Link"})
+    )
+    assert plain[0]["epcList"] == event(1)["epcList"]
+    assert links[0]["epcList"] == [EPC]
+    assert links[0]["readPoint"]["id"] == "https://id.gs1.org/414/9529004000010"
+
+
+async def test_an_organisation_sees_what_it_may(http: httpx.AsyncClient) -> None:
+    """No caller is 401; the courier sees its own; jobs, queries and hooks are their owner's."""
+    job = await http.post("/capture", json=document(event(1)))
+    courier = {"x-organisation": "courier"}
+    await http.post("/capture", json=document(event(2)), headers=courier)
+    assert (await http.get("/events", headers={"x-organisation": "nobody"})).status_code == 401
+    seen = members(await http.get("/events", headers=courier))
+    assert [e["eventID"] for e in seen] == [event(2)["eventID"]]
+    where = httpx.URL("http://s" + job.headers["location"])
+    assert (await http.get(where)).status_code == 200
+    assert (await http.get(where, headers=courier)).status_code == 404
+    await http.post("/queries", json={"name": "q", "query": {}})
+    assert (await http.delete("/queries/q", headers=courier)).status_code == 403
+
+
+async def test_subscriptions_are_made_shown_and_ended(http: httpx.AsyncClient) -> None:
+    """A webhook has an address, hides its secret, and is gone after DELETE."""
+    await http.post("/queries", json={"name": "q", "query": {"EQ_bizStep": ["shipping"]}})
+    wish = {"dest": "https://p.example/h", "stream": True, "signatureToken": "x" * 20}
+    made = await http.post("/queries/q/subscriptions", json=wish)
+    assert made.status_code == 201
+    assert "x" * 20 not in made.text
+    where = httpx.URL("http://s" + made.headers["location"])
+    listed = (await http.get("/queries/q/subscriptions")).json()
+    assert [h["subscriptionID"] for h in listed] == [made.json()["subscriptionID"]]
+    assert (await http.post(where, json={"position": 0})).status_code == 200
+    assert (await http.delete(where)).status_code == 204
+    assert (await http.get(where)).status_code == 404
+    reply = await http.post("/queries/none/subscriptions", json=wish)
+    assert reply.json()["type"] == "epcisException:NoSuchNameException"
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("/events?perPage=0", 400),
+        ("/events?perPage=many", 400),
+        ("/events?nextPageToken=zzz", 400),
+        ("/events?EQ_bizStep=%FF", 400),
+        ("/events?EQ_bizStep=a%00b", 400),
+        ("/events?" + "MATCH_epc=" + "x" * 20000, 414),
+        ("/capture?nextPageToken=1", 400),
+        ("/epcs?nextPageToken=one", 400),
+        ("/queries?EQ_bizStep=x", 400),
+        ("/events/%FF", 404),
+        ("/a/b/c/d", 404),
+        ("/events?EQ_type=;--", 200),
+    ],
+)
+async def test_hostile_addresses_are_answered_calmly(
+    http: httpx.AsyncClient, path: str, status: int
+) -> None:
+    """No address makes the server fail."""
+    assert (await http.get(path)).status_code == status
+
+
+async def test_other_methods_are_405_and_tokens_hold_nothing(http: httpx.AsyncClient) -> None:
+    """Events cannot be deleted or put; a page token has no state to delete."""
+    reply = await http.delete("/events")
+    assert (reply.status_code, reply.headers["allow"]) == (405, "OPTIONS, GET, POST")
+    assert (await http.put("/capture")).status_code == 405
+    assert (await http.delete("/nextPageToken/x")).status_code == 501
+
+
+async def test_a_body_that_is_too_large_is_refused_while_it_arrives(
+    http: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With or without Content-Length, more than the limit is 413 with the limits in headers."""
+    monkeypatch.setattr(epcis, "MAX_BYTES", 1000)
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(50):
+            yield b" " * 100
+
+    kind = {"content-type": "application/json"}
+    for content in (b" " * 5000, chunks()):
+        reply = await http.post("/capture", content=content, headers=kind)
+        assert reply.status_code == 413
+        assert "gs1-epcis-capture-file-size-limit" in reply.headers
+
+
+class Socket:
+    """A WebSocket client on the ASGI protocol itself."""
+
+    def __init__(self, app: Starlette, path: str, query: str) -> None:
+        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self.got: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        scope = {
+            "type": "websocket", "path": "/epcis" + path, "raw_path": ("/epcis" + path).encode(),
+            "query_string": query.encode(), "headers": [], "scheme": "ws", "root_path": "",
+            "client": None, "server": None, "subprotocols": [], "state": {}, "extensions": {},
+        }  # fmt: skip
+        self.sent.put_nowait({"type": "websocket.connect"})
+        self.task = asyncio.create_task(app(scope, self.sent.get, self.got.put))  # type: ignore[arg-type]
+
+    async def next(self) -> dict[str, Any]:
+        """Wait for the next message."""
+        return await asyncio.wait_for(self.got.get(), 10)
+
+    async def close(self) -> None:
+        """Leave, and see the server let go."""
+        self.sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
+        await asyncio.wait_for(self.task, 10)
+
+
+async def test_a_websocket_gets_what_matches_as_it_is_captured(
+    http: httpx.AsyncClient, app: Starlette
+) -> None:
+    """A subscriber to a named query gets valid documents with the new events only."""
+    await http.post("/queries", json={"name": "q", "query": {"EQ_bizStep": ["shipping"]}})
+    await http.post("/capture", json=document(event(1)))
+    socket = Socket(app, "/queries/q/events", "stream=true")
+    assert (await socket.next())["type"] == "websocket.accept"
+    await http.post("/capture", json=document(event(2), event(3, bizStep="storing")))
+    message = await socket.next()
+    assert [e["eventID"] for e in epcis.read(message["text"].encode()).events] == [
+        event(2)["eventID"]
+    ]
+    await socket.close()
+
+
+@pytest.mark.parametrize(
+    ("path", "query", "code"),
+    [
+        ("/queries/none/events", "stream=true", 4404),
+        ("/queries/q/events", "", 4400),
+        ("/queries/q/events", "stream=true&hour=1", 4400),
+        ("/queries/q/events", "hour=99", 4400),
+        ("/other", "stream=true", 4404),
+    ],
+)
+async def test_a_wrong_websocket_is_closed_with_the_reason(
+    http: httpx.AsyncClient, app: Starlette, path: str, query: str, code: int
+) -> None:
+    """The close code is 4000 + the HTTP status, the reason says why."""
+    await http.post("/queries", json={"name": "q", "query": {}})
+    message = await Socket(app, path, query).next()
+    assert (message["type"], message["code"]) == ("websocket.close", code)
+    assert message["reason"]
