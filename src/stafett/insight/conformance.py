@@ -110,7 +110,7 @@ class Conformance:
     def sentence(self) -> str:
         """Say in words what was found."""
         total = self.by_case.height
-share = self.fitting / max(1, total)
+        share = self.fitting / max(1, total)
         return f"{self.fitting:,} of {total:,} journeys ({share:.0%}) went as the protocol says."
 
 
@@ -137,7 +137,9 @@ def conformance(log: EventLog, reference: Reference) -> Conformance:
             }
         )
     kinds = ("skipped", "added", "reordered", "late")
-    schema: dict[str, Any] = {"case": pl.String, "fits": pl.Boolean, **{k: pl.List(pl.String) for k in kinds}}
+    # Explicit, so that a log in which nothing departs has the same columns.
+    lists = dict.fromkeys(kinds, pl.List(pl.String))
+    schema: dict[str, Any] = {"case": pl.String, "fits": pl.Boolean, **lists}
     by_case = pl.DataFrame(rows, schema=schema)
     names = list(reference.activities)
     seen = log.steps["activity"].cast(pl.String).unique().sort()
