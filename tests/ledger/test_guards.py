@@ -11,15 +11,16 @@ TABLES = ("ledger.event", "ledger.event_store", "ledger.submission")
 
 
 @pytest.mark.parametrize("table", TABLES)
-@pytest.mark.parametrize("role", ["stafett", "stafett_append", "stafett_read"])
-@pytest.mark.parametrize("change", ["UPDATE {} SET version = 9", "DELETE FROM {}", "TRUNCATE {}"])
-async def test_no_one_rewrites_history(database, ledger, submission, table, role, change):
+async def test_no_one_rewrites_history(database, ledger, submission, table):
     """UPDATE, DELETE and TRUNCATE are refused to the runtime roles and to the owner."""
     await ledger.append(submission())
-    with psycopg.connect(database, autocommit=True) as connection:
-        connection.execute(f"SET ROLE {role}")
-        with pytest.raises(psycopg.errors.InsufficientPrivilege):
-            connection.execute(change.format(table))
+    for role in ("stafett", "stafett_append", "stafett_read"):
+        for change in ("UPDATE {} SET {} = 1", "DELETE FROM {}", "TRUNCATE {}"):
+            column = "count" if table == "ledger.submission" else "version"
+            with psycopg.connect(database, autocommit=True) as connection:
+                connection.execute(f"SET ROLE {role}")
+                with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                    connection.execute(change.format(table, column))
 
 
 async def test_replica_mode_does_not_switch_the_guards_off(database, ledger, submission):

@@ -6,14 +6,16 @@ each submission its place, in order of arrival, or its refusal.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from stafett.ledger import binarycopy as copy
-from stafett.ledger import leaf
+from stafett.ledger import columns, leaf
 from stafett.ledger.canonical import NotCanonical
 from stafett.ledger.event import (
+    Author,
     InvalidSubmission,
     KeyReused,
     Receipt,
@@ -22,27 +24,38 @@ from stafett.ledger.event import (
     Submission,
 )
 
-_EVENT_COLUMNS = 11
-EVENT_COPY = (
-    "COPY ledger.event_store (position, recorded_at, version, leaf_hash, leaf, occurred_at, kind,"
-    " stream, organisation, person, audience) FROM STDIN (FORMAT BINARY)"
-)
-SUBMISSION_COPY = (
-    "COPY ledger.submission (first_position, count, version, recorded_at, key, request_hash,"
-    " stream) FROM STDIN (FORMAT BINARY)"
-)
+LONGEST_NAME = 1000  # characters; an index entry of PostgreSQL holds about 2,700 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A draft with everything written that does not depend on its place."""
+
+    before: bytes  # the leaf up to recorded_at
+    after: bytes  # the leaf from there to the version
+    kind: bytes  # columns, as binarycopy writes them
+    occurred: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A valid submission with everything written that does not depend on its place."""
+    """A valid submission, ready to be given its place."""
 
     submission: Submission
-    # per draft: leaf before recorded_at, leaf between recorded_at and version, columns of its own
-    parts: tuple[tuple[bytes, bytes, bytes], ...]
-    columns: bytes  # of the event table, the same for all drafts
-    identity: bytes  # columns of the submission table
+    parts: tuple[Part, ...]
+    shared: Shared
+    stream: bytes
     size: int  # bytes of all leaves, roughly
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What all submissions of one author to one audience have in common."""
+
+    heading: bytes  # the leaf up to the body
+    organisation: bytes
+    person: bytes
+    audience: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,75 +68,109 @@ class Known:
 
 @dataclass(slots=True)
 class Arranged:
-    """A batch with every place given."""
+    """A batch with every place given: columns in the order of `ledger.append`, and the answers."""
 
-    events: bytearray = field(default_factory=lambda: bytearray(copy.HEADER))
-    submissions: bytearray = field(default_factory=lambda: bytearray(copy.HEADER))
-    leaf_hashes: list[bytes] = field(default_factory=list)
+    size: int  # the ledger's size after the batch
+    recorded_at: datetime
+    leaves: list[bytes] = field(default_factory=list)
+    hashes: list[bytes] = field(default_factory=list)
+    versions: list[bytes] = field(default_factory=list)
+    streams: list[bytes] = field(default_factory=list)
+    kinds: list[bytes] = field(default_factory=list)
+    organisations: list[bytes] = field(default_factory=list)
+    persons: list[bytes] = field(default_factory=list)
+    audiences: list[bytes] = field(default_factory=list)
+    occurred: list[bytes] = field(default_factory=list)
+    keys: list[bytes] = field(default_factory=list)
+    requests: list[bytes] = field(default_factory=list)
+    firsts: list[bytes] = field(default_factory=list)
+    counts: list[bytes] = field(default_factory=list)
+    leaf_hashes: list[bytes] = field(default_factory=list)  # plain, for the tree
     outcomes: list[Receipt | Refused] = field(default_factory=list)  # one per submission
-    versions: dict[str, int] = field(default_factory=dict)  # new version of each stream touched
-    size: int = 0
+    reached: dict[str, int] = field(default_factory=dict)  # new version of each stream touched
+
+    def columns(self) -> list[columns.Column]:
+        """Return the arrays to send."""
+        return [
+            columns.Bytes(self.leaves),
+            columns.Bytes(self.hashes),
+            columns.Int8s(self.versions),
+            columns.Texts(self.streams),
+            columns.Texts(self.kinds),
+            columns.Texts(self.organisations),
+            columns.Texts(self.persons),
+            columns.Texts(self.audiences),
+            columns.Times(self.occurred),
+            columns.Texts(self.keys),
+            columns.Bytes(self.requests),
+            columns.Int8s(self.firsts),
+            columns.Int4s(self.counts),
+        ]
 
 
 def prepare(submission: Submission) -> Prepared:
     """Check and write a submission. Raises InvalidSubmission with what is wrong."""
-    _check_names(submission)
-    audience = sorted(set(submission.audience))
-    author = submission.author
-    try:
-        before = leaf.heading(audience, author)
-        parts = []
-        for number, draft in enumerate(submission.drafts):
-            if draft.occurred_at.utcoffset() is None:
-                raise InvalidSubmission(f"drafts[{number}].occurred_at has no time zone")
-            _check_text(f"drafts[{number}].kind", draft.kind)
-            parts.append(
-                (
-                    before + leaf.middle(draft),
-                    leaf.ending(draft, submission.stream),
-                    copy.timestamptz(draft.occurred_at) + copy.text(draft.kind),
-                )
-            )
-            longest = len(parts[-1][0]) + len(parts[-1][1]) + 27 + 20
-            if longest > leaf.LONGEST:
-                raise InvalidSubmission(
-                    f"drafts[{number}] would be an entry of {longest} bytes; at most {leaf.LONGEST}"
-                    " fit: put the document in the document store and its hash in the body"
-                )
-        columns = copy.text(submission.stream) + copy.text(author.organisation)
-        columns += copy.text(author.person) + copy.texts(audience)
-        identity = copy.text(submission.key) + copy.data(submission.request_hash)
-        identity += copy.text(submission.stream)
-    except NotCanonical as error:
-        raise InvalidSubmission(str(error)) from None
-    size = sum(len(a) + len(b) for a, b, _ in parts)
-    return Prepared(submission, tuple(parts), columns, identity, size)
-
-
-def _check_names(submission: Submission) -> None:
     if not submission.drafts:
         raise InvalidSubmission("a submission needs at least one draft")
-    if not submission.audience:
-        raise InvalidSubmission("the audience must name at least one organisation")
     _check_text("stream", submission.stream)
     _check_text("key", submission.key)
-    _check_text("author.organisation", submission.author.organisation)
-    if submission.author.person is not None:
-        _check_text("author.person", submission.author.person)
-    for number, name in enumerate(submission.audience):
-        _check_text(f"audience[{number}]", name)
     expected = submission.expected_version
     if expected is not None and expected < 0:
         raise InvalidSubmission(f"expected_version is {expected}; it can't be negative")
+    try:
+        shared = _shared(tuple(submission.audience), submission.author)
+        parts = []
+        size = 0
+        for number, draft in enumerate(submission.drafts):
+            if draft.occurred_at.tzinfo is None:
+                raise InvalidSubmission(f"drafts[{number}].occurred_at has no time zone")
+            _check_text(f"drafts[{number}].kind", draft.kind)
+            before = shared.heading + leaf.middle(draft)
+            after = leaf.ending(draft, submission.stream)
+            length = len(before) + len(after) + 27 + 20  # recorded_at, version
+            if length > leaf.LONGEST:
+                raise InvalidSubmission(
+                    f"drafts[{number}] would be an entry of {length} bytes; at most {leaf.LONGEST}"
+                    " fit: put the document in the document store and its hash in the body"
+                )
+            size += length
+            occurred = copy.timestamptz(draft.occurred_at)
+            parts.append(Part(before, after, copy.text(draft.kind), occurred))
+    except NotCanonical as error:
+        raise InvalidSubmission(str(error)) from None
+    return Prepared(submission, tuple(parts), shared, copy.text(submission.stream), size)
+
+
+@functools.lru_cache(maxsize=4096)
+def _shared(audience: tuple[str, ...], author: Author) -> Shared:
+    """Check and write audience and author."""
+    if not audience:
+        raise InvalidSubmission("the audience must name at least one organisation")
+    for number, name in enumerate(audience):
+        _check_text(f"audience[{number}]", name)
+    _check_text("author.organisation", author.organisation)
+    if author.person is not None:
+        _check_text("author.person", author.person)
+    readers = sorted(set(audience))
+    return Shared(
+        leaf.heading(readers, author),
+        copy.text(author.organisation),
+        copy.text(author.person),
+        copy.text(columns.array_literal(readers)),
+    )
 
 
 def _check_text(where: str, value: str) -> None:
+    if value and value.isascii() and value.isprintable() and len(value) <= LONGEST_NAME:
+        return
     if not value:
         raise InvalidSubmission(f"{where} is empty")
     if "\0" in value:
         raise InvalidSubmission(f"{where} holds a NUL character, which PostgreSQL can't store")
-    if len(value) > 1000:  # an index entry of PostgreSQL holds about 2,700 bytes
-        raise InvalidSubmission(f"{where} has {len(value)} characters; at most 1,000 are allowed")
+    if len(value) > LONGEST_NAME:
+        raise InvalidSubmission(
+            f"{where} has {len(value)} characters; at most {LONGEST_NAME} are allowed"
+        )
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -142,10 +189,9 @@ def arrange(
     `known` holds what the ledger has for the batch's keys, `versions` the current version of every
     stream in the batch. Submissions see those before them in the same batch.
     """
-    out = Arranged(size=size)
+    out = Arranged(size, recorded_at)
     in_batch: dict[str, Known] = {}
     stamp = leaf.timestamp(recorded_at)
-    time_column = copy.timestamptz(recorded_at)
     for prepared in batch:
         submission = prepared.submission
         earlier = known.get(submission.key) or in_batch.get(submission.key)
@@ -156,7 +202,7 @@ def arrange(
             )
             continue
         stream = submission.stream
-        version = out.versions.get(stream)
+        version = out.reached.get(stream)
         if version is None:
             version = versions.get(stream, 0)
         expected = submission.expected_version
@@ -164,31 +210,35 @@ def arrange(
             out.outcomes.append(StaleVersion(stream, expected, version))
             continue
         first = out.size + 1
-        for head, tail, own in prepared.parts:
-            out.size += 1
-            version += 1
-            bytes_ = b"%b%b%b%d}" % (head, stamp, tail, version)
-            hashed = leaf.leaf_hash(bytes_)
-            out.leaf_hashes.append(hashed)
-            out.events += copy.row(
-                (
-                    copy.int8(out.size),
-                    time_column,
-                    copy.int8(version),
-                    copy.data(hashed),
-                    copy.data(bytes_),
-                    own,
-                    prepared.columns,
-                ),
-                _EVENT_COLUMNS,
-            )
-        out.versions[stream] = version
+        version = _place(out, prepared, version, stamp)
+        out.reached[stream] = version
         count = len(prepared.parts)
         receipt = Receipt(submission.key, stream, first, count, version, recorded_at)
-        numbers = copy.int8(first) + copy.int4(count) + copy.int8(version)
-        out.submissions += copy.row((numbers, time_column, prepared.identity), 7)
+        out.keys.append(copy.text(submission.key))
+        out.requests.append(copy.data(submission.request_hash))
+        out.firsts.append(copy.int8(first))
+        out.counts.append(copy.int4(count))
         in_batch[submission.key] = Known(receipt, submission.request_hash)
         out.outcomes.append(receipt)
-    out.events += copy.TRAILER
-    out.submissions += copy.TRAILER
     return out
+
+
+def _place(out: Arranged, prepared: Prepared, version: int, stamp: bytes) -> int:
+    """Write the events of one submission; return the stream's new version."""
+    shared = prepared.shared
+    for part in prepared.parts:
+        out.size += 1
+        version += 1
+        entry = b"%b%b%b%d}" % (part.before, stamp, part.after, version)
+        hashed = leaf.leaf_hash(entry)
+        out.leaf_hashes.append(hashed)
+        out.leaves.append(copy.data(entry))
+        out.hashes.append(copy.data(hashed))
+        out.versions.append(copy.int8(version))
+        out.streams.append(prepared.stream)
+        out.kinds.append(part.kind)
+        out.organisations.append(shared.organisation)
+        out.persons.append(shared.person)
+        out.audiences.append(shared.audience)
+        out.occurred.append(part.occurred)
+    return version

@@ -21,7 +21,7 @@ test guesses of its content either.
 
 from __future__ import annotations
 
-import secrets
+import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -87,7 +87,7 @@ def middle(draft: Draft) -> bytes:
 def ending(draft: Draft, stream: str) -> bytes:
     """Write the part from the salt to the version's key; draws the salt."""
     signed = b"" if draft.signature is None else b'"signature":%b,' % canonical(draft.signature)
-    salt = secrets.token_hex(16).encode()
+    salt = os.urandom(16).hex().encode()
     return b'","salt":"%b",%b"stream":%b,"version":' % (salt, signed, canonical(stream))
 
 

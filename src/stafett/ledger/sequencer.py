@@ -1,8 +1,8 @@
 """The one appender: natural group commit, fenced by a lease with an epoch.
 
-Whatever is queued becomes one transaction: COPY the events, COPY the submissions, move the head by
-compare-and-swap on size and epoch, commit, answer. While one transaction commits the next batch
-gathers, so that batches grow with the load by themselves.
+Whatever is queued becomes one transaction, which is one call of `ledger.append`: events,
+submissions and the head (compare-and-swap on size and epoch). While one transaction commits the
+next batch gathers, so that batches grow with the load by themselves.
 
 **Two processes can never both append.** To append, a process takes the lease, which raises the
 epoch in the head row; a transaction with an older epoch or another size changes no head row and is
@@ -27,34 +27,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections import OrderedDict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
 import psycopg
 
-from stafett.ledger.batch import (
-    EVENT_COPY,
-    SUBMISSION_COPY,
-    Arranged,
-    Known,
-    Prepared,
-    arrange,
-    prepare,
-)
+from stafett.ledger.batch import Arranged, Known, Prepared, arrange, prepare
 from stafett.ledger.event import (
     InDoubt,
     InvalidSubmission,
     NotAcknowledged,
     Receipt,
+    StaleVersion,
     Submission,
 )
 from stafett.ledger.listener import FREE, WANTED, Listener
 
 log = logging.getLogger(__name__)
 
+FENCED = "SF001"
 LEASE_S = 2.0  # how long a silent holder keeps others away
 CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
@@ -67,24 +62,19 @@ SET epoch = epoch + 1, holder = %(me)s, backend = pg_backend_pid(),
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE holder IS NULL OR holder = %(me)s OR lease_until < clock_timestamp()
    OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = backend)
-RETURNING size, epoch, recorded_at
+RETURNING size, epoch, recorded_at, clock_timestamp()
 """
 GIVE_LEASE: LiteralString = """
 WITH given AS (UPDATE ledger.head SET holder = NULL WHERE epoch = %s RETURNING one)
 SELECT pg_notify(%s, '') FROM given
 """
-MOVE_HEAD: LiteralString = """
-WITH moved AS (
-  UPDATE ledger.head
-  SET size = %(size)s, recorded_at = %(now)s,
-      lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
-  WHERE size = %(old)s AND epoch = %(epoch)s
-  RETURNING size)
-SELECT CASE WHEN %(size)s > %(old)s THEN pg_notify('ledger_grew', size::text) END FROM moved
-"""
+APPEND: LiteralString = (
+    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 13 + ")"
+)
 LOOK_UP: LiteralString = """
-SELECT key, request_hash, stream, first_position, count, version, recorded_at
-FROM ledger.submission WHERE key = ANY(%s)
+SELECT key, request_hash, stream, first_position, count, version + count - 1, recorded_at
+FROM ledger.submission JOIN ledger.event_store ON position = first_position
+WHERE key = ANY(%s)
 """
 STREAM_VERSIONS: LiteralString = """
 SELECT wanted, (SELECT version FROM ledger.event_store WHERE stream = wanted
@@ -97,6 +87,7 @@ SET ROLE stafett_append;
 SET synchronous_commit = on;
 SET idle_in_transaction_session_timeout = '5s';
 SET client_min_messages = warning;
+SET jit = off;
 """
 
 
@@ -108,12 +99,28 @@ class _Doubtful(Exception):
     """The commit came with a notice: it may not be durable where it should be."""
 
 
+class DatabaseClock:
+    """The database's clock, carried on by ours between two answers: one clock for all processes."""
+
+    def __init__(self) -> None:
+        self.set(datetime.now(UTC))
+
+    def set(self, moment: datetime) -> None:
+        """Take note that it is `moment`."""
+        self._moment, self._read = moment, time.monotonic()
+
+    def now(self) -> datetime:
+        """Return the time."""
+        return self._moment + timedelta(seconds=time.monotonic() - self._read)
+
+
 @dataclass(slots=True, eq=False)
 class _Waiting:
     """A submission on its way."""
 
     prepared: Prepared
     answer: asyncio.Future[Receipt]
+    deadline: float
     sent: bool = False  # it was in a transaction: it may have been committed
 
 
@@ -125,12 +132,14 @@ class Sequencer:
         self.listener = listener
         self.patience_s = patience_s
         self._queue: deque[_Waiting] = deque()
+        self._pending: deque[_Waiting] = deque()  # queued or sent, in order of arrival
         self._arrived = asyncio.Event()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._notices: list[str] = []
         self._epoch: int | None = None  # while we believe to hold the lease
         self._size = 0
-        self._recorded_at: datetime | None = None
+        self._recorded_at = datetime.min.replace(tzinfo=UTC)
+        self._clock = DatabaseClock()
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._closing = False
         self._trouble = "the database is slow"  # what holds us up, as far as we know
@@ -139,6 +148,7 @@ class Sequencer:
     async def start(self) -> None:
         """Begin to serve."""
         self._task = asyncio.create_task(self._serve(), name="ledger sequencer")
+        self._sweeper = asyncio.create_task(self._expire(), name="ledger sweeper")
 
     async def close(self) -> None:
         """Finish what is queued (each within its patience), hand the lease back, stop."""
@@ -151,22 +161,34 @@ class Sequencer:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
             self._task = None
+            self._sweeper.cancel()
 
     async def append(self, submission: Submission) -> Receipt:
         """Append and return when durable. Raises Refused, NotAcknowledged or InDoubt."""
         if self._closing:
             raise NotAcknowledged(submission.key, "the ledger is closed")
-        waiting = _Waiting(prepare(submission), asyncio.get_running_loop().create_future())
+        waiting = _Waiting(
+            prepare(submission),
+            asyncio.get_running_loop().create_future(),
+            time.monotonic() + self.patience_s,
+        )
         self._queue.append(waiting)
+        self._pending.append(waiting)
         self._arrived.set()
-        try:
-            done, _ = await asyncio.wait({waiting.answer}, timeout=self.patience_s)
-            if done:
-                return waiting.answer.result()
-        finally:
-            waiting.answer.cancel()  # what was not sent yet is not sent any more
-        kind = InDoubt if waiting.sent else NotAcknowledged
-        raise kind(submission.key, f"no answer in {self.patience_s:g} s: {self._trouble}")
+        return await waiting.answer
+
+    async def _expire(self) -> None:
+        """Tell those who have waited too long. One timer for all: all have the same patience."""
+        while True:
+            now = time.monotonic()
+            while self._pending and (
+                self._pending[0].answer.done() or self._pending[0].deadline <= now
+            ):
+                waiting = self._pending.popleft()
+                kind = InDoubt if waiting.sent else NotAcknowledged
+                why = f"no answer in {self.patience_s:g} s: {self._trouble}"
+                self._answer(waiting, kind(waiting.prepared.submission.key, why))
+            await asyncio.sleep(min(0.1, self.patience_s / 10))
 
     # ---- serving -------------------------------------------------------------------------------
 
@@ -260,7 +282,8 @@ class Sequencer:
             )
             await self.listener.lease_news(0.25)
             return False
-        self._size, self._epoch, self._recorded_at = row
+        self._size, self._epoch, self._recorded_at, clock = row
+        self._clock.set(clock)
         self._versions.clear()
         self.listener.wanted = False
         self.listener.grown(self._size)
@@ -309,20 +332,20 @@ class Sequencer:
     async def _append(self, batch: Sequence[_Waiting]) -> None:
         """Append one batch in one transaction, and answer."""
         connection = await self._connected()
-        if self._epoch is None or self._recorded_at is None:
+        if self._epoch is None:
             raise _Fenced
-        keys = [w.prepared.submission.key for w in batch]
-        known = await look_up(connection, keys)
-        await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
-        clock = await (await connection.execute("SELECT clock_timestamp()")).fetchone()
-        assert clock is not None
-        now = max(clock[0], self._recorded_at)
-        arranged = arrange([w.prepared for w in batch], known, self._versions, self._size, now)
         for waiting in batch:
             waiting.sent = True
-        await self._commit(connection, arranged, now)
-        self._size, self._recorded_at = arranged.size, now
-        for stream, version in arranged.versions.items():
+        await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
+        arranged = await self._arrange(connection, batch, keys_are_new=True)
+        try:
+            await self._commit(connection, arranged)
+        except psycopg.errors.UniqueViolation as violation:
+            if violation.diag.table_name != "submission":
+                raise _Fenced from None  # someone else's events are in our places
+            arranged = await self._arrange(connection, batch, keys_are_new=False)
+            await self._commit(connection, arranged)
+        for stream, version in arranged.reached.items():
             self._versions[stream] = version
             self._versions.move_to_end(stream)
         while len(self._versions) > REMEMBERED_STREAMS:
@@ -341,36 +364,46 @@ class Sequencer:
             async for stream, version in rows:
                 self._versions[stream] = version or 0
 
-    async def _commit(
-        self, connection: psycopg.AsyncConnection[Any], arranged: Arranged, now: datetime
-    ) -> None:
-        """Write a batch. Raises _Fenced with nothing written, _Doubtful, or a psycopg error."""
-        head = {
-            "size": arranged.size, "old": self._size, "epoch": self._epoch,
-            "now": now, "lease": LEASE_S,
-        }  # fmt: skip
-        await connection.execute("BEGIN")
-        try:
-            if arranged.leaf_hashes:
-                for statement, rows in (
-                    (EVENT_COPY, arranged.events),
-                    (SUBMISSION_COPY, arranged.submissions),
-                ):
-                    async with connection.cursor().copy(statement) as copy:
-                        await copy.write(rows)
-            moved = await connection.execute(MOVE_HEAD, head, prepare=True)
-            if moved.rowcount != 1:
-                raise _Fenced
-        except psycopg.errors.UniqueViolation:
-            await connection.execute("ROLLBACK")
-            raise _Fenced from None  # someone else's events are in our places
-        except _Fenced:
-            await connection.execute("ROLLBACK")
-            raise
+    async def _arrange(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        batch: Sequence[_Waiting],
+        keys_are_new: bool,
+    ) -> Arranged:
+        """Give places to a batch.
+
+        Keys are nearly always new, so the database is asked only when the commit found one that
+        isn't, or when a refusal may have to be a replay's answer instead.
+        """
+        now = max(self._clock.now(), self._recorded_at)
+        prepared = [w.prepared for w in batch]
+        if keys_are_new:
+            arranged = arrange(prepared, {}, self._versions, self._size, now)
+            if not any(isinstance(o, StaleVersion) for o in arranged.outcomes):
+                return arranged
+        known = await look_up(connection, [p.submission.key for p in prepared])
+        return arrange(prepared, known, self._versions, self._size, now)
+
+    async def _commit(self, connection: psycopg.AsyncConnection[Any], arranged: Arranged) -> None:
+        """Write a batch in one transaction, which is one statement.
+
+        Raises _Fenced or UniqueViolation with nothing written, _Doubtful, or a psycopg error.
+        """
+        at = arranged.recorded_at
+        values = [self._size, self._epoch, at, LEASE_S, *arranged.columns()]
         self._notices.clear()
-        await connection.execute("COMMIT")
+        try:
+            cursor = await connection.execute(APPEND, values, prepare=True)
+        except psycopg.DatabaseError as error:
+            if error.sqlstate == FENCED:
+                raise _Fenced from None
+            raise
         if self._notices:
             raise _Doubtful("; ".join(self._notices))
+        self._size, self._recorded_at = arranged.size, at
+        row = await cursor.fetchone()
+        assert row is not None
+        self._clock.set(row[0])
 
 
 async def look_up(connection: psycopg.AsyncConnection[Any], keys: list[str]) -> dict[str, Known]:

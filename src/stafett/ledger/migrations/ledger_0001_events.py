@@ -72,10 +72,7 @@ CREATE TABLE ledger.submission (
   key            text        PRIMARY KEY CHECK (key <> ''),
   request_hash   bytea       NOT NULL,
   first_position bigint      NOT NULL,
-  count          integer     NOT NULL CHECK (count > 0),
-  version        bigint      NOT NULL,
-  recorded_at    timestamptz NOT NULL,
-  stream         text        NOT NULL
+  count          integer     NOT NULL CHECK (count > 0)
 );
 COMMENT ON TABLE ledger.submission IS 'What each idempotency key came to.';
 
@@ -131,6 +128,38 @@ CREATE TRIGGER check_head BEFORE UPDATE ON ledger.head
 ALTER TABLE ledger.head ENABLE ALWAYS TRIGGER check_head;
 """
 
+# One call is one transaction: the batch is there with its head, or nothing is. SF001 is this
+# project's own code for "another sequencer was here".
+APPEND = """
+CREATE FUNCTION ledger.append(
+  old bigint, held bigint, now timestamptz, lease_s float8,
+  leaves bytea[], hashes bytea[], versions bigint[], streams text[], kinds text[],
+  organisations text[], persons text[], audiences text[], occurred timestamptz[],
+  keys text[], requests bytea[], firsts bigint[], counts integer[]
+) RETURNS timestamptz LANGUAGE plpgsql AS $$
+DECLARE new bigint := old + cardinality(leaves);
+BEGIN
+  IF new > old THEN
+    INSERT INTO ledger.event_store (position, recorded_at, version, leaf_hash, leaf, occurred_at,
+                                    kind, stream, organisation, person, audience)
+    SELECT old + n, now, v, h, l, o, k, s, g, p, a::text[]
+    FROM unnest(leaves, hashes, versions, streams, kinds, organisations, persons, audiences,
+                occurred) WITH ORDINALITY AS t (l, h, v, s, k, g, p, a, o, n);
+    INSERT INTO ledger.submission (key, request_hash, first_position, count)
+    SELECT * FROM unnest(keys, requests, firsts, counts);
+    PERFORM pg_notify('ledger_grew', new::text);
+  END IF;
+  UPDATE ledger.head
+  SET size = new, recorded_at = now,
+      lease_until = clock_timestamp() + make_interval(secs => lease_s)
+  WHERE size = old AND epoch = held;
+  IF NOT FOUND THEN
+    RAISE EXCEPTION 'another sequencer has appended' USING ERRCODE = 'SF001';
+  END IF;
+  RETURN clock_timestamp();
+END $$;
+"""
+
 RIGHTS = """
 GRANT USAGE ON SCHEMA ledger TO stafett_append, stafett_read;
 GRANT SELECT, INSERT ON ledger.event_store, ledger.submission TO stafett_append;
@@ -148,5 +177,5 @@ CREATE POLICY audience_reads ON ledger.event FOR SELECT TO stafett_read
 
 def upgrade() -> None:
     """Make the ledger's tables, guards and roles."""
-    for part in (ROLES, TABLES, GUARDS, RIGHTS):
+    for part in (ROLES, TABLES, GUARDS, APPEND, RIGHTS):
         op.execute(part)
