@@ -27,7 +27,7 @@ from stafett.ledger.event import (
 LONGEST_NAME = 1000  # characters; an index entry of PostgreSQL holds about 2,700 bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: that would double the cost of making one
 class Part:
     """A draft with everything written that does not depend on its place."""
 
@@ -37,7 +37,7 @@ class Part:
     occurred: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Prepared:
     """A valid submission, ready to be given its place."""
 
@@ -48,7 +48,7 @@ class Prepared:
     size: int  # bytes of all leaves, roughly
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Shared:
     """What all submissions of one author to one audience have in common."""
 
@@ -58,7 +58,7 @@ class Shared:
     audience: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Known:
     """What the ledger remembers of an idempotency key."""
 

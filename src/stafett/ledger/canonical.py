@@ -32,19 +32,29 @@ def canonical(value: object) -> bytes:
         raise NotCanonical(f"not canonical JSON: {error or type(error).__name__}") from None
 
 
+def text(value: str) -> bytes:
+    """Return the RFC 8785 bytes of a text. Raises NotCanonical for lone surrogates."""
+    try:
+        return _encode(value)
+    except UnicodeEncodeError as error:
+        raise NotCanonical(f"not canonical JSON: {error}") from None
+
+
 def _plain(value: object) -> bool:
     """Whether msgspec writes `value` canonically (exact types: subclasses may print otherwise)."""
     kind = type(value)
+    if kind is dict:
+        for key, inner in value.items():  # type: ignore[attr-defined]
+            # ASCII keys sort alike by code point and by UTF-16 unit (RFC 8785 section 3.2.3).
+            if type(key) is not str or not key.isascii():
+                return False
+            if type(inner) is not str and not _plain(inner):
+                return False
+        return True
     if kind is str or kind is bool or value is None:
         return True
     if kind is int:
         return -_LARGEST <= value <= _LARGEST  # type: ignore[operator]
-    if kind is dict:
-        # ASCII keys sort alike by code point and by UTF-16 unit (RFC 8785 section 3.2.3).
-        return all(
-            type(k) is str and k.isascii() and _plain(v)
-            for k, v in value.items()  # type: ignore[attr-defined]
-        )
     if kind is list or kind is tuple:
-        return all(map(_plain, value))  # type: ignore[call-overload]
+        return all(type(inner) is str or _plain(inner) for inner in value)  # type: ignore[attr-defined]
     return False

@@ -29,7 +29,7 @@ from typing import Any
 
 import msgspec
 
-from stafett.ledger.canonical import canonical
+from stafett.ledger.canonical import canonical, text
 from stafett.ledger.event import Author, Draft, Event
 
 FORMAT = 1
@@ -78,7 +78,7 @@ def middle(draft: Draft) -> bytes:
     occurred = draft.occurred_at.isoformat().encode()
     return b'%b,"kind":%b,"leaf":%d,"occurred_at":"%b","recorded_at":"' % (
         canonical(draft.body),
-        canonical(draft.kind),
+        text(draft.kind),
         FORMAT,
         occurred,
     )
@@ -88,7 +88,7 @@ def ending(draft: Draft, stream: str) -> bytes:
     """Write the part from the salt to the version's key; draws the salt."""
     signed = b"" if draft.signature is None else b'"signature":%b,' % canonical(draft.signature)
     salt = os.urandom(16).hex().encode()
-    return b'","salt":"%b",%b"stream":%b,"version":' % (salt, signed, canonical(stream))
+    return b'","salt":"%b",%b"stream":%b,"version":' % (salt, signed, text(stream))
 
 
 def timestamp(moment: datetime) -> bytes:
