@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import psycopg
@@ -107,7 +108,9 @@ async def test_same_key_other_request_is_refused(ledger, submission):
 async def test_outcome_of_a_key(ledger, submission):
     """Whoever is in doubt can ask what became of a key."""
     receipt = await ledger.append(submission("a", key="k", drafts=3))
-    assert await ledger.outcome_of("k") == receipt
+    assert await ledger.outcome_of("k") == replace(receipt, replayed=True)
+    with pytest.raises(KeyReused):
+        await ledger.outcome_of("k", b"another request")
     assert await ledger.outcome_of("unheard of") is None
 
 
