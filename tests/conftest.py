@@ -9,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from site_ import Site, serving
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
 
@@ -54,4 +55,15 @@ def database(postgres: Server) -> Iterator[str]:
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {name} TEMPLATE template_stafett STRATEGY FILE_COPY")
         yield postgres.url_of(name)
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture(scope="module")
+def site(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Serve the whole control tower, with the demo network, to the tests of one module."""
+    name = f"site_{next(_numbers)}"
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_stafett STRATEGY FILE_COPY")
+        with serving(postgres.url_of(name), tmp_path_factory.mktemp("site")) as running:
+            yield running
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")

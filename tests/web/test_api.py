@@ -1,0 +1,249 @@
+"""The public API: what it accepts, what it refuses, and that a refusal changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from typing import Any
+
+import httpx
+import pytest
+
+from site_ import Site
+from stafett.client import Client
+from stafett.service import demo
+from stafett.web.api import ENDPOINTS
+
+
+def events(site: Site, journey: str) -> list[dict[str, Any]]:
+    answer = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/events")
+    assert answer.status_code == 200
+    return list(answer.json())
+
+
+def test_scripted_people_carry_a_journey_from_order_to_traceability(site: Site) -> None:
+    """With every check answered rightly, the journey ends treated, through the API alone."""
+    day = site.day(fault_share=0.0, at_once=1)
+
+    async def play() -> str:
+        async with Client(site.base) as client:
+            return await day.journey(client, 4711)
+
+    journey = asyncio.run(play())
+    row = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}").json()
+    assert row["status"] == "ended"
+    net = next(iter(day.nets.values()))
+    assert net.protocol.outcomes[row["outcome"]].treated
+    kinds = [entry["kind"] for entry in events(site, journey)]
+    assert kinds[0] == "JourneyOpened" and "JourneyEnded" in kinds
+    assert day.refusals == 0
+
+
+def test_an_order_sent_twice_opens_one_journey(site: Site) -> None:
+    """The same key gives the same answer; a different body under it is refused."""
+    key = uuid.uuid4().hex
+    first = site.order(key=key)
+    again = site.call(
+        "treating-clinic-1",
+        "POST",
+        "/api/journeys",
+        json={
+            "key": key,
+            "role": "treating_clinic",
+            "protocol": "autologous-car-t",
+            "network": demo.NETWORK,
+            "wristband": "19121212-1212",
+        },
+    )
+    assert again.status_code == 201
+    assert again.json()["journey"] == first and again.json()["replayed"]
+    other = site.call(
+        "treating-clinic-1",
+        "POST",
+        "/api/journeys",
+        json={**_order(), "key": key, "wristband": "somebody else"},
+    )
+    assert other.status_code == 422
+    assert other.json()["type"] == "/problems/key-reused"
+    record = events(site, first)
+    assert [entry["kind"] for entry in record] == ["JourneyOpened"]
+
+
+def journeys(site: Site) -> list[str]:
+    """Return the journeys that the hospital sees."""
+    rows = site.call("treating-clinic-1", "GET", "/api/journeys").json()["rows"]
+    return [row["journey"] for row in rows]
+
+
+def _order(**more: Any) -> dict[str, Any]:
+    return {
+        "key": uuid.uuid4().hex,
+        "role": "treating_clinic",
+        "protocol": "autologous-car-t",
+        "network": demo.NETWORK,
+        "wristband": "19121212-1212",
+        **more,
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"protocol": "no-such"}, "protocol"),
+        ({"product": "no-such"}, "product"),
+        ({"network": "no-such"}, "network"),
+        ({"wristband": "x"}, "/wristband"),
+        ({"wristband": 7}, "/wristband"),
+        ({"surprise": True}, ""),
+        ({"key": "short"}, "/key"),
+        ({"coi": "not a CoI"}, "coi"),
+        ({"role": "courier"}, "by.role"),
+    ],
+)
+def test_a_wrong_order_is_refused_with_the_field(
+    site: Site, change: dict[str, Any], field: str
+) -> None:
+    """Each wrong field is named, and no journey exists afterwards."""
+    before = journeys(site)
+    answer = site.call("treating-clinic-1", "POST", "/api/journeys", json=_order(**change))
+    assert 400 <= answer.status_code < 500, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    problem = answer.json()
+    assert problem["reasons"] and field in problem["reasons"][0]["field"], problem
+    assert journeys(site) == before
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "status"),
+    [
+        (b"{", "application/json", 400),
+        (b"\xff\xfe", "application/json", 400),
+        (b"[" * 100_000, "application/json", 422),
+        (b"{}", "text/plain", 415),
+        (b"{}", "", 415),
+        (b" " * 1_100_000, "application/json", 413),
+        (b"{}", "application/json", 422),
+        (b"null", "application/json", 422),
+    ],
+)
+def test_garbage_is_refused_with_the_right_status(
+    site: Site, content: bytes, kind: str, status: int
+) -> None:
+    """What is not JSON, too large or of another type never reaches a use case."""
+    headers = {"Content-Type": kind} if kind else {}
+    answer = site.call(
+        "treating-clinic-1", "POST", "/api/journeys", content=content, headers=headers
+    )
+    assert answer.status_code == status
+    assert answer.json()["status"] == status
+
+
+def test_another_organisation_cannot_tell_a_journey_from_none(site: Site) -> None:
+    """A journey one takes no part in looks exactly like one that does not exist."""
+    journey = site.order()
+    outsider = _outsider(site)
+    for path in (
+        f"/api/journeys/{journey}",
+        f"/api/journeys/{journey}/events",
+        f"/api/journeys/{journey}/stations/H01/release",
+    ):
+        real = httpx.get(site.base + path, headers=outsider)
+        none = httpx.get(site.base + path.replace(journey, "CHA999926NOSUCH"), headers=outsider)
+        assert real.status_code == none.status_code == 404
+        assert real.json()["title"] == none.json()["title"]
+    rows = httpx.get(site.base + "/api/journeys", headers=outsider).json()["rows"]
+    assert rows == []
+
+
+def _outsider(site: Site) -> dict[str, str]:
+    from stafett.service.accounts import Organisation, Person
+
+    async def add() -> None:
+        await site.tower.accounts.add_organisation(
+            Organisation("other-hospital", "Another hospital", "hospital")
+        )
+        person = Person("outsider", "outsider", "Otto Outside", "other-hospital", ("ward",))
+        await site.tower.accounts.add_person(person, demo.PASSWORD)
+
+    site.inside(add())
+    return {"Authorization": f"Bearer {site.token('outsider')}"}
+
+
+def test_every_endpoint_but_the_open_ones_asks_who_you_are(site: Site) -> None:
+    """The matrix is the endpoint table itself: no endpoint can be forgotten."""
+    for endpoint in ENDPOINTS:
+        path = endpoint.path
+        for name in ("journey", "activity", "side", "sha256"):
+            path = path.replace("{" + name + "}", "x")
+        answer = site.call(None, endpoint.method, path)
+        if endpoint.may == "anyone":
+            assert answer.status_code != 401, path
+        else:
+            assert answer.status_code == 401, path
+            assert answer.json()["reasons"][0]["todo"]
+
+
+def test_a_cookie_alone_cannot_change_anything(site: Site) -> None:
+    """Without the header that only our own pages set, a cookie-borne request is refused."""
+    cookies = {"stafett": site.token("treating-clinic-1")}
+    bare = httpx.post(site.base + "/api/journeys", json=_order(), cookies=cookies)
+    assert bare.status_code == 403
+    assert bare.json()["type"] == "/problems/csrf"
+    ours = httpx.post(
+        site.base + "/api/journeys", json=_order(), cookies=cookies, headers={"X-Stafett": "1"}
+    )
+    assert ours.status_code == 201
+
+
+def test_a_wristband_never_reaches_the_record(site: Site) -> None:
+    """The direct identifier is nowhere in the ledger, in any form of its text."""
+    journey = site.order(wristband="19340506-9876")
+    assert "19340506" not in str(events(site, journey))
+
+
+def test_repeated_wrong_passwords_lock_for_a_while(site: Site) -> None:
+    """After eight wrong passwords even the right one has to wait, and is told how long."""
+    body = {"login": "courier-3", "password": "wrong"}
+    statuses = [httpx.post(f"{site.base}/api/session", json=body).status_code for _ in range(9)]
+    assert statuses[:8] == [401] * 8
+    right = httpx.post(
+        f"{site.base}/api/session", json={"login": "courier-3", "password": demo.PASSWORD}
+    )
+    assert right.status_code == 429
+    assert int(right.headers["Retry-After"]) > 0
+
+
+def test_the_description_of_the_api_is_complete(site: Site) -> None:
+    """The OpenAPI document names every endpoint, and every reference in it resolves."""
+    document = httpx.get(site.base + "/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    for endpoint in ENDPOINTS:
+        assert endpoint.method.lower() in document["paths"][endpoint.path]
+
+    def refs(value: Any) -> list[str]:
+        if isinstance(value, dict):
+            own = [value["$ref"]] if "$ref" in value else []
+            return own + [r for v in value.values() for r in refs(v)]
+        return [r for v in value for r in refs(v)] if isinstance(value, list) else []
+
+    for ref in refs(document):
+        assert ref.removeprefix("#/components/schemas/") in document["components"]["schemas"]
+
+
+def test_the_stream_tells_what_changed_since_a_position(site: Site) -> None:
+    """A follower that comes back gets each changed journey once, with its newest row."""
+    start = site.call("treating-clinic-1", "GET", "/api/journeys").json()["position"]
+    first, second = site.order(), site.order(wristband="20000101-0101")
+
+    async def follow() -> list[tuple[int, str]]:
+        found = []
+        async with Client(site.base, site.token("treating-clinic-1")) as client:
+            async for position, row in client.follow(start):
+                found.append((position, row.journey))
+                if len(found) == 2:
+                    return found
+        return found
+
+    found = asyncio.run(asyncio.wait_for(follow(), 20))
+    assert [journey for _, journey in found] == [first, second]
+    assert found[0][0] < found[1][0]
