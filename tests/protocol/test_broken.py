@@ -33,7 +33,7 @@ def example(number: int, hole: dict[str, Any]) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("number", "hole"), enumerate(HOLES, 1), ids=[hole["name"] for hole in HOLES]
+    ("number", "hole"), list(enumerate(HOLES, 1)), ids=[hole["name"] for hole in HOLES]
 )
 def test_each_hole_is_found_at_its_line(number: int, hole: dict[str, Any]) -> None:
     """The diagnostic of the hole is given on the line that has it; nothing unrelated is found."""

@@ -302,6 +302,20 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "Collections, cultures, tests and certifications do fail.",
         "Add a result with `then:` for the failure.",
     ),
+    "result-ignored": Diagnostic(
+        "safeguards",
+        "error",
+        "The journey goes on whatever was decided",
+        "A refusal of consent or of a certificate that changes nothing is worse than none.",
+        "Give the other results a `then`, or come after one result: `after: [certify=released]`.",
+    ),
+    "no-prerequisite": Diagnostic(
+        "safeguards",
+        "error",
+        "An act that cannot be undone, without its prerequisite",
+        "The order alone is not enforced against corrections and second attempts.",
+        "Add it to `prerequisites`: what must be done, which dose must be on site, and where.",
+    ),
     "unsigned": Diagnostic(
         "safeguards",
         "error",

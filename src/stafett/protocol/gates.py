@@ -2,9 +2,9 @@
 undone.
 
 Collection needs consent. Lymphodepletion, thaw and administration need consent, certification, and
-the dose live in the hands of a hospital; administration also needs the lymphodepletion. A consent,
-certification or conditioning step that comes after the act in the order (a confirmation, a second
-course) is not asked for.
+the dose live, in the hands of a hospital and out of its shipper; administration also needs the
+lymphodepletion. A consent, certification or conditioning step that comes after the act in the
+order (a confirmation, a second course) is not asked for.
 """
 
 from __future__ import annotations
@@ -64,6 +64,12 @@ def _gate(chain: Chain, name: str, step: Step) -> Callable[[Compiled], Gate]:
             if role.organisation == "hospital"
         }
 
+        packaging = {
+            compiled.net.material[material] + 1
+            for material, entry in chain.protocol.materials.items()
+            if entry.purpose == "packaging"
+        }
+
         def rule(state: bytes) -> Iterator[tuple[str, str]]:
             for kind in missing:
                 yield code, f"{name} begins, and there is no {kind} step at all"
@@ -81,6 +87,13 @@ def _gate(chain: Chain, name: str, step: Step) -> Callable[[Compiled], Gate]:
                 yield code, f"{name} begins while {what}"
             elif not there:
                 yield code, f"{name} begins, and no dose is in the hands of a hospital"
+            for dose in there:
+                outer = state[compiled.at[compiled.net.material[dose]] + 2]
+                while outer and outer not in packaging:
+                    outer = state[compiled.at[outer - 1] + 2]
+                if outer:
+                    box = compiled.net.materials[outer - 1]
+                    yield code, f"{name} begins while {dose} is still in {box}, unseen"
 
         return rule
 

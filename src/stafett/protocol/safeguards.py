@@ -7,11 +7,15 @@ from collections.abc import Iterator
 from stafett.protocol.chain import Chain
 from stafett.protocol.finding import Finding
 from stafett.protocol.model import Handoff, Step
+from stafett.protocol.net import target
 from stafett.protocol.read import Path_
 
 INTERRUPTS = ("consent_withdrawn", "patient_died")
 MAY_FAIL = ("collect", "manufacture", "test", "certify")
+DECISIVE = ("consent", "certify")
 SIGNED = ("consent", "certify", "decision", "administer")
+# Acts that cannot be undone -> the kind of step that their prerequisites must require.
+IRREVERSIBLE = {"conditioning": "certify", "thaw": "certify", "administer": "conditioning"}
 LIVING = ("starting", "intermediate", "dose")
 
 
@@ -23,6 +27,7 @@ def safeguards(chain: Chain) -> Iterator[Finding]:
         else:
             yield from _step(chain, path, name, activity)
     yield from _materials(chain)
+    yield from _prerequisites(chain)
     for interrupt in INTERRUPTS:
         if interrupt not in chain.protocol.interrupts:
             what = f"the interrupt {interrupt!r} is missing"
@@ -75,6 +80,12 @@ def _step(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Finding]
     if step.kind in MAY_FAIL and not failing:
         what = f"{name} ({step.kind}) has no result with a `then` for its failure"
         yield chain.found("no-failing-result", path, what)
+    going_on = [result for result, entry in step.results.items() if entry.then is None]
+    if step.kind in DECISIVE and len(going_on) > 1:
+        for other_path, other, activity in chain.activities():
+            if name in activity.after:
+                what = f"{other} follows {name} whether it ends as {' or as '.join(going_on)}"
+                yield chain.found("result-ignored", (*other_path, "after"), what)
     if step.kind in SIGNED and (step.sign is None or step.sign.people < 1):
         yield chain.found("unsigned", path, f"nobody signs {name} ({step.kind})")
 
@@ -90,6 +101,35 @@ def _materials(chain: Chain) -> Iterator[Finding]:
         if material.shelf_life is None and material.purpose in LIVING:
             what = f"{name} ({material.purpose} material) has no shelf life"
             yield chain.found("no-shelf-life", path, what)
+
+
+def _prerequisites(chain: Chain) -> Iterator[Finding]:
+    """Find acts that cannot be undone and have no prerequisite, or one that leaves out too much."""
+    steps = chain.protocol.steps
+    for name, step in steps.items():
+        doses = [m for m in step.inputs if chain.material(m).purpose == "dose"]
+        if step.kind not in IRREVERSIBLE or (step.kind == "thaw" and not doses):
+            continue
+        rules = [rule for rule in chain.protocol.prerequisites if rule.before == name]
+        if not rules:
+            what = f"{name} ({step.kind}) cannot be undone, and has no prerequisite"
+            yield chain.found("no-prerequisite", ("steps", name), what)
+            continue
+        required = {target(ref) for rule in rules for ref in rule.require}
+        wanted = [
+            other
+            for other, one in steps.items()
+            if one.kind == IRREVERSIBLE[step.kind] and other in chain.before[name]
+        ]
+        place = ("prerequisites", chain.protocol.prerequisites.index(rules[0]))
+        for other in wanted:
+            if other not in required:
+                what = f"the prerequisites of {name} do not require {other} ({steps[other].kind})"
+                yield chain.found("no-prerequisite", place, what)
+        fresh = not wanted and step.kind == "conditioning"
+        if not fresh and not any(rule.on_site and rule.at for rule in rules):
+            what = f"the prerequisites of {name} do not say which dose must be on site, and where"
+            yield chain.found("no-prerequisite", place, what)
 
 
 def _unused(chain: Chain) -> Iterator[Finding]:

@@ -1,0 +1,376 @@
+"""Whatever safeguard is removed from a good protocol, the proof finds an error.
+
+Each operator below removes one kind of safeguard; it yields every place where that can be done.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from stafett.protocol import builtin
+from stafett.protocol.chain import Chain
+from stafett.protocol.check import prove
+from stafett.protocol.read import Document, parse
+from stafett.protocol.shelf import _spans
+
+Value = dict[str, Any]
+Mutation = tuple[str, Callable[[], Value]]
+OPERATORS: dict[str, Callable[[Document], Iterator[Mutation]]] = {}
+GATED = ("collect", "conditioning", "thaw", "administer")
+
+
+def operator(function: Callable[[Document], Iterator[Mutation]]) -> Callable[..., Any]:
+    OPERATORS[function.__name__] = function
+    return function
+
+
+def changed(document: Document, path: tuple[Any, ...], change: Callable[[Any], object]) -> Value:
+    """Return the value of `document` with `change` made to (a deep copy of) the part at `path`."""
+    value = copy.deepcopy(document.value)
+    part: Any = value
+    for step in path:
+        part = part[step]
+    change(part)
+    return value
+
+
+def without(document: Document, path: tuple[Any, ...]) -> Mutation:
+    def drop(part: Any) -> None:
+        del part[path[-1]]
+
+    return f"without {'.'.join(map(str, path))}", lambda: changed(document, path[:-1], drop)
+
+
+def with_(document: Document, path: tuple[Any, ...], new: Any) -> Mutation:
+    def put(part: Any) -> None:
+        part[path[-1]] = new
+
+    return f"{'.'.join(map(str, path))} = {new}", lambda: changed(document, path[:-1], put)
+
+
+def sides(handoff: Value, name: str) -> Iterator[tuple[tuple[str, ...], list[Value]]]:
+    for side in ("release", "accept"):
+        yield ("handoffs", name, side, "checks"), handoff[side].get("checks", [])
+
+
+@operator
+def a_scan_at_a_handoff_of_material(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        for path, checks in sides(handoff, name):
+            for i, check in enumerate(checks):
+                if check.get("identifies") in handoff.get("carries", ()):
+                    if sum(c.get("identifies") == check["identifies"] for c in checks) > 1:
+                        continue  # it is scanned twice, under two identifiers
+                    yield without(document, (*path, i))
+                    yield with_(document, (*path, i, "critical"), False)
+
+
+@operator
+def a_match_at_the_bedside(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        if step["kind"] != "administer":
+            continue
+        for i, check in enumerate(step["checks"]):
+            alike = [c for c in step["checks"] if c.get("identifies") == check.get("identifies")]
+            of = document.value["materials"].get(check.get("identifies"), {}).get("purpose")
+            if len(alike) == 1 and (check.get("identifies") == "patient" or of == "dose"):
+                path = ("steps", name, "checks", i)
+                yield without(document, path)
+                yield with_(document, (*path, "critical"), False)
+                yield with_(document, (*path, "people"), 1)
+                yield with_(document, (*path, "when"), "after")
+
+
+@operator
+def a_match_of_the_patient_at_collection(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        patient = [
+            i for i, c in enumerate(step.get("checks", ())) if c.get("identifies") == "patient"
+        ]
+        if step["kind"] == "collect" and len(patient) == 1:
+            yield without(document, ("steps", name, "checks", patient[0]))
+            yield with_(document, ("steps", name, "checks", patient[0], "critical"), False)
+
+
+@operator
+def a_match_at_a_change_of_container(document: Document) -> Iterator[Mutation]:
+    materials = document.value["materials"]
+    for name, step in document.value["steps"].items():
+        made = [m for m in step.get("outputs", ()) if materials[m]["purpose"] != "packaging"]
+        parents = [
+            m for m in step.get("inputs", ()) if materials[m]["purpose"] not in ("packaging", "kit")
+        ]
+        needed = {*(parents if made else ()), *step.get("packs", ()), *step.get("unpacks", ())}
+        checks = step.get("checks", [])
+        for i, check in enumerate(checks):
+            for field, subjects in (("identifies", needed), ("records", set(made))):
+                alike = [c for c in checks if c.get(field) == check.get(field)]
+                if check.get(field) in subjects and len(alike) == 1:
+                    yield without(document, ("steps", name, "checks", i))
+
+
+@operator
+def a_route(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        if handoff.get("carries"):
+            for field in ("on_stop", "on_quarantine", "on_refuse"):
+                yield without(document, ("handoffs", name, field))
+    for name, step in document.value["steps"].items():
+        if "on_stop" in step and any(c.get("critical") for c in step.get("checks", ())):
+            yield without(document, ("steps", name, "on_stop"))
+    for name, material in document.value["materials"].items():
+        if "on_lost" in material and material["purpose"] != "packaging":
+            yield without(document, ("materials", name, "on_lost"))
+        if "on_expired" in material and "shelf_life" in material:
+            yield without(document, ("materials", name, "on_expired"))
+
+
+@operator
+def a_limit_or_a_ladder(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        yield without(document, ("handoffs", name, "escalation"))
+        ladder = handoff["escalation"]
+        low = next((r for r in document.value["roles"] if r != document.value["owner"]), None)
+        yield with_(document, ("handoffs", name, "escalation", len(ladder) - 1, "tell"), low)
+        if ("takes" in handoff) != ("deadlines" in handoff):
+            yield without(
+                document, ("handoffs", name, "takes" if "takes" in handoff else "deadlines")
+            )
+
+
+@operator
+def all_checks_of_the_receiver(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        if handoff["accept"].get("checks"):
+            yield without(document, ("handoffs", name, "accept", "checks"))
+
+
+@operator
+def an_interrupt(document: Document) -> Iterator[Mutation]:
+    for name in ("consent_withdrawn", "patient_died"):
+        yield without(document, ("interrupts", name))
+
+
+@operator
+def a_signature(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        if step["kind"] in ("consent", "certify", "decision", "administer"):
+            yield without(document, ("steps", name, "sign"))
+
+
+@operator
+def a_prerequisite(document: Document) -> Iterator[Mutation]:
+    steps = document.value["steps"]
+    rules = document.value["prerequisites"]
+    for i, rule in enumerate(rules):
+        kind = steps.get(rule["before"], {}).get("kind")
+        alone = sum(other["before"] == rule["before"] for other in rules) == 1
+        if kind in ("conditioning", "thaw", "administer") and alone:
+            yield without(document, ("prerequisites", i))
+            if rule.get("on_site"):
+                yield without(document, ("prerequisites", i, "on_site"))
+
+
+@operator
+def a_result_for_failure(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        failing = [r for r, entry in step.get("results", {}).items() if "then" in entry]
+        if step["kind"] in ("collect", "manufacture", "test", "certify") and len(failing) == 1:
+            yield without(document, ("steps", name, "results", failing[0]))
+            yield without(document, ("steps", name, "results", failing[0], "then"))
+
+
+@operator
+def a_decision(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        if step.get("on_demand"):
+            for result in step["results"]:
+                yield without(document, ("steps", name, "results", result, "then"))
+
+
+@operator
+def a_last_resort(document: Document) -> Iterator[Mutation]:
+    for section in ("steps", "handoffs"):
+        for name, activity in document.value[section].items():
+            if "exhausted" in activity:
+                yield without(document, (section, name, "exhausted"))
+
+
+@operator
+def the_order_before_an_irreversible_act(document: Document) -> Iterator[Mutation]:
+    """Take one line out of `after` so that what the act needs no longer comes before it."""
+    chain = Chain(document, document.bind())
+    steps = document.value["steps"]
+    needed = {
+        name
+        for _, name, activity in chain.activities()
+        if getattr(activity, "kind", "") in ("consent", "certify", "conditioning")
+        or any(chain.material(m).purpose == "dose" for m in getattr(activity, "carries", ()))
+        or any(chain.material(m).purpose == "dose" for m in getattr(activity, "unpacks", ()))
+    }
+    for name, step in steps.items():
+        if step["kind"] not in GATED:
+            continue
+        for i in range(len(step.get("after", ()))):
+            mutation = without(document, ("steps", name, "after", i))
+            less = replace(document, value=mutation[1]())
+            left = Chain(less, less.bind()).before[name]
+            lost = (chain.before[name] - left) & needed
+            if step["kind"] == "collect":
+                lost = {other for other in lost if steps.get(other, {}).get("kind") == "consent"}
+            if lost:
+                yield mutation
+
+
+@operator
+def a_custodian(document: Document) -> Iterator[Mutation]:
+    """Let another role give, or work on, what it does not hold."""
+    roles = list(document.value["roles"])
+    for name, handoff in document.value["handoffs"].items():
+        if handoff.get("carries"):
+            for role in roles:
+                if role not in (handoff["giver"], handoff["receiver"]):
+                    yield with_(document, ("handoffs", name, "giver"), role)
+    for name, step in document.value["steps"].items():
+        if step.get("inputs"):
+            for role in roles:
+                if role != step["role"]:
+                    yield with_(document, ("steps", name, "role"), role)
+
+
+@operator
+def a_whole_handoff_of_material(document: Document) -> Iterator[Mutation]:
+    """Leave a handoff out; what came after it comes after what it came after."""
+    for name, handoff in document.value["handoffs"].items():
+        if not handoff.get("carries"):
+            continue
+        yield f"without the handoff {name}", partial(_left_out, document, name)
+
+
+def _left_out(document: Document, name: str) -> Value:
+    value = copy.deepcopy(document.value)
+    handoff = value["handoffs"].pop(name)
+    for section in ("steps", "handoffs"):
+        for activity in value[section].values():
+            after = activity.get("after", [])
+            if name in after:
+                rest = [*(r for r in after if r != name), *handoff.get("after", [])]
+                activity["after"] = list(dict.fromkeys(rest))
+            kept = [d for d in activity.get("deadlines", []) if d["since"] != name]
+            activity["deadlines"] = kept
+    for rule in value["prerequisites"]:
+        rule["require"] = [r for r in rule.get("require", []) if r != name]
+    return value
+
+
+@operator
+def a_source(document: Document) -> Iterator[Mutation]:
+    for section in ("steps", "handoffs"):
+        for name, activity in document.value[section].items():
+            takes = activity.get("takes", {})
+            if "$" in str(takes.get("at_most", "")):
+                continue
+            for field in ("source", "proposal"):
+                if field in takes and len({"source", "proposal"} & takes.keys()) == 1:
+                    yield without(document, (section, name, "takes", field))
+
+
+@operator
+def a_limit_that_a_shelf_life_needs(document: Document) -> Iterator[Mutation]:
+    """Let one activity on the way from the start of a shelf life to the use take for ever."""
+    chain = Chain(document, document.bind())
+    for name, material in chain.protocol.materials.items():
+        if material.shelf_life is None:
+            continue
+        since = material.shelf_life.counts_from.partition("=")[0]
+        spans = _spans(chain, since)
+        uses = [
+            use
+            for use, step in chain.protocol.steps.items()
+            if name in step.inputs and since in chain.before[use]
+        ]
+        for use in uses:
+            for one in spans[use].path[:-1]:
+                path = chain.path(one)
+                activity = chain.activity(one)
+                if activity.takes is not None and not activity.deadlines:
+                    yield with_(document, (*path, "takes", "at_most"), "9999 wk")
+                    yield without(document, (*path, "takes"))
+
+
+@operator
+def a_unit_or_a_bound(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        for path, checks in sides(handoff, name):
+            for i, check in enumerate(checks):
+                if check["kind"] == "quantity":
+                    yield without(document, (*path, i, "unit"))
+                    if ("min" in check) != ("max" in check):
+                        yield without(document, (*path, i, "min" if "min" in check else "max"))
+
+
+def survivors(document: Document, mutations: list[Mutation]) -> list[str]:
+    """Return the mutations in which the proof finds no error."""
+    product = next(iter(document.products), None)
+    return [
+        what
+        for what, value in mutations
+        if not prove(replace(document, value=value()), product).errors
+    ]
+
+
+SOUND = parse((Path(__file__).parent / "sound.yaml").read_text(), "sound.yaml")
+
+
+@pytest.mark.parametrize("name", OPERATORS)
+def test_no_safeguard_of_the_sound_chain_can_be_removed_unnoticed(name: str) -> None:
+    """Every single removal of this kind of safeguard gives an error."""
+    mutations = list(OPERATORS[name](SOUND))
+    assert mutations
+    assert survivors(SOUND, mutations) == []
+
+
+@pytest.mark.parametrize("name", builtin.names())
+def test_the_built_in_protocols_have_no_error(name: str) -> None:
+    """What is shipped is proven, for each of its products."""
+    assert prove(builtin.builtin(name)).errors == ()
+
+
+BUILTIN: list[tuple[str, str]] = [(name, what) for name in builtin.names() for what in OPERATORS]
+
+
+@pytest.mark.parametrize(("name", "what"), BUILTIN)
+@settings(
+    max_examples=2,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+@given(data=st.data())
+def test_no_safeguard_of_a_built_in_protocol_can_be_removed_unnoticed(
+    name: str, what: str, data: st.DataObject
+) -> None:
+    """Of each kind of safeguard some are removed from the built-in protocols: each is missed."""
+    document, mutations = _mutations(name, what)
+    if mutations:
+        mutation = data.draw(st.sampled_from(mutations))
+        assert survivors(document, [mutation]) == []
+
+
+_KEPT: dict[tuple[str, str], tuple[Document, list[Mutation]]] = {}
+
+
+def _mutations(name: str, what: str) -> tuple[Document, list[Mutation]]:
+    if (name, what) not in _KEPT:
+        document = builtin.builtin(name)
+        _KEPT[name, what] = document, list(OPERATORS[what](document))
+    return _KEPT[name, what]
