@@ -25,7 +25,9 @@ STATIC: tuple[Callable[[Chain], Iterator[Finding]], ...] = (
     shelf,
 )
 # Fields whose value changes no path: a parameter there needs no exploration of its own.
-FIGURES = frozenset({"at_most", "usual", "after", "min", "max", "unit", "ask", "title", "value"})
+FIGURES = frozenset(
+    {"at_most", "usual", "after", "min", "max", "unit", "ask", "title", "value", "container"}
+)
 
 
 @dataclass(frozen=True)

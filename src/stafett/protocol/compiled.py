@@ -1,10 +1,10 @@
-"""A net compiled to bytes: the same meaning as `stafett.protocol.net`, some hundred times faster.
+"""A net compiled to bytes: the same meaning as `stafett.protocol.net`, several times faster.
 
 A marking is one `bytes`: the activities' states; state, custodian and container of each material;
 the owner; one flag per decision that may be awaited; the attempts. `Compiled.successors` is
 `Net.moves`, `Net.violations` and `Net.after` in one pass.
 
-With `exact=False` markings that behave alike are one marking:
+With `exact=False` markings that behave alike are one marking, which leaves far fewer of them:
 
 * whether a material is used up, gone, or never was: none of them can be used;
 * with which result a step ended, when nothing asks for that result;

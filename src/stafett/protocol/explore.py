@@ -21,7 +21,7 @@ from stafett.protocol.net import (
 )
 from stafett.protocol.words import words
 
-MOST_MARKINGS = 2_000_000
+MOST_MARKINGS = 400_000
 UNFINISHED = {OPEN: "under way", STOPPED: "stopped", ISOLATED: "in quarantine", REFUSED: "refused"}
 
 

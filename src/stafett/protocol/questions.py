@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from stafett.protocol.chain import Chain
@@ -23,6 +24,11 @@ STATUS_WORDS = frozenset(
         "valid",
         "verified",
     }
+)
+# "Is it released?" does not say by whom either; "Has the pharmacy released it?" does.
+PASSIVE = re.compile(
+    r"\b(is|are|was|were|been|be)\b[^.?;]*\b(released|approved|cleared|certified|authori[sz]ed)\b",
+    re.I,
 )
 # Answers that mean that nobody knows.
 UNKNOWN_WORDS = frozenset(
@@ -59,6 +65,10 @@ def questions(chain: Chain) -> Iterator[Finding]:
                 yield from _quantity(chain, path, where, check)
             case "time":
                 pass
+        asked = text(check.ask)
+        if (found := PASSIVE.search(asked)) and not re.search(r"\bby\b", asked, re.I):
+            what = f"{where}: {found[2].lower()} by whom? ({asked})"
+            yield chain.found("status-word", (*path, "ask"), what)
         yield from _foreign(chain, path, where, check)
         yield from _consequence(chain, path, where, check)
 
