@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import psycopg
 
+from stafett.ledger.batch import arrange, prepare
+from stafett.ledger.merkle import Frontier
 from stafett.ledger.schema import folders, migrate
 
 
@@ -63,3 +66,24 @@ def test_every_room_has_its_own_branch():
         for path in folder.glob("*.py"):
             if path.name != "env.py":
                 assert path.name.startswith(f"{room}_"), path
+
+
+def test_events_from_before_the_tree_get_one(postgres, submission):
+    """A ledger that has events but no tree yet is given the tree that it would have had."""
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE treeless")
+    url = postgres.url_of("treeless")
+    migrate(url, to="ledger_0001")
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    arranged = arrange([prepare(submission(drafts=700))], {}, {}, 0, now)
+    with psycopg.connect(url, autocommit=True) as connection:
+        connection.execute("SET ROLE stafett_append")
+        connection.execute(
+            "SELECT ledger.append(0, 0, %s, 1" + ", %s" * 13 + ")", [now, *arranged.columns()]
+        )
+    migrate(url)
+    with psycopg.connect(url) as connection:
+        root, nodes = connection.execute(
+            "SELECT root, (SELECT count(*) FROM ledger.node) FROM ledger.head"
+        ).fetchone()
+    assert (root, nodes) == (Frontier().append(arranged.leaf_hashes).root, 2)

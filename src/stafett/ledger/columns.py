@@ -40,9 +40,43 @@ class Column:
         return _head(1, 1, self.element_oid, len(self.values), 1) + b"".join(self.values)
 
 
-def _column(name: str, element_oid: int, array_oid: int) -> type[Column]:
-    """Make the class of the arrays of one type, and teach psycopg to send them as they are."""
-    kind = type(name, (Column,), {"element_oid": element_oid, "__slots__": ()})
+class Bytes(Column):
+    """bytea[]"""
+
+    __slots__ = ()
+    element_oid = 17
+
+
+class Int8s(Column):
+    """bigint[]"""
+
+    __slots__ = ()
+    element_oid = 20
+
+
+class Int4s(Column):
+    """integer[]"""
+
+    __slots__ = ()
+    element_oid = 23
+
+
+class Texts(Column):
+    """text[]"""
+
+    __slots__ = ()
+    element_oid = 25
+
+
+class Times(Column):
+    """timestamptz[]"""
+
+    __slots__ = ()
+    element_oid = 1184
+
+
+def _send_as(kind: type[Column], array_oid: int) -> None:
+    """Teach psycopg to send `kind` as it is written."""
 
     class Sender(Dumper):
         format = Format.BINARY
@@ -52,12 +86,8 @@ def _column(name: str, element_oid: int, array_oid: int) -> type[Column]:
             return obj.wire()
 
     psycopg.adapters.register_dumper(kind, Sender)
-    return kind
 
 
 # Type numbers: src/include/catalog/pg_type.dat
-Bytes = _column("Bytes", 17, 1001)
-Int8s = _column("Int8s", 20, 1016)
-Int4s = _column("Int4s", 23, 1007)
-Texts = _column("Texts", 25, 1009)
-Times = _column("Times", 1184, 1185)
+for _kind, _oid in ((Bytes, 1001), (Int4s, 1007), (Int8s, 1016), (Texts, 1009), (Times, 1185)):
+    _send_as(_kind, _oid)

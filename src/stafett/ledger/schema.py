@@ -48,8 +48,8 @@ def folders() -> list[Path]:
     return sorted(p for p in PACKAGE.glob("*/migrations") if p.is_dir())
 
 
-def migrate(url: str) -> None:
-    """Apply every migration that the database at `url` lacks. All or nothing."""
+def migrate(url: str, to: str = "heads") -> None:
+    """Apply every migration that the database at `url` lacks, up to `to`. All or nothing."""
     config = Config()
     config.set_main_option("script_location", str(PACKAGE / "ledger" / "migrations"))
     config.set_main_option("version_locations", "\n".join(str(f) for f in folders()))
@@ -57,7 +57,7 @@ def migrate(url: str) -> None:
     scripts = ScriptDirectory.from_config(config)
 
     def missing(revision: object, _: object) -> list[MigrationStep]:
-        return list(scripts._upgrade_revs("heads", revision))  # type: ignore[arg-type]
+        return list(scripts._upgrade_revs(to, revision))  # type: ignore[arg-type]
 
     engine = create_engine(
         "postgresql+psycopg://", creator=lambda: psycopg.connect(url), poolclass=NullPool

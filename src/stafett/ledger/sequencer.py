@@ -1,8 +1,8 @@
 """The one appender: natural group commit, fenced by a lease with an epoch.
 
 Whatever is queued becomes one transaction, which is one call of `ledger.append`: events,
-submissions and the head (compare-and-swap on size and epoch). While one transaction commits the
-next batch gathers, so that batches grow with the load by themselves.
+submissions, the tree and the head (compare-and-swap on size and epoch). While one transaction
+commits the next batch gathers, so that batches grow with the load by themselves.
 
 **Two processes can never both append.** To append, a process takes the lease, which raises the
 epoch in the head row; a transaction with an older epoch or another size changes no head row and is
@@ -36,6 +36,7 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from stafett.ledger import binarycopy, columns
 from stafett.ledger.batch import Arranged, Known, Prepared, arrange, prepare
 from stafett.ledger.event import (
     InDoubt,
@@ -46,6 +47,8 @@ from stafett.ledger.event import (
     Submission,
 )
 from stafett.ledger.listener import FREE, WANTED, Listener
+from stafett.ledger.merkle import HASH_SIZE, Frontier
+from stafett.ledger.tree import TILE_HEIGHT
 
 log = logging.getLogger(__name__)
 
@@ -62,14 +65,14 @@ SET epoch = epoch + 1, holder = %(me)s, backend = pg_backend_pid(),
     lease_until = clock_timestamp() + make_interval(secs => %(lease)s)
 WHERE holder IS NULL OR holder = %(me)s OR lease_until < clock_timestamp()
    OR NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = backend)
-RETURNING size, epoch, recorded_at, clock_timestamp()
+RETURNING size, epoch, recorded_at, clock_timestamp(), frontier
 """
 GIVE_LEASE: LiteralString = """
 WITH given AS (UPDATE ledger.head SET holder = NULL WHERE epoch = %s RETURNING one)
 SELECT pg_notify(%s, '') FROM given
 """
 APPEND: LiteralString = (
-    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 13 + ")"
+    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 18 + ")"
 )
 LOOK_UP: LiteralString = """
 SELECT key, request_hash, stream, first_position, count, version + count - 1, recorded_at
@@ -137,7 +140,7 @@ class Sequencer:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._notices: list[str] = []
         self._epoch: int | None = None  # while we believe to hold the lease
-        self._size = 0
+        self._frontier = Frontier()
         self._recorded_at = datetime.min.replace(tzinfo=UTC)
         self._clock = DatabaseClock()
         self._versions: OrderedDict[str, int] = OrderedDict()
@@ -282,11 +285,12 @@ class Sequencer:
             )
             await self.listener.lease_news(0.25)
             return False
-        self._size, self._epoch, self._recorded_at, clock = row
+        size, self._epoch, self._recorded_at, clock, peaks = row
+        self._frontier = Frontier(size, split(bytes(peaks)))
         self._clock.set(clock)
         self._versions.clear()
         self.listener.wanted = False
-        self.listener.grown(self._size)
+        self.listener.grown(size)
         return True
 
     async def _give_lease(self) -> None:
@@ -378,11 +382,11 @@ class Sequencer:
         now = max(self._clock.now(), self._recorded_at)
         prepared = [w.prepared for w in batch]
         if keys_are_new:
-            arranged = arrange(prepared, {}, self._versions, self._size, now)
+            arranged = arrange(prepared, {}, self._versions, self._frontier.size, now)
             if not any(isinstance(o, StaleVersion) for o in arranged.outcomes):
                 return arranged
         known = await look_up(connection, [p.submission.key for p in prepared])
-        return arrange(prepared, known, self._versions, self._size, now)
+        return arrange(prepared, known, self._versions, self._frontier.size, now)
 
     async def _commit(self, connection: psycopg.AsyncConnection[Any], arranged: Arranged) -> None:
         """Write a batch in one transaction, which is one statement.
@@ -390,7 +394,11 @@ class Sequencer:
         Raises _Fenced or UniqueViolation with nothing written, _Doubtful, or a psycopg error.
         """
         at = arranged.recorded_at
-        values = [self._size, self._epoch, at, LEASE_S, *arranged.columns()]
+        frontier, nodes = grow(self._frontier, arranged.leaf_hashes)
+        values = [
+            self._frontier.size, self._epoch, at, LEASE_S, b"".join(frontier.peaks), frontier.root,
+            *arranged.columns(), *nodes,
+        ]  # fmt: skip
         self._notices.clear()
         try:
             cursor = await connection.execute(APPEND, values, prepare=True)
@@ -400,10 +408,33 @@ class Sequencer:
             raise
         if self._notices:
             raise _Doubtful("; ".join(self._notices))
-        self._size, self._recorded_at = arranged.size, at
+        self._frontier, self._recorded_at = frontier, at
         row = await cursor.fetchone()
         assert row is not None
         self._clock.set(row[0])
+
+
+def grow(
+    frontier: Frontier, leaf_hashes: list[bytes]
+) -> tuple[Frontier, tuple[columns.Int4s, columns.Int8s, columns.Bytes]]:
+    """Return the frontier after these leaves, and the nodes to store: level, index, hash."""
+    levels: list[bytes] = []
+    indexes: list[bytes] = []
+    hashes: list[bytes] = []
+
+    def keep(level: int, index: int, value: bytes) -> None:
+        if level and level % TILE_HEIGHT == 0:
+            levels.append(binarycopy.int4(level // TILE_HEIGHT))
+            indexes.append(binarycopy.int8(index))
+            hashes.append(binarycopy.data(value))
+
+    grown = frontier.append(leaf_hashes, keep)
+    return grown, (columns.Int4s(levels), columns.Int8s(indexes), columns.Bytes(hashes))
+
+
+def split(peaks: bytes) -> tuple[bytes, ...]:
+    """Return the hashes of a stored frontier."""
+    return tuple(peaks[at : at + HASH_SIZE] for at in range(0, len(peaks), HASH_SIZE))
 
 
 async def look_up(connection: psycopg.AsyncConnection[Any], keys: list[str]) -> dict[str, Known]:
