@@ -9,7 +9,7 @@ from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
 from stafett.journey.state import Answered, State
-from stafett.journey.working import stop
+from stafett.journey.working import is_news, stop
 from stafett.protocol.model import Handoff
 from stafett.protocol.net import IDLE, NONE, PRESENT, Move
 
@@ -47,8 +47,7 @@ def report_expired(draft: Draft, command: c.ReportExpired) -> None:
         raise refuse("not-possible-now", "material", what, when)
     code = clock.expiry_code(draft.net, command.material)
     move = Move("expire", command.material)
-    raised = any(d.code == code for d in draft.state.open_deviations(command.material))
-    if raised and not draft.permits(move):
+    if not is_news(draft, command.material):
         raise refuse("already-answered", "material", "its expiry has been raised already")
     life = draft.net.protocol.materials[command.material].shelf_life
     draft.deviate(

@@ -345,10 +345,18 @@ def fresh(draft: Draft, materials: tuple[str, ...]) -> None:
         if expires is not None and at > expires:
             what = f"{material} expired at {expires.isoformat()}"
             reasons.append(Reason(material, what, "it cannot be used any more"))
-            by = draft.command.by
-            reports.append(c.ReportExpired(occurred_at=at, by=by, material=material))
+            if is_news(draft, material):
+                by = draft.command.by
+                reports.append(c.ReportExpired(occurred_at=at, by=by, material=material))
     if reasons:
         raise Refused(Refusal(code="expired", reasons=tuple(reasons), then=tuple(reports)))
+
+
+def is_news(draft: Draft, material: str) -> bool:
+    """Say whether a report that `material` has expired would tell the record anything."""
+    code = clock.expiry_code(draft.net, material)
+    raised = any(d.code == code for d in draft.state.open_deviations(material))
+    return not raised or draft.permits(Move("expire", material))
 
 
 def carried(draft: Draft, handoff: Handoff) -> tuple[str, ...]:
