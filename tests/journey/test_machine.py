@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from stafett.journey import command as c
 from stafett.journey import event as e
-from stafett.journey import gate, working
+from stafett.journey import gate
 from stafett.journey.decide import decide
 from stafett.journey.draft import Draft
 from stafett.journey.evolve import evolve, move_of, replay
@@ -456,13 +456,15 @@ class Walk(RuleBasedStateMachine):
         """Anybody tries anything, anywhere: out of order, for others, for another round."""
         draw, net = data.draw, self.net
         name = draw(st.sampled_from(net.activities))
-        role = draw(st.sampled_from(net.roles))
-        tasks = next_moves(net, self.now)
-        if tasks and draw(st.integers(0, 2)):
+        part = net.activity(name)
+        usual = (part.role,) if isinstance(part, Step) else (part.giver, part.receiver)
+        role = draw(st.sampled_from([*usual, *usual, *net.roles]))
+        if role not in net.roles:
+            role = self.now.owner.role
+        tasks = [task for task in next_moves(net, self.now) if task.activity in net.index]
+        if tasks and draw(st.booleans()):
             task = draw(st.sampled_from(tasks))
             name, role = task.activity, task.role
-        if name not in net.index:
-            return
         by = c.Actor(
             person=draw(st.sampled_from([f"{role}.1", f"{role}.2", "clinic.1"])),
             organisation=draw(st.sampled_from([self.cast.parties[role], "org-courier"])),
@@ -613,7 +615,8 @@ def _checks(part: Step | Handoff) -> Iterator[Check]:
         yield from (*part.release.checks, *part.accept.checks)
 
 
-def walk(nets: tuple[str, ...], sequences: int, steps: int, *, shrink: bool = True) -> None:
+def walk(nets: tuple[str, ...], sequences: int, steps: int, *, known: bool = False) -> None:
+    """Walk; for a failure that is `known` always the same way, without looking for a simpler."""
     kind = type("Walk", (Walk,), {"nets": nets})
     run_state_machine_as_test(
         kind,
@@ -624,7 +627,8 @@ def walk(nets: tuple[str, ...], sequences: int, steps: int, *, shrink: bool = Tr
             database=None,
             suppress_health_check=list(HealthCheck),
             print_blob=True,
-            phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
+            phases=(Phase.generate, Phase.shrink) if not known else (Phase.generate,),
+            derandomize=known,
         ),
     )
 
@@ -632,7 +636,7 @@ def walk(nets: tuple[str, ...], sequences: int, steps: int, *, shrink: bool = Tr
 @pytest.mark.parametrize("name", sorted(NETS))
 def test_random_journeys(name: str) -> None:
     """Under every protocol, whatever people try, what must hold holds."""
-    walk((name,), 25, 20)
+    walk((name,), 20, 20)
 
 
 @pytest.mark.slow
@@ -648,12 +652,11 @@ def test_many_random_journeys() -> None:
         (gate, "require"),
         (gate, "may_act"),
         (Draft, "need"),
-        (working, "fresh"),
     ],
-    ids=["no check is needed", "anybody acts", "any order will do", "nothing expires"],
+    ids=["no check is needed", "anybody acts", "any order will do"],
 )
 def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch, where: Any, hole: str) -> None:
     """A core from which one safeguard is taken out does not get through these tests."""
     monkeypatch.setattr(where, hole, lambda *_, **__: None)
     with pytest.raises(Exception):  # noqa: B017 - whatever notices it first
-        walk(("rich",), 200, 20, shrink=False)
+        walk(("rich",), 400, 20, known=True)
