@@ -53,3 +53,35 @@ def test_the_sound_chain_has_no_error(sound: str) -> None:
     assert proof.errors == ()
     assert len(proof.held) == 7
     assert proof.markings > 100
+
+
+def test_a_trace_can_be_made_step_by_step(sound: str) -> None:
+    """The trace of a finding begins at the opened journey and ends at the move that breaks."""
+    text = sound.replace(
+        "giver: courier\n    receiver: plant", "giver: clinic\n    receiver: plant"
+    )
+    gap = next(finding for finding in found(text, "custody-gap"))
+    assert gap.trace is not None
+    assert gap.trace[0] == "clinic starts consent"
+    assert gap.trace[-1] == "clinic releases H2 to plant"
+    assert "clinic needs box_out, but courier holds it" in gap.what
+
+
+def test_a_trace_counts_attempts(sound: str) -> None:
+    """What happens only when the attempts are used up is shown after as many attempts."""
+    text = sound.replace(
+        "    exhausted: {end: not_treated}", "    exhausted: {end: nothing}", 1
+    ).replace(
+        "outcomes:\n",
+        "outcomes:\n  nothing: {title: Nothing, owner: clinic, materials: none-left}\n",
+    )
+    (left,) = found(text, "material-left")
+    assert left.trace is not None
+    assert sum(move == "clinic starts collect" for move in left.trace) == 2
+
+
+def test_death_does_not_count_as_a_way_out(sound: str) -> None:
+    """A path that only ends when the patient dies stands still all the same."""
+    text = sound.replace("after: [H8]", "after: [H8, make=failed]")
+    stuck = found(text, "deadlock")
+    assert any("infuse waits for make=failed" in finding.what for finding in stuck)

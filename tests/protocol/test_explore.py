@@ -13,7 +13,7 @@ from stafett.protocol.chain import Chain
 from stafett.protocol.explore import Space, explore
 from stafett.protocol.model import Protocol
 from stafett.protocol.naive import reachable
-from stafett.protocol.net import NONE, Marking, Net
+from stafett.protocol.net import NONE, Net
 from stafett.protocol.read import parse
 from stafett.protocol.references import references
 
@@ -22,20 +22,6 @@ HERE = Path(__file__).parent
 
 def broken(space: Space) -> set[tuple[str, str]]:
     return {(rule, subject) for rule, subject, _ in space.broken}
-
-
-def alike(net: Net, marking: Marking, space: Space) -> bytes:
-    """Return the coarse marking that stands for an exact one."""
-    compiled = space.compiled
-    plain = compiled.encode(marking._replace(attempts=(0,) * len(marking.attempts)))
-    state = bytearray(plain)
-    for a in compiled.at:
-        if state[a] not in (1, 2):
-            state[a : a + 3] = b"\0\0\0"
-    for i, done in enumerate(compiled.done):
-        if state[i] >= 5:
-            state[i] = done[state[i] - 5]
-    return bytes(state)
 
 
 def assert_same(net: Net) -> None:
@@ -48,7 +34,7 @@ def assert_same(net: Net) -> None:
     assert broken(exact) == breaks
     assert len(exact.states) == len(set(exact.states))
     coarse = explore(net)
-    assert {alike(net, marking, coarse) for marking in going} <= set(coarse.states)
+    assert {coarse.compiled.stands_for(marking) for marking in going} <= set(coarse.states)
     assert broken(coarse) >= breaks
 
 

@@ -156,8 +156,11 @@ def all_checks_of_the_receiver(document: Document) -> Iterator[Mutation]:
 
 @operator
 def an_interrupt(document: Document) -> Iterator[Mutation]:
+    collects = [n for n, step in document.value["steps"].items() if step["kind"] == "collect"]
     for name in ("consent_withdrawn", "patient_died"):
         yield without(document, ("interrupts", name))
+        for collect in collects:
+            yield with_(document, ("interrupts", name, "until"), collect)
 
 
 @operator

@@ -110,6 +110,18 @@ class Chain:
         """Return the material called `name`."""
         return self.protocol.materials[name]
 
+    def contents(self, handoff: Handoff) -> frozenset[str]:
+        """Return what a handoff carries, and all that may be packed in it."""
+        found: set[str] = set()
+        todo = list(handoff.carries)
+        while todo:
+            material = todo.pop()
+            if material not in found:
+                found.add(material)
+                for step in self.protocol.steps.values():
+                    todo += [inner for inner, outer in step.packs.items() if outer == material]
+        return frozenset(found)
+
     def makers(self, material: str) -> tuple[str, ...]:
         """Return the activities that bring `material` into existence."""
         return tuple(

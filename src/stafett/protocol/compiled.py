@@ -212,6 +212,18 @@ class Compiled:
         tries = marking.attempts if self.exact else ()
         return bytes((*marking.activities, *held, marking.owner, *flags, *tries))
 
+    def stands_for(self, marking: Marking) -> bytes:
+        """Return the marking, of those kept here, that an exact marking belongs to."""
+        state = bytearray(self.encode(marking))
+        if not self.exact:
+            for a in self.at:
+                if not LIVE <= state[a] <= QUARANTINED:
+                    state[a : a + 3] = b"\x00\x00\x00"
+            for i, done in enumerate(self.done):
+                if state[i] >= DONE:
+                    state[i] = done[state[i] - DONE]
+        return bytes(state)
+
     def decode(self, state: bytes) -> Marking:
         """Return the marking that `state` stands for (attempts are 0 when they are not kept)."""
         materials = tuple(Held(state[a], state[a + 1] - 1, state[a + 2] - 1) for a in self.at)

@@ -330,6 +330,13 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "A handoff that one side only acknowledges is a delivery, not a control point.",
         "Give that side at least one check of its own.",
     ),
+    "condition-unchecked": Diagnostic(
+        "safeguards",
+        "error",
+        "Living material is accepted by its label alone",
+        "A broken seal or a warm shipper is found when nothing can be done any more.",
+        "Add a choice or a quantity to `accept`: seal, temperature, appearance.",
+    ),
     # -- paths ---------------------------------------------------------------------------------
     "custody-gap": Diagnostic(
         "paths",

@@ -5,6 +5,7 @@ The rest of the proof only begins when this finds no error: a net with unknown n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 from stafett.protocol.chain import Chain, sides
@@ -14,16 +15,53 @@ from stafett.protocol.net import target
 from stafett.protocol.read import Path_
 
 MOST_ATTEMPTS = 20
+MOST_NAMES = 200
+NAME = re.compile(r"^[A-Za-z][A-Za-z0-9_-]*$")
+SECTIONS = (
+    "roles",
+    "identifiers",
+    "documents",
+    "deviations",
+    "materials",
+    "steps",
+    "handoffs",
+    "interrupts",
+    "outcomes",
+)
+RESERVED = {"roles": ("any", "owner"), "materials": ("patient",)}
 
 
 def references(chain: Chain) -> Iterator[Finding]:
     """Yield every name that does not exist and every part that does not fit."""
+    yield from _names(chain)
     yield from _activities(chain)
     yield from _materials(chain)
     yield from _checks(chain)
     yield from _routes(chain)
     yield from _rest(chain)
     yield from _cycles(chain)
+
+
+def _names(chain: Chain) -> Iterator[Finding]:
+    """Find names that could be read as something else, and more of them than can be explored."""
+    protocol = chain.protocol
+    for section in SECTIONS:
+        names = getattr(protocol, section)
+        if len(names) > MOST_NAMES:
+            what = f"{len(names)} {section}: more than {MOST_NAMES} can't be explored"
+            yield chain.found("too-large", (section,), what)
+        for name in names:
+            if not NAME.match(name):
+                what = f"{name!r} is no name: letters, digits, - and _, beginning with a letter"
+                yield chain.found("unfit-part", (section, name), what)
+            elif name in RESERVED.get(section, ()):
+                what = f"{name!r} has a meaning of its own: {section} can't be called that"
+                yield chain.found("name-twice", (section, name), what)
+    for name, step in protocol.steps.items():
+        for result in step.results:
+            if not NAME.match(result):
+                at = ("steps", name, "results", result)
+                yield chain.found("unfit-part", at, f"{result!r} is no name for a result")
 
 
 def _known(

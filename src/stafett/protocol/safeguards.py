@@ -32,6 +32,12 @@ def safeguards(chain: Chain) -> Iterator[Finding]:
         if interrupt not in chain.protocol.interrupts:
             what = f"the interrupt {interrupt!r} is missing"
             yield chain.found("no-interrupt", ("interrupts",), what)
+            continue
+        until = chain.protocol.interrupts[interrupt].until
+        given = {n for n, step in chain.protocol.steps.items() if step.kind == "administer"}
+        if until is not None and not given & (chain.before[target(until)] | {target(until)}):
+            what = f"{interrupt} is provided for until {until} only, not until the dose is given"
+            yield chain.found("no-interrupt", ("interrupts", interrupt), what)
     yield from _unused(chain)
 
 
@@ -53,6 +59,12 @@ def _handoff(chain: Chain, path: Path_, name: str, handoff: Handoff) -> Iterator
     if not handoff.accept.checks:
         what = f"{handoff.receiver} accepts {name} without a check of its own"
         yield chain.found("one-sided", (*path, "accept"), what)
+    living = any(chain.material(m).purpose in LIVING for m in chain.contents(handoff))
+    if living and not any(c.kind in ("choice", "quantity") for c in handoff.accept.checks):
+        what = (
+            f"{handoff.receiver} accepts {name} by its label alone: seal, condition, temperature?"
+        )
+        yield chain.found("condition-unchecked", (*path, "accept"), what)
     if not handoff.release.checks and handoff.carries:
         what = f"{handoff.giver} releases {name} without a check of its own"
         yield chain.found("one-sided", (*path, "release"), what)

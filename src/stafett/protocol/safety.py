@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stafett.protocol.chain import Chain
-from stafett.protocol.explore import Space, explore, waiting
+from stafett.protocol.explore import explore, waiting
 from stafett.protocol.finding import Finding
 from stafett.protocol.gates import gates
 from stafett.protocol.net import NONE, Marking, Move, Net, NotPossible
@@ -19,7 +19,7 @@ CODES = {
     "container": "container-mismatch",
     "prerequisite": "prerequisite-broken",
 }
-# How many markings an exact search for a trace may cost before the coarser one is shown.
+# How many markings an exact search may cost before the coarse traces are shown.
 MOST_EXACT = 100_000
 MOST_OF_A_KIND = 3
 
@@ -31,12 +31,13 @@ class Safety:
         self.chain = chain
         self.net = chain.net
         self.space = explore(chain.net, gates(chain))
-        self._exact: Space | None = None
-
-    @property
-    def markings(self) -> int:
-        """How many different markings were reached."""
-        return len(self.space.states)
+        self.markings = len(self.space.states)
+        if not all(self._is_real(*trace) for trace in self._traces()):
+            # Some trace needs attempts that are used up by then: look again, counting them.
+            exact = explore(chain.net, gates(chain), exact=True, limit=MOST_EXACT)
+            if exact.complete:
+                self.space = exact
+                self.markings = len(exact.states)
 
     def findings(self) -> Iterator[Finding]:
         """Yield what breaks on some path."""
@@ -49,50 +50,51 @@ class Safety:
         yield from self._reach()
         yield from self._left()
 
+    # -- traces --------------------------------------------------------------------------------
+
+    def _traces(self) -> Iterator[tuple[int, Move | None, str | None]]:
+        """Yield where each finding ends: the marking, the move, the outcome that it leads to."""
+        for at, move in (*self.space.broken.values(), *self.space.gates.values()):
+            yield at, move, None
+        for name, (at, move, _) in self.space.left.items():
+            yield at, move, name
+        for at in (*self.space.stuck[:MOST_OF_A_KIND], *self.space.endless[:1]):
+            yield at, None, None
+
+    def _is_real(self, at: int, move: Move | None, outcome: str | None) -> bool:
+        """Say whether the trace leads there in the net itself, with attempts counted."""
+        marking = follow(self.net, self.space.path(at))
+        if marking is None or self.space.compiled.stands_for(marking) != self.space.states[at]:
+            return False
+        if move is None:
+            return True
+        if move not in self.net.moves(marking):
+            return False
+        if outcome is None:
+            return True
+        return self.net.after(marking, move).outcome == self.net.outcomes.index(outcome)
+
+    def _words(self, moves: list[Move]) -> tuple[str, ...]:
+        said = tuple(words(self.chain.protocol, move) for move in moves)
+        if follow(self.net, moves[:-1]) is None:
+            return (*said, "(once the attempts that are allowed have been used)")
+        return said
+
     # -- violations and gates ------------------------------------------------------------------
 
     def _broken(self) -> Iterator[Finding]:
         said: dict[tuple[str, str], set[str]] = {}
         for (rule, subject, coarse), (at, move) in self.space.broken.items():
-            found = self._as_it_is(self.space, at, move, rule)
-            if found is None:
-                found = self._exactly(rule, subject, coarse)
-            if found is None:
-                continue
-            what, trace = found
+            moves = self.space.path(at)
+            marking = follow(self.net, moves)
+            exact = [] if marking is None else self.net.violations(marking, move)
+            what = next((v.what for v in exact if v.rule == rule), coarse)
             known = said.setdefault((rule, subject), set())
             if what not in known and len(known) < MOST_OF_A_KIND:
                 known.add(what)
+                trace = self._words([*moves, move])
                 path = self.chain.path(subject)
                 yield self.chain.found(CODES[rule], path, f"{subject}: {what}", trace)
-
-    def _as_it_is(
-        self, space: Space, at: int, move: Move, rule: str
-    ) -> tuple[str, tuple[str, ...]] | None:
-        """Follow the trace in the net itself: what is wrong there, or None if it can't be made."""
-        moves = space.path(at)
-        marking = follow(self.net, moves)
-        if marking is None or move not in self.net.moves(marking):
-            return None
-        found = [v.what for v in self.net.violations(marking, move) if v.rule == rule]
-        return (found[0], self._words([*moves, move])) if found else None
-
-    def _exactly(self, rule: str, subject: str, coarse: str) -> tuple[str, tuple[str, ...]] | None:
-        """Search with attempts counted; None if all was searched and it does not happen."""
-        if self._exact is None:
-            self._exact = explore(self.net, gates(self.chain), exact=True, limit=MOST_EXACT)
-        for (other, name, _), (at, move) in self._exact.broken.items():
-            if (other, name) == (rule, subject):
-                found = self._as_it_is(self._exact, at, move, rule)
-                if found is not None:
-                    return found
-        if self._exact.complete:
-            return None
-        for (other, name, what), (at, move) in self.space.broken.items():
-            if (other, name, what) == (rule, subject, coarse):
-                trace = self._words([*self.space.path(at), move])
-                return coarse, (*trace, "(once the attempts that are allowed have been used)")
-        return None
 
     def _gates(self) -> Iterator[Finding]:
         for (code, subject, what), (at, move) in self.space.gates.items():
@@ -143,9 +145,6 @@ class Safety:
             what = f"the journey ends as {name} (`none-left`) while there is still {present}"
             trace = self._words([*self.space.path(at), move])
             yield self.chain.found("material-left", ("outcomes", name), what, trace)
-
-    def _words(self, moves: list[Move]) -> tuple[str, ...]:
-        return tuple(words(self.chain.protocol, move) for move in moves)
 
 
 def follow(net: Net, moves: list[Move]) -> Marking | None:
