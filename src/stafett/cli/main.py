@@ -15,6 +15,7 @@ import stafett
 # Verb -> (module:function, the one line shown in --help). Kept here so that `stafett --help` and
 # tab completion stay fast: a room is imported only when its verb is called.
 VERBS: dict[str, tuple[str, str]] = {
+    "exchange": ("stafett.cli.exchange:exchange", "read and write EPCIS, FHIR, OCEL, XES, tables"),
     "demo": ("stafett.cli.serve:demo", "serve the demo network with a scripted day"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),

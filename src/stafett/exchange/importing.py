@@ -1,0 +1,139 @@
+"""One way in: what a file is, whether it is right, and what it holds; nothing is captured here."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from stafett.eventlog.problems import LogUnreadableError
+from stafett.eventlog.reading import read_log
+from stafett.exchange import epcis, fhir_read, tables
+from stafett.exchange.epcis import Document
+from stafett.exchange.epcis_facts import facts, micros
+from stafett.exchange.problem import Finding, Problem
+
+SHOWN: Final = 20  # findings that a report holds
+
+
+class Report(msgspec.Struct, frozen=True):
+    """What a file is and holds. `ok` is false when it cannot be used as it stands."""
+
+    file: str
+    kind: str
+    ok: bool
+    summary: dict[str, Any]
+    errors: tuple[Finding, ...] = ()
+    remarks: tuple[Finding, ...] = ()
+    document: Document | None = None  # what can be captured
+
+
+def inspect(path: Path, mapping: bytes | None = None) -> Report:
+    """Find out what a file is and judge it; raise `Problem` if it cannot be read at all."""
+    name = path.name
+    if path.stat().st_size > epcis.MAX_BYTES:
+        raise Problem(
+            413, "CaptureLimitExceededException",
+            f"{name} has {path.stat().st_size:,} bytes; this takes {epcis.MAX_BYTES:,}: split it",
+        )  # fmt: skip
+    data = path.read_bytes()
+    if mapping is not None:
+        return _table(name, data, mapping)
+    low = name.lower().removesuffix(".gz")
+    if low.endswith((".xes", ".csv", ".tsv")) or name.lower().endswith(".gz"):
+        return _log(path)
+    if data.lstrip()[:1] == b"<":
+        raise Problem(
+            415, "UnsupportedMediaTypeException",
+            f"{name} is XML; of XML only XES (.xes) is read. EPCIS: send the JSON binding",
+        )  # fmt: skip
+    value = epcis.parse(data)
+    if isinstance(value, dict) and "resourceType" in value:
+        return _fhir(name, data)
+    if isinstance(value, dict) and {"events", "objects"} <= value.keys():
+        return _log(path)
+    return _epcis(name, epcis.judge(value))
+
+
+def _epcis(name: str, document: Document) -> Report:
+    kinds = Counter(e["type"] for e in document.events)
+    steps = Counter(e.get("bizStep", "(none)") for e in document.events)
+    times = sorted((micros(e["eventTime"]), e["eventTime"]) for e in document.events)
+    epcs = {
+        token.partition("=")[2]
+        for event in document.events
+        for token in facts(event, document.prefixes).tokens
+        if token.startswith(("epc=", "parentID=", "inputEPC=", "outputEPC="))
+    }
+    summary = {
+        "document": document.kind,
+        "events": len(document.events),
+        "types": dict(kinds),
+        "steps": dict(steps.most_common(8)),
+        "identifiers": len(epcs),
+        "error declarations": sum("errorDeclaration" in e for e in document.events),
+        "with sensor data": sum("sensorElementList" in e for e in document.events),
+        "master data": sum(len(v.get("vocabularyElementList", ())) for v in document.vocabularies),
+    }
+    if times:
+        summary["from"], summary["to"] = times[0][1], times[-1][1]
+    return Report(name, "EPCIS 2.0", True, summary, (), document.warnings[:SHOWN], document)
+
+
+def _fhir(name: str, data: bytes) -> Report:
+    found = fhir_read.read_bundle(data)
+    summary: dict[str, Any] = {
+        "bundle": found.kind,
+        "resources": found.counts,
+        "patients (pseudonyms)": sorted(found.patients.values()),
+        "orders": [o.reference for o in found.orders],
+        "products": {
+            p.reference: {"coi": p.coi, "din": p.din, "made from": list(p.parents)}
+            for p in found.products
+        },
+        "changes of custody": [f"{what}: {a} -> {b}" for what, a, b in found.handoffs],
+        "validated by fhir.resources": fhir_read.validated(),
+    }
+    kind = f"FHIR {found.version}"
+    return Report(
+        name, kind, not found.errors, summary, found.errors[:SHOWN], found.remarks[:SHOWN]
+    )
+
+
+def _log(path: Path) -> Report:
+    try:
+        log = read_log(path)
+    except LogUnreadableError as wrong:
+        raise Problem(400, "ValidationException", str(wrong)) from None
+    period = log.period
+    kind = (
+        "OCEL 2.0" if "ocel" in path.name.lower() or ".json" in path.name.lower() else "event log"
+    )
+    summary = {
+        "cases": log.cases,
+        "steps": log.steps.height,
+        "handoffs": log.handoffs.height,
+        "activities": log.frame["activity"].n_unique(),
+        "from": period[0].isoformat() if period else None,
+        "to": period[1].isoformat() if period else None,
+    }
+    return Report(path.name, kind, True, summary, (), tuple(Finding("", n) for n in log.notes))
+
+
+def _table(name: str, data: bytes, mapping: bytes) -> Report:
+    plan = tables.read_mapping(mapping)
+    table = tables.read_table(data, plan)
+    value = epcis.document(table.events, tables.CONTEXT, created=datetime.now(UTC).isoformat())
+    document = epcis.judge(value, max_events=tables.MAX_ROWS)
+    judged = _epcis(name, document)
+    summary = {
+        "table": plan.kind, "rows": table.rows, "rows left out": len(table.refused),
+        **judged.summary,
+    }  # fmt: skip
+    return Report(
+        name, f"table of {plan.kind}", not table.refused, summary,
+        tuple(table.refused[:SHOWN]), judged.remarks, document,
+    )  # fmt: skip

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from click.testing import CliRunner, Result
+
+from stafett.cli.main import main
+from stafett.journey.event import to_json
+from stafett.journey.script import play
+from stafett.protocol.net import Net
+from stafett.protocol.read import read
+
+
+def run(*arguments: object) -> Result:
+    """Run the command as a person would."""
+    return CliRunner().invoke(main, ["exchange", *map(str, arguments)])
+
+
+def reports(result: Result) -> list[dict[str, Any]]:
+    """Give what --json printed."""
+    found: list[dict[str, Any]] = json.loads(result.stdout)
+    return found
+
+
+def test_each_published_kind_of_document_is_recognised(shared: Path) -> None:
+    """EPCIS, FHIR R5 and R4B and OCEL files are told apart and summed up, with status 0."""
+    folder = shared / "standards"
+    result = run(
+        "import", "--json", folder / "celltherapy/corpus.json",
+        folder / "fhir/fhir_r5_bundle.json", folder / "fhir/fhir_r4_bundle.json",
+        folder / "ocel/example.jsonocel", folder / "process_mining/log.csv",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    found = reports(result)
+    assert [r["kind"] for r in found] == [
+        "EPCIS 2.0", "FHIR R5", "FHIR R4B", "OCEL 2.0", "event log",
+    ]  # fmt: skip
+    assert found[0]["events"] == 82
+    assert found[0]["capture"].startswith("dry run")
+
+
+def test_all_published_examples_get_their_verdict(shared: Path) -> None:
+    """The valid ones end with 0, the invalid ones with 2 and a place."""
+    folder = shared / "standards/examples"
+    said = json.loads((folder / "expected_validity.json").read_text())
+    for valid in (True, False):
+        names = [n for n, v in said.items() if v["gs1_repo_schema_with_formats"] is valid]
+        result = run("import", "--json", *(folder / n for n in names))
+        assert result.exit_code == (0 if valid else 2)
+        assert all(r["ok"] is valid for r in reports(result))
+        if not valid:
+            assert all(r["errors"] for r in reports(result))
+
+
+def test_import_with_a_database_captures_once(shared: Path, database: str, tmp_path: Path) -> None:
+    """The first import captures 82 events, the second none; export gives them back."""
+    corpus = shared / "standards/celltherapy/corpus.json"
+    for expected in ((82, 0), (0, 82)):
+        result = run("import", "--json", "--database", database, corpus)
+        assert result.exit_code == 0, result.output
+        capture = reports(result)[0]["capture"]
+        assert (capture["captured"], capture["duplicates"]) == expected
+    out = tmp_path / "all.json"
+    assert run("export", out, "--to", "epcis", "--database", database, "--captured").exit_code == 0
+    assert reports(run("import", "--json", out))[0]["events"] == 82
+
+
+def test_a_table_is_a_dry_run_until_it_is_captured(tmp_path: Path, database: str) -> None:
+    """One row of three is wrong: status 1; with --proceed the other two are captured."""
+    (tmp_path / "m.yaml").write_text(
+        "stafett_import: 1\nkind: milestones\ntime: {column: t}\nabout: {column: id}\n"
+        "step: {column: s}\n"
+    )
+    (tmp_path / "c.csv").write_text(
+        "t,id,s\n2026-01-01T00:00:00Z,A,shipping\n2026-01-02T00:00:00Z,A,receiving\nnever,A,x\n"
+    )
+    arguments = ["import", "--json", tmp_path / "c.csv", "--mapping", tmp_path / "m.yaml"]
+    result = run(*arguments)
+    assert result.exit_code == 1
+    assert reports(result)[0]["errors"][0].startswith("/row/3: t: 'never' is no time")
+    kept = reports(run(*arguments, "--database", database))[0]["capture"]
+    assert kept == "dry run: nothing was captured"
+    result = run(*arguments, "--database", database, "--proceed")
+    assert reports(result)[0]["capture"]["captured"] == 2
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.json", "{", "not JSON"),
+        ("x.json", '{"type": "EPCISDocument"}', "@context"),
+        ("x.xml", '<!DOCTYPE l [<!ENTITY a "ha">]><l>&a;</l>', "XML"),
+        ("x.xes", '<!DOCTYPE l [<!ENTITY a "ha">]><log>&a;</log>', "document type"),
+        ("x.csv", "", ""),
+        (None, "", "there is no file"),
+    ],
+)
+def test_what_cannot_be_read_ends_with_2_and_says_why(
+    tmp_path: Path, name: str | None, content: str, words: str
+) -> None:
+    """Broken files, entity bombs and absent files: status 2, one clear sentence."""
+    path = tmp_path / (name or "absent.json")
+    if name:
+        path.write_text(content)
+    result = run("import", "--json", path)
+    assert result.exit_code == 2
+    assert words in json.dumps(reports(result))
+
+
+@pytest.fixture(scope="session")
+def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Write a walked journey's events, one a line."""
+    net = Net(read(Path(__file__).parents[1] / "journey/rich.yaml").bind())
+    path = tmp_path_factory.mktemp("record") / "J1.jsonl"
+    events = play(net, datetime(2026, 3, 2, 7, 30, tzinfo=UTC)).events
+    path.write_bytes(b"\n".join(msgspec.json.encode(to_json(e)) for e in events))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "kind"),
+    [
+        ("epcis", "j.json", "EPCIS 2.0"), ("fhir-r5", "j.json", "FHIR R5"),
+        ("fhir-r4b", "j.json", "FHIR R4B"), ("ocel-json", "j.jsonocel", "OCEL 2.0"),
+        ("xes", "j.xes", "event log"),
+    ],
+)  # fmt: skip
+def test_what_is_exported_can_be_imported(
+    record: Path, tmp_path: Path, form: str, name: str, kind: str
+) -> None:
+    """A journey in each form is taken by our own import without error."""
+    result = run("export", tmp_path / name, "--to", form, "--record", record)
+    assert result.exit_code == 0, result.output
+    (report,) = reports(run("import", "--json", tmp_path / name))
+    assert (report["ok"], report["kind"]) == (True, kind)
+
+
+def test_an_event_log_is_exported_and_wrong_wishes_are_refused(
+    shared: Path, tmp_path: Path
+) -> None:
+    """A CSV log becomes SQLite; a log cannot become FHIR; two sources are a wrong call."""
+    log = shared / "standards/process_mining/log.csv"
+    assert run("export", tmp_path / "l.sqlite", "--to", "ocel-sqlite", "--log", log).exit_code == 0
+    assert run("export", tmp_path / "l.json", "--to", "fhir-r5", "--log", log).exit_code == 2
+    assert run("export", tmp_path / "l.json", "--to", "xes").exit_code == 2
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["l.sqlite"]
