@@ -22,9 +22,12 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.ledger import leaf
+from stafett.ledger import leaf, tree
+from stafett.ledger.checkpoint import Signed
 from stafett.ledger.event import Event, KeyReused, Receipt, Submission
 from stafett.ledger.listener import Listener
+from stafett.ledger.note import NoteSigner
+from stafett.ledger.seal import seal
 from stafett.ledger.sequencer import Sequencer, look_up
 
 READ: LiteralString = """
@@ -100,6 +103,21 @@ class Ledger:
         if request_hash is not None and request_hash != known.request_hash:
             raise KeyReused(key)
         return replace(known.receipt, replayed=True)
+
+    async def seal(self, signer: NoteSigner) -> Signed:
+        """Sign the ledger as it stands, after checking it from the stored bytes (see `seal`)."""
+        async with self._pool.connection() as connection:
+            return await seal(connection, signer)
+
+    async def inclusion(self, position: int, size: int) -> list[bytes]:
+        """Return the proof that the event at `position` is in the tree of `size`."""
+        async with self._pool.connection() as connection:
+            return await tree.inclusion(connection, position - 1, size)
+
+    async def consistency(self, old: int, size: int) -> list[bytes]:
+        """Return the proof that the tree of `size` only added to that of `old`."""
+        async with self._pool.connection() as connection:
+            return await tree.consistency(connection, old, size)
 
     async def size(self) -> int:
         """Return the number of events, which is also the last position."""
