@@ -31,3 +31,21 @@ def test_text_that_is_no_protocol_is_refused(text: str) -> None:
     """Whatever is not a mapping in YAML is refused with a place."""
     with pytest.raises(ReadError):
         parse(text, "x.yaml").bind()
+
+
+def test_every_entry_that_is_wrong_is_named(small: str) -> None:
+    """Three entries of the wrong type are three errors, each with its line."""
+    text = (
+        small.replace("kind: collect", "kind: colect")
+        .replace("object: bag", "objekt: bag")
+        .replace("materials: custodian-destroys", "materials: somewhere")
+    )
+    errors = parse(text, "small.yaml").problems()
+    said = " ".join(error.what for error in errors)
+    assert all(word in said for word in ("colect", "objekt", "somewhere"))
+    assert len({error.place.line for error in errors}) == 3
+
+
+def test_a_good_file_has_no_problems(small: str) -> None:
+    """What can be read has nothing to be said about its types."""
+    assert parse(small).problems() == []

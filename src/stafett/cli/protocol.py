@@ -29,14 +29,17 @@ def check(file: str, product: str | None, as_json: bool) -> None:
     Exit status: 0 no errors; 1 errors were found; 2 it cannot be read as a protocol.
     """
     begun = perf_counter()
+    document = None
     try:
-        proof = prove(builtin.load(file), product)
+        document = builtin.load(file)
+        proof = prove(document, product)
     except ReadError as error:
-        finding = Finding("unreadable", error.place, _said(error))
+        errors = (document.problems(product) if document is not None else []) or [error]
+        findings = [Finding("unreadable", e.place, _said(e)) for e in errors]
         if as_json:
-            _print_json({"ok": False, "findings": [finding.as_dict()]})
+            _print_json({"ok": False, "findings": [finding.as_dict() for finding in findings]})
         else:
-            click.echo("\n".join(report.lines(finding)))
+            click.echo("\n".join(line for finding in findings for line in report.lines(finding)))
         sys.exit(2)
     seconds = perf_counter() - begun
     if as_json:

@@ -87,19 +87,50 @@ class Document:
         elif product not in self.products:
             known = ", ".join(self.products) or "none"
             raise ReadError(self.place("products"), f"no product {product!r}", f"it knows: {known}")
-        value = self.value
-        parameters: dict[str, Any] = {}
-        if product is not None:
-            entry = value["products"][product]
-            given = entry.get("parameters", {}) if isinstance(entry, dict) else {}
-            if isinstance(given, dict):
-                parameters = {k: v.get("value") for k, v in given.items() if isinstance(v, dict)}
-        bound = self._fill(value, parameters, product, ())
+        bound = self._fill(self.value, self._parameters(product), product, ())
         try:
             return msgspec.convert(bound, Protocol, dec_hook=_decode, strict=True)
         except msgspec.ValidationError as error:
-            what, path = _located(bound, str(error))
-            raise ReadError(self.place(*path), f"{what} (at {_dotted(path)})") from None
+            raise self._error(bound, error) from None
+
+    def problems(self, product: str | None = None) -> list[ReadError]:
+        """Return every ReadError of `bind`, not only the first: one for each wrong entry."""
+        try:
+            self.bind(product)
+        except ReadError as error:
+            first = error
+        else:
+            return []
+        one = product if product in self.products else next(iter(self.products), None)
+        try:
+            bound = self._fill(self.value, self._parameters(one), one, ())
+        except ReadError:
+            return [first]
+        sections = {k: v for k, v in bound.items() if isinstance(v, dict | list) and v}
+        bare = {**bound, **{k: type(v)() for k, v in sections.items()}}
+        tries = [bare]
+        for key, section in sections.items():
+            if isinstance(section, dict):
+                tries += [{**bare, key: {name: part}} for name, part in section.items()]
+        found = {str(first): first}
+        for value in tries:
+            try:
+                msgspec.convert(value, Protocol, dec_hook=_decode, strict=True)
+            except msgspec.ValidationError as error:
+                one_error = self._error(value, error)
+                found.setdefault(str(one_error), one_error)
+        return sorted(found.values(), key=lambda error: error.place)
+
+    def _error(self, value: Any, error: msgspec.ValidationError) -> ReadError:
+        what, path = _located(value, str(error))
+        return ReadError(self.place(*path), f"{what} (at {_dotted(path)})")
+
+    def _parameters(self, product: str | None) -> dict[str, Any]:
+        entry = self.value["products"][product] if product is not None else {}
+        given = entry.get("parameters", {}) if isinstance(entry, dict) else {}
+        if not isinstance(given, dict):
+            return {}
+        return {k: v.get("value") for k, v in given.items() if isinstance(v, dict)}
 
     def _fill(self, value: Any, parameters: dict[str, Any], product: str | None, at: Path_) -> Any:
         if at == ("products",):
