@@ -83,9 +83,8 @@ def _ladder(chain: Chain, path: Path_, name: str, handoff: Handoff) -> Iterator[
 
 
 def _step(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Finding]:
-    if any(check.critical for check in step.checks) and step.on_stop is None:
-        if step.on_demand:
-            return
+    critical = any(check.critical for check in step.checks)
+    if critical and step.on_stop is None and not step.on_demand:
         what = f"{name} has no `on_stop`, though a critical check can fail"
         yield chain.found("no-stop-route", path, what)
     failing = [r for r in step.results.values() if r.then is not None and not r.then.resume]
