@@ -1,0 +1,282 @@
+"""The archive: a ledger as plain files, for a reader thirty years from now who has no database.
+
+    README.md                  what all this is, and how to check it by hand
+    about.json                 size, root, origin, whose view it is, how many entries are in it
+    checkpoint                 the signed tree head, with cosignatures (C2SP tlog-checkpoint)
+    log.vkey                   the log's public key (to be compared with one from elsewhere)
+    policy                     the trust policy, where there is one (C2SP tlog-policy)
+    tile/<level>/<N>[.p/<W>]   the hashes of the tree (C2SP tlog-tiles)
+    entries/<K>.txt            the entries K·65536 … : one a line, "<index> <leaf>"
+    documents/<sha256>         documents that entries name by their hash
+
+A folder, or one .zip with the same names. Writing works on a stream: memory does not grow with the
+ledger, and the tree is computed from the leaf hashes once more on the way.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Protocol
+
+from stafett.ledger import note, tiles
+from stafett.ledger.checkpoint import parse_text
+from stafett.ledger.merkle import Frontier, subtree_root
+from stafett.ledger.tiles import Tile
+
+FORMAT = "stafett-archive/1"
+PER_FILE = 65_536
+README = Path(__file__).with_name("archive-readme.md")
+
+Row = tuple[bytes, bytes | None]
+"""Leaf hash, and the entry's bytes where the reader may see them."""
+
+
+class BadArchive(ValueError):
+    """What should be an archive can't be read as one; the text says where."""
+
+
+class Sink(Protocol):
+    """Where an archive is written to."""
+
+    def open(self, name: str) -> IO[bytes]:
+        """Begin a file; one at a time."""
+
+    def close(self) -> None:
+        """Finish."""
+
+
+class FolderSink:
+    """Writes into a folder, which must not exist or be empty."""
+
+    def __init__(self, root: Path) -> None:
+        if root.exists() and (not root.is_dir() or any(root.iterdir())):
+            raise BadArchive(f"{root} exists already: name a new one")
+        self.root = root
+
+    def open(self, name: str) -> IO[bytes]:
+        """Begin a file."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("wb")
+
+    def close(self) -> None:
+        """Nothing is left to do."""
+
+
+class ZipSink:
+    """Writes one .zip, whole or not at all."""
+
+    def __init__(self, path: Path) -> None:
+        if path.exists():
+            raise BadArchive(f"{path} exists already: name a new one")
+        self.path = path
+        self._fresh = path.with_name(f".{path.name}.part")
+        self._zip = zipfile.ZipFile(self._fresh, "w", allowZip64=True)
+
+    def open(self, name: str) -> IO[bytes]:
+        """Begin a file; hashes don't shrink, text does."""
+        info = zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0))
+        plain = name.startswith("tile/")
+        info.compress_type = zipfile.ZIP_STORED if plain else zipfile.ZIP_DEFLATED
+        info.external_attr = 0o644 << 16
+        return self._zip.open(info, "w", force_zip64=name.startswith("entries/"))
+
+    def close(self) -> None:
+        """Put the finished file in its place."""
+        self._zip.close()
+        self._fresh.rename(self.path)
+
+
+def sink(path: Path) -> Sink:
+    """Return a writer for a .zip or a folder."""
+    return ZipSink(path) if path.suffix == ".zip" else FolderSink(path)
+
+
+@dataclass(frozen=True, slots=True)
+class About:
+    """What an archive says of itself: for orientation, nothing rests on it."""
+
+    size: int
+    entries: int
+    reader: str | None
+    """The organisation whose view it is; None: everything."""
+
+
+def write(
+    target: Sink,
+    rows: Iterable[Row],
+    checkpoint: str,
+    vkey: str,
+    *,
+    reader: str | None = None,
+    documents: Iterable[tuple[str, bytes]] = (),
+    policy: str | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> About:
+    """Write an archive of the tree of `checkpoint` (a signed note); return what is in it.
+
+    `rows` are all leaves in order. Raises BadArchive if their root is not the checkpoint's: nothing
+    that does not verify is called an archive.
+    """
+    head = parse_text(note.parse(checkpoint).text)
+    writer = _Writer(target)
+    for row in rows:
+        writer.add(row)
+        if writer.size % 1024 == 0:
+            progress(writer.size)
+    frontier = writer.finish()
+    if (frontier.size, frontier.root) != (head.size, head.root):
+        raise BadArchive(
+            f"the {frontier.size} stored entries do not have the root that was signed for "
+            f"{head.size}: the store was changed"
+        )
+    about = About(head.size, writer.entries, reader)
+    _file(target, "checkpoint", checkpoint.encode())
+    _file(target, "log.vkey", f"{vkey}\n".encode())
+    if policy is not None:
+        _file(target, "policy", policy.encode())
+    for name, data in documents:
+        _file(target, f"documents/{name}", data)
+    described = {
+        "format": FORMAT, "origin": head.origin, "size": head.size, "root": head.root.hex(),
+        "entries": writer.entries, "reader": reader,
+    }  # fmt: skip
+    _file(target, "about.json", json.dumps(described, indent=1).encode() + b"\n")
+    _file(target, "README.md", README.read_bytes())
+    progress(writer.size)
+    target.close()
+    return about
+
+
+class _Writer:
+    """Writes tiles and entries as leaves come."""
+
+    def __init__(self, target: Sink) -> None:
+        self.target = target
+        self.size = self.entries = 0
+        self._levels: list[list[bytes]] = [[]]  # hashes of the unfinished tile of each level
+        self._done: list[int] = [0]  # finished tiles of each level
+        self._file: IO[bytes] | None = None
+        self._lines: list[bytes] = []
+
+    def add(self, row: Row) -> None:
+        """Take the next leaf."""
+        hashed, entry = row
+        if entry is not None:
+            self._lines.append(b"%d %b\n" % (self.size, entry))
+            self.entries += 1
+        self.size += 1
+        self._levels[0].append(hashed)
+        if len(self._levels[0]) == tiles.WIDTH:
+            self._full(0)
+        if self.size % PER_FILE == 0:
+            self._end_file()
+
+    def _full(self, level: int) -> None:
+        """Write a finished tile and hand its root upwards."""
+        hashes = self._levels[level]
+        _file(self.target, Tile(level, self._done[level]).path, tiles.encode_hashes(hashes))
+        self._done[level] += 1
+        self._levels[level] = []
+        if level + 1 == len(self._levels):
+            self._levels.append([])
+            self._done.append(0)
+        self._levels[level + 1].append(subtree_root(hashes))
+        if len(self._levels[level + 1]) == tiles.WIDTH:
+            self._full(level + 1)
+
+    def _end_file(self) -> None:
+        number = (self.size - 1) // PER_FILE
+        _file(self.target, entries_name(number), b"".join(self._lines))
+        self._lines = []
+
+    def finish(self) -> Frontier:
+        """Write what is unfinished; return the frontier, computed from the tiles."""
+        if self.size % PER_FILE:
+            self._end_file()
+        frontier = Frontier()
+        for level in reversed(range(len(self._levels))):
+            hashes = self._levels[level]
+            if hashes:
+                place = Tile(level, self._done[level], len(hashes))
+                _file(self.target, place.path, tiles.encode_hashes(hashes))
+            for value in hashes:
+                frontier = frontier.append_subtree(level * tiles.HEIGHT, value)
+        return frontier
+
+
+def entries_name(number: int) -> str:
+    """Return the name of the file with the entries number·65536 and on."""
+    return f"entries/{number:05d}.txt"
+
+
+def _file(target: Sink, name: str, data: bytes) -> None:
+    with target.open(name) as file:
+        file.write(data)
+
+
+class Source:
+    """An archive to read: a folder or a .zip."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._zip: zipfile.ZipFile | None = None
+        if path.is_dir():
+            return
+        try:
+            self._zip = zipfile.ZipFile(path)
+        except FileNotFoundError:
+            raise BadArchive(f"{path} does not exist") from None
+        except (zipfile.BadZipFile, OSError) as error:
+            raise BadArchive(f"{path} is neither a folder nor a .zip: {error}") from None
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes. Raises BadArchive if it is missing or damaged."""
+        try:
+            if self._zip is not None:
+                return self._zip.read(name)
+            return (self.path / name).read_bytes()
+        except (KeyError, OSError):
+            raise BadArchive(f"{name} is missing") from None
+        except (zipfile.BadZipFile, EOFError, ValueError) as error:
+            raise BadArchive(f"{name} is damaged: {error}") from None
+
+    def has(self, name: str) -> bool:
+        """Return whether there is such a file."""
+        if self._zip is not None:
+            return name in self._zip.NameToInfo
+        return (self.path / name).is_file()
+
+    def documents(self) -> Iterator[str]:
+        """Yield the names (hashes) of the documents."""
+        if self._zip is not None:
+            names: Iterable[str] = (n for n in self._zip.namelist() if n.startswith("documents/"))
+        else:
+            names = (f"documents/{p.name}" for p in sorted((self.path / "documents").glob("*")))
+        for name in names:
+            yield name.removeprefix("documents/")
+
+    def about(self) -> About:
+        """Return what the archive says of itself. Raises BadArchive."""
+        try:
+            found = json.loads(self.read("about.json"))
+            if found["format"] != FORMAT:
+                raise BadArchive(f"about.json: format {found['format']!r} is not {FORMAT}")
+            return About(int(found["size"]), int(found["entries"]), found["reader"])
+        except (ValueError, KeyError, TypeError) as error:
+            if isinstance(error, BadArchive):
+                raise
+            raise BadArchive(f"about.json is no description of an archive: {error!r}") from None
+
+
+_DOCUMENT = re.compile("[0-9a-f]{64}")
+
+
+def is_document_name(name: str) -> bool:
+    """Return whether `name` is a SHA-256 in hexadecimal."""
+    return _DOCUMENT.fullmatch(name) is not None
