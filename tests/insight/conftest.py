@@ -6,6 +6,11 @@ what it must, and the truth of a counterfactual is the same chain run again.
 
 from __future__ import annotations
 
+import os
+
+# Many small matrices: on a busy machine two threads per product wait for each other.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from heapq import heappop, heappush

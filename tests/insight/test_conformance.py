@@ -77,7 +77,7 @@ def test_cases_are_counted_once_per_activity() -> None:
     found = conformance(log("axxb", "ab"), Reference(("a", "b"), {}))
     row = found.by_activity.filter(pl.col("activity") == "x").row(0, named=True)
     assert row["added"] == 1 and found.fitting == 2
-    assert found.sentence() == "2 of 2 journeys (100%) went as the protocol says."
+    assert found.sentence() == "2 of 2 journeys (100%) did what is expected, in order."
 
 
 def test_variants_are_ordered_by_frequency() -> None:

@@ -16,6 +16,10 @@ import stafett
 # tab completion stay fast: a room is imported only when its verb is called.
 VERBS: dict[str, tuple[str, str]] = {
     "exchange": ("stafett.cli.exchange:exchange", "read and write EPCIS, FHIR, OCEL, XES, tables"),
+    "insight": (
+        "stafett.cli.insight:insight",
+        "learn from an event log: interfaces, layers, origin",
+    ),
     "demo": ("stafett.cli.serve:demo", "serve the demo network with a scripted day"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),

@@ -111,7 +111,9 @@ class Conformance:
         """Say in words what was found."""
         total = self.by_case.height
         share = self.fitting / max(1, total)
-        return f"{self.fitting:,} of {total:,} journeys ({share:.0%}) went as the protocol says."
+        return (
+            f"{self.fitting:,} of {total:,} journeys ({share:.0%}) did what is expected, in order."
+        )
 
 
 def conformance(log: EventLog, reference: Reference) -> Conformance:

@@ -128,9 +128,9 @@ def handoff_rows(log: EventLog, hours: WorkingHours) -> pl.DataFrame:
 
 
 def _waiting_in_groups(log: EventLog) -> float:
-    """Hours that steps waited inside their own group."""
+    """Hours that steps waited inside their own group (steps of no known group aside)."""
     wait = (pl.col("start") - pl.col("enqueue")).dt.total_microseconds().sum()
-    return float(log.steps.select(wait).item() or 0) / 3.6e9
+    return float(log.steps.filter(pl.col("giver").is_not_null()).select(wait).item() or 0) / 3.6e9
 
 
 def _with_costs(

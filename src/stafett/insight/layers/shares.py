@@ -7,7 +7,7 @@ or as a check, `bootstrap_shares` simulates from the fit and fits again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -66,29 +66,48 @@ def profile_share(
     cut = float(stats.chi2.ppf(level, 1))
     estimate = min(max(share_of(fitted, members), EDGE), 1 - EDGE)
 
-    def excess(x: float) -> float:
-        return profile(1 / (1 + np.exp(-x))) - fitted.criterion - cut
-
     middle = float(np.log(estimate / (1 - estimate)))
-    end = float(np.log(EDGE / (1 - EDGE)))
-    low = _edge(excess, middle, end, 0.0)
-    profile.restart()
-    return low, _edge(excess, middle, -end, 1.0)
+    end = float(np.log((1 - EDGE) / EDGE))
+    low = _edge(profile, fitted.criterion + cut, middle, -end, 0.0)
+    return low, _edge(profile, fitted.criterion + cut, middle, end, 1.0)
 
 
-def _edge(excess: Callable[[float], float], middle: float, end: float, beyond: float) -> float:
-    """Walk outwards in the logit of the share until the profile passes the cut."""
-    inside, step = middle, 0.5 if end > middle else -0.5
+def _edge(
+    profile: _Profile, limit: float, middle: float, end: float, beyond: float, close: float = 0.02
+) -> float:
+    """Walk outwards in the logit of the share until the profile passes `limit`, then narrow down.
+
+    Every minimisation begins where that of the outermost share still inside ended, so that a bad
+    turn outside is not carried back. Narrows by the root of the rise over the minimum, which is
+    nearly straight in the logit.
+    """
+    base, at = profile(middle, profile.initial)
+    inside, below = middle, min(base, limit - close)
+    base = below
+    step = 0.5 if end > middle else -0.5
     while True:
         outside = inside + step
         if (end - outside) * step <= 0:
             outside = end
-        if excess(outside) > 0:
-            root = optimize.brentq(excess, inside, outside, xtol=2e-3)
-            return float(1 / (1 + np.exp(-root)))
+        above, x = profile(outside, at)
+        if above > limit:
+            break
         if outside == end:
             return beyond
-        inside, step = outside, step * 1.7
+        inside, below, at, step = outside, above, x, step * 1.7
+    for _ in range(12):
+        if min(above - limit, limit - below) < close:
+            break
+        near, far, want = (max(0.0, v - base) ** 0.5 for v in (below, above, limit))
+        part = min(max((want - near) / (far - near) if far > near else 0.5, 0.05), 0.95)
+        trial = inside + part * (outside - inside)
+        value, x = profile(trial, at)
+        if value > limit:
+            outside, above = trial, value
+        else:
+            inside, below, at = trial, value, x
+    root = outside if above - limit < limit - below else inside
+    return float(1 / (1 + np.exp(-root)))
 
 
 class _Profile:
@@ -103,13 +122,10 @@ class _Profile:
         count = len(fitted.theta) + 1
         self.inside = np.isin(np.arange(count), list(members))
         self.initial = np.log(np.maximum(fitted.variances / fitted.variances.sum(), 1e-7))
-        self.restart()
 
-    def restart(self) -> None:
-        """Begin again from the fit."""
-        self.x = self.initial.copy()
-
-    def __call__(self, share: float) -> float:
+    def __call__(self, logit: float, start: Floats) -> tuple[float, Floats]:
+        """Return the least criterion with the share held at `logit`, and where it was found."""
+        share = 1 / (1 + np.exp(-logit))
         sets = [(self.inside, np.log(share)), (~self.inside, np.log1p(-share))]
 
         def value(x: Floats) -> tuple[float, Floats]:
@@ -127,14 +143,13 @@ class _Profile:
                 gradient[members] = slope[members] - weights * slope[members].sum()
             return solved.criterion, gradient
 
-        if min(self.inside.sum(), (~self.inside).sum()) == 1 == len(self.x) - 1:
-            return value(self.x)[0]
+        if min(self.inside.sum(), (~self.inside).sum()) == 1 == len(start) - 1:
+            return value(start)[0], start
         best = optimize.minimize(
-            value, self.x, jac=True, method="L-BFGS-B", bounds=[(-25, 25)] * len(self.x),
-            options={"ftol": 1e-10, "gtol": 1e-4, "maxiter": 60},
+            value, start, jac=True, method="L-BFGS-B", bounds=[(-25, 25)] * len(start),
+            options={"ftol": 1e-9, "gtol": 2e-2, "maxiter": 60},
         )  # fmt: skip
-        self.x = best.x
-        return float(best.fun)
+        return float(best.fun), np.asarray(best.x)
 
 
 def layer_shares(fitted: Fit, *, level: float = 0.95) -> list[Share]:

@@ -1,0 +1,112 @@
+"""`stafett insight`: what an event log teaches, as a page or as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from stafett.eventlog import LogUnreadableError, Reading, read_log
+from stafett.insight.conformance import Reference
+from stafett.insight.report import as_html, as_json, make_report
+
+
+@click.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--out", "-o", type=click.Path(path_type=Path), help="Where to write the page (FILE.html)."
+)
+@click.option("--json", "to_json", is_flag=True, help="Write JSON to standard output instead.")
+@click.option(
+    "--column",
+    "-c",
+    "columns",
+    multiple=True,
+    metavar="ROLE=NAME",
+    help="Say what a column means, e.g. group=Department.",
+)
+@click.option("--zone", help="Time zone of times that name none, e.g. Europe/Stockholm.")
+@click.option("--time-format", help="How times are written, e.g. '%d/%m/%Y %H:%M'.")
+@click.option("--skip-bad", is_flag=True, help="Leave broken rows out, and count them.")
+@click.option("--case-type", help="OCEL: the object type that is the case.")
+@click.option("--group-type", help="OCEL: the object type that names the group.")
+@click.option(
+    "--expect", help="Activities in the order that the protocol expects, separated by commas."
+)
+@click.option(
+    "--budget",
+    type=float,
+    metavar="HOURS",
+    help="Hours that a journey may take (default: the log's ninth decile).",
+)
+@click.option("--seed", default=1, show_default=True, help="Seed of everything drawn.")
+def insight(
+    file: Path,
+    out: Path | None,
+    to_json: bool,
+    columns: tuple[str, ...],
+    zone: str | None,
+    time_format: str | None,
+    skip_bad: bool,
+    case_type: str | None,
+    group_type: str | None,
+    expect: str | None,
+    budget: float | None,
+    seed: int,
+) -> None:
+    """Turn an event log (CSV, XES, OCEL 2.0 JSON) into a report.
+
+    Interfaces, layers of variability, origin of lateness, the process against its protocol, control
+    charts; each picture with n, period, a sentence in words, and its data.
+    """
+    stated = dict(_pair(column) for column in columns)
+    reference = None
+    if expect:
+        reference = Reference(tuple(name.strip() for name in expect.split(",") if name.strip()), {})
+    try:
+        log = read_log(
+            file, columns=stated, reading=Reading(zone, time_format, skip_bad),
+            case_type=case_type, group_type=group_type,
+        )  # fmt: skip
+    except LogUnreadableError as error:
+        if to_json:
+            click.echo(
+                json.dumps(
+                    {"error": str(error), "problems": [str(p) for p in error.problems[:100]]}
+                )
+            )
+        else:
+            click.echo(f"{file.name}: {error}", err=True)
+        sys.exit(2)
+    if to_json:
+        click.echo(as_json(make_report(log, reference=reference, budget_h=budget, seed=seed)))
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status("Reading") as status:
+        report = make_report(
+            log,
+            reference=reference,
+            budget_h=budget,
+            seed=seed,
+            progress=lambda name: status.update(name),
+        )
+        page = as_html(report)
+    target = out or Path(file.name.split(".")[0] + ".html")
+    try:
+        target.write_text(page, encoding="utf-8")
+    except OSError as error:
+        click.echo(f"{target}: cannot be written: {error.strerror}", err=True)
+        sys.exit(2)
+    click.echo(f"{target}: {len(report.figures)} figures from {log.cases:,} journeys")
+    for note in log.notes:
+        click.echo(f"  note: {note}")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    role, mark, name = text.partition("=")
+    if not mark or not role or not name:
+        raise click.BadParameter(f"{text!r} is not of the form ROLE=NAME", param_hint="--column")
+    return role, name

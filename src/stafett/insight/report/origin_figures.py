@@ -1,0 +1,214 @@
+"""Figures on origin: where lateness and defects were seen, and where they began."""
+
+from __future__ import annotations
+
+from math import isfinite
+
+import polars as pl
+
+from stafett.eventlog import EventLog
+from stafett.insight.origin import (
+    ReplayError,
+    SlackTrace,
+    journeys_from_table,
+    latent_origin,
+    prepare,
+    shapley,
+    slack_trace,
+)
+from stafett.insight.pictures.bars import Bar, interval_bars
+from stafett.insight.pictures.heat import heat_map
+from stafett.insight.pictures.svg import Figure, cut, number
+from stafett.insight.report.basis import basis
+
+MOST_CELLS = 14
+FEWEST_DEFECTS = 20
+MOST_REPLAYED = 400_000
+
+
+def origin_figures(
+    log: EventLog, budget_h: float | None, seed: int
+) -> tuple[list[Figure], list[str]]:
+    """Return the figures of the three tiers as far as the log allows them, and notes."""
+    traced = slack_trace(log, budget_h=budget_h)
+    notes = [f"Slack tracing: {note}" for note in traced.notes]
+    figures = [_slack(log, traced)] if traced.matrix.height else []
+    if not figures:
+        notes.append("Slack tracing: no journey was late.")
+    for figure, more in (_latent(log, seed), _replayed(log, seed)):
+        figures += figure
+        notes += more
+    return figures, notes
+
+
+def _slack(log: EventLog, traced: SlackTrace) -> Figure:
+    late = traced.journeys.filter(pl.col("late_h") > 1e-9)
+    began = (
+        traced.matrix.group_by("began_at").agg(pl.col("hours").sum()).sort("hours", descending=True)
+    )
+    seen = (
+        traced.matrix.group_by("detected_at")
+        .agg(pl.col("hours").sum())
+        .sort("hours", descending=True)
+    )
+    rows, columns = (
+        seen["detected_at"][:MOST_CELLS].to_list(),
+        began["began_at"][:MOST_CELLS].to_list(),
+    )
+    values = {
+        (d, b): n
+        for d, b, n in traced.matrix.select("detected_at", "began_at", "hours").iter_rows()
+        if d in rows and b in columns and n >= 0.5
+    }
+    sentence = (
+        f"{late.height:,} of {traced.journeys.height:,} journeys were late; {traced.upstream:.0%}"
+        " of that began before the point where it was seen. Most hours of lateness began at"
+        f" {began['began_at'][0]} ({number(began['hours'][0])} h)."
+    )
+    svg = heat_map(
+        rows,
+        columns,
+        values,
+        title="Lateness: detected at by began at",
+        row_title="detected at",
+        column_title="began at",
+        unit="hours late",
+    )
+    return Figure(
+        "origin-slack",
+        "Where lateness was seen, and where it began",
+        sentence,
+        basis(log, traced.journeys.height, "journeys"),
+        svg,
+        traced.matrix,
+    )
+
+
+def _latent(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
+    found = log.frame.filter(pl.col("detected_at").is_not_null())
+    if found["case"].n_unique() < FEWEST_DEFECTS:
+        return [], [
+            "Latent origin: the log records where trouble was detected for"
+            f" {found['case'].n_unique()} journeys; {FEWEST_DEFECTS} are the fewest that are worth"
+            " estimating from."
+        ]
+    rank = pl.int_range(pl.len()).over("case")
+    order = (
+        log.steps.with_columns(rank.alias("rank"))
+        .group_by(pl.col("activity").cast(pl.String))
+        .agg(pl.col("rank").mean(), pl.len().alias("n"))
+    )
+    detected = set(found["detected_at"].cast(pl.String))
+    stages = order.sort("n", descending=True).head(8)["activity"].to_list()
+    stages = (
+        order.filter(pl.col("activity").is_in([*stages, *detected]))
+        .sort("rank")["activity"]
+        .to_list()
+    )
+    known = found.filter(pl.col("detected_at").cast(pl.String).is_in(stages))
+    defects = known.group_by(pl.col("case").cast(pl.String)).agg(
+        pl.col("detected_at").cast(pl.String).first(), pl.col("origin").cast(pl.String).first()
+    )
+    units = (
+        log.steps.filter(pl.col("activity").cast(pl.String).is_in(stages))
+        .group_by(
+            pl.col("case").cast(pl.String), pl.col("activity").cast(pl.String), maintain_order=True
+        )
+        .agg(pl.col("giver").cast(pl.String).first())
+        .pivot("activity", index="case", values="giver")
+    )
+    table = units.join(defects, on="case", how="left", maintain_order="left")
+    try:
+        result = latent_origin(journeys_from_table(table, stages), seed=seed)
+    except ValueError as error:
+        return [], [f"Latent origin: {error}"]
+    values = {
+        (d, b): float(result.matrix[i, j])
+        for i, d in enumerate(stages)
+        for j, b in enumerate(stages)
+        if result.matrix[i, j] >= 0.05
+    }
+    top = int(result.began.argmax())
+    sentence = (
+        f"{result.upstream:.0%} of the defects began before the stage where they surfaced."
+        f" {stages[top]} shows {result.seen[top]:.0%} of them and began {result.began[top]:.0%} (95"
+        f" % interval {result.low[top]:.0%} to {result.high[top]:.0%})."
+    )
+    answer = pl.DataFrame(
+        {
+            "stage": stages,
+            "surfaced": result.seen,
+            "began": result.began,
+            "low": result.low,
+            "high": result.high,
+        }
+    )
+    svg = heat_map(
+        stages,
+        stages,
+        values,
+        title="Defects: detected at by began at",
+        row_title="detected at",
+        column_title="began at",
+        unit="journeys, expected",
+    )
+    figure = Figure(
+        "origin-latent",
+        "Where defects surfaced, and where they began (estimated)",
+        sentence,
+        basis(log, table.height, "journeys"),
+        svg,
+        answer,
+    )
+    return [figure], [f"Latent origin: {note}" for note in result.notes]
+
+
+def _replayed(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
+    if log.handoffs.is_empty():
+        return [], ["Replay: the log shows no handoff that could be repaired."]
+    if log.frame.height > MOST_REPLAYED:
+        return [], [
+            f"Replay: left out beyond {MOST_REPLAYED:,} rows; take a sample of cases in time."
+        ]
+    try:
+        result = shapley(prepare(log, seed=seed), orders=16, seed=seed)
+    except ReplayError as error:
+        return [], [f"Replay: {error}"]
+    top = result.contributions[:15]
+    # A single journey has no spread to tell: it is drawn without an interval, and the notes say so.
+    margin = [1.96 * c.error if isfinite(c.error) else 0.0 for c in top]
+    bars = [
+        Bar(c.interface, c.hours, c.hours - m, c.hours + m)
+        for c, m in zip(top, margin, strict=True)
+    ]
+    saved = result.hours - result.best
+    sentence = (
+        f"Repairing the {len(result.contributions)} interfaces with most dwell would shorten the"
+        f" mean journey from {number(result.hours)} to {number(result.best)} hours;"
+        f" {cut(top[0].interface)} alone accounts for {number(top[0].hours)} of the {number(saved)}"
+        " saved. The replay gives the log back exactly."
+    )
+    table = pl.DataFrame(
+        {
+            "interface": [c.interface for c in result.contributions],
+            "hours_saved": [c.hours for c in result.contributions],
+            "standard_error": [c.error for c in result.contributions],
+            "more_completed": [c.completed for c in result.contributions],
+        }
+    )
+    figure = Figure(
+        "origin-replay",
+        "What repairing each interface would save",
+        sentence,
+        basis(log, result.journeys, "journeys"),
+        interval_bars(
+            bars,
+            title="Shapley shares by counterfactual replay",
+            unit="hours per journey, 95 % interval",
+        ),
+        table,
+    )
+    notes = [f"Replay assumes: {text}" for text in result.assumptions]
+    if result.journeys < 2:
+        notes.append("Replay: one journey has no spread, so no interval can be told.")
+    return [figure], notes

@@ -1,0 +1,139 @@
+"""Figures on the process: how it really runs, against the protocol, and how fast."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from stafett.eventlog import EventLog
+from stafett.insight.conformance import (
+    Reference,
+    conformance,
+    directly_follows,
+    spectrum,
+    typical_course,
+    variants,
+)
+from stafett.insight.pictures.bars import Bar, interval_bars
+from stafett.insight.pictures.flow import process_map
+from stafett.insight.pictures.series import spectrum_picture
+from stafett.insight.pictures.svg import Figure, cut, number
+from stafett.insight.report.basis import basis
+
+MOST_ACTIVITIES, MOST_EDGES, SPECTRA = 22, 60, 2
+
+
+def process_figures(log: EventLog, reference: Reference | None) -> tuple[list[Figure], list[str]]:
+    """Return the process map, conformance and the spectra of the slowest segments."""
+    follows = directly_follows(log)
+    if follows.is_empty():
+        return [], ["Process: no case has two steps, so nothing follows anything."]
+    figures = [_map(log, follows), *_spectra(log, follows)]
+    notes = []
+    if reference is None:
+        reference = typical_course(log)
+        notes.append(
+            "Conformance: no protocol was given; the commonest course stands in for it, so "
+            "departures are departures from custom."
+        )
+    figures.insert(1, _conformance(log, reference))
+    return figures, notes
+
+
+def _map(log: EventLog, follows: pl.DataFrame) -> Figure:
+    rank = pl.int_range(pl.len()).over("case") / pl.len().over("case")
+    steps = log.steps.with_columns(rank.alias("rank"))
+    nodes = steps.group_by(pl.col("activity").cast(pl.String)).agg(
+        pl.len().alias("n"), pl.col("rank").mean()
+    )
+    shown = nodes.sort("n", descending=True).head(MOST_ACTIVITIES).sort("rank")
+    names = shown["activity"].to_list()
+    edges = [
+        (a, b, n)
+        for a, b, n in follows.select(pl.col("from", "to").cast(pl.String), "n").iter_rows()
+        if a in names and b in names
+    ][:MOST_EDGES]
+    courses = variants(log)
+    sentence = (
+        f"{log.cases:,} journeys took {courses.height:,} different courses; the commonest covers"
+        f" {courses['share'][0]:.0%}. The picture shows"
+        f" {sum(n for *_, n in edges) / follows['n'].sum():.0%} of all passages."
+    )
+    svg = process_map(
+        names, dict(nodes.select("activity", "n").iter_rows()), edges, title="Process map"
+    )
+    return Figure(
+        "process-map",
+        "The process as it runs",
+        sentence,
+        basis(log, log.steps.height, "steps"),
+        svg,
+        follows.with_columns(pl.col("from", "to").cast(pl.String)),
+    )
+
+
+def _conformance(log: EventLog, reference: Reference) -> Figure:
+    found = conformance(log, reference)
+    table = found.by_activity
+    concerned = table.with_columns(
+        pl.sum_horizontal("skipped", "added", "reordered", "late").alias("all")
+    )
+    top = (
+        concerned.sort("all", descending=True, maintain_order=True)
+        .filter(pl.col("all") > 0)
+        .head(15)
+    )
+    n = found.by_case.height
+    bars = []
+    for row in top.iter_rows(named=True):
+        kind = max(("skipped", "added", "reordered", "late"), key=lambda k: row[k])
+        bars.append(Bar(f"{row['activity']} {kind}", row[kind] / n, *_wilson(row[kind], n)))
+    names = ", ".join(cut(a, 20) for a in reference.activities[:8])
+    sentence = (
+        f"{found.sentence()} Held against: {names}{' …' if len(reference.activities) > 8 else ''}."
+    )
+    return Figure(
+        "conformance",
+        "Protocol against reality",
+        sentence,
+        basis(log, n, "journeys"),
+        interval_bars(bars, title="Commonest departures", unit="share of journeys, 95 % interval"),
+        table,
+    )
+
+
+def _wilson(k: int, n: int) -> tuple[float, float]:
+    """Return Wilson's 95 % interval of a proportion."""
+    z = 1.96
+    p, d = k / n, 1 + z * z / n
+    half = z * (p * (1 - p) / n + z * z / (4 * n * n)) ** 0.5
+    return max(0.0, (p + z * z / (2 * n) - half) / d), min(1.0, (p + z * z / (2 * n) + half) / d)
+
+
+def _spectra(log: EventLog, follows: pl.DataFrame) -> list[Figure]:
+    heavy = follows.filter(
+        (pl.col("n") >= 10) & (pl.col("median_h") > 0) & (pl.col("from") != pl.col("to"))
+    )
+    heavy = heavy.with_columns((pl.col("median_h") * pl.col("n")).alias("weight")).sort(
+        "weight", descending=True
+    )
+    figures = []
+    for number_, row in enumerate(heavy.head(SPECTRA).iter_rows(named=True), start=1):
+        rows = spectrum(log, row["from"], row["to"])
+        sentence = (
+            f"From {row['from']} to {row['to']}: median {number(row['median_h'])} h; the slowest"
+            f" quarter took over {number(float(rows['hours'].quantile(0.75) or 0))} h. Lines that"
+            " keep apart are work in turn; lines that meet below are work saved up and done"
+            " together."
+        )
+        svg = spectrum_picture(rows, row["from"], row["to"], title="Performance spectrum")
+        figures.append(
+            Figure(
+                f"spectrum-{number_}",
+                f"Performance spectrum: {row['from']} → {row['to']}",
+                sentence,
+                basis(log, rows.height, "passages"),
+                svg,
+                rows,
+            )
+        )
+    return figures
