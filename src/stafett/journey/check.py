@@ -9,7 +9,7 @@ from typing import NamedTuple
 from stafett.journey import deviation
 from stafett.journey.command import Answer, Value
 from stafett.journey.event import CheckResult
-from stafett.journey.identifier import Unreadable, normal, same
+from stafett.journey.identifier import Unreadable, of_kind, same
 from stafett.journey.refusal import refuse
 from stafett.journey.state import PATIENT, Sheet, State
 from stafett.protocol.model import Check
@@ -100,9 +100,8 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
         )
     identifier = check.by or ""
     kind = net.protocol.identifiers[identifier]
-    structure = "plain" if kind.direct else kind.structure
     try:
-        got = normal(structure, answer.value)
+        got = of_kind(kind, answer.value)
     except Unreadable as error:
         raise refuse("unreadable-scan", "value", error.what, error.todo) from None
     material = check.identifies or check.records or ""
@@ -130,7 +129,9 @@ def _choice(state: State, check: Check, answer: Answer) -> Verdict:
     choice = check.choices.get(answer.value) if isinstance(answer.value, str) else None
     if choice is None:
         names = ", ".join(check.choices)
-        raise refuse("bad-value", "value", f"{answer.value!r} is no choice", f"one of: {names}")
+        raise refuse(
+            "bad-value", "value", f"{shown(answer.value)} is no choice", f"one of: {names}"
+        )
     code = choice.deviation or check.deviation
     if choice.means == "fail":
         return Verdict(answer.value, "fail", code or deviation.CHECK_FAILED, "answered so")
@@ -149,13 +150,18 @@ def _disagrees(sheet: Sheet, check: Check, answer: Answer) -> bool:
 
 def _quantity(check: Check, value: Value) -> Verdict:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise refuse("bad-value", "value", f"{value!r} is not a number", f"in {check.unit}")
+        raise refuse("bad-value", "value", f"{shown(value)} is not a number", f"in {check.unit}")
     code = check.deviation or deviation.CHECK_FAILED
     if check.min is not None and value < check.min:
         return Verdict(value, "fail", code, f"{value} is below {check.min} {check.unit}")
     if check.max is not None and value > check.max:
         return Verdict(value, "fail", code, f"{value} is above {check.max} {check.unit}")
     return Verdict(value, "pass")
+
+
+def shown(value: Value) -> str:
+    """Return `value` as an error may repeat it: never more than a line."""
+    return repr(value) if len(repr(value)) <= 40 else repr(value)[:36] + "..."
 
 
 def moment(value: Value) -> datetime | None:
@@ -172,7 +178,7 @@ def _time(value: Value) -> Verdict:
         raise refuse(
             "bad-value",
             "value",
-            f"{value!r} is no time with its zone",
+            f"{shown(value)} is no time with its zone",
             "like 2026-11-23T08:30+01:00",
         )
     return Verdict(value, "pass")

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from stafett.journey import deviation
-from stafett.journey.state import State
+from stafett.journey.state import State, awaited_key
 from stafett.protocol.model import Handoff, Ref, Step
 from stafett.protocol.net import PRESENT, Net, target
 
@@ -69,6 +69,16 @@ def dues(net: Net, state: State, name: str) -> Iterator[Due]:
     if activity.takes is not None and begun is not None:
         why = f"{name} takes at most {activity.takes.at_most}"
         yield Due(begun + activity.takes.at_most.timedelta, _late(activity), why, name)
+
+
+def decide_by(net: Net, state: State, decision: str, about: str) -> Due | None:
+    """Return when a pending decision is late by its own limit, or None if it has none."""
+    since = state.awaited.get(awaited_key(decision, about))
+    takes = net.protocol.steps[decision].takes
+    if since is None or takes is None:
+        return None
+    why = f"{decision} takes at most {takes.at_most}"
+    return Due(since + takes.at_most.timedelta, deviation.LATE, why, decision)
 
 
 def _late(activity: Step | Handoff) -> str:

@@ -11,7 +11,7 @@ from stafett.journey import handling, passing, working
 from stafett.journey.clock import is_aware
 from stafett.journey.draft import Draft
 from stafett.journey.evolve import evolve
-from stafett.journey.identifier import Unreadable, chain_of_identity, normal
+from stafett.journey.identifier import Unreadable, chain_of_identity, commitment, of_kind
 from stafett.journey.refusal import Reason, Refusal, Refused, refuse
 from stafett.journey.state import State
 from stafett.protocol.net import NONE, Net
@@ -95,7 +95,8 @@ def _open(net: Net, state: State | None, command: c.OpenJourney) -> tuple[e.Even
         product=command.product,
         parties=command.parties,
         identifiers={
-            name: _normal(net, name, value) for name, value in command.identifiers.items()
+            name: of_kind(net.protocol.identifiers[name], value)
+            for name, value in command.identifiers.items()
         },
     )
     draft = Draft(net, evolve(net, None, opened), command)
@@ -103,18 +104,15 @@ def _open(net: Net, state: State | None, command: c.OpenJourney) -> tuple[e.Even
     return (opened, *draft.events)
 
 
-def _normal(net: Net, name: str, value: str) -> str:
-    kind = net.protocol.identifiers[name]
-    return normal("plain" if kind.direct else kind.structure, value)
-
-
 def _opening_faults(net: Net, command: c.OpenJourney) -> list[Reason]:
     protocol = net.protocol
-    faults = [
-        Reason(field, f"{field} is empty", "fill it in")
-        for field in ("journey", "patient")
-        if not getattr(command, field).strip()
-    ]
+    faults = []
+    if not command.journey.strip():
+        faults.append(Reason("journey", "journey is empty", "fill it in"))
+    try:
+        commitment(command.patient)
+    except Unreadable as error:
+        faults.append(Reason("patient", error.what, error.todo))
     if (command.protocol, command.version) != (protocol.protocol, protocol.version):
         what = f"this is {protocol.protocol} {protocol.version}"
         faults.append(Reason("version", what, "open it under the version that is in force"))
@@ -133,7 +131,7 @@ def _opening_faults(net: Net, command: c.OpenJourney) -> list[Reason]:
             faults.append(Reason(f"identifiers.{name}", f"{name!r} is no identifier of a journey"))
             continue
         try:
-            _normal(net, name, command.identifiers[name])
+            of_kind(kind, command.identifiers[name])
         except Unreadable as error:
             faults.append(Reason(f"identifiers.{name}", error.what, error.todo))
     try:

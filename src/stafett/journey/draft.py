@@ -92,11 +92,14 @@ class Draft:
         """Flag the command's time if it cannot be right; the order of events stays as it came."""
         at, recorded = self.command.occurred_at, self.command.recorded_at
         bound = clock.impossible(self.net, self.state, activity, at, recorded)
-        if bound is None:
-            return
+        if bound is not None:
+            self.flag(activity, bound)
+
+    def flag(self, activity: str, bound: clock.Bound) -> None:
+        """Flag a moment that cannot be right, and raise that as a deviation."""
         self.add(
             e.TimelineFlagged(
-                occurred_at=at,
+                occurred_at=self.command.occurred_at,
                 by=self.command.by,
                 activity=activity,
                 what=bound.what,

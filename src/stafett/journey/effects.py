@@ -174,10 +174,16 @@ def _beginnings(
 def _parents(net: Net, state: State, name: str, material: str) -> tuple[str, ...]:
     activity = net.activity(name)
     if isinstance(activity, Step):
-        sources = activity.inputs
+        # A box is not made from what is put into it, nor that from the box.
+        boxed = _is_packaging(net, material)
+        sources = tuple(m for m in activity.inputs if _is_packaging(net, m) == boxed)
     else:
         sources = tuple(old for old, new in activity.becomes.items() if new == material)
     return tuple(state.current[source] for source in sources if source in state.current)
+
+
+def _is_packaging(net: Net, material: str) -> bool:
+    return net.protocol.materials[material].purpose == "packaging"
 
 
 def _labels(state: State, activity: str, material: str) -> dict[str, str]:

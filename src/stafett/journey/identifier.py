@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 from stafett.identity import scan
 from stafett.identity.coi import Coi
 from stafett.identity.errors import IdentifierError
 from stafett.identity.scan import Kind
-from stafett.protocol.model import Identification
+from stafett.protocol.model import Identification, Identifier
 
 _KINDS: dict[Identification, Kind] = {
     "isbt128-coi": Kind.COI,
@@ -18,6 +20,7 @@ _KINDS: dict[Identification, Kind] = {
     "gs1-gsrn": Kind.GSRN,
 }
 MAX_LENGTH = 200
+_COMMITMENT = re.compile(r"(?:[a-z0-9-]+:)?[0-9a-f]{64}")
 
 
 class Unreadable(ValueError):
@@ -60,6 +63,22 @@ def _plain(value: str) -> str:
     if not text.isascii() or not text.isprintable():
         raise Unreadable("the scan holds characters that no label has", "check the scanner's setup")
     return text
+
+
+def commitment(value: object) -> str:
+    """Return `value` if it is a commitment; a direct patient identifier never gets further.
+
+    A commitment is 64 lower-case hexadecimal digits, with or without a scheme (`name:`) in front.
+    The message does not repeat the value: it may be the identifier itself.
+    """
+    if not isinstance(value, str) or not _COMMITMENT.fullmatch(value):
+        raise Unreadable("this is no commitment", "direct identifiers stay in the hospital's vault")
+    return value
+
+
+def of_kind(kind: Identifier, value: object) -> str:
+    """Return `value` in its normal form for an identifier of the protocol, direct ones included."""
+    return commitment(value) if kind.direct else normal(kind.structure, value)
 
 
 def chain_of_identity(value: str) -> str:

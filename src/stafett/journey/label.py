@@ -30,7 +30,7 @@ class Labels:
     @property
     def patient(self) -> str:
         """The commitment of the patient's direct identifiers."""
-        return hashlib.sha256(f"patient {self.seed}".encode()).hexdigest()
+        return "sha256:" + hashlib.sha256(f"patient {self.seed}".encode()).hexdigest()
 
     def stick(self, kind: Identifier, material: str, by: str, records: str | None) -> str:
         """Print a new label and stick it on `material`; a patient's own are not new."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stafett.journey import clock, deviation, gate
 from stafett.journey import command as c
-from stafett.journey import deviation, gate
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
@@ -115,6 +115,10 @@ def take_decision(draft: Draft, command: c.Decide) -> None:
         gate.require(place, sheet)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.decision)
+    due = clock.decide_by(draft.net, draft.state, command.decision, command.about)
+    if due is not None and command.occurred_at > due.at:
+        note = f"{due.why}: due {due.at.isoformat()}"
+        draft.deviate(due.code, command.decision, note, detected=command.decision)
     if result.deviation is not None:
         draft.deviate(
             result.deviation,

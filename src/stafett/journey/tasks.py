@@ -11,7 +11,7 @@ from stafett.journey import clock, gate
 from stafett.journey.command import WorkSide
 from stafett.journey.state import State, awaited_key
 from stafett.protocol.model import Handoff
-from stafett.protocol.net import IDLE, NONE, OPEN, Move, Net, Violation
+from stafett.protocol.net import IDLE, NONE, OPEN, Move, Net, Pending, Violation
 
 TaskKind = Literal["start", "work", "release", "receive", "decide", "acknowledge"]
 
@@ -49,6 +49,20 @@ def next_moves(net: Net, state: State) -> list[Task]:
     return decisions + work + _notices(state)
 
 
+def task_at(net: Net, state: State, activity: str, side: WorkSide, about: str) -> Task | None:
+    """Return the task of one side of one activity, if there is anything to do there now."""
+    if state.marking.outcome != NONE:
+        return None
+    step = net.protocol.steps.get(activity)
+    if step is not None and step.on_demand:
+        pending = Pending(net.index[activity], about)
+        if pending not in state.marking.pending:
+            return None
+        return _decision(net, state, activity, about)
+    task = _task(net, state, activity)
+    return task if task is not None and task.side == side and not about else None
+
+
 def _decision(net: Net, state: State, decision: str, about: str) -> Task:
     role = gate.acting(state, net.protocol.steps[decision].role)
     return Task(
@@ -67,9 +81,8 @@ def _decision(net: Net, state: State, decision: str, about: str) -> Task:
 
 def _decide_by(net: Net, state: State, decision: str, about: str) -> datetime | None:
     """A decision is due when its own limit is, or when what it holds expires."""
-    step = net.protocol.steps[decision]
-    since = state.awaited[awaited_key(decision, about)]
-    moments = [] if step.takes is None else [since + step.takes.at_most.timedelta]
+    own = clock.decide_by(net, state, decision, about)
+    moments = [] if own is None else [own.at]
     if about in net.index:
         held = net.involved(state.marking, about)
     else:

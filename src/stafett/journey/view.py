@@ -19,7 +19,7 @@ from stafett.journey.event import CheckResult
 from stafett.journey.passing import departures
 from stafett.journey.refusal import Reason, Refused
 from stafett.journey.state import Raised, Sheet, State, awaited_key
-from stafett.journey.tasks import TaskKind, next_moves
+from stafett.journey.tasks import TaskKind, task_at
 from stafett.protocol.model import Check, Handoff, Step, text
 from stafett.protocol.net import DONE, IDLE, ISOLATED, OPEN, REFUSED, STOPPED, Net
 
@@ -151,9 +151,7 @@ def station(
         raise LookupError(str(refused)) from None
     part = net.activity(activity)
     sheet = state.sheet(activity, side, about)
-    tasks = next_moves(net, state)
-    mine = (t for t in tasks if (t.activity, t.side, t.about) == (activity, side, about))
-    task = next(mine, None)
+    task = task_at(net, state, activity, side, about)
     checks = tuple(_check(net, state, place, c, sheet, language) for c in place.checks)
     upcoming = [c for c in checks if _is_open(c)]
     if any(c.when == "before" for c in upcoming):

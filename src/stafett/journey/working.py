@@ -7,7 +7,7 @@ import re
 from stafett.journey import clock, gate
 from stafett.journey import command as c
 from stafett.journey import event as e
-from stafett.journey.check import Verdict, evaluate
+from stafett.journey.check import Verdict, evaluate, moment
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import Reason, Refusal, Refused, refuse
 from stafett.journey.state import Sheet, sheet_key
@@ -43,6 +43,10 @@ def answer(draft: Draft, command: c.Answer) -> None:
     check = _open_check(draft, place, command)
     verdict = evaluate(draft.net, draft.state, check, command)
     draft.flag_time(command.activity)
+    told = moment(verdict.value) if check.kind == "time" else None
+    if told is not None and told > command.occurred_at + clock.TOLERANCE:
+        what = f"{check.id} is said to be later than the moment it is told"
+        draft.flag(command.activity, clock.Bound(what, told))
     draft.add(
         e.CheckAnswered(
             occurred_at=command.occurred_at,

@@ -1,0 +1,140 @@
+"""Time: shelf lives, deadlines, and clocks that cannot be right."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+import pytest
+
+from stafett.journey import command as c
+from stafett.journey import event as e
+from stafett.journey.tasks import next_moves
+
+replace = msgspec.structs.replace
+
+
+def only(events: Any, kind: type) -> Any:
+    return next(event for event in events if isinstance(event, kind))
+
+
+def test_what_has_expired_is_not_passed_on(stage: Any) -> None:
+    """After 48 hours the bag is not released; the refusal says to report it."""
+    release = stage.to_closing("H2", "release")
+    late = replace(release, occurred_at=stage.at + timedelta(hours=49))
+    refusal = stage.no(late, "expired")
+    assert [then.material for then in refusal.then] == ["bag"]
+
+
+def test_expiry_takes_the_protocols_way(stage: Any) -> None:
+    """Reported, the bag is gone, raised, and collected anew."""
+    release = stage.to_closing("H2", "release")
+    stage.at += timedelta(hours=49)
+    late = replace(release, occurred_at=stage.at)
+    events = stage.ok(stage.no(late, "expired").then[0])
+    assert only(events, e.DeviationRaised).code == "HOLD_TIME_EXCEEDED"
+    assert (only(events, e.MaterialGone).lot, only(events, e.MaterialGone).reason) == (
+        "bag/1",
+        "expired",
+    )
+    assert "collect" in only(events, e.StartedAfresh).activities
+
+
+def test_the_watch_may_report_an_expiry(stage: Any) -> None:
+    """The service's own clock reports, in no organisation's name."""
+    stage.walk_to("H2", "release")
+    by = c.Actor(person="watch", organisation="stafett", role=c.WATCH)
+    at = stage.at + timedelta(hours=49)
+    stage.ok(c.ReportExpired(occurred_at=at, by=by, material="bag"))
+
+
+def test_what_has_not_expired_is_not_reported(stage: Any) -> None:
+    """A report before the time is refused, and told when it will be."""
+    stage.walk_to("H2", "release")
+    report = c.ReportExpired(occurred_at=stage.at, by=stage.by("plant"), material="bag")
+    assert "it expires at" in str(stage.no(report, "not-possible-now"))
+
+
+def test_an_infusion_that_ends_late_is_recorded(stage: Any) -> None:
+    """It did happen: the record takes it, and raises the thaw clock and the deadline."""
+    finish = stage.to_closing("infuse")
+    late = replace(finish, occurred_at=stage.at + timedelta(minutes=31))
+    events = stage.ok(late)
+    codes = [event.code for event in events if isinstance(event, e.DeviationRaised)]
+    assert codes == ["LATE", "THAW_CLOCK_EXCEEDED"]
+    assert only(events, e.JourneyEnded).treated
+
+
+def test_a_late_delivery_says_where_it_began(stage: Any) -> None:
+    """37 hours after the courier took it, the deadline of 36 has passed: it began at H1."""
+    closing = stage.to_closing("H2", "accept")
+    late = replace(closing, occurred_at=stage.at + timedelta(hours=37))
+    raised = only(stage.ok(late), e.DeviationRaised)
+    assert (raised.code, raised.detected, raised.originated) == ("LATE_DELIVERY", "H2", "H1")
+
+
+def test_a_handoff_that_takes_too_long_is_late(stage: Any) -> None:
+    """Two hours from release to acceptance are the limit."""
+    closing = stage.to_closing("H1", "accept")
+    events = stage.ok(replace(closing, occurred_at=stage.at + timedelta(hours=3)))
+    assert only(events, e.DeviationRaised).originated == "H1"
+
+
+def test_a_task_says_when_it_is_due(stage: Any) -> None:
+    """The earliest of limit, deadline and expiry."""
+    stage.walk_to("H1", "accept")
+    task = next(task for task in next_moves(stage.net, stage.state) if task.activity == "H1")
+    assert task.due == stage.state.begun["H1"] + timedelta(hours=2)
+
+
+@pytest.mark.parametrize(
+    ("shift", "what"),
+    [
+        (timedelta(hours=-2), "before the journey was opened"),
+        (timedelta(seconds=-15), "before H1 was released"),
+    ],
+)
+def test_an_impossible_time_is_flagged(stage: Any, shift: timedelta, what: str) -> None:
+    """It is recorded where it came, and raised; nothing is reordered."""
+    stage.walk_to("H1", "accept", "shipper")
+    command = stage.right("H1", "accept")
+    events = stage.ok(replace(command, occurred_at=stage.state.begun["H1"] + shift))
+    assert [type(event).__name__ for event in events] == [
+        "TimelineFlagged",
+        "DeviationRaised",
+        "CheckAnswered",
+    ]
+    assert what in events[0].what
+    assert events[1].code == "TIMELINE_IMPOSSIBLE"
+
+
+def test_a_clock_ahead_of_the_record_is_flagged(stage: Any) -> None:
+    """A station cannot know what will happen."""
+    command = replace(stage.right("consent"), recorded_at=stage.at)
+    ahead = replace(command, occurred_at=stage.at + timedelta(minutes=10))
+    assert "future" in only(stage.ok(ahead), e.TimelineFlagged).what
+
+
+def test_a_wrong_clock_raises_one_deviation(stage: Any) -> None:
+    """Each impossible event is flagged, but people are told once per activity."""
+    stage.walk_to("H1", "accept", "shipper")
+    for _ in range(3):
+        stage.ok(replace(stage.right("H1", "accept"), occurred_at=stage.at - timedelta(hours=1)))
+    assert stage.state.flags == 3
+    assert len(stage.state.deviations) == 1
+
+
+def test_a_time_without_a_zone_is_refused(stage: Any) -> None:
+    """Nobody knows when half past eight was."""
+    naive = datetime(2026, 3, 2, 8, 30)  # noqa: DTZ001
+    refusal = stage.no(replace(stage.right("consent"), occurred_at=naive), "bad-time")
+    assert refusal.reasons[0].field == "occurred_at"
+
+
+def test_what_is_told_cannot_lie_ahead(stage: Any) -> None:
+    """A collection that began tomorrow is flagged."""
+    stage.walk_to("collect", "step", "begin")
+    tomorrow = (stage.at + timedelta(days=1)).isoformat()
+    events = stage.ok(stage.answer("collect", "step", "begin", tomorrow))
+    assert "later than the moment" in only(events, e.TimelineFlagged).what
