@@ -53,6 +53,7 @@ def everything() -> Model:
     b.add("dies", "came")
     b.stamp("half", 20.0)
     b.minimum("dies", "half")
+    b.invert("half", "frailty")
     b.until("weekdays", deadline=("dies", "dead"))
     b.seize("nurse?", "nurse", by="site", patience=Erlang(2, 3.0), otherwise="gave up",
             deadline=("dies", "dead"))  # fmt: skip
@@ -109,7 +110,7 @@ def test_the_twin_sees_the_same_rows() -> None:
     """Every row of the log, to the last bit, for a network that uses everything."""
     model = everything()
     for seed in range(6):
-        horizon = Horizon(60.0, warmup=5.0)
+        horizon = Horizon(60.0, warmup=5.0, count_until=50.0)
         twin = Twin(model, horizon, seed, 7).run()
         sums, log = simulate(model, horizon, seed, 7, log=True)
         assert log is not None

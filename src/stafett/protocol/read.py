@@ -11,7 +11,7 @@ import math
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import yaml
@@ -27,6 +27,7 @@ _MAPPING, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
 _BIGGEST = 2**53  # the integers that JSON and a double carry exactly
 
 Path_ = tuple[str | int, ...]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -87,11 +88,16 @@ class Document:
         elif product not in self.products:
             known = ", ".join(self.products) or "none"
             raise ReadError(self.place("products"), f"no product {product!r}", f"it knows: {known}")
-        bound = self._fill(self.value, self._parameters(product), product, ())
+        return self.convert(
+            self._fill(self.value, self._parameters(product), product, ()), Protocol
+        )
+
+    def convert(self, value: Any, kind: type[T]) -> T:
+        """Check `value` (of this document, or made from it) against `kind`; else ReadError."""
         try:
-            return msgspec.convert(bound, Protocol, dec_hook=_decode, strict=True)
+            return msgspec.convert(value, kind, dec_hook=_decode, strict=True)
         except msgspec.ValidationError as error:
-            raise self._error(bound, error) from None
+            raise self._error(value, error, kind) from None
 
     def problems(self, product: str | None = None) -> list[ReadError]:
         """Return every ReadError of `bind`, not only the first: one for each wrong entry."""
@@ -121,8 +127,10 @@ class Document:
                 found.setdefault(str(one_error), one_error)
         return sorted(found.values(), key=lambda error: error.place)
 
-    def _error(self, value: Any, error: msgspec.ValidationError) -> ReadError:
-        what, path = _located(value, str(error))
+    def _error(
+        self, value: Any, error: msgspec.ValidationError, kind: type[Any] = Protocol
+    ) -> ReadError:
+        what, path = _located(value, str(error), kind)
         return ReadError(self.place(*path), f"{what} (at {_dotted(path)})")
 
     def _parameters(self, product: str | None) -> dict[str, Any]:
@@ -152,7 +160,7 @@ class Document:
         return value
 
 
-def _located(value: Any, message: str) -> tuple[str, Path_]:
+def _located(value: Any, message: str, kind: type[Any] = Protocol) -> tuple[str, Path_]:
     """Split msgspec's message into what is wrong and the path of the part that is.
 
     msgspec does not say which key of a mapping it was in (`$.steps[...].after`): each one is tried
@@ -170,7 +178,7 @@ def _located(value: Any, message: str) -> tuple[str, Path_]:
         for key in part:
             only = _replaced(value, path, {key: part[key]})
             try:
-                msgspec.convert(only, Protocol, dec_hook=_decode, strict=True)
+                msgspec.convert(only, kind, dec_hook=_decode, strict=True)
             except msgspec.ValidationError as error:
                 if str(error) == message:
                     value, path = only, (*path, key)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -192,6 +193,10 @@ class Builder:
     def copy(self, attribute: str, other: str) -> None:
         """Set an attribute to the value of another."""
         self._set(attribute, t.COPY, b=self._att(other))
+
+    def invert(self, attribute: str, other: str) -> None:
+        """Set an attribute to one divided by another."""
+        self._set(attribute, t.RECIPROCAL, b=self._att(other))
 
     def minimum(self, attribute: str, other: str) -> None:
         """Set an attribute to the smaller of itself and another."""
@@ -468,7 +473,7 @@ class Builder:
             if op[t.CODE] in drawing and streams.setdefault(key, name) != name:
                 raise ValueError(f"{name!r} and {streams[key]!r} share a stream: rename one")
         named = [n for n, op in zip(self._names, rows, strict=True) if op[t.CODE] in drawing]
-        twice = {n for n in named if named.count(n) > 1}
+        twice = {n for n, times in Counter(named).items() if times > 1}
         if twice:
             raise ValueError(f"step names must differ: {sorted(twice)}")
         return self._model(rows, goto)

@@ -87,6 +87,7 @@ from stafett.simulation.tables import (
     OBSERVE,
     PASS,
     PUT,
+    RECIPROCAL,
     RELEASE,
     RENEGE,
     SEIZE,
@@ -198,6 +199,7 @@ def run(
     k0: np.uint64,
     k1: np.uint64,
     warmup: float,
+    count_until: float,
     arrivals_until: float,
     until: float,
     fused: bool,
@@ -393,8 +395,8 @@ def run(
                 S_faults[slot] = 0
                 for k in range(len(T_start)):
                     S_att[slot, k] = T_start[k]
-                S_counted[slot] = now >= warmup
-                if now >= warmup:
+                S_counted[slot] = warmup <= now < count_until
+                if S_counted[slot]:
                     S_arrivals[s] += 1
                 if logging:
                     logn = note(
@@ -634,6 +636,8 @@ def run(
                     S_att[slot, a] *= (
                         S_att[slot, ops[op, B]] if ops[op, B] >= 0 else T_consts[ops[op, D]]
                     )
+                elif mode == RECIPROCAL:
+                    S_att[slot, a] = 1.0 / S_att[slot, ops[op, B]]
                 elif mode == BUCKET:
                     S_att[slot, a] = math.floor(t / T_consts[ops[op, D]])
                 elif mode == DRAW:

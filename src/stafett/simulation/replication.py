@@ -31,13 +31,15 @@ class ModelError(Exception):
 class Horizon:
     """When to stop (`until`), from when to count (`warmup`), when arrivals end.
 
-    Entities born before `warmup` are simulated and not counted. With `until` infinite the run
+    Entities born before `warmup`, or from `count_until` on, are simulated and not counted; what
+    resources do is summed from `warmup` to `until`. With `until` infinite the run
     goes on until the last entity has left, so arrivals must end.
     """
 
     until: float
     warmup: float = 0.0
     arrivals_until: float = math.inf
+    count_until: float = math.inf
 
     def __post_init__(self) -> None:
         """Refuse a horizon that never comes."""
@@ -145,12 +147,12 @@ def simulate(
     k0, k1 = np.uint64(seed), np.uint64(replication)
     # One type for each argument: another would be another compilation.
     warmup, until = float(horizon.warmup), float(horizon.until)
-    arrivals_until = float(horizon.arrivals_until)
+    arrivals_until, count_until = float(horizon.arrivals_until), float(horizon.count_until)
     kernel.opening(S, T, k0, k1)
     pieces: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]] = []
     while True:
         answer = kernel.run(
-            S, T, k0, k1, warmup, arrivals_until, until, bool(fused), bool(log), BUDGET
+            S, T, k0, k1, warmup, count_until, arrivals_until, until, bool(fused), bool(log), BUDGET
         )
         if answer == st.DONE:
             break

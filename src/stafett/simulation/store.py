@@ -23,7 +23,7 @@ Key = tuple[str, int, int]
 
 def key(model: Model, horizon: Horizon, seed: int, replication: int) -> Key:
     """What a result depends on, and nothing else."""
-    text = f"{model.digest} {horizon.until!r} {horizon.warmup!r} {horizon.arrivals_until!r}"
+    text = f"{model.digest} {horizon!r}"
     return hashlib.sha256(text.encode()).hexdigest(), seed, replication
 
 

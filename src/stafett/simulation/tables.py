@@ -24,7 +24,7 @@ CODE, A, B, C, D, E, NEXT, ALT, DUE, LATE = range(10)
 COLUMNS = 10
 
 # Modes of SET (column C).
-PUT, ADD, COPY, NOW, MINIMUM, TIMES, DRAW, GROUP, BUCKET = range(9)
+PUT, ADD, COPY, NOW, MINIMUM, TIMES, DRAW, GROUP, BUCKET, RECIPROCAL = range(10)
 
 # Purposes of a draw: the low byte of the counter's last word.
 FOR_STEP, FOR_PATIENCE, FOR_ARRIVAL, FOR_GROUP, FOR_FAULT = 0, 1, 2, 3, 16

@@ -156,7 +156,7 @@ class Twin:
             self._send(b)
 
     def _counts(self, e: Entity) -> bool:
-        return e.born >= self.horizon.warmup
+        return self.horizon.warmup <= e.born < self.horizon.count_until
 
     # ---- what is shared ------------------------------------------------------------------------
 
@@ -334,6 +334,8 @@ class Twin:
                 a[i] = min(a[i], other)
             case t.TIMES:
                 a[i] *= other
+            case t.RECIPROCAL:
+                a[i] = 1.0 / other
             case t.BUCKET:
                 a[i] = math.floor(time / const)
             case t.DRAW:

@@ -1,0 +1,181 @@
+"""Compare systems: figures with intervals, what they stand or fall with, and what breaks them.
+
+The question behind every table is which constraint a system relieves and where the pressure goes
+instead. It is answered by marginal effects: each lever is pulled with the same effort in each
+system, under the same luck. Where a lever does little compared with the other systems, its
+constraint is relieved; where it does most, there the pressure is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from stafett.design.compile import Disruption
+from stafett.design.estimate import Estimate, difference, estimate
+from stafett.design.experiment import YEAR, Design, Plan, Run, run
+from stafett.design.levers import LEVERS, demand
+from stafett.design.reading import System
+from stafett.simulation import Store
+
+EFFORT = 0.25
+SCALES = (2.0, 5.0, 20.0)
+MARGINAL = ("treated_share", "referred_to_infused")
+
+
+@dataclass(frozen=True)
+class Pressure:
+    """What the marginal effects say of one system.
+
+    `relieved`: the lever that helps it least compared with the others (its effect minus their
+    mean is lowest, and the interval of that difference leaves out zero), or None. `pressure`: the
+    lever that helps it most. Effects are additional patients treated of 100 referred.
+    """
+
+    relieved: str | None
+    relieved_by: Estimate | None
+    pressure: str
+    pressure_effect: Estimate
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """All tables, by system name."""
+
+    plan: Plan
+    figures: dict[str, dict[str, Estimate]]
+    against_first: dict[str, dict[str, Estimate]]
+    marginal: dict[str, dict[str, dict[str, Estimate]]]  # system, lever, measure
+    pressure: dict[str, Pressure]
+    scale: dict[str, dict[str, Estimate]]  # system, "2x" -> treated of 100 referred
+    resilience: dict[str, dict[str, Estimate]]  # system, disruption -> treated, difference
+    missing: int
+
+
+def disruptions(system: System, plan: Plan) -> dict[str, tuple[Disruption, ...]]:
+    """What may happen: the plant closed, the largest centre without beds, a strike, a lane."""
+    begins = (plan.warmup + plan.years / 4) * YEAR
+    n = system.network
+    largest = max(n.centres, key=lambda c: n.centres[c].share.value)
+    lanes = [k for k, s in system.protocol.steps.items() if s.kind == "transport"]
+    found: dict[str, tuple[Disruption, ...]] = {}
+    for pool, spec in n.pools.items():
+        if spec.per == "network":
+            found[f"{spec.title.lower()} closed 60 days"] = (Disruption(pool, begins, 60),)
+    if "bed" in n.pools:
+        found["largest centre without beds 90 days"] = (Disruption("bed", begins, 90, largest),)
+    if lanes:
+        first = Disruption(f"lane {lanes[0]}", begins, 30)
+        found[f"lane {lanes[0]} closed 30 days"] = (first,)
+        found["couriers on strike 14 days"] = tuple(
+            Disruption(f"lane {lane}", begins, 14) for lane in lanes
+        )
+    return found
+
+
+def designs(systems: Mapping[str, System], plan: Plan) -> dict[str, Design]:
+    """Every design that a comparison needs."""
+    out: dict[str, Design] = {}
+    for name, system in systems.items():
+        out[name] = Design(system)
+        for lever in LEVERS:
+            out[f"{name}+{lever.name}"] = Design(lever.apply(system, EFFORT))
+        for factor in SCALES:
+            out[f"{name}*{factor:g}"] = Design(demand(system, factor))
+        for what, when in disruptions(system, plan).items():
+            out[f"{name}-{what}"] = Design(system, when)
+    return out
+
+
+def compare(
+    systems: Mapping[str, System],
+    plan: Plan,
+    *,
+    workers: int | None = None,
+    store: Store | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Comparison:
+    """Run everything and put it into tables."""
+    every = designs(systems, plan)
+    base = {n: d for n, d in every.items() if n in systems}
+    # More demand is more journeys: fewer replications carry as much.
+    more = {n: d for n, d in every.items() if "*" in n}
+    rest = {n: d for n, d in every.items() if n not in systems and n not in more}
+    fewer = Plan(max(2, plan.replications * 2 // 5), plan.years, plan.warmup, plan.seed)
+    few = Plan(max(2, plan.replications // 10), min(plan.years, 1.0), plan.warmup, plan.seed)
+    runs = run(base, plan, workers=workers, store=store, progress=progress)
+    side = run(rest, fewer, workers=workers, store=store, progress=progress)
+    big = run(more, few, workers=workers, store=store, progress=progress)
+    first = next(iter(systems))
+    figures, against = {}, {}
+    for name in systems:
+        keys = runs.figures[name][0] if runs.figures[name] else {}
+        figures[name] = {k: estimate(runs.values(name, k)) for k in keys}
+        if name != first:
+            against[name] = {
+                k: difference(runs.values(name, k), runs.values(first, k))
+                for k in keys
+                if k in runs.figures[first][0]
+            }
+    effects = {n: _effects(n, runs, side) for n in systems}
+    return Comparison(
+        plan=plan,
+        figures=figures,
+        against_first=against,
+        marginal={
+            n: {
+                lever.name: {m: estimate(effects[n][lever.name][m]) for m in MARGINAL}
+                for lever in LEVERS
+            }
+            for n in systems
+        },
+        pressure={n: _pressure(n, effects) for n in systems},
+        scale={
+            n: {f"{f:g}x": estimate(big.values(f"{n}*{f:g}", "treated_share")) for f in SCALES}
+            for n in systems
+        },
+        resilience={
+            n: {
+                what: _paired(side, f"{n}-{what}", runs, n, "treated_share")
+                for what in disruptions(systems[n], plan)
+            }
+            for n in systems
+        },
+        missing=runs.missing + side.missing + big.missing,
+    )
+
+
+def _paired(one: Run, a: str, other: Run, b: str, measure: str) -> Estimate:
+    x = one.values(a, measure)
+    return difference(x, other.values(b, measure)[: len(x)])
+
+
+def _effects(name: str, base: Run, side: Run) -> dict[str, dict[str, list[float]]]:
+    """Paired effects of each lever, replication by replication."""
+    out: dict[str, dict[str, list[float]]] = {}
+    for lever in LEVERS:
+        out[lever.name] = {}
+        for m in MARGINAL:
+            after = side.values(f"{name}+{lever.name}", m)
+            before = base.values(name, m)[: len(after)]
+            out[lever.name][m] = [a - b for a, b in zip(after, before, strict=True)]
+    return out
+
+
+def _pressure(name: str, effects: dict[str, dict[str, dict[str, list[float]]]]) -> Pressure:
+    mine = effects[name]
+    others = [effects[o] for o in effects if o != name]
+    most = max(mine, key=lambda x: estimate(mine[x]["treated_share"]).mean)
+    relieved, by = None, None
+    for lever, values in mine.items():
+        if not others:
+            break
+        theirs = [o[lever]["treated_share"] for o in others]
+        n = min(len(values["treated_share"]), *(len(t) for t in theirs))
+        gaps = [
+            values["treated_share"][i] - sum(t[i] for t in theirs) / len(theirs) for i in range(n)
+        ]
+        gap = estimate(gaps)
+        if gap.high < 0 and (by is None or gap.mean < by.mean):
+            relieved, by = lever, gap
+    return Pressure(relieved, by, most, estimate(mine[most]["treated_share"]))

@@ -1,0 +1,148 @@
+"""Comparison, validation and levers: intervals, pairing, and answers known beforehand."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import msgspec
+import pytest
+from click.testing import CliRunner
+
+from stafett.cli.main import main
+from stafett.design.compare import compare
+from stafett.design.effort import levers
+from stafett.design.estimate import difference, estimate
+from stafett.design.experiment import Design, Plan, run
+from stafett.design.levers import fewer_errors, scaled, spread, with_network
+from stafett.design.reading import System
+from stafett.design.validate import validate
+
+
+def test_an_estimate_has_students_interval() -> None:
+    """Four values: mean, and t(0.975, 3) = 3.182 standard errors to each side."""
+    e = estimate([1.0, 2.0, 3.0, 4.0])
+    assert e.mean == 2.5
+    assert e.high - e.mean == pytest.approx(3.182 * math.sqrt(5 / 3) / 2, rel=1e-3)
+    assert not estimate([-1.0, 1.0, 0.5]).clear
+    assert difference([2.0, 3.0, 4.1], [1.0, 2.0, 3.0]).clear
+    assert math.isnan(estimate([math.nan]).mean)
+
+
+def test_common_random_numbers_narrow_a_difference(four: dict[str, System], small: Plan) -> None:
+    """The paired interval is narrower than that of two unrelated runs."""
+    n = four["sweden"].network
+    shorter = msgspec.structs.replace(
+        n.work["H12c"], median=scaled(n.work["H12c"].median, 0.8)
+    )  # fmt: skip
+    better = with_network(
+        four["sweden"], msgspec.structs.replace(n, work={**n.work, "H12c": shorter})
+    )
+    r = run({"a": Design(four["sweden"]), "b": Design(better)}, small)
+    a, b = r.values("a", "collected_to_infused"), r.values("b", "collected_to_infused")
+    paired = difference(b, a)
+    crossed = difference(b[1:] + b[:1], a)
+    assert paired.clear and paired.mean < 0
+    assert paired.high - paired.low < 0.8 * (crossed.high - crossed.low)
+
+
+def test_a_constraint_made_binding_is_where_the_pressure_is(
+    four: dict[str, System], small: Plan
+) -> None:
+    """Take lines away from one of two equal systems: its pressure is manufacturing capacity."""
+    n = four["uk"].network
+    line = n.pools["line"]
+    assert line.places is not None
+    few = msgspec.structs.replace(line, places=scaled(line.places, 0.6))
+    starved = msgspec.structs.replace(n, network="starved", pools={**n.pools, "line": few})
+    systems = {"uk": four["uk"], "starved": with_network(four["uk"], starved)}
+    c = compare(systems, Plan(10, 1.0, 0.75, 7))
+    assert c.pressure["starved"].pressure in ("manufacturing capacity", "time to make")
+    gain = c.marginal["starved"]["manufacturing capacity"]["treated_share"]
+    assert gain.clear
+    assert gain.mean > 3 * c.marginal["uk"]["manufacturing capacity"]["treated_share"].mean
+    assert c.pressure["uk"].relieved in ("manufacturing capacity", "time to make")
+    assert c.against_first["starved"]["treated_share"].high < 0
+    assert c.scale["uk"]["20x"].mean < c.scale["uk"]["2x"].mean
+    assert c.missing == 0
+
+
+def test_validation_says_no_when_the_simulation_is_wrong(
+    four: dict[str, System], small: Plan
+) -> None:
+    """Double the growing time: vein to vein leaves its published range, and the row says so."""
+    n = four["us"].network
+    slow = msgspec.structs.replace(n.work["H12c"], median=scaled(n.work["H12c"].median, 2.5))
+    wrong = with_network(four["us"], msgspec.structs.replace(n, work={**n.work, "H12c": slow}))
+    few = Plan(3, 1.0, 0.5)
+    right = {r.published.measure: r for r in validate({"us": four["us"]}, few)}
+    bad = {r.published.measure: r for r in validate({"us": wrong}, few)}
+    assert right["collected_to_infused"].inside
+    assert not bad["collected_to_infused"].inside
+    assert all(math.isfinite(r.simulated.mean) for r in right.values())
+
+
+def test_effort_is_shared_out_and_groups_are_compared(four: dict[str, System], small: Plan) -> None:
+    """Each group helps Sweden; the difference of the groups is the difference of their effects."""
+    o = levers({"sweden": four["sweden"]}, small, 1.4)["sweden"]
+    for group in ("component", "interface"):
+        assert o.groups[group]["treated_share"].clear, group
+        assert o.groups[group]["treated_share"].mean > 0
+    gap = o.interfaces_minus_components["treated_share"].mean
+    parts = [o.groups[g]["treated_share"].mean for g in ("interface", "component")]
+    assert gap == pytest.approx(parts[0] - parts[1])
+    whole, half = (x["errors made at interfaces"]["treated_share"].mean for x in (o.levers, o.half))
+    assert whole > half > 0
+
+
+def test_the_spread_of_an_effort_is_the_sum_of_its_parts(four: dict[str, System]) -> None:
+    """Four interface levers share an effort of 0.8: errors fall by e^-0.2, as with 0.2 alone."""
+    spread_ = spread(four["uk"], "interface", 0.8).interfaces.kinds["timing"].rate.value
+    alone = fewer_errors(four["uk"], 0.2).interfaces.kinds["timing"].rate.value
+    assert spread_ == pytest.approx(alone)
+
+
+def test_the_command_compares_and_prints_json() -> None:
+    """Two systems, few replications: a table for people, JSON for programs; the same twice."""
+    args = ["design", "compare", "sweden", "spain", "--replications", "4", "--years", "0.5"]
+    one = CliRunner().invoke(main, [*args, "--json"])
+    assert one.exit_code == 0, one.output
+    c = json.loads(one.output)
+    assert set(c["figures"]) == {"sweden", "spain"}
+    assert c["figures"]["sweden"]["treated_share"]["low"] < 100
+    assert CliRunner().invoke(main, [*args, "--json"]).output == one.output
+    told = CliRunner().invoke(main, args)
+    assert "the pressure is on" in told.output
+    assert "assumptions" in told.output
+
+
+def test_the_commands_refuse_what_they_cannot_read() -> None:
+    """Exit status 2 and a sentence."""
+    for args in (["compare", "atlantis"], ["check", "atlantis"], ["levers", "uk", "uk"]):
+        result = CliRunner().invoke(main, ["design", *args])
+        assert result.exit_code == 2, args
+        assert "Error" in result.output
+
+
+def test_check_says_which_queue_is_unstable(tmp_path) -> None:
+    """A tenth of the lines: the offered load is above one, and the answer is no."""
+    from importlib.resources import files
+
+    good = (files("stafett") / "catalogue" / "networks" / "uk.yaml").read_text("utf-8")
+    file = tmp_path / "starved.yaml"
+    file.write_text(good.replace("places: {value: 8.5, low: 5,", "places: {value: 1, low: 0.5,"))
+    result = CliRunner().invoke(main, ["design", "check", str(file)])
+    assert result.exit_code == 1
+    assert "unstable" in result.output
+    assert CliRunner().invoke(main, ["design", "check", "uk"]).exit_code == 0
+
+
+def test_an_interrupted_comparison_goes_on_from_its_store(tmp_path) -> None:
+    """What was stored is not run again, and the answer is the same."""
+    args = ["design", "validate", "spain", "--replications", "3", "--years", "0.5", "--json"]
+    plain = CliRunner().invoke(main, args)
+    store = ["--store", str(tmp_path / "runs.jsonl")]
+    assert CliRunner().invoke(main, [*args, *store]).output == plain.output
+    assert (tmp_path / "runs.jsonl").read_bytes().count(b"\n") == 3
+    assert CliRunner().invoke(main, [*args, *store]).output == plain.output
+    assert (tmp_path / "runs.jsonl").read_bytes().count(b"\n") == 3

@@ -1,0 +1,78 @@
+"""Network files: what is built in, and what is refused with file and line."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from importlib.resources import files
+from pathlib import Path
+
+import pytest
+
+from stafett.design.reading import load, names
+from stafett.design.stability import offered_loads
+from stafett.protocol.read import ReadError
+
+
+def test_every_built_in_network_reads_and_is_stable() -> None:
+    """Four systems and three hybrids; no queue that grows without end."""
+    assert {"sweden", "spain", "us", "uk"} < set(names())
+    for name in names():
+        system = load(name)
+        assert system.name == name
+        assert all(x.load < 1 for x in offered_loads(system)), name
+
+
+def test_a_hybrid_changes_what_it_says_and_nothing_else() -> None:
+    """`extends` lays one file over another; null takes away."""
+    base, other = load("sweden").network, load("sweden-coordinated").network
+    assert other.habits.digital.value > base.habits.digital.value
+    assert other.work == base.work
+    assert len(load("sweden-centres-of-excellence").network.centres) == 2
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda s: s.replace("value: 115,", "value: many,", 1), "Expected `float`"),
+        (lambda s: re.sub(r"(per_year: \{value: 115)", r"\1, colour: red", s), "unknown field"),
+        (lambda s: s.replace("source: S4,", "source: S999,", 1), "no source 'S999'"),
+        (lambda s: s.replace(", assumption: true", "", 1), "without a source"),
+        (lambda s: s.replace("low: 80, high: 200, ", "", 1), "without a range"),
+        (lambda s: s.replace("low: 80, high: 200", "low: 120, high: 200", 1), "outside its range"),
+        (lambda s: s.replace("  ward: centre\n", "", 1), "nobody plays the role 'ward'"),
+        (lambda s: s.replace("courier: carrier", "courier: pigeon", 1), "no organisation 'pigeon'"),
+        (lambda s: s.replace("owner: industry", "owner: nobody", 1), "no owner 'nobody'"),
+        (lambda s: s.replace("{value: 0.1667,", "{value: 0.1,", 1), "add up to 0.9"),
+        (lambda s: s.replace("  TRANSPORT_BACK:\n    median", "  THAW:\n    median"), "no lane"),
+        (lambda s: s.replace("H12c=failed", "H12c=eaten", 1), "no result 'eaten'"),
+        (lambda s: s.replace("H06=failed: {value: 0.01, low: 0.0, high: 0.03",
+                             "H06=failed: {value: 1.2, low: 0.0, high: 2"), "no probability"),
+        (lambda s: s.replace("chair: {value: 2, low: 1,", "chair: {value: 0, low: 0,", 1),
+         "no place in pool 'chair'"),
+        (lambda s: s.replace("begins: SLOT", "begins: NOON", 1), "no activity 'NOON'"),
+        (lambda s: s.replace("digital: {value: 0.3, low: 0.1, high: 0.6",
+                             "digital: {value: 1.3, low: 0.1, high: 1.6"),
+         "between 0 and 1"),
+        (lambda s: s.replace("protocol: autologous-car-t", "protocol: alchemy"), "no built-in"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_line(
+    tmp_path: Path, change: Callable[[str], str], words: str
+) -> None:
+    """Each mistake: what, in which file, on which line."""
+    good = (files("stafett") / "catalogue" / "networks" / "sweden.yaml").read_text("utf-8")
+    bad = change(good)
+    assert bad != good
+    file = tmp_path / "mine.yaml"
+    file.write_text(bad, "utf-8")
+    with pytest.raises(ReadError, match=re.escape(words)) as caught:
+        load(str(file))
+    assert caught.value.place.file == str(file)
+    assert caught.value.place.line >= 1
+
+
+def test_an_unknown_network_says_which_there_are() -> None:
+    """The names that exist are listed."""
+    with pytest.raises(ReadError, match=r"known: .*sweden"):
+        load("atlantis")
