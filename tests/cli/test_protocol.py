@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner
 
 from stafett.cli.protocol import protocol
@@ -52,3 +53,13 @@ def test_the_committed_schema_is_current() -> None:
     committed = (ROOT / "docs/reference/protocol.schema.json").read_text(encoding="utf-8")
     assert committed == schema.text()
     assert CliRunner().invoke(protocol, ["schema"]).output == committed
+
+
+def test_the_output_in_the_howto_is_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """docs/howto/check-a-protocol.md quotes a real answer, but for the time it took."""
+    page = (ROOT / "docs/howto/check-a-protocol.md").read_text(encoding="utf-8")
+    quoted = page.partition("```text\n")[2].partition("\n```")[0]
+    monkeypatch.chdir(ROOT)
+    file = "docs/examples/broken/32-nobody-carries-the-bag.yaml"
+    said = CliRunner().invoke(protocol, ["check", file]).output
+    assert said.rstrip().rpartition(", ")[0] == quoted

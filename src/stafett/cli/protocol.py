@@ -54,7 +54,7 @@ def check(file: str, product: str | None, as_json: bool) -> None:
             }
         )
     else:
-        for finding in proof.findings:
+        for finding in (*proof.warnings, *proof.errors):
             click.echo("\n".join(report.lines(finding)))
         click.echo("\n".join(report.summary(proof, seconds)))
     sys.exit(1 if proof.errors else 0)
