@@ -155,9 +155,11 @@ async def test_a_host_that_must_not_be_reached_gets_nothing(
     subscriptions, hook = await shipping(store)
     await put(store, event(1))
     receiver = Receiver()
-    deliveries = Deliveries(
-        subscriptions, client=receiver.client, refuse_host=lambda host: "inside the network"
-    )
+
+    async def refuse(host: str) -> str:
+        return "inside the network"
+
+    deliveries = Deliveries(subscriptions, client=receiver.client, refuse_host=refuse)
     await deliveries.once()
     there = await subscriptions.webhook(hook)
     assert receiver.got == []

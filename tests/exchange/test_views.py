@@ -11,9 +11,17 @@ import pytest
 from stafett.exchange import epcis
 from stafett.exchange.epcis_facts import facts
 from stafett.exchange.epcis_query import matches, read_query
-from stafett.exchange.views import View, journey_document
+from stafett.exchange.fhir_read import read_bundle
+from stafett.exchange.fhir_write import journey_bundle
+from stafett.exchange.views import (
+    ADMINISTERING,
+    View,
+    administering_steps,
+    journey_document,
+)
 from stafett.journey.event import to_json
 from stafett.journey.script import Fault, play
+from stafett.protocol.builtin import builtin
 from stafett.protocol.net import Net
 from stafett.protocol.read import read
 
@@ -47,6 +55,23 @@ def test_each_walk_is_a_valid_document_by_both_schemas(net: Net, shared: Path, f
     epcis.judge(document)
     peer = json.loads((shared / "standards/schema/EPCIS-JSON-Schema.json").read_bytes())
     jsonschema_rs.Draft7Validator(peer, validate_formats=True).validate(document)
+
+
+def test_the_built_in_car_t_journey_is_valid_in_epcis_and_fhir(shared: Path) -> None:
+    """All of its 500 events become valid EPCIS by both schemas, valid R5 and valid R4B."""
+    protocol = builtin("autologous-car-t")
+    net = Net(protocol.bind(next(iter(protocol.products))))
+    record = walked(net)
+    given = ADMINISTERING | administering_steps(protocol.value)
+    document = journey_document("J1", record, created="2026-03-02T07:30:00Z", administering=given)
+    steps = {e.get("bizStep") for e in epcis.judge(document).events}
+    assert {"collecting", "shipping", "receiving", "accepting", "packing", "dispensing"} <= steps
+    peer = json.loads((shared / "standards/schema/EPCIS-JSON-Schema.json").read_bytes())
+    jsonschema_rs.Draft7Validator(peer, validate_formats=True).validate(document)
+    for version in ("R5", "R4B"):
+        bundle = journey_bundle("J1", record, version, given)  # type: ignore[arg-type]
+        found = read_bundle(json.dumps(bundle).encode())
+        assert [str(e) for e in (*found.errors, *found.remarks)] == []
 
 
 def test_custody_can_be_followed_by_its_shipments_and_receipts(net: Net) -> None:

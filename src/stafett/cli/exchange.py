@@ -252,13 +252,29 @@ def _write(out: Path, form: str, journeys: Journeys) -> int:
         raise ValueError(f"{form} is written one journey at a time: say --journey")
     name, record = journeys[0]
     if form == "epcis":
-        value = journey_document(name, record, created=datetime.now(UTC).isoformat())
+        value = journey_document(
+            name, record, created=datetime.now(UTC).isoformat(),
+            administering=_administering(record),
+        )  # fmt: skip
         count = len(value["epcisBody"]["eventList"])
     else:
-        value = journey_bundle(name, record, "R4B" if form == "fhir-r4b" else "R5")
+        value = journey_bundle(
+            name, record, "R4B" if form == "fhir-r4b" else "R5", _administering(record)
+        )
         count = len(value["entry"])
     _put(out, value)
     return count
+
+
+def _administering(record: list[tuple[int, dict[str, Any]]]) -> frozenset[str]:
+    from stafett.exchange.views import ADMINISTERING, administering_steps
+    from stafett.protocol import builtin
+
+    found = ADMINISTERING
+    for _, event in record:
+        if event["type"] == "JourneyOpened" and event["protocol"] in builtin.names():
+            found |= administering_steps(builtin.builtin(event["protocol"]).value)
+    return found
 
 
 def _put(out: Path, value: Any) -> None:

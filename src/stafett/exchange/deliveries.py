@@ -37,7 +37,7 @@ class Deliveries:
         *,
         client: httpx.AsyncClient | None = None,
         ledger: LedgerFeed | None = None,
-        refuse_host: Callable[[str], str | None] = lambda _: None,
+        refuse_host: Callable[[str], Awaitable[str | None]] | None = None,
     ) -> None:
         self.subscriptions = subscriptions
         self._client = client
@@ -101,7 +101,7 @@ class Deliveries:
 
     async def _send(self, hook: Webhook, message: Message) -> None:
         host = httpx.URL(hook.dest).host
-        why = self._refuse_host(host)
+        why = await self._refuse_host(host) if self._refuse_host else None
         if why is not None:
             raise Refused(f"{host} is not to be reached: {why}")
         async with self._borrow() as client:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal
 
 from stafett.exchange.fhir_read import COI, DIN
@@ -41,11 +41,17 @@ SAMPLES: Final = frozenset(("sample", "qc-sample", "retain", "specimen"))
 class Bundle:
     """Collects the resources of one journey."""
 
-    def __init__(self, journey: str, version: Version = "R5") -> None:
+    def __init__(
+        self,
+        journey: str,
+        version: Version = "R5",
+        administering: Collection[str] = ADMINISTERING,
+    ) -> None:
         if version not in ("R5", "R4B"):
             raise ValueError(f"{version!r} is neither R5 nor R4B")
         self.journey = journey
         self.version = version
+        self.administering = administering
         self.resources: dict[str, Json] = {}
         self.roles: dict[str, str] = {}
         self.coi = ""
@@ -155,7 +161,7 @@ class Bundle:
     def on_MaterialConsumed(self, position: int, e: Mapping[str, Any]) -> None:
         """Given to the patient, or used up."""
         self._no_longer(e["lot"])
-        if e["used_in"] in ADMINISTERING and self.version == "R5":
+        if e["used_in"] in self.administering and self.version == "R5":
             self.put(
                 "BiologicallyDerivedProductDispense", e["lot"],
                 {"status": "issued", "product": self.lot(e["lot"]),
@@ -271,7 +277,10 @@ class Bundle:
 
 
 def journey_bundle(
-    journey: str, record: Iterable[tuple[int, Mapping[str, Any]]], version: Version = "R5"
+    journey: str,
+    record: Iterable[tuple[int, Mapping[str, Any]]],
+    version: Version = "R5",
+    administering: Collection[str] = ADMINISTERING,
 ) -> Json:
-    """Give a journey as one FHIR Bundle."""
-    return Bundle(journey, version).add(record)
+    """Give a journey as one FHIR Bundle; `administering` as in `views.View`."""
+    return Bundle(journey, version, administering).add(record)

@@ -28,7 +28,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -63,13 +63,19 @@ class View:
     """Makes the EPCIS events of one journey, in the order of the record.
 
     `parties` maps organisations to their party URIs (GLN), where they have one; `base` is the
-    start of the URNs of what has no identifier of the field.
+    start of the URNs of what has no identifier of the field; `administering` names the steps that
+    give the product to the patient (`administering_steps` of the journey's protocol).
     """
 
     def __init__(
-        self, journey: str, parties: Mapping[str, str] | None = None, base: str = "urn:stafett"
+        self,
+        journey: str,
+        parties: Mapping[str, str] | None = None,
+        base: str = "urn:stafett",
+        administering: Collection[str] = ADMINISTERING,
     ) -> None:
         self.journey = journey
+        self.administering = administering
         self.base = base
         self.organisations = dict(parties or {})
         self.roles: dict[str, str] = {}
@@ -193,7 +199,7 @@ class View:
         """Use without issue; where something was made of it, the transformation says so."""
         if (e["lot"], e["used_in"]) in self.made:
             return None
-        given = e["used_in"] in ADMINISTERING
+        given = e["used_in"] in self.administering
         step, disposition = (
             ("dispensing", "dispensed") if given else ("decommissioning", "inactive")
         )
@@ -339,6 +345,17 @@ def journey_document(
     *,
     created: str,
     parties: Mapping[str, str] | None = None,
+    administering: Collection[str] = ADMINISTERING,
 ) -> Json:
     """Give a journey as one EPCISDocument."""
-    return document(View(journey, parties).events(record), CONTEXT, created=created)
+    view = View(journey, parties, administering=administering)
+    return document(view.events(record), CONTEXT, created=created)
+
+
+def administering_steps(protocol: Mapping[str, Any]) -> frozenset[str]:
+    """Give the steps in which a protocol (its document's value) treats the patient."""
+    steps = protocol.get("steps")
+    found = steps.items() if isinstance(steps, Mapping) else ()
+    return frozenset(
+        str(n) for n, s in found if isinstance(s, Mapping) and s.get("kind") == "administer"
+    )

@@ -10,6 +10,7 @@ import anyio.to_thread
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
 from stafett.service.accounts import Accounts
@@ -48,6 +49,7 @@ class Tower:
             self.ledger, self.accounts, self.library, self.vault, self.networks
         )
         self.board = Board(self.ledger, self.journeys)
+        self.exchange = Exchange(url, self.ledger)
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)
@@ -55,6 +57,7 @@ class Tower:
         await self.ledger.open()
         await self.library.open()
         await self.board.start()
+        await self.exchange.__aenter__()
         return self
 
     async def __aexit__(
@@ -63,6 +66,7 @@ class Tower:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.exchange.__aexit__(None, None, None)
         await self.board.close()
         await self.ledger.close()
         await self.pool.close()

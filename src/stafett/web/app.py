@@ -21,7 +21,7 @@ from starlette.types import Scope
 
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
-from stafett.web import openapi, pages
+from stafett.web import exchange, openapi, pages
 from stafett.web.api import ENDPOINTS
 from stafett.web.endpoint import route
 from stafett.web.headers import SecureHeaders
@@ -62,7 +62,7 @@ def application(
         async with tower:
             yield
 
-    description = msgspec.json.encode(openapi.document(ENDPOINTS))
+    description = msgspec.json.encode(openapi.document((*ENDPOINTS, *exchange.ENDPOINTS)))
 
     async def describe(request: Request) -> Response:
         return Response(description, media_type="application/json")
@@ -71,7 +71,8 @@ def application(
     app = Starlette(
         routes=[
             *more,
-            *(route(endpoint, guard) for endpoint in ENDPOINTS),
+            *(route(endpoint, guard) for endpoint in (*ENDPOINTS, *exchange.ENDPOINTS)),
+            *exchange.routes(tower),
             Route("/openapi.json", describe),
             Mount("/static", Static(directory=folder)),
             *pages.ROUTES,

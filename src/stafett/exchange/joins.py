@@ -1,0 +1,184 @@
+"""Captured events and journeys: joined by their identifiers, or visibly waiting for a match.
+
+A journey is known by its chain-of-identity number and by the labels of its materials, in each
+spelling that a partner may use (element string, Digital Link, EPC URN, bare number). An event
+belongs to every journey of which it names an identifier; one that names none waits, and is listed
+as waiting until a journey appears. Nothing that was captured is dropped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+import msgspec
+
+from stafett.exchange.epcis_facts import digest
+from stafett.exchange.epcis_pages import Page, Stored
+from stafett.exchange.epcis_query import ANY_EPC, OneOf, Query
+from stafett.exchange.epcis_store import Connection, EpcisStore
+from stafett.exchange.gs1link import canonical
+from stafett.exchange.views import View
+from stafett.identity import scan
+from stafett.identity.errors import IdentifierError
+from stafett.identity.gs1 import Gs1
+from stafett.ledger import Event, Ledger
+
+CURSOR: Final = "joins"
+# Extension fields by which partners name a chain of identity or a donation, in any namespace.
+FIELDS: Final = ("coi", "chainOfIdentity", "chainOfIdentityIdentifier", "din", "donationId",
+                 "donationIdentificationNumber")  # fmt: skip
+_KINDS: Final = {scan.Kind.COI: "coi", scan.Kind.DIN: "din"}
+
+
+def spellings(value: str) -> set[str]:
+    """Give the URIs and texts that one identifier may be written as."""
+    out = {value, canonical(value) if ":" in value else value}
+    out |= {f"urn:stafett:{kind}:{quote(value, safe='')}" for kind in ("coi", "din", "text")}
+    try:
+        scanned = scan.read(value)
+    except IdentifierError:
+        return out
+    for part in (scanned, *scanned.carries):
+        out.add(part.canonical)
+        if isinstance(part.value, Gs1):
+            out.add(canonical(part.value.digital_link()))
+        elif part.kind in _KINDS:
+            out.add(f"urn:stafett:{_KINDS[part.kind]}:{quote(part.canonical, safe='')}")
+    return out
+
+
+class Joins:
+    """Which captured event belongs to which journey."""
+
+    def __init__(self, store: EpcisStore) -> None:
+        self.store = store
+
+    def keys(self, value: str) -> set[UUID]:
+        """Give the digests under which an event that names an identifier is found."""
+        spaces = {uri for uris in self.store.namespaces().values() for uri in uris}
+        fields = [f":{{{uri}}}{field}" for uri in spaces | {"urn:stafett:ns:"} for field in FIELDS]
+        tokens = {f"{name}={text}" for text in spellings(value) for name in (*ANY_EPC, *fields)}
+        return {UUID(bytes=digest(t)) for t in tokens}
+
+    async def register(self, journey: str, identifiers: Iterable[str]) -> None:
+        """Say that a journey is known by these identifiers; again is no harm."""
+        async with self.store.pool.connection() as connection:
+            await self._register(connection, journey, identifiers)
+
+    async def _register(
+        self, connection: Connection, journey: str, identifiers: Iterable[str]
+    ) -> None:
+        rows = [
+            (key, journey, value) for value in set(identifiers) if value for key in self.keys(value)
+        ]
+        if rows:
+            await connection.cursor().executemany(
+                "INSERT INTO exchange.subject (key, journey, identifier) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                rows,
+            )
+
+    async def watch(self, every_s: float = 5.0) -> None:
+        """Renew whenever a partner's document brought a new namespace, for ever."""
+        known = self.store.namespaces()
+        while True:
+            await asyncio.sleep(every_s)
+            await self.store.refresh()
+            if self.store.namespaces() != known:
+                known = self.store.namespaces()
+                await self.renew()
+
+    async def renew(self) -> None:
+        """Register what is known again, for namespaces that were first captured since."""
+        await self.store.refresh()
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT DISTINCT journey, identifier FROM exchange.subject"
+            )
+            for journey, identifier in await cursor.fetchall():
+                await self._register(connection, journey, [identifier])
+
+    async def events(self, journey: str, *, limit: int = 100, token: str | None = None) -> Page:
+        """Give the captured events that name one of a journey's identifiers."""
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT DISTINCT identifier FROM exchange.subject WHERE journey = %s", [journey]
+            )
+            identifiers = [row[0] for row in await cursor.fetchall()]
+        tokens = self._tokens(identifiers)
+        query = Query((OneOf(frozenset(tokens)),), "eventTime", descending=False)
+        return await self.store.query(query, limit=limit, token=token)
+
+    def _tokens(self, identifiers: Iterable[str]) -> set[str]:
+        spaces = {uri for uris in self.store.namespaces().values() for uri in uris}
+        fields = [f":{{{uri}}}{field}" for uri in spaces | {"urn:stafett:ns:"} for field in FIELDS]
+        return {
+            f"{name}={text}"
+            for value in identifiers
+            for text in spellings(value)
+            for name in (*ANY_EPC, *fields)
+        }
+
+    async def waiting(
+        self, *, limit: int = 100, after: int = 0, owner: str | None = None
+    ) -> list[Stored]:
+        """Give captured events that no journey is known for, oldest first, beyond `after`."""
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT seq, record_time, context, body, owner FROM exchange.epcis_event e"
+                " WHERE seq > %s AND (%s::text IS NULL OR owner = %s)"
+                " AND NOT EXISTS (SELECT 1 FROM unnest(e.keys) AS named (key)"
+                " JOIN exchange.subject USING (key)) ORDER BY seq LIMIT %s",
+                [after, owner, owner, limit],
+            )
+            rows = await cursor.fetchall()
+        return [
+            Stored(
+                seq, recorded, await self.store.context_of(context), msgspec.json.decode(body), by
+            )
+            for seq, recorded, context, body, by in rows
+        ]
+
+    async def follow(self, ledger: Ledger) -> None:
+        """Register journeys as the ledger tells of them, for ever; go on where it stopped."""
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT position FROM exchange.cursor WHERE name = %s", [CURSOR]
+            )
+            row = await cursor.fetchone()
+        async for batch in ledger.follow(row[0] if row else 0):
+            async with self.store.pool.connection() as connection, connection.transaction():
+                for event in batch:
+                    await self._register(connection, event.stream, identifiers_of(event))
+                await connection.execute(
+                    "INSERT INTO exchange.cursor VALUES (%s, %s) ON CONFLICT (name)"
+                    " DO UPDATE SET position = greatest(exchange.cursor.position,"
+                    " excluded.position)",
+                    [CURSOR, batch[-1].position],
+                )
+
+
+def identifiers_of(event: Event) -> set[str]:
+    """Give the identifiers that a ledger event binds to its journey."""
+    body = event.body.get("event", event.body)
+    if not isinstance(body, Mapping):
+        return set()
+    return _identifiers(event.stream, body)
+
+
+def _identifiers(journey: str, body: Mapping[str, Any]) -> set[str]:
+    found: set[str] = set()
+    kind = body.get("type")
+    if kind == "JourneyOpened":
+        found.add(str(body.get("coi") or ""))
+    if kind == "MaterialCreated":
+        found.add(View(journey).lot(str(body["lot"])))
+    if kind in ("JourneyOpened", "MaterialCreated"):
+        found |= {str(v) for v in dict(body.get("identifiers") or {}).values()}
+    if kind == "IdentifierBound" and body.get("material") != "patient":
+        found.add(str(body["value"]))
+    return {v for v in found if len(v) >= 4}  # shorter ones would join strangers

@@ -1,0 +1,110 @@
+"""The running exchange: the store, and the loops that belong to it.
+
+    async with Exchange(url, ledger) as exchange: ...
+
+Waiting captures are worked off, webhooks are served, and journeys are joined with captured events.
+Several processes may run it on one database; each piece of work is taken by one of them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import logging
+import socket
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Final
+
+import psycopg
+
+from stafett.exchange.captures import Captures
+from stafett.exchange.cloudevents import CloudEvent
+from stafett.exchange.deliveries import Deliveries, ledger_event
+from stafett.exchange.epcis_listing import Listing
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.joins import Joins
+from stafett.exchange.subscriptions import Subscriptions
+from stafett.ledger import Ledger
+
+log = logging.getLogger(__name__)
+PAUSE_S: Final = 2.0  # before a loop that failed is begun again
+
+
+class Exchange:
+    """One exchange for one process and event loop; the database must be migrated."""
+
+    def __init__(self, url: str, ledger: Ledger, *, source: str = "urn:stafett:ledger") -> None:
+        self.store = EpcisStore(url, connections=12)
+        self.captures = Captures(self.store)
+        self.subscriptions = Subscriptions(self.store)
+        self.listing = Listing(self.store)
+        self.joins = Joins(self.store)
+        self.deliveries = Deliveries(
+            self.subscriptions, ledger=self._feed, refuse_host=refused_host
+        )
+        self._ledger = ledger
+        self._source = source
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def __aenter__(self) -> Exchange:
+        await self.store.__aenter__()
+        self._stop.clear()
+        for name, work in (
+            ("captures", lambda: self.captures.work(self._stop)),
+            ("deliveries", lambda: self.deliveries.run(self._stop)),
+            ("joins", lambda: self.joins.follow(self._ledger)),
+            ("namespaces", lambda: self.joins.watch()),
+        ):
+            self._tasks.append(asyncio.create_task(self._keep(name, work)))
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stop.set()
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+        await self.store.__aexit__(kind, error, trace)
+
+    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Run a loop; when it fails, say so and begin it again."""
+        while not self._stop.is_set():
+            try:
+                await work()
+            except (psycopg.Error, OSError) as failure:
+                log.warning("%s stopped (%s); beginning again", name, failure)
+                await asyncio.sleep(PAUSE_S)
+            except Exception:
+                log.exception("%s failed; beginning again", name)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _feed(self, owner: str, after: int, limit: int) -> list[tuple[int, CloudEvent]]:
+        events = await self._ledger.read(after, limit, organisation=owner)
+        return [(e.position, ledger_event(e, self._source)) for e in events]
+
+
+async def refused_host(host: str) -> str | None:
+    """Say why a webhook must not go to a host: this machine and link-local addresses.
+
+    Those are where an outgoing request could be turned against the server itself or its cloud's
+    metadata service. Private networks are allowed: hospitals live in them.
+    """
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    except OSError:
+        return "its name cannot be resolved"
+    for *_, address in found:
+        ip = ipaddress.ip_address(str(address[0]).split("%")[0])
+        if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
+            return f"{ip} is this machine or link-local"
+    return None

@@ -1,0 +1,130 @@
+"""The exchange in the control tower: EPCIS below /epcis, and journeys in the field's languages.
+
+An organisation reads through /epcis what it captured itself; what partners captured about a journey
+it takes part in is at /api/journeys/{journey}/captured.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from starlette.requests import HTTPConnection, Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+
+from stafett.exchange.epcis_answers import query_document
+from stafett.exchange.fhir_write import journey_bundle
+from stafett.exchange.problem import Problem as Refusal
+from stafett.exchange.views import ADMINISTERING, administering_steps, journey_document
+from stafett.service.tower import Tower
+from stafett.web.endpoint import Call, Endpoint, Nothing
+from stafett.web.epcis import Caller, Epcis
+from stafett.web.problem import Part, Problem
+from stafett.web.session import COOKIE, SAFE
+
+
+def routes(tower: Tower) -> list[BaseRoute]:
+    """Give the routes of the EPCIS interface over a tower."""
+
+    async def who(request: HTTPConnection) -> Caller:
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        bearer = scheme.lower() == "bearer" and token.strip()
+        person = await tower.accounts.of_token(bearer or request.cookies.get(COOKIE, ""))
+        if person is None:
+            raise Refusal(401, "SecurityException", "sign in: POST /api/session gives a token")
+        method = request.scope.get("method", "GET")
+        if method not in SAFE and not bearer and "x-stafett" not in request.headers:
+            raise Refusal(403, "SecurityException", "send the header X-Stafett: 1")
+        return Caller(person.organisation, (person.organisation,))
+
+    return [Mount("/epcis", Epcis(tower.exchange.store, who))]
+
+
+async def _record(call: Call[Nothing, Nothing]) -> list[tuple[int, dict[str, Any]]]:
+    tower: Tower = call.request.app.state.tower
+    person = call.request.state.person
+    entries = await tower.record.entries(call.path["journey"], person.organisation)
+    if not entries:
+        part = Part("journey", "not known, or not yours")
+        raise Problem(404, "unknown", "There is no such journey", part)
+    return [(entry.version, entry.event) for entry in entries]
+
+
+def _administering(tower: Tower, record: list[tuple[int, dict[str, Any]]]) -> frozenset[str]:
+    names = {e["protocol"] for _, e in record if e["type"] == "JourneyOpened"}
+    known = [p for name, p in tower.library.current().items() if name in names]
+    return ADMINISTERING.union(*(administering_steps(p.document.value) for p in known))
+
+
+def _json(value: Any, kind: str) -> Response:
+    return Response(
+        msgspec.json.encode(value), media_type=kind, headers={"Cache-Control": "no-store"}
+    )
+
+
+async def as_epcis(call: Call[Nothing, Nothing]) -> Response:
+    """Give a journey as an EPCIS document."""
+    record = await _record(call)
+    document = journey_document(
+        call.path["journey"],
+        record,
+        created=datetime.now(UTC).isoformat(),
+        administering=_administering(call.request.app.state.tower, record),
+    )
+    return _json(document, "application/ld+json")
+
+
+async def as_fhir(call: Call[Nothing, Nothing]) -> Response:
+    """Give a journey as a FHIR R5 bundle; R4B where the client accepts fhirVersion=4.3."""
+    version = "R4B" if "fhirversion=4.3" in _accept(call.request) else "R5"
+    number = "4.3" if version == "R4B" else "5.0"
+    record = await _record(call)
+    bundle = journey_bundle(
+        call.path["journey"],
+        record,
+        "R4B" if version == "R4B" else "R5",
+        _administering(call.request.app.state.tower, record),
+    )
+    return _json(bundle, f"application/fhir+json; fhirVersion={number}")
+
+
+def _accept(request: Request) -> str:
+    return request.headers.get("accept", "").lower().replace(" ", "")
+
+
+async def captured(call: Call[Nothing, Nothing]) -> Response:
+    """Give what partners captured about a journey."""
+    await _record(call)  # only who takes part in it may ask
+    tower: Tower = call.request.app.state.tower
+    page = await tower.exchange.joins.events(call.path["journey"], limit=1000)
+    return _json(query_document(page.events), "application/ld+json")
+
+
+async def waiting(call: Call[Nothing, Nothing]) -> Response:
+    """Give the caller's captured events that no journey is known for yet."""
+    tower: Tower = call.request.app.state.tower
+    own = call.request.state.person.organisation
+    found = await tower.exchange.joins.waiting(limit=1000, owner=own)
+    return _json(query_document(found), "application/ld+json")
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET", "/api/journeys/{journey}/epcis", as_epcis, "A journey as EPCIS 2.0", "read-record",
+        answer=dict[str, Any], tag="exchange",
+    ),
+    Endpoint(
+        "GET", "/api/journeys/{journey}/fhir", as_fhir, "A journey as FHIR", "read-record",
+        answer=dict[str, Any], tag="exchange",
+    ),
+    Endpoint(
+        "GET", "/api/journeys/{journey}/captured", captured, "What partners captured about it",
+        "read-record", answer=dict[str, Any], tag="exchange",
+    ),
+    Endpoint(
+        "GET", "/api/exchange/waiting", waiting, "Captured events that wait for a journey", "see",
+        answer=dict[str, Any], tag="exchange",
+    ),
+)  # fmt: skip

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import asyncio
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from stafett.exchange import epcis
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.joins import Joins, spellings
+from stafett.exchange.room import Exchange, refused_host
+from stafett.ledger import Author, Draft, Ledger, Submission
+
+pytestmark = pytest.mark.anyio
+SSCC = "(00)095290030037165080"
+
+
+def event(n: int, **more: Any) -> dict[str, Any]:
+    """Make an event that differs from others by its number."""
+    return {
+        "type": "ObjectEvent", "eventID": uuid.UUID(int=n).urn,
+        "eventTime": f"2026-01-01T00:00:{n:02d}Z", "eventTimeZoneOffset": "+00:00",
+        "action": "OBSERVE", "epcList": [], **more,
+    }  # fmt: skip
+
+
+async def put(store: EpcisStore, *events: dict[str, Any]) -> None:
+    """Capture events whose prefix `c` is a partner's namespace."""
+    value = epcis.document(
+        list(events), [epcis.CONTEXT_URI, {"c": "https://courier.example/"}],
+        created="2026-01-01T00:00:00Z",
+    )  # fmt: skip
+    await store.capture(epcis.judge(value), owner="courier")
+
+
+def numbers(stored: Any) -> list[int]:
+    """Give the numbers of events."""
+    return [uuid.UUID(e.event["eventID"]).int for e in stored]
+
+
+async def test_events_join_a_journey_by_any_spelling_and_others_wait(store: EpcisStore) -> None:
+    """URN, Digital Link, own URIs and a partner's extension all name the journey's things."""
+    joins = Joins(store)
+    await put(
+        store,
+        event(1, epcList=["urn:epc:id:sscc:9529003.0003716508"]),
+        event(2, epcList=["https://x.example/00/095290030037165080"]),
+        event(3, **{"c:coi": "CHA9999240000A1"}),
+        event(4, epcList=["urn:stafett:coi:CHA9999240000A1"]),
+        event(5, epcList=["urn:epc:id:sscc:9529003.0003716509"]),
+        event(6, **{"c:other": "CHA9999240000A1"}),
+    )
+    assert numbers(await joins.waiting()) == [1, 2, 3, 4, 5, 6]
+    await joins.register("J1", [SSCC, "&/CHA9999240000A1"])
+    await joins.register("J1", [SSCC])
+    assert numbers((await joins.events("J1")).events) == [1, 2, 3, 4]
+    assert numbers(await joins.waiting()) == [5, 6]
+    assert numbers(await joins.waiting(limit=1, after=5)) == [6]
+    assert await joins.waiting(owner="maker") == []
+    assert (await joins.events("J2")).events == ()
+
+
+async def test_a_namespace_that_is_new_joins_after_renewal(store: EpcisStore) -> None:
+    """A journey known before a partner's first document finds its events once renewed."""
+    joins = Joins(store)
+    await joins.register("J1", ["CHA9999240000A1"])
+    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}))
+    assert numbers((await joins.events("J1")).events) == [1]
+    assert numbers(await joins.waiting()) == [1]
+    await joins.renew()
+    assert await joins.waiting() == []
+
+
+async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:
+    """An opened journey, a new material and a scanned label are followed and joined."""
+    async with Ledger(database) as ledger, Exchange(database, ledger) as exchange:
+        await put(
+            exchange.store,
+            event(1, **{"c:coi": "CHA9999240000A1"}),
+            event(2, epcList=["https://id.gs1.org/00/095290030037165080"]),
+            event(3, epcList=["urn:stafett:din:A999900001001"]),
+        )
+        told = [
+            {"type": "JourneyOpened", "coi": "CHA9999240000A1", "identifiers": {}},
+            {"type": "MaterialCreated", "lot": "bag/1", "identifiers": {"din": "A999900001001"}},
+            {"type": "IdentifierBound", "material": "shipper", "value": SSCC},
+            {"type": "IdentifierBound", "material": "patient", "value": "19121212-1212"},
+        ]
+        drafts = [Draft(str(e["type"]), {"event": e}, datetime.now(UTC)) for e in told]
+        await ledger.append(
+            Submission("J1", None, drafts, ["clinic"], Author("clinic"), "key-0001", b"x")
+        )
+        for _ in range(100):
+            found = numbers((await exchange.joins.events("J1")).events)
+            if len(found) == 3:
+                break
+            await asyncio.sleep(0.05)
+        assert found == [1, 2, 3]
+        async with exchange.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT count(*) FROM exchange.subject WHERE identifier LIKE '1912%'"
+            )
+            assert await cursor.fetchone() == (0,)
+
+
+async def test_a_webhook_may_not_be_turned_against_the_server() -> None:
+    """Loopback and link-local hosts are refused, in any spelling; others are not."""
+    for host in ("localhost", "127.0.0.1", "::1", "169.254.169.254", "0.0.0.0", "2130706433"):
+        assert await refused_host(host) is not None, host
+    assert await refused_host("192.168.7.7") is None
+    assert await refused_host("no.such.host.invalid") is not None
+
+
+def test_a_number_is_known_in_its_spellings() -> None:
+    """An element string, its link and its number are one thing; free text is only itself."""
+    assert "https://id.gs1.org/00/095290030037165080" in spellings(SSCC)
+    assert "urn:stafett:text:LOT%201" in spellings("LOT 1")

@@ -1,0 +1,82 @@
+"""The exchange inside the control tower: who may read what, and in which language."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from typing import Any
+
+from site_ import Site
+from stafett.exchange import epcis
+from stafett.exchange.fhir_read import read_bundle
+
+CLINIC = "treating-clinic-1"
+
+
+def test_a_journey_is_read_as_epcis_and_as_fhir(site: Site) -> None:
+    """A journey that was just ordered is valid EPCIS, valid R5 and valid R4B."""
+    journey = site.order()
+    answer = site.call(CLINIC, "GET", f"/api/journeys/{journey}/epcis")
+    document = epcis.read(answer.content)
+    assert answer.headers["content-type"] == "application/ld+json"
+    assert document.events[0]["bizTransactionList"][0]["type"] == "po"
+    for accept, version in (("*/*", "5.0"), ("application/fhir+json; fhirVersion=4.3", "4.3")):
+        answer = site.call(
+            CLINIC, "GET", f"/api/journeys/{journey}/fhir", headers={"Accept": accept}
+        )
+        assert answer.headers["content-type"].endswith(f"fhirVersion={version}")
+        found = read_bundle(answer.content)
+        assert [str(e) for e in found.errors] == []
+        assert found.counts["Patient"] == found.counts["ServiceRequest"] == 1
+
+
+def test_a_journey_that_is_not_yours_is_not_there(site: Site) -> None:
+    """Unknown journeys are 404 in every language; nobody signed in is 401."""
+    for form in ("epcis", "fhir", "captured"):
+        assert site.call(CLINIC, "GET", f"/api/journeys/none/{form}").status_code == 404
+        assert site.call(None, "GET", f"/api/journeys/none/{form}").status_code == 401
+    assert site.call(None, "GET", "/epcis/events").status_code == 401
+
+
+def test_what_a_partner_captures_joins_the_journey_it_names(site: Site) -> None:
+    """An event that names the chain of identity is found at the journey; another one waits."""
+    journey = site.order()
+    entries = site.call(CLINIC, "GET", f"/api/journeys/{journey}/events").json()
+    coi = entries[0]["event"]["coi"]
+
+    def event(n: int, about: str) -> dict[str, Any]:
+        return {
+            "type": "ObjectEvent", "eventID": uuid.uuid4().urn,
+            "eventTime": f"2026-11-01T08:00:0{n}+01:00", "eventTimeZoneOffset": "+01:00",
+            "action": "OBSERVE", "epcList": [about], "bizStep": "transporting",
+        }  # fmt: skip
+
+    stranger = f"urn:stafett:coi:{uuid.uuid4().hex[:15].upper()}"
+    body = epcis.document(
+        [event(1, f"urn:stafett:coi:{coi}"), event(2, stranger)], created="2026-11-01T08:00:00Z"
+    )
+    answer = site.call("courier-1", "POST", "/epcis/capture", json=body)
+    assert answer.status_code == 202, answer.text
+    job = site.call("courier-1", "GET", answer.headers["location"]).json()
+    assert job["captured"] == 2
+    for _ in range(100):
+        answer = site.call(CLINIC, "GET", f"/api/journeys/{journey}/captured")
+        found = epcis.read(answer.content).events
+        if found:
+            break
+        time.sleep(0.1)
+    assert [e["eventID"] for e in found] == [body["epcisBody"]["eventList"][0]["eventID"]]
+    waiting = epcis.read(site.call("courier-1", "GET", "/api/exchange/waiting").content).events
+    assert [e["epcList"] for e in waiting] == [[stranger]]
+    assert epcis.read(site.call(CLINIC, "GET", "/api/exchange/waiting").content).events == []
+    assert epcis.read(site.call(CLINIC, "GET", "/epcis/events").content).events == []
+
+
+def test_a_foreign_page_cannot_capture_with_the_cookie(site: Site) -> None:
+    """The session cookie alone changes nothing: the header X-Stafett is needed."""
+    token = site.token("courier-1")
+    answer = site.call(
+        None, "POST", "/epcis/capture", content=b"{}",
+        headers={"Cookie": f"stafett={token}", "Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 403
