@@ -121,6 +121,8 @@ def version_of(resources: list[Json]) -> str:
             return "R5"
         if kind == "SupplyDelivery" and isinstance(resource.get("suppliedItem"), dict):
             return "R4B"
+        if kind == "ServiceRequest" and isinstance(resource.get("code"), dict):
+            return "R5" if {"concept", "reference"} & resource["code"].keys() else "R4B"
         if kind == "BiologicallyDerivedProduct":
             if isinstance(resource.get("productCategory"), str) or "storage" in resource:
                 return "R4B"
