@@ -84,7 +84,7 @@ class Site:
 
     def inside(self, what: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the server's own event loop."""
-        return asyncio.run_coroutine_threadsafe(what, self.loop).result(60)
+        return asyncio.run_coroutine_threadsafe(what, self.loop).result(240)
 
     def day(self, **more: Any) -> Day:
         """Return scripted people for this site, who do not pause."""

@@ -31,8 +31,8 @@ function urgency(row, now) {
 function state(row, now) {
   const tags = [];
   if (row.status === "ended") return h("span", { class: "tag" }, "■ ", pick(row.outcome_title));
-  if (row.status === "held") tags.push(h("span", { class: "tag red" }, "⛔ ", t("state.stopped")));
-  if (row.due !== null && Date.parse(row.due) < now) tags.push(h("span", { class: "tag red" }, "⏰ ", t("state.late")));
+  if (row.status === "held") tags.push(h("span", { class: "tag red" }, "✖ ", t("state.stopped")));
+  if (row.due !== null && Date.parse(row.due) < now) tags.push(h("span", { class: "tag red" }, "◷ ", t("state.late")));
   if (row.critical && row.status !== "held") tags.push(h("span", { class: "tag red" }, "⚠ ", t("state.critical", { n: row.critical })));
   else if (row.deviations) tags.push(h("span", { class: "tag amber" }, "⚠ ", t("state.deviations", { n: row.deviations })));
   if (!tags.length) tags.push(h("span", { class: "tag" }, "▸ ", t("state.on-way")));

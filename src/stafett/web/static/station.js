@@ -86,21 +86,21 @@ function draw() {
   if (view.stop) stop(view.stop);
   const mine = start.roles.includes(view.role) && start.organisation === view.organisation;
   if (!mine) parts.push(h("p", { class: "note" }, t("station.not-yours", { role: view.role_title, organisation: start.organisations[view.organisation] ?? view.organisation })));
-  else if (view.kind === null) parts.push(h("p", { class: "note" }, `${view.status === "done" ? "✓" : "◌"} ${t(`station.status.${view.status}`)}`), onwards());
+  else if (view.kind === null) parts.push(h("p", { class: "note" }, `${view.status === "done" ? "✓" : "◌"} ${t(view.side === "release" && view.status === "open" ? "station.status.released" : `station.status.${view.status}`)}`), onwards());
   else if (view.barred.includes(start.person)) parts.push(h("p", { class: "note red" }, t("station.barred")));
-  else if (view.blocked.length) parts.push(h("p", { class: "note red", role: "alert" }, `⛔ ${t("station.blocked")} ${view.blocked.join("; ")}`));
+  else if (view.blocked.length) parts.push(h("p", { class: "note red", role: "alert" }, `✖ ${t("station.blocked")} ${view.blocked.join("; ")}`));
   else parts.push(...task());
   parts.push(answered());
   root.replaceChildren(...parts.filter(Boolean));
   root.querySelector("[data-first]")?.focus();
 }
 
-function note() { return said && h("p", { class: `note ${said.red ? "red" : ""}`, role: "alert" }, said.red ? "⛔ " : "", said.text); }
+function note() { return said && h("p", { class: `note ${said.red ? "red" : ""}`, role: "alert" }, said.red ? "✖ " : "", said.text); }
 
 function due() {
   if (!view.due) return null;
   const left = (Date.parse(view.due) - Date.now()) / 1000;
-  return h("p", { class: left < 0 ? "note red" : left < 3600 ? "note amber" : "soft" }, left < 0 ? `⏰ ${t("station.late", { by: span(left) })}` : t("station.due", { at: when(view.due), left: span(left) }));
+  return h("p", { class: left < 0 ? "note red" : left < 3600 ? "note amber" : "soft" }, left < 0 ? `◷ ${t("station.late", { by: span(left) })}` : t("station.due", { at: when(view.due), left: span(left) }));
 }
 
 function onwards() {
@@ -243,7 +243,7 @@ function stop(found) {
   const title = t(code) === code ? t("stop.title") : t(code);
   const secret = got.startsWith("commitment:");
   const screen = h("div", { class: "stop", role: "alertdialog", "aria-modal": "true", "aria-labelledby": "stop-title" },
-    h("h1", { id: "stop-title", tabindex: "-1" }, `⛔ ${title}`), h("p", {}, found.ask),
+    h("h1", { id: "stop-title", tabindex: "-1" }, `✖ ${title}`), h("p", {}, found.ask),
     found.expected && !secret ? h("p", { class: "ids mono" }, t("stop.scanned"), " ", marked(got, expected), h("br"), t("stop.expected"), " ", marked(expected, got)) : h("p", { class: "ids" }, secret ? t("stop.patient") : t("stop.answer", { answer: got || t("stop.unknown") })),
     h("p", {}, t("stop.told")), h("ol", {}, ["isolate", "call", "decide"].map((k) => h("li", {}, t(`stop.${k}`)))),
     h("p", { class: "row" }, h("a", { class: "button", href: `/journeys/${start.journey}` }, t("stop.journey")), h("button", { onclick: () => location.assign("/tasks") }, t("stop.tasks"))));
@@ -262,7 +262,15 @@ document.addEventListener("keydown", (event) => {
 await load();
 const shown = await call("GET", base);
 follow(shown.position, (row) => {
-  if (row.journey !== start.journey || busy) return;
-  const typing = root.querySelector("input:focus")?.value;
-  if (!typing) load();
+  if (row.journey === start.journey && !busy) glance();
 });
+
+// What happened elsewhere is shown at once, but never wipes out what is being filled in here for
+// nothing: the page is drawn again only if this side's task has changed.
+async function glance() {
+  const before = JSON.stringify(view);
+  const fresh = await call("GET", path()).catch(() => null);
+  if (busy || fresh === null || JSON.stringify(fresh) === before) return;
+  view = fresh;
+  draw();
+}

@@ -1,0 +1,120 @@
+"""Real browsers for the pages, and journeys brought to where a test wants them."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from site_ import Site
+from stafett.journey.command import to_json
+from stafett.journey.label import Labels
+from stafett.journey.script import Cast, next_command
+from stafett.journey.tasks import next_moves
+from stafett.service import demo
+from stafett.service.request import OURS, Ask
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Start Debian's Chromium, headless; say plainly when there is none."""
+    if CHROMIUM is None:
+        pytest.skip("Chromium is not here: the browser tests were not run")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Give each person a browser of their own, signed in; any script error fails the test."""
+    contexts: list[BrowserContext] = []
+    errors: list[str] = []
+
+    def open_for(login: str, language: str = "en", width: int = 1280) -> Page:
+        context = chromium.new_context(
+            viewport={"width": width, "height": 900}, locale=language, base_url=site.base
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.goto("/sign-in")
+        page.locator("#login").fill(login)
+        page.locator("#password").fill(demo.PASSWORD)
+        page.locator("main button[type=submit]").click()
+        page.wait_for_url("**/board")
+        return page
+
+    yield open_for
+    for context in contexts:
+        context.close()
+    assert errors == []
+
+
+@dataclass
+class Under:
+    """A journey under way, with the labels that are physically there."""
+
+    journey: str
+    labels: Labels
+
+
+@pytest.fixture
+def brought_to(site: Site) -> Callable[[str, str], Under]:
+    """Bring a new journey to where side `side` of `activity` is to be done."""
+
+    def bring(activity: str, side: str) -> Under:
+        labels = Labels(random.SystemRandom().randrange(1, 900_000))
+        day = site.day()
+        product = next(iter(day.nets))
+        journey = site.order(labels.patient, coi=labels.coi, product=product, key=uuid.uuid4().hex)
+        site.inside(walk(site, journey, labels, (activity, side)))
+        return Under(journey, labels)
+
+    return bring
+
+
+async def walk(site: Site, journey: str, labels: Labels, goal: tuple[str, str]) -> None:
+    """Carry a journey to `goal`, straight through the use cases (no HTTP: it is not the test)."""
+    people = {person.login: person for person in site.people}
+    by_role: dict[str, list[str]] = {}
+    for person in site.people:
+        for role in person.roles:
+            by_role.setdefault(role, []).append(person.login)
+    for _ in range(1000):
+        live = await site.tower.journeys.live(journey)
+        assert live is not None
+        tasks = [task for task in next_moves(live.net, live.state) if not task.blocked]
+        if any((task.activity, task.side) == goal for task in tasks):
+            return
+        cast = Cast(dict(live.state.parties), by_role)
+        now = datetime.now(UTC)
+        command = next_command(live.net, live.state, tasks[0], labels, cast, now)
+        plain = {k: v for k, v in to_json(command).items() if k not in OURS}
+        ask = {"key": uuid.uuid4().hex, "role": command.by.role, "password": demo.PASSWORD}
+        asked = msgspec.convert({**ask, "command": plain}, Ask)
+        await site.tower.journeys.submit(people[command.by.person], journey, asked)
+    raise AssertionError(f"{goal} was never reached")
+
+
+@pytest.fixture
+def shoot() -> Callable[[Page, str], None]:
+    """Keep screenshots in a folder (not in the repository) for a person to look at."""
+
+    def keep(page: Page, name: str) -> None:
+        SCREENSHOTS.mkdir(exist_ok=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+
+    return keep
