@@ -221,3 +221,18 @@ def test_accountability_handed_over_again_after_going_back(small: str) -> None:
         assert net.violations(marking, move) == []
         marking = net.fire(marking, move)
     assert net.roles[marking.owner] == "courier"
+
+
+def test_one_move_is_permitted_exactly_when_it_is_listed(net: Net) -> None:
+    """Asking for one move and listing all of them agree in every marking within six moves."""
+    seen, todo = {net.initial()}, [net.initial()]
+    every = set(net.moves(net.initial()))
+    for _ in range(6):
+        following = [(m, net.after(m, move)) for m in todo for move in net.moves(m)]
+        every |= {move for m in todo for move in net.moves(m)}
+        todo = [after for _, after in following if after not in seen]
+        seen |= set(todo)
+    for marking in seen:
+        listed = set(net.moves(marking))
+        assert {move for move in every if net.permits(marking, move)} == listed & every
+    assert len(seen) > 10

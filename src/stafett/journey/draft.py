@@ -35,7 +35,7 @@ class Draft:
 
     def permits(self, move: Move) -> bool:
         """Say whether the order of the protocol permits `move` now."""
-        return move in self.net.moves(self.state.marking)
+        return self.net.permits(self.state.marking, move)
 
     def need(self, move: Move, field: str) -> None:
         """Raise Refused unless `move` is permitted now and breaks no property."""

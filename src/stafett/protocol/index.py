@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from stafett.protocol.marking import DONE, IDLE, PRESENT, Held, Marking
+from stafett.protocol.marking import DONE, IDLE, NONE, PRESENT, Held, Marking
 from stafett.protocol.model import Handoff, Protocol, Ref, Step
 
 
@@ -106,9 +106,28 @@ class Index:
 
     def is_enabled(self, marking: Marking, name: str) -> bool:
         """Say whether `name` has not begun, and all that it comes after is done."""
-        return self.state(marking, name) == IDLE and all(
-            self.is_done(marking, ref) for ref in self.activity(name).after
-        )
+        i = self.index[name]
+        states = marking.activities
+        if states[i] != IDLE:
+            return False
+        for j, wanted in self._awaits[i]:
+            if states[j] < DONE or (wanted != NONE and states[j] != DONE + wanted):
+                return False
+        return True
+
+    @cached_property
+    def _awaits(self) -> tuple[tuple[tuple[int, int], ...], ...]:
+        """For each activity, by index: what it comes after, as (index, result or NONE)."""
+        table = []
+        for name in self.activities:
+            refs = (ref.partition("=") for ref in self.activity(name).after)
+            table.append(
+                tuple(
+                    (self.index[after], self.results(after).index(result) if result else NONE)
+                    for after, _, result in refs
+                )
+            )
+        return tuple(table)
 
     def contents(self, marking: Marking, outer: str) -> tuple[str, ...]:
         """Return the materials packed in `outer`, however deep."""

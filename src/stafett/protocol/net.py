@@ -99,10 +99,17 @@ class Net(Index):
                 for result, entry in self.protocol.steps[decision].results.items()
                 if not (entry.then and entry.then.resume) or self.can_resume(marking, pending.about)
             ]
-        for name in self.activities:
-            found += self._moves_of(marking, name)
+        for name, state in zip(self.activities, marking.activities, strict=True):
+            if state in (IDLE, OPEN):
+                found += self._moves_of(marking, name)
         found += self._mishaps(marking)
         return found
+
+    def permits(self, marking: Marking, move: Move) -> bool:
+        """Say whether `move` is one of `moves(marking)`, without listing the others."""
+        if move.kind in ("decide", "lose", "expire", "interrupt") or marking.outcome != NONE:
+            return move in self.moves(marking)
+        return move.subject in self.index and move in self._moves_of(marking, move.subject)
 
     def can_resume(self, marking: Marking, held: str) -> bool:
         """Say whether what a decision holds can be taken up again: nothing of it is gone."""
@@ -161,7 +168,7 @@ class Net(Index):
 
     def fire(self, marking: Marking, move: Move) -> Marking:
         """Return the marking after `move`; raise NotPossible if the order does not permit it."""
-        if move not in self.moves(marking):
+        if not self.permits(marking, move):
             raise NotPossible(f"{move} is not possible now")
         return self.after(marking, move)
 
