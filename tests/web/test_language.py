@@ -1,0 +1,35 @@
+"""Three languages, each complete."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+WEB = Path(__file__).resolve().parents[2] / "src" / "stafett" / "web"
+
+
+def words(language: str) -> dict[str, str]:
+    """Return a language's own messages."""
+    found: dict[str, str] = yaml.safe_load((WEB / "languages" / f"{language}.yaml").read_text())
+    return found
+
+
+@pytest.mark.parametrize("language", ["sv", "es"])
+def test_every_message_is_translated_with_the_same_places(language: str) -> None:
+    """Each English message has its own in the language, with the same {places} in it."""
+    english, other = words("en"), words(language)
+    assert set(english) == set(other)
+    for key, message in english.items():
+        places = set(re.findall(r"{\w+}", message))
+        assert set(re.findall(r"{\w+}", other[key])) == places, key
+
+
+def test_no_page_uses_a_message_that_does_not_exist() -> None:
+    """Every key that a template or a script asks for is in the English file."""
+    english = words("en")
+    for path in (*WEB.glob("templates/*.html"), *WEB.glob("static/*.js")):
+        for key in re.findall(r"""\bt\(\s*["']([a-z.A-Z_-]+)["']\s*[,)]""", path.read_text()):
+            assert key in english, f"{path.name}: {key}"
