@@ -158,6 +158,14 @@ def test_a_typed_number_with_its_check_character_is_taken(stage: Any) -> None:
     assert stage.ok(typed)[1].value == din.text
 
 
+def test_a_symbol_typed_by_hand_is_not_taken(stage: Any) -> None:
+    """Copying what a scanner would send does not get around the check character."""
+    stage.walk_to("collect", "step", "label")
+    wire = Din("A999926123456").wire()
+    typed = replace(stage.answer("collect", "step", "label", wire), method="typed")
+    stage.no(typed, "unreadable-scan")
+
+
 @pytest.mark.parametrize(
     ("check", "value", "field"),
     [("logger", "perhaps", "value"), ("logger", 1, "value"), ("nothing", "yes", "check")],

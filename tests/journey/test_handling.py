@@ -171,6 +171,19 @@ def test_an_identifier_is_never_corrected(stage: Any) -> None:
     stage.no(fix, "not-correctable")
 
 
+def test_a_documents_field_is_corrected_by_whose_it_is(stage: Any) -> None:
+    """The apheresis unit mends its waybill; the plant cannot; the old value stays readable."""
+    stage.walk_to("H1", "accept")
+    position = stage.state.sheets["H1:release"].documents["waybill"].position
+    fix = correction(stage, position, "Gothenburg", field="destination")
+    stage.no(fix, "wrong-role")
+    events = stage.ok(replace(fix, by=stage.by("apheresis")))
+    assert only(events, e.Corrected).old == "destination of waybill"
+    assert stage.state.sheets["H1:release"].documents["waybill"].fields["destination"] == (
+        "Gothenburg"
+    )
+
+
 def test_a_correction_never_lifts_a_stop(stage: Any) -> None:
     """A broken seal stays broken."""
     stage.walk_to("H1", "accept", "seal")

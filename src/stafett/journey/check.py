@@ -101,7 +101,7 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
     identifier = check.by or ""
     kind = net.protocol.identifiers[identifier]
     try:
-        got = of_kind(kind, answer.value)
+        got = of_kind(kind, answer.value, typed=answer.method == "typed")
     except Unreadable as error:
         raise refuse("unreadable-scan", "value", error.what, error.todo) from None
     material = check.identifies or check.records or ""

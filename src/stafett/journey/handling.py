@@ -213,9 +213,10 @@ def correct(draft: Draft, command: c.Correct) -> None:
     if found is not None:
         _correct_answer(draft, command, *found)
         return
-    for sheet in state.sheets.values():
+    for key, sheet in state.sheets.items():
         for entry in sheet.documents.values():
             if entry.position == command.position and command.field in entry.fields:
+                gate.may_act(state, command.by, _desk(draft, key).role)
                 if not isinstance(command.value, str) or not command.value.strip():
                     raise refuse("bad-value", "value", "a document's field is filled in text")
                 _corrected(draft, command, entry.fields[command.field])
@@ -239,6 +240,12 @@ def correct(draft: Draft, command: c.Correct) -> None:
     )
 
 
+def _desk(draft: Draft, key: str) -> gate.Desk:
+    """Return the desk whose sheet is kept under `key`."""
+    activity, side, about = (*key.split(":", 2), "")[:3]
+    return gate.desk(draft.net, draft.state, activity, side, about)  # type: ignore[arg-type]
+
+
 def _answer_at(state: State, position: int) -> tuple[str, str, Answered] | None:
     for key, sheet in state.sheets.items():
         for check, answers in sheet.answers.items():
@@ -249,8 +256,8 @@ def _answer_at(state: State, position: int) -> tuple[str, str, Answered] | None:
 
 
 def _correct_answer(draft: Draft, command: c.Correct, key: str, name: str, old: Answered) -> None:
-    activity, side, about = (*key.split(":", 2), "")[:3]
-    place = gate.desk(draft.net, draft.state, activity, side, about)  # type: ignore[arg-type]
+    place = _desk(draft, key)
+    activity, about = place.activity, place.about
     check = place.check(name)
     assert check is not None
     gate.may_act(draft.state, command.by, place.role)

@@ -19,6 +19,8 @@ _KINDS: dict[Identification, Kind] = {
     "gs1-giai": Kind.GIAI,
     "gs1-gsrn": Kind.GSRN,
 }
+# Typed by hand, these carry a check character that is printed and never encoded.
+GUARDED = frozenset({Kind.DIN, Kind.COI})
 MAX_LENGTH = 200
 _COMMITMENT = re.compile(r"(?:[a-z0-9-]+:)?[0-9a-f]{64}")
 
@@ -31,11 +33,11 @@ class Unreadable(ValueError):
         self.what, self.todo = what, todo
 
 
-def normal(structure: Identification, value: object) -> str:
+def normal(structure: Identification, value: object, *, typed: bool = False) -> str:
     """Return `value` in the one form in which identifiers are compared and recorded.
 
     Raises Unreadable for what no label of `structure` says: garbage, a symbol of another kind, a
-    typed number without its right check character.
+    number typed by hand (`typed`) without its right check character.
     """
     if not isinstance(value, str):
         raise Unreadable("a scan is text", "scan the label again")
@@ -51,6 +53,9 @@ def normal(structure: Identification, value: object) -> str:
         raise Unreadable(
             f"this is a {scanned.kind.value}, not a {kind.value}", f"scan the {kind.value} symbol"
         )
+    if typed and kind in GUARDED and not found.typed:
+        # The characters of a symbol copied by hand would slip past the check character.
+        raise Unreadable("this was typed as a scanner sends it", "type the printed line, or scan")
     return found.canonical
 
 
@@ -76,9 +81,9 @@ def commitment(value: object) -> str:
     return value
 
 
-def of_kind(kind: Identifier, value: object) -> str:
+def of_kind(kind: Identifier, value: object, *, typed: bool = False) -> str:
     """Return `value` in its normal form for an identifier of the protocol, direct ones included."""
-    return commitment(value) if kind.direct else normal(kind.structure, value)
+    return commitment(value) if kind.direct else normal(kind.structure, value, typed=typed)
 
 
 def chain_of_identity(value: str) -> str:

@@ -23,7 +23,6 @@ Code = Literal[
     "stale-input",
     "already-answered",
     "check-missing",
-    "check-failed",
     "document-missing",
     "unknown-blocks",
     "stopped",
