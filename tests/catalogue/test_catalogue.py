@@ -62,18 +62,19 @@ def test_every_figure_is_sourced(document: Document) -> None:
     sources = document.value.get("sources", {})
     seen = 0
     for path, part in mappings(document.value):
-        if any(field in part for field in FIGURES) or "tell" in part:
+        figures = [part[field] for field in FIGURES if field in part]
+        if "tell" in part or any(not str(figure).startswith("${") for figure in figures):
             seen += 1
             assert part.get("source") in sources or part.get("proposal") is True, path
     assert seen > 20
 
 
 def test_no_source_is_idle(document: Document) -> None:
-    """Each source is cited by something, and gives its address."""
+    """Each source is cited by something, and where it has an address, that is a web address."""
     cited = {part.get("source") for _, part in mappings(document.value)}
     for name, source in document.value.get("sources", {}).items():
         assert name in cited, name
-        assert source["url"].startswith("https://"), name
+        assert source.get("url", "https://").startswith("https://"), name
 
 
 def test_every_deviation_can_be_raised(document: Document) -> None:
