@@ -85,6 +85,7 @@ class Arranged:
     requests: list[bytes] = field(default_factory=list)
     firsts: list[bytes] = field(default_factory=list)
     counts: list[bytes] = field(default_factory=list)
+    entries: list[bytes] = field(default_factory=list)  # the leaves, plain
     leaf_hashes: list[bytes] = field(default_factory=list)  # plain, for the tree
     outcomes: list[Receipt | Refused] = field(default_factory=list)  # one per submission
     reached: dict[str, int] = field(default_factory=dict)  # new version of each stream touched
@@ -231,6 +232,7 @@ def _place(out: Arranged, prepared: Prepared, version: int, stamp: bytes) -> int
         version += 1
         entry = b"%b%b%b%d}" % (part.before, stamp, part.after, version)
         hashed = leaf.leaf_hash(entry)
+        out.entries.append(entry)
         out.leaf_hashes.append(hashed)
         out.leaves.append(copy.data(entry))
         out.hashes.append(copy.data(hashed))

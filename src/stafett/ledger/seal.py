@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, LiteralString
 
@@ -105,6 +106,36 @@ async def seal(connection: psycopg.AsyncConnection[Any], signer: NoteSigner) -> 
         [size, root, signed.text],
     )
     return signed
+
+
+async def audit(
+    connection: psycopg.AsyncConnection[Any],
+    progress: Callable[[int, int], None] = lambda done, size: None,
+) -> tuple[int, bytes]:
+    """Hash every stored entry again and compare with the head and every checkpoint ever signed.
+
+    Returns size and root. Raises Tampered.
+    """
+    row = await (await connection.execute("SELECT size, root FROM ledger.head")).fetchone()
+    assert row is not None
+    size, root = int(row[0]), bytes(row[1])
+    signed = await (
+        await connection.execute("SELECT size, root FROM ledger.checkpoint ORDER BY size")
+    ).fetchall()
+    if signed and signed[-1][0] > size:
+        raise Tampered(f"{signed[-1][0]} events were signed, but only {size} are here")
+    frontier = Frontier()
+    for at, expected in [*signed, (size, root)]:
+        while frontier.size < at:
+            frontier = await _grown_from_bytes(
+                connection, frontier, min(at, frontier.size + 10 * CHUNK)
+            )
+            progress(frontier.size, size)
+        if frontier.root != bytes(expected):
+            raise Tampered(f"the first {at} entries do not have the root that is held for them")
+        if (await tree.frontier(connection, at)).peaks != frontier.peaks:
+            raise Tampered(f"the stored hashes of the tree of size {at} were changed")
+    return size, root
 
 
 async def _durably(

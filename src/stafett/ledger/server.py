@@ -175,6 +175,21 @@ class Server:
             self._thread.join()
             self._thread = None
 
+    def adopt(self, data: Path) -> None:
+        """Make `data` (a PGDATA from a backup) the data of this folder, which must have none.
+
+        It is given to the user that the server runs as. The server must not be running.
+        """
+        if self.data.exists():
+            raise ServerFailed(f"{self.data} exists already: restore into a new folder")
+        self._prepare()
+        data.chmod(0o700)
+        if os.geteuid() == 0:
+            for root, folders, files in os.walk(data):
+                for name in (".", *folders, *files):
+                    os.chown(Path(root) / name, self.uid, self.gid, follow_symlinks=False)
+        data.rename(self.data)
+
     # ---- the folder ----------------------------------------------------------------------------
 
     def _prepare(self) -> None:
@@ -252,9 +267,11 @@ class Server:
                 f"user number {os.geteuid()} has no name in /etc/passwd, which PostgreSQL needs; "
                 "add one, or set STAFETT_DATABASE_URL"
             ) from None
+        server = pwd.getpwuid(self.uid).pw_name if self.uid != os.geteuid() else user
         for name, text in (
-            ("pg_hba.conf", "local all all peer map=me\nlocal replication all peer map=me\n"),
-            ("pg_ident.conf", f'me "{user}" all\n'),
+            ("pg_hba.conf", "local all all peer map=me\nlocal replication all peer map=copy\n"),
+            # A standby's own user (who owns a copy of the files anyway) may replicate, no more.
+            ("pg_ident.conf", f'me "{user}" all\ncopy "{user}" all\ncopy "{server}" all\n'),
         ):
             path = self.data / name
             path.write_text(text)

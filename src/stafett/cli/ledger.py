@@ -1,0 +1,280 @@
+"""`stafett ledger`: export, verify, back up, restore and scrub the record; tampering shown."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import click
+
+FOLDER = Path(".stafett")
+
+_folder = click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=FOLDER,
+    show_default=True, help="Where the control tower keeps its data.",
+)  # fmt: skip
+_json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
+
+
+@click.group()
+def ledger() -> None:
+    """Export, verify, back up and restore the record."""
+
+
+@ledger.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@_folder
+@click.option(
+    "--as", "reader", metavar="ORGANISATION", help="Only what this organisation may read."
+)
+@click.option("--policy", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="A trust policy to put in.")  # fmt: skip
+@_json
+def export(
+    target: Path, folder: Path, reader: str | None, policy: Path | None, as_json: bool
+) -> None:
+    """Write the record to TARGET (a folder, or a file ending in .zip) that needs no database.
+
+    The record is sealed first: checked from the stored bytes and signed with the log's key.
+    """
+    import psycopg
+
+    from stafett.ledger import archive
+    from stafett.ledger import export as rows
+    from stafett.ledger.schema import migrate
+    from stafett.ledger.seal import log_key
+    from stafett.ledger.server import database
+
+    with _errors(), database(folder / "postgres") as server:
+        migrate(server.url)
+        signer = log_key(folder / "log.key")
+        _seal(server.url, signer)
+        with psycopg.connect(server.url, autocommit=True) as connection:
+            size, text = rows.newest_checkpoint(connection)
+            with _bar("exporting", size) as step:
+                about = archive.write(
+                    archive.sink(target),
+                    rows.rows(connection, size, reader),
+                    text,
+                    str(signer.vkey),
+                    reader=reader,
+                    documents=_documents(server.url, reader),
+                    policy=policy.read_text() if policy else None,
+                    progress=step,
+                )
+    answer = {
+        "archive": str(target), "size": about.size, "entries": about.entries,
+        "key": str(signer.vkey),
+    }  # fmt: skip
+    _say(
+        f"{target}: {about.entries:,} of {about.size:,} entries.\n"
+        f"Check it with: stafett ledger verify {target} --key '{signer.vkey}'",
+        answer, as_json,
+    )  # fmt: skip
+
+
+@ledger.command()
+@click.argument("archive", type=click.Path(path_type=Path))
+@click.option("--key", "keys", multiple=True, help="The log's public key (vkey), from elsewhere.")
+@click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
+              help="Whose cosignatures are needed (C2SP tlog-policy).")  # fmt: skip
+@_json
+def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_json: bool) -> None:
+    """Check ARCHIVE: every entry, the tree, the signatures. Needs no database and no network.
+
+    Exit status: 0 sound; 1 something is wrong, and named; 2 it cannot be read.
+    """
+    from stafett.ledger import verify as check
+    from stafett.ledger.policy import parse_policy
+
+    with _errors():
+        policy = parse_policy(policy_file.read_bytes()) if policy_file else None
+        with _bar("verifying", None) as step:
+            report = check.verify(archive, keys=keys, policy=policy, progress=step)
+    head = report.checkpoint
+    answer = {
+        "sound": report.sound, "origin": head.origin, "size": head.size, "root": head.root.hex(),
+        "entries": report.entries, "hidden": report.hidden, "documents": report.documents,
+        "key_from_elsewhere": report.trusted,
+        "cosigned_by": sorted(report.verdict.cosigned) if report.verdict else [],
+        "problems": [
+            {"where": p.where, "what": p.what, "position": p.position} for p in report.problems
+        ],
+    }  # fmt: skip
+    lines = [f"WRONG  {problem}" for problem in report.problems]
+    lines += [
+        f"{'sound' if report.sound else 'NOT SOUND'}: {head.origin}, {head.size:,} entries "
+        f"({report.entries:,} to read, {report.hidden:,} as hashes), {report.documents} documents"
+    ]
+    if not report.trusted:
+        lines.append(
+            "The log's key was taken from the archive itself: this shows that the archive fits "
+            "itself. Give --key or --policy to know whose it is."
+        )
+    _say("\n".join(lines), answer, as_json)
+    sys.exit(0 if report.sound else 1)
+
+
+@ledger.command("demo-tamper")
+@_json
+def demo_tamper(as_json: bool) -> None:
+    """Tamper with a throw-away record in three ways, and show who notices what."""
+    from stafett.ledger.tamper import demonstrate
+
+    with tempfile.TemporaryDirectory() as folder:
+        crimes = demonstrate(Path(folder), secrets.token_bytes(32))
+    lines = []
+    for number, crime in enumerate(crimes, 1):
+        lines.append(f"{number}. {crime.title}")
+        for check in crime.checks:
+            lines.append(f"   {'FOUND ' if check.found else 'unseen'}  {check.party}: {check.said}")
+    answer = [
+        {
+            "crime": crime.title,
+            "checks": [{"party": c.party, "found": c.found, "said": c.said} for c in crime.checks],
+        }
+        for crime in crimes
+    ]
+    _say("\n".join(lines), answer, as_json)
+
+
+@ledger.command()
+@click.argument("target", type=click.Path(path_type=Path))
+@_folder
+def backup(target: Path, folder: Path) -> None:
+    """Copy the running database to the new folder TARGET and check the copy. Keys are not in it."""
+    from stafett.ledger.keeping import backup as copy
+    from stafett.ledger.server import Configured, database
+
+    with _errors(), database(folder / "postgres") as server:
+        if isinstance(server, Configured):
+            raise click.ClickException(
+                "STAFETT_DATABASE_URL is set: back that server up with its own tools (its keeper "
+                "knows how), and keep `stafett ledger export` beside it"
+            )
+        copy(server.url, target)
+    keys = ", ".join(sorted(p.name for p in folder.glob("*.key"))) or "none yet"
+    click.echo(f"{target}: copied and checked. Keep the keys of {folder} elsewhere: {keys}.")
+
+
+@ledger.command()
+@click.argument("backup", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("folder", type=click.Path(path_type=Path))
+@_json
+def restore(backup: Path, folder: Path, as_json: bool) -> None:
+    """Put BACKUP into the new data folder FOLDER, start it, and hash the whole record again."""
+    from stafett.ledger.keeping import restore as put
+
+    with _errors(), _bar("verifying", None) as step:
+        kept = put(backup, folder / "postgres", step)
+    answer = {"folder": str(folder), "size": kept.size, "root": kept.root.hex()}
+    _say(
+        f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Put the keys back "
+        "(log.key, vault.key) before you serve.",
+        answer, as_json,
+    )  # fmt: skip
+
+
+@ledger.command()
+@_folder
+@_json
+def scrub(folder: Path, as_json: bool) -> None:
+    """Hash every entry and every document in the database again.
+
+    Exit status: 0 all is as it was; 1 something is not, and named.
+    """
+    from stafett.ledger import keeping
+    from stafett.ledger.schema import migrate
+    from stafett.ledger.server import database
+
+    with _errors(), database(folder / "postgres") as server:
+        migrate(server.url)
+        with _bar("hashing entries", None) as step:
+            kept = keeping.verify_database(server.url, step)
+        wrong = list(keeping.scrub(_documents(server.url, None)))
+    lines = [f"WRONG  document {name} was changed" for name in wrong]
+    lines.append(f"{kept.size:,} entries are as they were; {len(wrong)} documents are not")
+    _say("\n".join(lines), {"size": kept.size, "wrong_documents": wrong}, as_json)
+    sys.exit(1 if wrong else 0)
+
+
+def _seal(url: str, signer: Any) -> None:
+    import psycopg
+
+    from stafett.ledger.seal import seal
+
+    async def sign() -> None:
+        async with await psycopg.AsyncConnection.connect(url, autocommit=True) as connection:
+            await connection.execute("SET ROLE stafett_append")
+            await seal(connection, signer)
+
+    asyncio.run(sign())
+
+
+def _documents(url: str, reader: str | None) -> Iterator[tuple[str, bytes]]:
+    """Yield the service's documents: all, or those that `reader` may read."""
+    import psycopg
+
+    query = "SELECT sha256, bytes FROM service.document"
+    if reader is not None:
+        query += " JOIN service.document_reader USING (sha256) WHERE organisation = %s"
+    with psycopg.connect(url) as connection:
+        if connection.execute("SELECT to_regclass('service.document')").fetchone() == (None,):
+            return
+        with connection.cursor("documents") as cursor:
+            cursor.itersize = 20
+            for name, data in cursor.execute(query.encode(), [reader] if reader else []):
+                yield str(name), bytes(data)
+
+
+@contextmanager
+def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
+    """Show progress on stderr where someone is looking; yields step(done[, total])."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=total)
+
+        def step(done: int, size: int | None = None) -> None:
+            progress.update(task, completed=done, total=size if size is not None else total)
+
+        yield step
+
+
+@contextmanager
+def _errors() -> Iterator[None]:
+    """Turn what the rooms raise into a line and an exit status."""
+    from stafett.ledger.archive import BadArchive
+    from stafett.ledger.binaries import NoBinaries
+    from stafett.ledger.export import NothingSigned
+    from stafett.ledger.keeping import KeepingFailed
+    from stafett.ledger.note import BadNote
+    from stafett.ledger.policy import BadPolicy
+    from stafett.ledger.seal import NotReplicated, Tampered
+    from stafett.ledger.server import ServerFailed
+
+    try:
+        yield
+    except Tampered as error:
+        _fail(f"TAMPERED: {error}", 1)
+    except (BadArchive, BadNote, BadPolicy, NoBinaries, NothingSigned, ServerFailed) as error:
+        _fail(str(error), 2)
+    except (KeepingFailed, NotReplicated, OSError) as error:
+        _fail(str(error), 2)
+
+
+def _fail(text: str, status: int) -> NoReturn:
+    click.echo(f"stafett ledger: {text}", err=True)
+    sys.exit(status)
+
+
+def _say(text: str, answer: object, as_json: bool) -> None:
+    click.echo(json.dumps(answer, indent=1) if as_json else text)
