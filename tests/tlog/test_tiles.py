@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from pathlib import Path
@@ -106,12 +107,17 @@ def test_bundles_read_back(entries: list[bytes]) -> None:
     """Entries of any length come back as they were; every cut is refused."""
     data = tiles.encode_bundle(entries)
     assert tiles.decode_bundle(data, len(entries)) == entries
+    assert merkle.bundle_hashes(data) == [merkle.leaf_hash(entry) for entry in entries]
     for wrong in (len(entries) - 1, len(entries) + 1):
         with pytest.raises(BadTile):
             tiles.decode_bundle(data, wrong)
     for end in range(len(data)):
         with pytest.raises(BadTile):
             tiles.decode_bundle(data[:end], len(entries))
+    ends = list(itertools.accumulate(len(entry) + 2 for entry in entries))
+    for end in set(range(len(data))) - {0, *ends}:
+        with pytest.raises(ValueError, match="is cut in entry"):
+            merkle.bundle_hashes(data[:end])
 
 
 def test_longest_entry() -> None:

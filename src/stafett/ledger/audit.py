@@ -17,7 +17,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from hashlib import sha256
 
 from stafett.ledger import merkle, tiles
 from stafett.ledger.checkpoint import Checkpoint
@@ -159,8 +158,8 @@ def check_bundle(
     path = Tile(None, index, width).path
     try:
         data = source.read(path)
-        found = [sha256(b"\x00" + e).digest() for e in _split(data)]
-    except (Missing, Unreadable, BadTile) as error:
+        found = merkle.bundle_hashes(data)
+    except (Missing, Unreadable, ValueError) as error:
         findings.append(Finding("bundle", start, _tile_trouble(Tile(None, index, width), error)))
         return expected or [b"\x00" * 32] * width, findings, b""
     if expected is None:
@@ -169,20 +168,6 @@ def check_bundle(
     if found != expected:
         findings.append(_explain(expected, found, start))
     return expected, findings, data
-
-
-def _split(data: bytes) -> list[bytes]:
-    """Return the entries of a bundle, however many there are; refuse a cut one."""
-    entries: list[bytes] = []
-    position, end = 0, len(data)
-    append = entries.append
-    while position < end:
-        start = position + 2
-        position = start + (data[position] << 8 | data[start - 1]) if start <= end else end + 1
-        if position > end:
-            raise BadTile(f"the bundle is cut in entry {len(entries)}")
-        append(data[start:position])
-    return entries
 
 
 def _explain(expected: Sequence[bytes], found: Sequence[bytes], start: int) -> Finding:

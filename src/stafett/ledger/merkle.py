@@ -15,6 +15,7 @@ from hashlib import sha256
 
 HASH_SIZE = 32
 EMPTY_ROOT = sha256(b"").digest()
+_LEAF, _NODE = sha256(b"\x00"), sha256(b"\x01")
 LARGEST = 2**63 - 1
 
 HashAt = Callable[[int, int], bytes]
@@ -30,12 +31,39 @@ class BadProof(ValueError):
 
 def leaf_hash(entry: bytes) -> bytes:
     """Return the hash of a leaf's bytes."""
-    return sha256(b"\x00" + entry).digest()
+    # Copying a prepared state is faster than making one: half of the time goes into the making.
+    state = _LEAF.copy()
+    state.update(entry)
+    return state.digest()
 
 
 def node_hash(left: bytes, right: bytes) -> bytes:
     """Return the hash of a node over two subtrees."""
-    return sha256(b"\x01" + left + right).digest()
+    state = _NODE.copy()
+    state.update(left + right)
+    return state.digest()
+
+
+def bundle_hashes(data: bytes) -> list[bytes]:
+    """Return the leaf hashes of a tlog-tiles entry bundle, however many entries there are.
+
+    One pass, since this and `subtree_root` are where an audit spends its time. Raises ValueError
+    naming the entry in which the bundle is cut.
+    """
+    hashes: list[bytes] = []
+    position, end, prepared = 0, len(data), _LEAF.copy
+    try:
+        while position < end:
+            start = position + 2
+            position = start + (data[position] << 8 | data[start - 1])
+            state = prepared()
+            state.update(data[start:position])
+            hashes.append(state.digest())
+    except IndexError:
+        position = end + 1
+    if position != end:
+        raise ValueError(f"the bundle is cut in entry {max(len(hashes) - 1, 0)}")
+    return hashes
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +105,7 @@ class Frontier:
             if keep is not None:
                 keep(0, index, current)
             while index & 1:
-                current = sha256(b"\x01" + peaks.pop() + current).digest()
+                current = node_hash(peaks.pop(), current)
                 level, index = level + 1, index >> 1
                 if keep is not None:
                     keep(level, index, current)
@@ -104,13 +132,14 @@ def subtree_root(leaf_hashes: Sequence[bytes]) -> bytes:
     """Return the root over a power of two of hashes (a tile), level by level: fast and flat."""
     if not leaf_hashes or len(leaf_hashes) & (len(leaf_hashes) - 1):
         raise ValueError(f"{len(leaf_hashes)} hashes are no complete subtree")
-    row = list(leaf_hashes)
+    row, prepared = list(leaf_hashes), _NODE.copy
     while len(row) > 1:
-        pairs = iter(row)
-        row = [
-            sha256(b"\x01" + left + right).digest()
-            for left, right in zip(pairs, pairs, strict=True)
-        ]
+        above = []
+        for left, right in zip(row[::2], row[1::2], strict=True):
+            state = prepared()  # node_hash, without the price of a call: the audit's inner loop
+            state.update(left + right)
+            above.append(state.digest())
+        row = above
     return row[0]
 
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stafett.ledger.merkle import HASH_SIZE, LARGEST, HashAt, subtree_root
+from stafett.ledger.merkle import HASH_SIZE, LARGEST, HashAt, node_hash
 
 HEIGHT = 8
 WIDTH = 1 << HEIGHT
@@ -158,16 +158,21 @@ def hash_reader(size: int, read: Callable[[Tile], bytes], cache: int = 64) -> Ha
     """
 
     @lru_cache(maxsize=cache)
-    def hashes(level: int, index: int) -> list[bytes]:
+    def rows(level: int, index: int) -> list[list[bytes]]:
+        """All complete subtrees within a tile, row by row from its hashes up."""
         width = width_at(level, index, size)
-        return decode_hashes(read(Tile(level, index, width)), width)
+        row = decode_hashes(read(Tile(level, index, width)), width)
+        found = [row]
+        while len(row) > 1:
+            row = [node_hash(a, b) for a, b in zip(row[::2], row[1::2], strict=False)]
+            found.append(row)
+        return found
 
     def hash_at(level: int, index: int) -> bytes:
         if (index + 1) << level > size:
             raise BadTile(f"the subtree {index} of level {level} is not complete at size {size}")
         above, within = divmod(level, HEIGHT)
         first = index << within
-        place = first % WIDTH
-        return subtree_root(hashes(above, first // WIDTH)[place : place + (1 << within)])
+        return rows(above, first // WIDTH)[within][first % WIDTH >> within]
 
     return hash_at
