@@ -143,6 +143,10 @@ class Journeys:
             self._keep(live)
         return live
 
+    def forget(self) -> None:
+        """Drop every state from memory; the record has them all."""
+        self._live.clear()
+
     def _keep(self, live: Live) -> None:
         self._live[live.state.journey] = live
         self._live.move_to_end(live.state.journey)
