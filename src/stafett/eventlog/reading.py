@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stafett.eventlog.delimited import read_csv
 from stafett.eventlog.derive import AS_IT_IS, Reading
+from stafett.eventlog.journeys import read_journeys
 from stafett.eventlog.ocel import read_ocel
 from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.table import EventLog
@@ -14,7 +15,7 @@ from stafett.eventlog.xes import read_xes
 
 FORMATS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xes": "xes",
-    ".json": "ocel", ".jsonocel": "ocel",
+    ".json": "ocel", ".jsonocel": "ocel", ".jsonl": "journeys", ".ndjson": "journeys",
 }  # fmt: skip
 
 
@@ -44,7 +45,7 @@ def read_log(
     case_type: str | None = None,
     group_type: str | None = None,
 ) -> EventLog:
-    """Read an event log: CSV, XES or OCEL 2.0 JSON.
+    """Read an event log: CSV, XES, OCEL 2.0 JSON, or Stafett's own record as JSON lines.
 
     Raises:
         LogUnreadableError: in words, with the rows concerned.
@@ -55,6 +56,8 @@ def read_log(
     match format_of(path):
         case "csv":
             return read_csv(path, columns=columns, reading=reading)
+        case "journeys":
+            return read_journeys(path, reading=reading)
         case "xes":
             return read_xes(path, columns=columns, reading=reading)
         case _:
