@@ -371,9 +371,8 @@ class Compiled(Tables):
         return bytes(made)
 
     def _decided(self, state: bytes, found: list[Edge]) -> None:
-        for k, (_, about) in enumerate(self.pairs):
-            if not state[self.pending_at + k]:
-                continue
+        for k in self.awaited(state):
+            about = self.pairs[k][1]
             i = self.net.index.get(about, NONE)
             for move, then in self.decisions[k]:
                 if then.resume and not self._can_resume(state, about, i):
@@ -399,8 +398,9 @@ class Compiled(Tables):
     def _lift(self, left: bytearray, i: int) -> None:
         state = bytes(left)
         others: set[int] = set()
-        for k, (_, about) in enumerate(self.pairs):
-            if left[self.pending_at + k] and about in self.net.index:
+        for k in self.awaited(left):
+            about = self.pairs[k][1]
+            if about in self.net.index:
                 others |= set(self._touched(state, self.net.index[about]))
         for m in self._touched(state, i):
             if left[self.at[m]] == QUARANTINED and m not in others:

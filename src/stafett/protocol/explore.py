@@ -121,9 +121,7 @@ def explore(
                     back.append([])
                 if is_ordinary:
                     back[number].append(at)
-        for k, (decision, _) in enumerate(compiled.pairs):
-            if state[compiled.pending_at + k]:
-                space.begun.add(decision)
+        space.begun.update(compiled.pairs[k][0] for k in compiled.awaited(state))
         if is_good:
             good.append(at)
         if not ordinary:

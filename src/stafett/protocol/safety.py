@@ -128,7 +128,8 @@ class Safety:
 
     def _reach(self) -> Iterator[Finding]:
         protocol = self.chain.protocol
-        blocked = bool(self.space.broken or self.space.stuck or self.space.endless)
+        space = self.space
+        blocked = bool(space.broken or space.stuck or space.endless or not space.complete)
         treated = [name for name, outcome in protocol.outcomes.items() if outcome.treated]
         if not treated:
             yield self.chain.found("never-treated", ("outcomes",), "no outcome is `treated: true`")

@@ -198,6 +198,15 @@ class Tables:
             tuple(state[: self.n]), tries, materials, state[self.owner_at], tuple(sorted(pending))
         )
 
+    def awaited(self, state: bytes | bytearray) -> list[int]:
+        """Return the indices of the decisions (`pairs`) that are awaited in `state`."""
+        found = []
+        at = state.find(1, self.pending_at, self.tries_at)
+        while at >= 0:
+            found.append(at - self.pending_at)
+            at = state.find(1, at + 1, self.tries_at)
+        return found
+
     def initial(self) -> bytes:
         """Return the marking of a journey that has just been opened."""
         return self.encode(self.net.initial())
