@@ -143,6 +143,25 @@ def check(file: str) -> None:
     click.echo(f"{file}: {len(system.network.centres)} centres, nothing wrong")
 
 
+@design.command("run")
+@click.argument("system")
+@click.option("--days", type=click.FloatRange(1), default=365.0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option("--out", "path", type=click.Path(path_type=Path), help="Write the log (CSV).")
+def run_(system: str, days: float, seed: int, path: Path | None) -> None:
+    """Run one system once, from empty, and write its event log for `stafett insight`."""
+    from stafett.design.compile import compile_system
+    from stafett.design.record import record
+
+    (name, chosen), *_ = _systems([system]).items()
+    log = _run(lambda: record(compile_system(chosen), days, seed))
+    steps, handoffs = len(log.steps), len(log.handoffs)
+    click.echo(f"{name}: {log.cases} journeys, {steps} steps, {handoffs} handoffs in {days:g} days")
+    if path is not None:
+        log.frame.drop("row").write_csv(path)
+        click.echo(f"written to {path}")
+
+
 @design.command("compare")
 @_options
 def compare_(

@@ -288,6 +288,7 @@ class Writer:
         b.label("referred")
         b.stamp("referred")
         b.draw("centre", "centre", Choice(tuple(c.share.value for c in self.centres)))
+        b.tally("centre", "centre")  # the log names the centre by this row
         b.draw("frailty", "frailty", unit_mean(n.variability.biological.value))
         b.invert("sturdy", "frailty")
         hazard = n.patients.dies.value + n.patients.unfit.value + n.patients.withdraws.value
