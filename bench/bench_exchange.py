@@ -18,6 +18,7 @@ import statistics
 import tempfile
 import time
 import uuid
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,10 @@ import psycopg
 
 from stafett.exchange import epcis
 from stafett.exchange.epcis_query import read_query
-from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.epcis_rows import EVENT_COLUMNS, events_copy, numbers_copy
+from stafett.exchange.epcis_store import EpcisStore, prepare
+from stafett.exchange.ocel import OcelEvent, OcelObject, writer
+from stafett.exchange.xes import write_xes
 from stafett.ledger.binarycopy import HEADER, TRAILER, data
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
@@ -82,12 +86,44 @@ def documents(count: int) -> list[bytes]:
     return out
 
 
-async def capture(url: str, docs: list[bytes]) -> float:
-    """Judge and capture each document in a transaction of its own; give events per second."""
+async def capture(url: str, docs: list[bytes], at_once: int = 4) -> float:
+    """Judge and capture each document in a transaction of its own; give events per second.
+
+    One process and one event loop; four partners send at a time, so that reading one document
+    overlaps with the database's work on another.
+    """
     async with EpcisStore(url) as store:
+        waiting = iter(docs)
+
+        async def partner() -> None:
+            for doc in waiting:
+                await store.capture(epcis.read(doc), owner="bench")
+
         start = time.perf_counter()
-        for doc in docs:
-            await store.capture(epcis.read(doc), owner="bench")
+        await asyncio.gather(*[partner() for _ in range(at_once)])
+        return len(docs) * BATCH / (time.perf_counter() - start)
+
+
+def indexed(url: str, docs: list[bytes]) -> float:
+    """Copy the very rows that a capture writes, made beforehand, into the same indexed tables."""
+    batches = []
+    first = 1
+    for doc in docs:
+        rows, _ = prepare(epcis.read(doc))
+        events = events_copy(rows, first, "bench", uuid.UUID(int=1), 1_800_000_000_000_000)
+        batches.append((events, numbers_copy(rows, first)))
+        first += len(rows)
+    statement = f"COPY exchange.epcis_event ({EVENT_COLUMNS}) FROM STDIN (FORMAT binary)"
+    with psycopg.connect(url, autocommit=True) as connection:
+        start = time.perf_counter()
+        for events, numbers in batches:
+            with connection.transaction():
+                with connection.cursor().copy(statement) as out:
+                    out.write(events)
+                with connection.cursor().copy(
+                    "COPY exchange.epcis_number (name, value, seq) FROM STDIN (FORMAT binary)"
+                ) as out:
+                    out.write(numbers or b"")
         return len(docs) * BATCH / (time.perf_counter() - start)
 
 
@@ -180,6 +216,48 @@ def judging(docs: list[bytes]) -> None:
     print(f"  a wrong document of {BATCH} events is refused in {wrong:.1f} ms, at {place}")
 
 
+def mining(folder: Path, count: int = 200_000) -> None:
+    """Write OCEL 2.0 and XES, against a bare dump of the same events as JSON lines."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    events = [
+        OcelEvent(
+            str(n), STEPS[n % 7], start + timedelta(minutes=n), {"temperature": 4.5, "n": n},
+            ((f"j{n // 25}", "journey"), (f"o{n % 5}", "organisation")),
+        )
+        for n in range(count)
+    ]  # fmt: skip
+    begun = time.perf_counter()
+    encode = msgspec.json.Encoder().encode
+    with (folder / "dump.jsonl").open("wb") as out:
+        for e in events:
+            out.write(encode(e) + b"\n")
+    bare_rate = count / (time.perf_counter() - begun)
+    rates = []
+    for name in ("o.json", "o.xml", "o.sqlite"):
+        begun = time.perf_counter()
+        with writer(folder / name) as sink:
+            for n in range(0, count, 25):
+                sink.object(OcelObject(f"j{n // 25}", "journey"))
+            for n in range(5):
+                sink.object(OcelObject(f"o{n}", "organisation"))
+            for e in events:
+                sink.event(e)
+        rates.append(count / (time.perf_counter() - begun))
+    begun = time.perf_counter()
+    write_xes(
+        folder / "o.xes",
+        (
+            (str(c), [{"concept:name": e.type, "time:timestamp": e.time, "n": e.attributes["n"]}
+                      for e in events[c : c + 25]])
+            for c in range(0, count, 25)
+        ),
+    )  # fmt: skip
+    rates.append(count / (time.perf_counter() - begun))
+    print(f"export: bare dump {bare_rate:,.0f} events/s")
+    for name, rate in zip(("OCEL JSON", "OCEL XML", "OCEL SQLite", "XES"), rates, strict=True):
+        print(f"  {name:12s} {rate:,.0f} events/s; ratio {rate / bare_rate:.2f}")
+
+
 def main() -> None:
     """Run all parts."""
     options = argparse.ArgumentParser()
@@ -189,19 +267,25 @@ def main() -> None:
     docs = documents(chosen.events)
     print(f"seed {SEED}; {chosen.events:,} events of {len(docs[0]) // BATCH} bytes, by {BATCH}")
     judging(docs)
+    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+        mining(Path(folder))
     with (
         tempfile.TemporaryDirectory(dir=chosen.folder) as folder,
         Server(Path(folder) / "pg", {"shared_buffers": "256MB"}) as server,
     ):
         migrate(server.url)
-        first, rest = docs[: len(docs) // 10], docs[len(docs) // 10 :]
-        bare(server.url, first[:50])
-        ours, peer = asyncio.run(capture(server.url, first)), bare(server.url, first)
-        print(f"capture into an empty store: {ours:,.0f} events/s durable, one process")
-        print(f"  bare COPY of the same bytes {peer:,.0f}/s; ratio {ours / peer:.2f}")
-        ours, peer = asyncio.run(capture(server.url, rest)), bare(server.url, rest)
-        print(f"capture into the growing store: {ours:,.0f} events/s durable")
-        print(f"  bare COPY of the same bytes {peer:,.0f}/s; ratio {ours / peer:.2f}")
+        with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
+            connection.execute("CREATE DATABASE peer TEMPLATE stafett")
+        bare(server.url, docs[:50])
+        slices = [docs[: len(docs) // 4], docs[len(docs) // 4 :]]
+        for name, part in zip(("an empty", "the growing"), slices, strict=True):
+            ours, peer = asyncio.run(capture(server.url, part)), bare(server.url, part)
+            print(f"capture into {name} store: {ours:,.0f} events/s durable, one process")
+            print(
+                f"  bare COPY of the same bytes, no index: {peer:,.0f}/s; ratio {ours / peer:.2f}"
+            )
+        peer = indexed(server.url_of("peer"), slices[0])
+        print(f"  COPY of the ready-made rows into an empty indexed store: {peer:,.0f}/s")
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE exchange.epcis_event, exchange.epcis_number")
         print(f"queries over {chosen.events:,} events, first page of 30:")

@@ -88,7 +88,7 @@ def plain(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int | float):
-        return f"{value:.15g}"
+        return f"{_float(value):.15g}"
     return "null"
 
 
@@ -102,7 +102,7 @@ def facts(event: Json, prefixes: Mapping[str, str]) -> Facts:
         return _facts(event, dict(prefixes))
     except (ValueError, OverflowError) as wrong:
         raise Problem(
-            400, "ValidationException", f"a time is not in the calendar: {wrong}",
+            400, "ValidationException", f"a time is not in the calendar, or a number too large: {wrong}",
             [Finding(pointer("eventTime"), str(wrong))],
         ) from None  # fmt: skip
 

@@ -244,13 +244,21 @@ def _local(reference: str) -> bool:
     )
 
 
+def _dicts(value: Any) -> list[Json]:
+    """Give the objects of a list, or the object alone; nothing else (validation says what)."""
+    items = value if isinstance(value, list) else [value]
+    return [i for i in items if isinstance(i, dict)]
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) else None
+
+
 def _identifiers(resource: Json) -> dict[str, str]:
-    given = resource.get("identifier", [])
-    items = given if isinstance(given, list) else [given]
     return {
-        str(i.get("system", "")): str(i["value"])
-        for i in items
-        if isinstance(i, dict) and "value" in i
+        _text(i.get("system")) or "": i["value"]
+        for i in _dicts(resource.get("identifier"))
+        if isinstance(i.get("value"), str)
     }
 
 
@@ -259,45 +267,40 @@ def _first(resource: Json) -> str | None:
 
 
 def _reference(value: Any) -> str | None:
-    found = value.get("reference") if isinstance(value, dict) else None
-    return found if isinstance(found, str) else None
+    return _text(value.get("reference")) if isinstance(value, dict) else None
 
 
 def _product(name: str, resource: Json) -> Product:
     identifiers = _identifiers(resource)
-    event = resource.get("biologicalSourceEvent")
-    if isinstance(event, dict) and "value" in event:
-        identifiers.setdefault(str(event.get("system", DIN)), str(event["value"]))
-    collection = resource.get("collection")
-    collection = collection if isinstance(collection, dict) else {}
+    for event in _dicts(resource.get("biologicalSourceEvent")):
+        if isinstance(event.get("value"), str):
+            identifiers.setdefault(_text(event.get("system")) or DIN, event["value"])
+    collection = (_dicts(resource.get("collection")) or [{}])[0]
     status = resource.get("productStatus", resource.get("status"))
-    parents = resource.get("parent", [])
     return Product(
         reference=name,
         identifiers=identifiers,
-        parents=tuple(
-            r for r in map(_reference, parents if isinstance(parents, list) else []) if r
-        ),
+        parents=tuple(r for r in map(_reference, _dicts(resource.get("parent"))) if r),
         coi=identifiers.get(COI),
         din=identifiers.get(DIN),
-        collected=collection.get("collectedDateTime"),
-        status=status.get("code") if isinstance(status, dict) else status,
+        collected=_text(collection.get("collectedDateTime")),
+        status=_text(status.get("code") if isinstance(status, dict) else status),
     )
 
 
 def _order(name: str, resource: Json) -> Order:
-    code = resource.get("code")
-    concept = code.get("concept", code) if isinstance(code, dict) else {}
-    coding = concept.get("coding") or [{}]
-    performers = resource.get("performer") or [{}]
+    code = (_dicts(resource.get("code")) or [{}])[0]
+    concept = (_dicts(code.get("concept", code)) or [{}])[0]
+    coding = (_dicts(concept.get("coding")) or [{}])[0]
+    performers = _dicts(resource.get("performer")) or [{}]
     return Order(
         reference=name,
         patient=_reference(resource.get("subject")) or "",
-        status=str(resource.get("status", "")),
-        code=coding[0].get("code") or concept.get("text"),
+        status=_text(resource.get("status")) or "",
+        code=_text(coding.get("code")) or _text(concept.get("text")),
         requester=_reference(resource.get("requester")),
         performer=_reference(performers[0]),
-        wanted=resource.get("occurrenceDateTime"),
+        wanted=_text(resource.get("occurrenceDateTime")),
         identifiers=_identifiers(resource),
     )
 
@@ -306,11 +309,11 @@ def _handoffs(resource: Json) -> Iterator[tuple[str, str, str]]:
     """Give (what, giver, receiver) where a Provenance tells of a change of custody."""
     if resource["resourceType"] != "Provenance":
         return
-    who = {
-        str((agent.get("type") or {}).get("text", "")): _reference(agent.get("who"))
-        for agent in resource.get("agent", [])
-        if isinstance(agent, dict)
-    }
-    if who.get("releaser") and who.get("receiver"):
-        for target in resource.get("target", []):
-            yield _reference(target) or "", str(who["releaser"]), str(who["receiver"])
+    who: dict[str, str] = {}
+    for agent in _dicts(resource.get("agent")):
+        kind, name = (_dicts(agent.get("type")) or [{}])[0], _reference(agent.get("who"))
+        if name:
+            who.setdefault(_text(kind.get("text")) or "", name)
+    if "releaser" in who and "receiver" in who:
+        for target in _dicts(resource.get("target")):
+            yield _reference(target) or "", who["releaser"], who["receiver"]

@@ -243,6 +243,7 @@ def to_urn(link: str, company_prefix: int) -> str:
     raise ValueError(f"{link} has no EPC URN")
 
 
+@lru_cache(maxsize=65536)
 def classes_of(link: str) -> tuple[str, ...]:
     """Give the wider identifiers that a canonical link falls under (its GTIN, GRAI, GDTI, ...).
 

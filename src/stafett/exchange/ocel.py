@@ -16,7 +16,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Final, Protocol
-from xml.sax.saxutils import quoteattr
 
 import msgspec
 
@@ -292,27 +291,30 @@ def _links(links: Iterable[tuple[str, str]]) -> str:
     return f"<objects>{inner}</objects>"
 
 
-def xml_text(text: str) -> str:
-    """Give text as XML 1.0 can hold it: markup escaped, forbidden characters as U+FFFD."""
-    out = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return "".join(c if _allowed(c) else "\ufffd" for c in out) if _FORBIDDEN & set(out) else out
-
-
-# XML 1.0 §2.2 forbids these whatever the escape.
-_FORBIDDEN: Final = frozenset(
-    [*(chr(i) for i in range(32) if chr(i) not in "\t\n\r"), "\ufffe", "\uffff"]
+# XML 1.0 §2.2 forbids these whatever the escape; an attribute keeps its line breaks as references.
+_BAD: Final = [*(chr(i) for i in range(32) if chr(i) not in "\t\n\r"), "\ufffe", "\uffff"]
+_TEXT: Final = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", **dict.fromkeys(_BAD, "\ufffd")}
+)
+_ATTRIBUTE: Final = _TEXT | str.maketrans(
+    {'"': "&quot;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
 )
 
 
-def _allowed(character: str) -> bool:
-    return character not in _FORBIDDEN
+def xml_text(text: str) -> str:
+    """Give text as XML 1.0 can hold it: markup escaped, forbidden characters as U+FFFD."""
+    return text.translate(_TEXT)
+
+
+def xml_attribute(text: str) -> str:
+    """Give an attribute's value with its quotes."""
+    if text.isascii() and text.isalnum():  # most names and identifiers
+        return f'"{text}"'
+    return f'"{text.translate(_ATTRIBUTE)}"'
 
 
 _t = xml_text
-
-
-def _q(text: str) -> str:
-    return quoteattr("".join(c if _allowed(c) else "\ufffd" for c in text))
+_q = xml_attribute
 
 
 class OcelSqlite:
@@ -324,6 +326,7 @@ class OcelSqlite:
         self.partial.unlink(missing_ok=True)
         self.names = _Names()
         self.tables: dict[tuple[str, str], tuple[str, list[str]]] = {}
+        self.inserts: dict[tuple[str, ...], str] = {}
         self.base = sqlite3.connect(self.partial, isolation_level=None)
         self.base.executescript("PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; BEGIN;" + _SQL)
 
@@ -373,12 +376,16 @@ class OcelSqlite:
                 column = _identifier(attribute)
                 self.base.execute(f"ALTER TABLE {_identifier(table)} ADD COLUMN {column}")
                 columns.append(attribute)
-        given = ["ocel_id", "ocel_time", *values]
-        marks = ", ".join("?" * len(given))
-        listed = ", ".join(_identifier(g) for g in given)
+        shape = (table, *values)
+        statement = self.inserts.get(shape)
+        if statement is None:
+            given = ["ocel_id", "ocel_time", *values]
+            marks = ", ".join("?" * len(given))
+            listed = ", ".join(_identifier(g) for g in given)
+            statement = f"INSERT INTO {_identifier(table)} ({listed}) VALUES ({marks})"
+            self.inserts[shape] = statement
         self.base.execute(
-            f"INSERT INTO {_identifier(table)} ({listed}) VALUES ({marks})",
-            [identifier, stamp(time), *(_cell(v) for v in values.values())],
+            statement, [identifier, stamp(time), *(_cell(v) for v in values.values())]
         )
 
     def _table(self, kind: str, name: str) -> tuple[str, list[str]]:

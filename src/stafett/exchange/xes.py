@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, Final
-from xml.sax.saxutils import quoteattr
 
 from stafett.exchange.ocel import stamp, type_of
+from stafett.exchange.ocel import xml_attribute as _q
 
 _TAGS: Final = {"string": "string", "integer": "int", "float": "float", "boolean": "boolean",
                 "time": "date"}  # fmt: skip
@@ -66,11 +66,4 @@ def _attribute(key: str, value: Any) -> str:
     text = stamp(value) if isinstance(value, datetime) else value
     if isinstance(value, bool):
         text = "true" if value else "false"
-    return f"<{_TAGS[type_of(value)]} key={_quoted(key)} value={_quoted(str(text))}/>"
-
-
-def _quoted(text: str) -> str:
-    if not text.isprintable():
-        text = "".join(c if c >= " " or c in "\t\n\r" else "\ufffd" for c in text)
-        text = text.replace("\ufffe", "\ufffd").replace("\uffff", "\ufffd")
-    return quoteattr(text)
+    return f"<{_TAGS[type_of(value)]} key={_q(key)} value={_q(str(text))}/>"
