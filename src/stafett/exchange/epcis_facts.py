@@ -101,10 +101,9 @@ def facts(event: Json, prefixes: Mapping[str, str]) -> Facts:
     try:
         return _facts(event, dict(prefixes))
     except (ValueError, OverflowError) as wrong:
-        raise Problem(
-            400, "ValidationException", f"a time is not in the calendar, or a number too large: {wrong}",
-            [Finding(pointer("eventTime"), str(wrong))],
-        ) from None  # fmt: skip
+        why = f"a time is not in the calendar, or a number too large: {wrong}"
+        found = [Finding(pointer("eventTime"), str(wrong))]
+        raise Problem(400, "ValidationException", why, found) from None
 
 
 def _facts(event: Json, prefixes: dict[str, str]) -> Facts:
