@@ -21,6 +21,7 @@ check: ## formatting, linting, strict typing, the floor rule, and the tests
 	.venv/bin/ruff check src tests bench scripts
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
+	.venv/bin/sphinx-build -W -q -b html docs docs/_build/html
 	@$(MAKE) --no-print-directory test
 
 format: ## format and mend what can be mended by itself
