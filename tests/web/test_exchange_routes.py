@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from site_ import Site
 from stafett.exchange import epcis
 from stafett.exchange.fhir_read import read_bundle
+from stafett.web.exchange import ENDPOINTS
 
 CLINIC = "treating-clinic-1"
 
@@ -80,3 +82,39 @@ def test_a_foreign_page_cannot_capture_with_the_cookie(site: Site) -> None:
         headers={"Cookie": f"stafett={token}", "Content-Type": "application/json"},
     )  # fmt: skip
     assert answer.status_code == 403
+
+
+def test_every_route_of_the_exchange_asks_who_you_are(site: Site) -> None:
+    """No endpoint of this table is open, and the description of the API names each."""
+    paths = site.call(None, "GET", "/openapi.json").json()["paths"]
+    for endpoint in ENDPOINTS:
+        path = endpoint.path.replace("{journey}", "x").replace("{webhook}", "x")
+        assert site.call(None, endpoint.method, path).status_code == 401, path
+        assert endpoint.method.lower() in paths[endpoint.path]
+
+
+def test_a_webhook_is_made_watched_and_revived_by_an_administrator(site: Site) -> None:
+    """An address on this machine is refused at delivery, and the reason is shown; not to others."""
+    wish = {"dest": "http://127.0.0.1:9/hook", "mode": "binary", "secret": "s" * 20, "position": 0}
+    assert site.call(CLINIC, "POST", "/api/webhooks", json=wish).status_code == 403
+    site.order()
+    made = site.call("administrator", "POST", "/api/webhooks", json=wish)
+    assert made.status_code == 201, made.text
+    name = made.json()["subscriptionID"]
+    for _ in range(100):
+        (hook,) = site.call("administrator", "GET", "/api/webhooks").json()
+        if hook["failures"]:
+            break
+        time.sleep(0.1)
+    assert "this machine" in hook["lastError"]
+    assert (hook["position"], hook["dead"]) == (0, False)
+    assert "s" * 20 not in json.dumps(hook)
+    assert site.call("administrator", "GET", "/api/webhooks?dead=true").json() == []
+    where = f"/api/webhooks/{name}"
+    assert site.call("administrator", "POST", f"{where}/replay", json={}).status_code == 200
+    answer = site.call("administrator", "POST", f"{where}/replay", json={"position": 99})
+    assert answer.status_code == 400
+    assert site.call("administrator", "DELETE", where).status_code == 204
+    assert site.call("administrator", "DELETE", where).status_code == 404
+    wrong = site.call("administrator", "POST", "/api/webhooks", json={**wish, "dest": "ftp://x.y"})
+    assert (wrong.status_code, wrong.json()["reasons"][0]["field"]) == (400, "/dest")

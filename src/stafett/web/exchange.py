@@ -6,8 +6,9 @@ it takes part in is at /api/journeys/{journey}/captured.
 
 from __future__ import annotations
 
+import uuid
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import HTTPConnection, Request
@@ -17,6 +18,7 @@ from starlette.routing import BaseRoute, Mount
 from stafett.exchange.epcis_answers import query_document
 from stafett.exchange.fhir_write import journey_bundle
 from stafett.exchange.problem import Problem as Refusal
+from stafett.exchange.subscriptions import Webhook
 from stafett.exchange.views import ADMINISTERING, administering_steps, journey_document
 from stafett.service.tower import Tower
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -110,6 +112,85 @@ async def waiting(call: Call[Nothing, Nothing]) -> Response:
     return _json(query_document(found), "application/ld+json")
 
 
+class Announce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Tell `dest` of the record's events beyond `position` (the record's end, if not given)."""
+
+    dest: Annotated[str, msgspec.Meta(min_length=8, max_length=2000)]
+    mode: Literal["structured", "binary"] = "structured"
+    secret: Annotated[str, msgspec.Meta(min_length=16, max_length=500)] | None = None
+    position: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+
+
+class Replay(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Begin again, from where it stood or from an earlier position."""
+
+    position: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
+
+
+class Which(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Only those that were given up (the dead letters), or all."""
+
+    dead: bool = False
+
+
+def _refused(refusal: Refusal) -> Problem:
+    parts = [Part(f.pointer, f.detail) for f in refusal.findings]
+    return Problem(refusal.status, "webhook", refusal.detail, *parts)
+
+
+async def _hook(call: Call[Any, Any]) -> Webhook:
+    tower: Tower = call.request.app.state.tower
+    try:
+        hook = await tower.exchange.subscriptions.webhook(uuid.UUID(call.path["webhook"]))
+    except (ValueError, Refusal):
+        raise Problem(
+            404, "unknown", "There is no such webhook", Part("webhook", "not known")
+        ) from None
+    if hook.owner != call.request.state.person.organisation:
+        raise Problem(404, "unknown", "There is no such webhook", Part("webhook", "not known"))
+    return hook
+
+
+async def announce(call: Call[Announce, Nothing]) -> dict[str, Any]:
+    """Send the organisation's part of the record to an address, as signed CloudEvents."""
+    tower: Tower = call.request.app.state.tower
+    wish = call.body
+    position = await tower.ledger.size() if wish.position is None else wish.position
+    try:
+        hook = await tower.exchange.subscriptions.announce(
+            wish.dest, wish.mode, owner=call.request.state.person.organisation,
+            secret=wish.secret, position=position,
+        )  # fmt: skip
+    except Refusal as refusal:
+        raise _refused(refusal) from None
+    return hook.body()
+
+
+async def hooks(call: Call[Nothing, Which]) -> list[dict[str, Any]]:
+    """List the organisation's webhooks, or only the dead ones with their last error."""
+    tower: Tower = call.request.app.state.tower
+    found = await tower.exchange.subscriptions.webhooks(dead=call.query.dead)
+    own = call.request.state.person.organisation
+    return [h.body() for h in found if h.owner == own]
+
+
+async def silence(call: Call[Nothing, Nothing]) -> None:
+    """End a webhook."""
+    tower: Tower = call.request.app.state.tower
+    await tower.exchange.subscriptions.unsubscribe((await _hook(call)).id)
+
+
+async def replay(call: Call[Replay, Nothing]) -> dict[str, Any]:
+    """Revive a webhook."""
+    tower: Tower = call.request.app.state.tower
+    hook = await _hook(call)
+    try:
+        revived = await tower.exchange.subscriptions.replay(hook.id, call.body.position)
+    except Refusal as refusal:
+        raise _refused(refusal) from None
+    return revived.body()
+
+
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET", "/api/journeys/{journey}/epcis", as_epcis, "A journey as EPCIS 2.0", "read-record",
@@ -126,5 +207,21 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET", "/api/exchange/waiting", waiting, "Captured events that wait for a journey", "see",
         answer=dict[str, Any], tag="exchange",
+    ),
+    Endpoint(
+        "POST", "/api/webhooks", announce, "Be told of the record", "administer", Announce,
+        answer=dict[str, Any], status=201, answers={400: "The address is none."}, tag="exchange",
+    ),
+    Endpoint(
+        "GET", "/api/webhooks", hooks, "Webhooks; the dead ones with ?dead=true", "administer",
+        query=Which, answer=list[dict[str, Any]], tag="exchange",
+    ),
+    Endpoint(
+        "DELETE", "/api/webhooks/{webhook}", silence, "End a webhook", "administer", status=204,
+        tag="exchange",
+    ),
+    Endpoint(
+        "POST", "/api/webhooks/{webhook}/replay", replay, "Revive a webhook", "administer", Replay,
+        answer=dict[str, Any], answers={400: "No such position."}, tag="exchange",
     ),
 )  # fmt: skip
