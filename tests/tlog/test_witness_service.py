@@ -38,6 +38,11 @@ def at(level: int, index: int) -> bytes:
     return _HASHES[level, index]
 
 
+def prover(size: int) -> Callable[[int], list[bytes]]:
+    """Return what proves that the log's tree of `size` continues an older one."""
+    return lambda old: merkle.consistency_proof(old, size, at)
+
+
 def signed(size: int) -> Signed:
     """Return the log's checkpoint."""
     return checkpoint.sign(Checkpoint(LOG.name, size, merkle.root_at(size, at)), LOG)
@@ -164,7 +169,7 @@ def test_log_gets_its_cosignature_and_catches_up(folder: WitnessFolder) -> None:
     """A log that forgot where a witness stands learns it by a 409 and goes on."""
     post, listed = poster(folder), party(folder)
     for size, old in ((5, 0), (5, 0), (23, 0), (40, 23)):
-        outcome = ask(listed, signed(size), at, post, old)
+        outcome = ask(listed, signed(size), prover(size), post, old)
         assert outcome.signature is not None, outcome.why
         policy = parse_policy(f"log {LOG.vkey}\nwitness W {listed.vkey}\nquorum W\n")
         assert policy.require(signed(size).with_signatures([outcome.signature]).text).quorum
@@ -173,9 +178,9 @@ def test_log_gets_its_cosignature_and_catches_up(folder: WitnessFolder) -> None:
 def test_log_that_lost_entries_is_stopped(folder: WitnessFolder) -> None:
     """A witness that remembers a larger tree means that our store was rolled back."""
     post, listed = poster(folder), party(folder)
-    assert ask(listed, signed(23), at, post).signature is not None
+    assert ask(listed, signed(23), prover(23), post).signature is not None
     with pytest.raises(RolledBack, match="23 entries, we hold 9"):
-        ask(listed, signed(9), at, post)
+        ask(listed, signed(9), prover(9), post)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +198,7 @@ def test_a_strange_answer_is_only_a_missing_cosignature(
     folder: WitnessFolder, status: int, body: str, why: str
 ) -> None:
     """Whatever a witness answers, the log goes on without it and says why."""
-    outcome = ask(party(folder), signed(5), at, lambda url, text: (status, body))
+    outcome = ask(party(folder), signed(5), prover(5), lambda url, text: (status, body))
     assert outcome.signature is None and why in outcome.why
 
 
@@ -213,11 +218,11 @@ def test_round_of_all_witnesses(tmp_path: Path) -> None:
         return posts[name](url, body)
 
     known: dict[str, int] = {}
-    outcomes = round_of(listed, signed(7), at, post=post, known=known)
+    outcomes = round_of(listed, signed(7), prover(7), post=post, known=known)
     assert [o.witness for o in outcomes if o.signature] == ["a", "b"] == list(known)
     assert outcomes[2] == Outcome("away", None, "not reached: no route")
     assert "no address" in outcomes[3].why
-    again = round_of(listed[:2], signed(9), at, post=post, known=known)
+    again = round_of(listed[:2], signed(9), prover(9), post=post, known=known)
     assert all(o.signature for o in again) and known == {"a": 9, "b": 9}
 
 

@@ -14,15 +14,17 @@ from dataclasses import dataclass
 
 import httpx
 
-from stafett.ledger import cosignature, merkle, note
+from stafett.ledger import cosignature, note
 from stafett.ledger.checkpoint import Signed
-from stafett.ledger.merkle import HashAt
 from stafett.ledger.note import BadNote, Signature
 from stafett.ledger.policy import Party
 from stafett.ledger.witness import Request
 
 Post = Callable[[str, str], tuple[int, str]]
 """Send a body to an address; returns status and body, or raises httpx.HTTPError."""
+
+Prove = Callable[[int], Sequence[bytes]]
+"""Return the consistency proof from an old size to the checkpoint's; called from any thread."""
 
 
 class RolledBack(RuntimeError):
@@ -38,7 +40,7 @@ class Outcome:
     why: str = ""
 
 
-def ask(witness: Party, signed: Signed, hash_at: HashAt, post: Post, old: int = 0) -> Outcome:
+def ask(witness: Party, signed: Signed, prove: Prove, post: Post, old: int = 0) -> Outcome:
     """Ask one witness. `old` is the size it last cosigned, as far as we know (0: ask).
 
     Raises RolledBack; every other failure is an Outcome without signature.
@@ -47,8 +49,9 @@ def ask(witness: Party, signed: Signed, hash_at: HashAt, post: Post, old: int = 
         return Outcome(witness.name, None, "the policy has no address for it")
     size, text = signed.checkpoint.size, signed.text
     url = witness.url.rstrip("/") + "/add-checkpoint"
+    old = min(old, size)
     for _ in range(3):
-        proof = merkle.consistency_proof(old, size, hash_at) if old <= size else []
+        proof = prove(old)
         try:
             status, body = post(url, Request(old, tuple(proof), text).text)
         except httpx.HTTPError as error:
@@ -71,7 +74,7 @@ def ask(witness: Party, signed: Signed, hash_at: HashAt, post: Post, old: int = 
 def round_of(
     witnesses: Sequence[Party],
     signed: Signed,
-    hash_at: HashAt,
+    prove: Prove,
     *,
     post: Post | None = None,
     known: dict[str, int] | None = None,
@@ -90,7 +93,7 @@ def round_of(
         send = post or over_http
         with ThreadPoolExecutor(max(1, len(witnesses))) as pool:
             outcomes = list(
-                pool.map(lambda w: ask(w, signed, hash_at, send, sizes.get(w.name, 0)), witnesses)
+                pool.map(lambda w: ask(w, signed, prove, send, sizes.get(w.name, 0)), witnesses)
             )
     for outcome in outcomes:
         if outcome.signature is not None:

@@ -1,0 +1,131 @@
+"""Publish the record: sign, let the witnesses cosign, keep their cosignatures, give receipts.
+
+Appending never waits for this. A witness that is away is asked again at the next round; until a
+quorum has cosigned, the verdict says whose cosignatures are missing, and the board can show it. One
+answer stops everything: a witness that remembers a larger tree (`witness_client.RolledBack`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.ledger import proof, tree
+from stafett.ledger.checkpoint import Signed
+from stafett.ledger.note import NoteSigner
+from stafett.ledger.policy import Party, Policy, Verdict
+from stafett.ledger.proof import Receipt
+from stafett.ledger.seal import newest, seal
+from stafett.ledger.witness_client import Outcome, Post, round_of
+
+logger = logging.getLogger(__name__)
+
+KEEP: LiteralString = """
+INSERT INTO ledger.cosignature (size, name, line) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+"""
+KNOWN: LiteralString = "SELECT name, max(size) FROM ledger.cosignature GROUP BY name"
+
+Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
+
+
+class NotYet(RuntimeError):
+    """The entry is recorded, and no checkpoint that holds it has been signed yet: ask again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A checkpoint as it stands after a round: with all cosignatures, and what the policy says."""
+
+    signed: Signed
+    verdict: Verdict
+    outcomes: tuple[Outcome, ...]
+    """One for each witness that was asked in this round."""
+
+
+class Publisher:
+    """Publishes one ledger. The pool's connections are in autocommit and may append.
+
+    The policy must list the log's own key; `post` replaces HTTP in tests.
+    """
+
+    def __init__(
+        self, pool: Pool, signer: NoteSigner, policy: Policy, post: Post | None = None
+    ) -> None:
+        if all(log.vkey != signer.vkey for log in policy.logs):
+            raise ValueError(f"the policy does not list this log: add 'log {signer.vkey}'")
+        self._pool = pool
+        self._signer = signer
+        self._policy = policy
+        self._post = post
+
+    async def publish(self) -> Published:
+        """Sign the ledger as it stands and ask each witness that has not cosigned that yet.
+
+        Raises seal.Tampered or witness_client.RolledBack: then stop, and call a person.
+        """
+        async with self._pool.connection() as connection:
+            signed = await seal(connection, self._signer)
+            before = await newest(connection, self._signer) or signed
+            known = dict(await (await connection.execute(KNOWN)).fetchall())
+            verdict = self._policy.judge(before.text)
+            done = {*verdict.cosigned, *verdict.not_counted}
+            asked = [w for w in self._policy.witnesses if w.name not in done and w.url]
+            outcomes = await self._round(connection, asked, signed, known)
+            for outcome in outcomes:
+                if outcome.signature is not None:
+                    line = outcome.signature.line
+                    size = signed.checkpoint.size
+                    await connection.execute(KEEP, [size, outcome.witness, line])
+            after = await newest(connection, self._signer) or signed
+        return Published(after, self._policy.judge(after.text), tuple(outcomes))
+
+    async def receipt(self, position: int) -> Receipt:
+        """Return the `.tlog-proof` of the event at `position` (from 1) in the newest checkpoint.
+
+        Raises NotYet when no signed checkpoint holds it. Whether its cosignatures are a quorum
+        is for the reader's policy to say.
+        """
+        async with self._pool.connection() as connection:
+            signed = await newest(connection, self._signer)
+            if signed is None or signed.checkpoint.size < position:
+                raise NotYet(f"event {position} is not under a signed checkpoint yet")
+            path = await tree.inclusion(connection, position - 1, signed.checkpoint.size)
+        return proof.make(position - 1, path, signed.text)
+
+    async def keep_publishing(
+        self, every_s: float, heard: Callable[[Published], None] = lambda published: None
+    ) -> None:
+        """Publish again and again, until cancelled or until the record must not go on.
+
+        A lost database or network is waited out; Tampered and RolledBack end it.
+        """
+        while True:
+            try:
+                heard(await self.publish())
+            except psycopg.OperationalError as error:
+                logger.warning("publishing waits for the database: %s", error)
+            await asyncio.sleep(every_s)
+
+    async def _round(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        asked: list[Party],
+        signed: Signed,
+        known: dict[str, int],
+    ) -> list[Outcome]:
+        if not asked:
+            return []
+        loop = asyncio.get_running_loop()
+        size = signed.checkpoint.size
+
+        def prove(old: int) -> list[bytes]:
+            made = tree.consistency(connection, old, size)
+            return asyncio.run_coroutine_threadsafe(made, loop).result()
+
+        return await asyncio.to_thread(round_of, asked, signed, prove, post=self._post, known=known)
