@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -134,3 +135,15 @@ def test_every_handoff_can_be_quarantined_or_refused(document: Document) -> None
         assert isinstance(handoff, Handoff)
         assert handoff.on_refuse is not None, name
         assert handoff.on_quarantine is not None or not handoff.carries, name
+
+
+def test_the_page_is_current() -> None:
+    """docs/reference/built-in-protocols.md is what scripts/catalogue_page.py writes."""
+    root = Path(__file__).resolve().parents[2]
+    spec = importlib.util.spec_from_file_location("page", root / "scripts" / "catalogue_page.py")
+    assert spec is not None
+    assert spec.loader is not None
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    page = root / "docs" / "reference" / "built-in-protocols.md"
+    assert page.read_text("utf-8") == script.page()
