@@ -113,6 +113,17 @@ async def test_the_same_document_twice_is_captured_once(
         assert (again.captured, again.event_ids) == (0, first.event_ids)
 
 
+async def test_each_organisation_has_its_own_copy_of_what_it_captured(
+    store: EpcisStore,
+) -> None:
+    """Both sides may tell the same event, or differ about it; neither hides the other."""
+    first = await store.capture(document(event(1)), owner="maker")
+    second = await store.capture(document(event(1)), owner="courier")
+    third = await store.capture(document(event(1, action="ADD")), owner="clinic")
+    assert first.captured == second.captured == third.captured == 1
+    assert await ids(store, {}, owners=["courier"]) == [event(1)["eventID"]]
+
+
 async def test_another_event_under_a_known_id_is_a_conflict_and_nothing_is_kept(
     store: EpcisStore,
 ) -> None:

@@ -22,6 +22,7 @@ from stafett.exchange.subscriptions import GIVE_UP, Subscriptions, pause_s
 pytestmark = pytest.mark.anyio
 DEST = "https://partner.example/hook"
 SECRET = "0123456789abcdef0123"
+OWNER = "maker"
 
 
 class Receiver:
@@ -66,7 +67,9 @@ async def shipping(store: EpcisStore, **wish: Any) -> tuple[Subscriptions, uuid.
     """Define the query `ship` and subscribe to it."""
     subscriptions = Subscriptions(store)
     await subscriptions.define("ship", {"EQ_bizStep": ["shipping"]}, owner="maker")
-    hook = await subscriptions.subscribe("ship", {"dest": DEST, "stream": True, **wish}, owner="x")
+    hook = await subscriptions.subscribe(
+        "ship", {"dest": DEST, "stream": True, **wish}, owner=OWNER
+    )
     return subscriptions, hook.id
 
 
@@ -122,6 +125,21 @@ async def test_nothing_is_lost_while_a_receiver_is_down_and_it_can_be_revived(
     assert receiver.ids() == [event(5)["eventID"], event(6)["eventID"]]
     with pytest.raises(Problem):
         await subscriptions.replay(hook, position=99)
+
+
+async def test_a_subscriber_is_told_what_it_may_read_only(store: EpcisStore, database: str) -> None:
+    """Another organisation's captures stay out, unless the policy says otherwise."""
+    subscriptions, hook = await shipping(store)
+    stranger = epcis.document([event(7)], created="2026-01-01T00:00:00Z")
+    await store.capture(epcis.judge(stranger), owner="courier")
+    await put(store, event(1))
+    receiver = Receiver()
+    await drain(Deliveries(subscriptions, client=receiver.client), database)
+    assert receiver.ids() == [event(1)["eventID"]]
+    await subscriptions.replay(hook, position=0)
+    open_to_all = Deliveries(subscriptions, client=receiver.client, may_read=lambda owner: None)
+    await drain(open_to_all, database)
+    assert len(receiver.ids()) == 3
 
 
 async def test_an_earlier_record_time_brings_the_past_too(store: EpcisStore, database: str) -> None:

@@ -254,6 +254,14 @@ async def test_an_organisation_sees_what_it_may(http: httpx.AsyncClient) -> None
     assert (await http.get(where, headers=courier)).status_code == 404
     await http.post("/queries", json={"name": "q", "query": {}})
     assert (await http.delete("/queries/q", headers=courier)).status_code == 403
+    await http.post("/capture", json=document(event(3, bizStep="destroying")))
+    assert (await http.get("/bizSteps", headers=courier)).json()["member"] == ["shipping"]
+    epcs = (await http.get("/epcs", headers=courier)).json()["member"]
+    assert epcs == [EPC[:-1] + "2"]
+    for path in ("/bizSteps/destroying", f"/epcs/{quote(EPC, safe='')}/events"):
+        assert (await http.get(path, headers=courier)).status_code == 404
+    nobody = await http.options("/capture", headers={"x-organisation": "nobody"})
+    assert "gs1-extensions" not in nobody.headers
 
 
 async def test_subscriptions_are_made_shown_and_ended(http: httpx.AsyncClient) -> None:

@@ -1,6 +1,7 @@
 """Telling receivers: one loop that brings each due webhook up to date, in order, with signatures.
 
-EPCIS subscriptions get EPCISQueryDocuments; the ledger's subscribers get one CloudEvent a message.
+EPCIS subscriptions get EPCISQueryDocuments of what their owner may read (`may_read`: whose
+captures, by default its own); the ledger's subscribers get one CloudEvent a message.
 An outgoing request follows no redirect and is given up after ten seconds; a host that must not be
 reached (`refuse_host`) counts as a failure with its reason.
 """
@@ -11,7 +12,7 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import httpx
@@ -38,11 +39,13 @@ class Deliveries:
         client: httpx.AsyncClient | None = None,
         ledger: LedgerFeed | None = None,
         refuse_host: Callable[[str], Awaitable[str | None]] | None = None,
+        may_read: Callable[[str], Sequence[str] | None] = lambda owner: [owner],
     ) -> None:
         self.subscriptions = subscriptions
         self._client = client
         self._ledger = ledger
         self._refuse_host = refuse_host
+        self._may_read = may_read
 
     async def run(self, stop: asyncio.Event, every_s: float = 0.25) -> None:
         """Bring webhooks up to date until told to stop."""
@@ -75,7 +78,11 @@ class Deliveries:
         named = await self.subscriptions.query(hook.query_name)
         top = await store.size()
         page = await store.query(
-            self.subscriptions.read(named), limit=PAGE, after_seq=hook.position, upto_seq=top
+            self.subscriptions.read(named),
+            limit=PAGE,
+            after_seq=hook.position,
+            upto_seq=top,
+            owners=self._may_read(hook.owner),
         )
         if not page.events and not (hook.report_if_empty and hook.schedule):
             return top, False

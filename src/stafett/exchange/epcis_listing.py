@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
@@ -25,24 +26,27 @@ RESOURCES: Final = {
 _SCAN: Final = 500  # events looked at to find one page of EPCs
 
 
+Owners = Sequence[str] | None
+
+
 class Listing:
-    """Lists over one store. What an organisation may not query, it does see named here."""
+    """Lists over one store, of what `owners` captured (None: everybody)."""
 
     def __init__(self, store: EpcisStore) -> None:
         self.store = store
 
     async def members(
-        self, resource: str, limit: int, after: str | None
+        self, resource: str, limit: int, after: str | None, owners: Owners = None
     ) -> tuple[list[str], str | None]:
         """Give one page of a resource's members and the token of the next page."""
         kind, vocabulary, _ = RESOURCES[resource]
         if kind == "epc":
-            return await self._epcs(limit, after)
+            return await self._epcs(limit, after, owners)
         async with self.store.pool.connection() as connection:
             cursor = await connection.execute(
-                "SELECT value FROM exchange.name WHERE kind = %s AND value > %s"
-                " ORDER BY value LIMIT %s",
-                [kind, after or "", limit + 1],
+                "SELECT DISTINCT value FROM exchange.name WHERE kind = %s AND value > %s"
+                " AND (%s::text[] IS NULL OR owner = ANY(%s)) ORDER BY value LIMIT %s",
+                [kind, after or "", _list(owners), _list(owners), limit + 1],
             )
             values = [row[0] for row in await cursor.fetchall()]
         if kind == "eventType" and after is None:
@@ -51,26 +55,34 @@ class Listing:
         shown = values[:limit]
         return [cbv.bare_word(vocabulary, v) if vocabulary else v for v in shown], token
 
-    async def require(self, resource: str, value: str) -> None:
+    async def require(self, resource: str, value: str, owners: Owners = None) -> None:
         """Raise `Problem` 404 unless the store has seen the resource."""
         kind, vocabulary, _ = RESOURCES[resource]
         if kind == "epc":
             links = canonical(value)
             keys = [UUID(bytes=digest(f"{name}={links}")) for name in
                     ("epc", "parentID", "inputEPC", "outputEPC")]  # fmt: skip
-            statement = "SELECT 1 FROM exchange.epcis_event WHERE keys && %s LIMIT 1"
-            values: list[Any] = [keys]
+            statement = (
+                "SELECT 1 FROM exchange.epcis_event WHERE keys && %s"
+                " AND (%s::text[] IS NULL OR owner = ANY(%s)) LIMIT 1"
+            )
+            values: list[Any] = [keys, _list(owners), _list(owners)]
         else:
             full = cbv.web_uri(vocabulary, value) if vocabulary else canonical(value)
-            statement = "SELECT 1 FROM exchange.name WHERE kind = %s AND value = %s"
-            values = [kind, full]
+            statement = (
+                "SELECT 1 FROM exchange.name WHERE kind = %s AND value = %s"
+                " AND (%s::text[] IS NULL OR owner = ANY(%s)) LIMIT 1"
+            )
+            values = [kind, full, _list(owners), _list(owners)]
         async with self.store.pool.connection() as connection:
             cursor = await connection.execute(statement.encode(), values, prepare=False)
             found = await cursor.fetchone()
         if found is None and not (kind == "eventType" and value in cbv.EVENT_TYPES):
             raise Problem(404, "NoSuchResourceException", f"no captured event names {value!r}")
 
-    async def _epcs(self, limit: int, after: str | None) -> tuple[list[str], str | None]:
+    async def _epcs(
+        self, limit: int, after: str | None, owners: Owners
+    ) -> tuple[list[str], str | None]:
         """Give EPCs in the order in which they were first captured."""
         seq = _position(after)
         found: list[str] = []
@@ -78,8 +90,8 @@ class Listing:
             while len(found) < limit:
                 cursor = await connection.execute(
                     "SELECT seq, body FROM exchange.epcis_event WHERE seq > %s"
-                    " ORDER BY seq LIMIT %s",
-                    [seq, min(_SCAN, limit)],
+                    " AND (%s::text[] IS NULL OR owner = ANY(%s)) ORDER BY seq LIMIT %s",
+                    [seq, _list(owners), _list(owners), min(_SCAN, limit)],
                 )
                 rows = await cursor.fetchall()
                 if not rows:
@@ -89,8 +101,8 @@ class Listing:
                         key = UUID(bytes=digest(epc[0]))
                         cursor = await connection.execute(
                             "SELECT 1 FROM exchange.epcis_event WHERE keys @> %s AND seq < %s"
-                            " LIMIT 1",
-                            [[key], number],
+                            " AND (%s::text[] IS NULL OR owner = ANY(%s)) LIMIT 1",
+                            [[key], number, _list(owners), _list(owners)],
                             prepare=False,
                         )
                         if await cursor.fetchone() is None and epc[1] not in found:
@@ -99,6 +111,10 @@ class Listing:
                     if len(found) >= limit:
                         return found, str(seq)
         return found, str(seq)
+
+
+def _list(owners: Owners) -> list[str] | None:
+    return None if owners is None else list(owners)
 
 
 def _epcs_of(event: dict[str, Any]) -> list[tuple[str, str]]:

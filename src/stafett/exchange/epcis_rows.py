@@ -42,11 +42,13 @@ class Row(msgspec.Struct):
     context: int = 0
 
 
-def row_of(event: Json, prefixes: dict[str, str], place: int = 0) -> Row:
+def row_of(event: Json, prefixes: dict[str, str], place: int = 0, owner: str = "") -> Row:
     """Prepare one valid event: its facts, its identity and its bytes.
 
     An event without eventID gets one made from its content (a version 8 UUID), so that the same
-    document sent twice is recognised. The record time is the server's and not kept from outside.
+    document sent twice is recognised. Each organisation's captures are told apart: what one of them
+    captured neither hides nor blocks another's copy. The record time is the server's and not kept
+    from outside.
     """
     if "recordTime" in event or "@context" in event:
         event = {k: v for k, v in event.items() if k not in ("recordTime", "@context")}
@@ -56,9 +58,9 @@ def row_of(event: Json, prefixes: dict[str, str], place: int = 0) -> Row:
                          0x80 | content[8] & 63]) + content[9:])  # fmt: skip
         event = {**event, "eventID": f"urn:uuid:{name}"}
     found = facts(event, prefixes)
-    key = f"event|{event['eventID']}"
+    key = f"event|{owner}|{event['eventID']}"
     if "errorDeclaration" in event:
-        key = f"error|{event['eventID']}|{_canonical(event['errorDeclaration']).decode()}"
+        key = f"error|{owner}|{event['eventID']}|{_canonical(event['errorDeclaration']).decode()}"
     identity = hashlib.blake2b(key.encode(), digest_size=16).digest()
     return Row(event, found, identity, content, _encode(event), place)
 

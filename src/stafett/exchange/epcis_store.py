@@ -57,7 +57,7 @@ class _Learnt(msgspec.Struct):
     # What a capture added besides events; remembered once it is committed.
     contexts: dict[bytes, int] = {}
     namespaces: list[tuple[str, str]] = []
-    names: set[tuple[str, str]] = set()
+    names: set[tuple[str, str, str]] = set()
 
 
 class EpcisStore:
@@ -70,7 +70,7 @@ class EpcisStore:
             kwargs={"autocommit": True}, check=AsyncConnectionPool.check_connection,
         )  # fmt: skip
         self._contexts: dict[bytes, int] = {}
-        self._names: set[tuple[str, str]] = set()
+        self._names: set[tuple[str, str, str]] = set()
         self._namespaces: dict[str, list[str]] = {}
         self._reader = Reader(self._pool, self.context_of)
         self._context_bodies: dict[int, Any] = {}
@@ -121,7 +121,7 @@ class EpcisStore:
         another event.
         """
         job = job or uuid.uuid4()
-        rows, errors = prepare(document, proceed)
+        rows, errors = prepare(document, proceed, owner)
         learnt = _Learnt()
         async with self._pool.connection() as connection, connection.transaction():
             outcome = await self._store(
@@ -172,7 +172,7 @@ class EpcisStore:
                     "COPY exchange.epcis_number (name, value, seq) FROM STDIN (FORMAT binary)",
                     numbers,
                 )
-        await self._note_names(connection, document, fresh, learnt)
+        await self._note_names(connection, document, fresh, owner, learnt)
         await _master_data(connection, document.vocabularies, job)
         if fresh:
             await connection.execute(f"NOTIFY {CHANNEL}, '{size + len(fresh)}'")
@@ -256,6 +256,7 @@ class EpcisStore:
         connection: Connection,
         document: Document,
         rows: Iterable[Row],
+        owner: str,
         learnt: _Learnt,
     ) -> None:
         spaces = [
@@ -268,10 +269,16 @@ class EpcisStore:
                 "INSERT INTO exchange.namespace VALUES (%s, %s) ON CONFLICT DO NOTHING", spaces
             )
             learnt.namespaces = spaces
-        new = {n for row in rows for n in resources(row.event, document.prefixes)} - self._names
+        new = {
+            (owner, kind, value)
+            for row in rows
+            for kind, value in resources(row.event, document.prefixes)
+        } - self._names
         if new:
             await connection.cursor().executemany(
-                "INSERT INTO exchange.name VALUES (%s, %s) ON CONFLICT DO NOTHING", sorted(new)
+                "INSERT INTO exchange.name (owner, kind, value) VALUES (%s, %s, %s)"
+                " ON CONFLICT DO NOTHING",
+                sorted(new),
             )
             learnt.names = new
 
@@ -287,7 +294,9 @@ class EpcisStore:
 _MICROSECOND: Final = datetime.resolution
 
 
-def prepare(document: Document, proceed: bool = False) -> tuple[list[Row], list[Finding]]:
+def prepare(
+    document: Document, proceed: bool = False, owner: str = ""
+) -> tuple[list[Row], list[Finding]]:
     """Turn a document's events into rows; with `proceed`, name what cannot be and go on."""
     rows, errors = [], []
     places = document.places or range(len(document.events))
@@ -295,7 +304,7 @@ def prepare(document: Document, proceed: bool = False) -> tuple[list[Row], list[
         try:
             own = event.get("@context")
             prefixes = {**document.prefixes, **epcis.prefixes_of(own)} if own else document.prefixes
-            rows.append(row_of(event, prefixes, place))
+            rows.append(row_of(event, prefixes, place, owner))
         except Problem as wrong:
             found = Finding(pointer("epcisBody", "eventList", place, "eventTime"), wrong.detail)
             if not proceed:

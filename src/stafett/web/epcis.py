@@ -94,7 +94,7 @@ class Epcis:
         parts = _segments(request.scope)
         methods, names = self.route(parts)
         if request.method == "OPTIONS":
-            return self.discover(parts, methods)
+            return await self.discover(request, parts, methods)
         handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             allow = ", ".join(["OPTIONS", *methods])
@@ -148,10 +148,18 @@ class Epcis:
             return {"GET": self.hook, "DELETE": self.unsubscribe, "POST": self.replay}
         return None
 
-    def discover(self, parts: list[str], methods: dict[str, Handler]) -> Response:
-        """Answer OPTIONS: versions, extensions, limits, methods."""
+    async def discover(
+        self, request: Request, parts: list[str], methods: dict[str, Handler]
+    ) -> Response:
+        """Answer OPTIONS: versions, limits, methods; to a caller that is known, extensions too."""
         headers = {**DISCOVERY, "Allow": ", ".join(["OPTIONS", *methods])}
-        spaces = [f"{p}={u}" for p, us in sorted(self.store.namespaces().items()) for u in us]
+        try:
+            await self.who(request)
+        except Problem:
+            known: dict[str, list[str]] = {}
+        else:
+            known = self.store.namespaces()
+        spaces = [f"{p}={u}" for p, us in sorted(known.items()) for u in us]
         if spaces:
             headers["GS1-Extensions"] = ",".join(spaces[:50])
         if parts[:1] == ["capture"]:
@@ -211,7 +219,7 @@ class Epcis:
 
     async def resource_events(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Answer a query in the URL, of one step, place, type or EPC."""
-        await self.listing.require(names[0], names[1])
+        await self.listing.require(names[0], names[1], caller.may_read)
         return await self.answer_query(request, caller, {RESOURCES[names[0]][2]: [names[1]]})
 
     async def answer_query(
@@ -252,12 +260,12 @@ class Epcis:
         """List a top-level resource's members."""
         rest, limit, token = parameters_of(request)
         _refuse_rest(rest)
-        members, following = await self.listing.members(names[0], limit, token)
+        members, following = await self.listing.members(names[0], limit, token, caller.may_read)
         return answer(_collection(members), headers=next_link(request, following))
 
     async def resource(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List what lies below one resource."""
-        await self.listing.require(names[0], names[1])
+        await self.listing.require(names[0], names[1], caller.may_read)
         return answer(_collection(["events"]))
 
     async def queries(self, request: Request, caller: Caller, names: list[str]) -> Response:
