@@ -85,3 +85,46 @@ def test_death_does_not_count_as_a_way_out(sound: str) -> None:
     text = sound.replace("after: [H8]", "after: [H8, make=failed]")
     stuck = found(text, "deadlock")
     assert any("infuse waits for make=failed" in finding.what for finding in stuck)
+
+
+FRESH = (
+    (
+        "shelf_life: {at_most: 365 d, counts_from: make",
+        "shelf_life: {at_most: 48 d, counts_from: make",
+    ),
+    ("after: [unpack_back, H7]", "after: [H3]"),
+    ("after: [condition]", "after: [condition, unpack_back, H7]"),
+    (
+        "require: [consent=given, certify]\n    on_site: [dose]\n    at: lab",
+        "require: [consent=given]",
+    ),
+)
+
+
+def changed(text: str, *changes: tuple[str, str]) -> str:
+    for old, new in changes:
+        assert old in text, old
+        text = text.replace(old, new, 1)
+    return text
+
+
+def test_lymphodepletion_before_a_product_that_keeps_is_an_error(sound: str) -> None:
+    """A frozen dose can wait on site: lymphodepletion has to wait for it."""
+    assert found(changed(sound, *FRESH), "conditioning-unready")
+
+
+def test_lymphodepletion_before_a_fresh_product_is_a_warning(sound: str) -> None:
+    """A fresh dose cannot wait for the lymphodepletion: the risk is named, not forbidden."""
+    fresh = changed(sound, *FRESH).replace("at_most: 48 d, counts", "at_most: 48 h, counts")
+    assert found(fresh, "conditioning-fresh")
+    assert not found(fresh, "conditioning-unready")
+
+
+def test_a_hole_that_all_products_share_is_reported_once(sound: str) -> None:
+    """Two products, one missing route: one finding."""
+    text = changed(sound, ("    on_lost: {go: collect}\n", "")).replace(
+        "products:\n",
+        "products:\n  other: {title: Other, parameters: {thawed_for: "
+        "{value: 90 min, source: label}}}\n",
+    )
+    assert len(found(text, "no-loss-route")) == 1
