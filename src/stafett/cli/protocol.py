@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 import sys
+from pathlib import Path
 from time import perf_counter
 
 import click
 
 from stafett.protocol import builtin, report, schema
+from stafett.protocol import diff as differences
+from stafett.protocol import draw as drawing
 from stafett.protocol.check import prove
 from stafett.protocol.finding import Finding
+from stafett.protocol.model import Protocol
 from stafett.protocol.read import ReadError
 
 
@@ -85,3 +89,45 @@ def list_(as_json: bool) -> None:
         return
     for name, version, family in rows:
         click.echo(f"{name}  {version}  {family}")
+
+
+@protocol.command()
+@click.argument("file")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
+@click.option("--language", default="en", show_default=True, help="Language of the texts.")
+@click.option("--product", help="Bind to this product (default: the first).")
+def draw(file: str, output: Path | None, language: str, product: str | None) -> None:
+    """Draw FILE (or a built-in protocol of that name) as SVG, readable at A3."""
+    picture = drawing.draw(_bound(file, product), language)
+    if output is None:
+        click.echo(picture, nl=False)
+    else:
+        output.write_text(picture, encoding="utf-8")
+        click.echo(f"{output}: {len(picture) // 1024} kB, A3 landscape", err=True)
+
+
+@protocol.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--language", default="en", show_default=True, help="Language of the texts.")
+@click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
+def diff(old: str, new: str, language: str, as_json: bool) -> None:
+    """Say what changed from OLD to NEW, and for whom.
+
+    Exit status: 0 nothing changed for anybody; 1 something did; 2 a file cannot be read.
+    """
+    before, after = _bound(old, None), _bound(new, None)
+    changes = differences.diff(before, after, language)
+    if as_json:
+        _print_json({"changes": [change._asdict() for change in changes]})
+    else:
+        click.echo("\n".join(differences.lines(before, after, changes, language)))
+    sys.exit(1 if changes else 0)
+
+
+def _bound(file: str, product: str | None) -> Protocol:
+    try:
+        return builtin.load(file).bind(product)
+    except ReadError as error:
+        click.echo(f"{error.place}: error: {_said(error)}", err=True)
+        sys.exit(2)
