@@ -21,7 +21,6 @@ from stafett.exchange.problem import Finding, Problem
 
 INLINE: Final = 2_000  # events that are captured before the request is answered
 BEHAVIOURS: Final = ("rollback", "proceed")
-CHANNEL: Final = "stafett_capture"
 
 _INSERT: Final = """
 INSERT INTO exchange.capture_job
@@ -88,7 +87,6 @@ class Captures:
         if len(document.events) > INLINE:
             async with self.store.pool.connection() as connection, connection.transaction():
                 await _write(connection, job, owner, behaviour, running=True, payload=data)
-                await connection.execute(f"NOTIFY {CHANNEL}".encode())
             return job
         await self._run(job, owner, behaviour, document, findings)
         return job

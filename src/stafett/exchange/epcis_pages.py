@@ -37,6 +37,7 @@ from stafett.exchange.epcis_query import (
 from stafett.exchange.problem import Finding, Problem
 
 MAX_PAGE: Final = 1000
+FEW: Final = 2000
 MAX_PLACES: Final = 20_000  # what master data may widen one parameter to
 _COLUMN: Final = {"event": "event_time", "record": "record_time", "error": "error_time"}
 _SQL: Final = {"EQ": "=", "GT": ">", "GE": ">=", "LT": "<", "LE": "<="}
@@ -107,6 +108,10 @@ class Reader:
             values.append(list(owners))
         if query.ceiling is not None and mark is None:
             await self._refuse_if_more(where, values, rest, query.ceiling)
+        if query.conditions:
+            few = await self._few(where, values)
+            if few is not None:
+                where, values = [b"seq = ANY(%s)"], [few]
         left = mark.left if mark else query.limit if query.limit is not None else _MOST
         wanted = min(limit, left)
         found: list[tuple[Any, ...]] = []
@@ -128,6 +133,21 @@ class Reader:
             events,
             _write_mark(_Mark(fingerprint, _micros(last[5]), last[0], left - len(events))),
         )
+
+    async def _few(self, where: list[bytes], values: list[Any]) -> list[int] | None:
+        """Give what matches if it is little, else None.
+
+        PostgreSQL guesses how rare a token is from its commonest ones, and guesses far too many:
+        asked for the first rows in order, it walks the whole store in that order to save a sort
+        (830 ms instead of 1 ms in a million events). Asked without an order it uses the indexes.
+        """
+        statement = b"SELECT seq FROM exchange.epcis_event WHERE " + b" AND ".join(where)
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                statement + b" LIMIT %s", [*values, FEW + 1], prepare=False
+            )
+            found = [row[0] for row in await cursor.fetchall()]
+        return found if len(found) <= FEW else None
 
     async def _rows(
         self,

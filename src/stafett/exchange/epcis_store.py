@@ -31,14 +31,16 @@ from stafett.exchange.epcis_rows import EVENT_COLUMNS, Row, events_copy, numbers
 from stafett.exchange.gs1link import canonical
 from stafett.exchange.problem import Finding, Problem, pointer
 
-CHANNEL: Final = "stafett_epcis"
 LOCK: Final = 0x5374616665747402
 Connection = psycopg.AsyncConnection[Any]
 
 # Two statements: one statement's snapshot would be older than the lock that it waited for.
 TAKE: Final = f"SELECT pg_advisory_xact_lock({LOCK})"
-START: Final = "SELECT coalesce(max(seq), 0), clock_timestamp() FROM exchange.epcis_event"
-KNOWN: Final = "SELECT identity, content FROM exchange.epcis_event WHERE identity = ANY(%b)"
+START: Final = """
+SELECT (SELECT coalesce(max(seq), 0) FROM exchange.epcis_event), clock_timestamp(),
+  ARRAY(SELECT identity FROM exchange.epcis_event WHERE identity = ANY(%s::uuid[]) ORDER BY seq),
+  ARRAY(SELECT content FROM exchange.epcis_event WHERE identity = ANY(%s::uuid[]) ORDER BY seq)
+"""
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -144,9 +146,11 @@ class EpcisStore:
         learnt: _Learnt,
     ) -> Outcome:
         await connection.execute(TAKE.encode())
-        size, recorded = await _one(connection, START)
+        asked = "{" + ",".join([r.identity.hex() for r in rows]) + "}"
+        size, recorded, identities, contents = await _one(connection, START, [asked, asked])
+        known = {i.bytes: c.bytes for i, c in zip(identities, contents, strict=True)}
         ids = tuple(r.event["eventID"] for r in rows)
-        fresh, duplicates, conflicts = await _sift(connection, rows)
+        fresh, duplicates, conflicts = _sift(rows, known)
         if conflicts and not proceed:
             raise Problem(
                 409,
@@ -174,8 +178,6 @@ class EpcisStore:
                 )
         await self._note_names(connection, document, fresh, owner, learnt)
         await _master_data(connection, document.vocabularies, job)
-        if fresh:
-            await connection.execute(f"NOTIFY {CHANNEL}, '{size + len(fresh)}'")
         return Outcome(
             job=job,
             captured=len(fresh),
@@ -325,13 +327,8 @@ def resources(event: Json, prefixes: dict[str, str]) -> list[tuple[str, str]]:
     return out
 
 
-async def _sift(connection: Connection, rows: list[Row]) -> tuple[list[Row], int, list[Finding]]:
+def _sift(rows: list[Row], known: dict[bytes, bytes]) -> tuple[list[Row], int, list[Finding]]:
     """Part the rows into new ones, a count of those known, and conflicts by name."""
-    known: dict[bytes, bytes] = {}
-    if rows:
-        identities = [uuid.UUID(bytes=r.identity) for r in rows]
-        cursor = await connection.execute(KNOWN, [identities])
-        known = {identity.bytes: content.bytes for identity, content in await cursor.fetchall()}
     fresh, duplicates, conflicts = [], 0, []
     for row in rows:
         there = known.get(row.identity)
