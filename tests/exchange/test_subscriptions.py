@@ -236,6 +236,18 @@ async def test_wrong_controls_are_refused_by_name(store: EpcisStore, wish: Any, 
     assert refused.value.findings[0].pointer == place
 
 
+async def test_a_query_that_orders_or_limits_cannot_stand(store: EpcisStore) -> None:
+    """A stream of the newest three would lose the fourth: such a subscription is refused."""
+    subscriptions = Subscriptions(store)
+    for n, query in enumerate(
+        ({"orderBy": "eventTime", "eventCountLimit": 3}, {"maxEventCount": 9})
+    ):
+        await subscriptions.define(f"q{n}", query, owner=OWNER)
+        with pytest.raises(Problem, match="standing") as refused:
+            await subscriptions.subscribe(f"q{n}", {"dest": DEST, "stream": True}, owner=OWNER)
+        assert refused.value.name == "SubscriptionControlsException"
+
+
 async def test_named_queries_are_unique_checked_and_removed_with_their_subscriptions(
     store: EpcisStore,
 ) -> None:

@@ -377,6 +377,7 @@ async def test_a_websocket_gets_what_matches_as_it_is_captured(
         ("/queries/q/events", "", 4400),
         ("/queries/q/events", "stream=true&hour=1", 4400),
         ("/queries/q/events", "hour=99", 4400),
+        ("/queries/newest/events", "stream=true", 4400),
         ("/other", "stream=true", 4404),
     ],
 )
@@ -385,6 +386,7 @@ async def test_a_wrong_websocket_is_closed_with_the_reason(
 ) -> None:
     """The close code is 4000 + the HTTP status, the reason says why."""
     await http.post("/queries", json={"name": "q", "query": {}})
+    await http.post("/queries", json={"name": "newest", "query": {"orderBy": "eventTime"}})
     message = await Socket(app, path, query).next()
     assert (message["type"], message["code"]) == ("websocket.close", code)
     assert message["reason"]

@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import msgspec
 import psycopg
 
-from stafett.exchange.epcis_query import Query, read_query
+from stafett.exchange.epcis_query import CONTROLS, Query, read_query
 from stafett.exchange.epcis_store import Connection, EpcisStore
 from stafett.exchange.problem import Finding, Problem, pointer
 from stafett.exchange.schedule import next_run, read_schedule
@@ -151,7 +151,7 @@ class Subscriptions:
         `wish` is the body of the REST binding: dest, signatureToken, stream or schedule,
         reportIfEmpty, initialRecordTime.
         """
-        await self.query(name)
+        check_standing(await self.query(name))
         if not isinstance(wish, dict):
             raise _controls("", "a subscription is an object")
         dest = check_dest(wish.get("dest"))
@@ -323,6 +323,13 @@ def check_dest(dest: Any) -> str:
     if parts.username or parts.password:
         raise _controls("dest", "a URL with credentials would end up in logs; use signatureToken")
     return dest
+
+
+def check_standing(named: NamedQuery) -> None:
+    """Refuse a query that cannot stand: a stream has no first, last or largest count of events."""
+    for control in CONTROLS:
+        if control in named.query:
+            raise _controls(control, f"the query {named.name!r} has it; a standing query cannot")
 
 
 def _initial(text: Any) -> datetime | None:

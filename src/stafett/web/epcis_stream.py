@@ -11,7 +11,7 @@ from stafett.exchange.epcis_answers import query_document
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
 from stafett.exchange.schedule import RANGES, Schedule, next_run, read_schedule
-from stafett.exchange.subscriptions import NamedQuery, Subscriptions
+from stafett.exchange.subscriptions import NamedQuery, Subscriptions, check_standing
 
 LOOK_S: Final = 0.25  # how often a stream looks for new events; one cheap query
 
@@ -27,6 +27,7 @@ async def stream(
 
     The first yield is None, after the wish was checked; raises `Problem` before it otherwise.
     """
+    check_standing(named)
     schedule = _schedule(wish)
     report_if_empty = wish.get("reportIfEmpty") == "true"
     query = subscriptions.read(named)
