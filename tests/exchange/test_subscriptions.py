@@ -166,6 +166,27 @@ async def test_a_scheduled_query_reports_even_nothing_if_asked_to(
     assert receiver.ids() == [] and len(receiver.got) == 1
 
 
+async def test_one_broken_webhook_does_not_hold_up_the_others(
+    store: EpcisStore, database: str
+) -> None:
+    """An address that no resolver takes counts as a failure; the next receiver is served."""
+    subscriptions, hook = await shipping(store)
+    broken = await subscriptions.subscribe(
+        "ship", {"dest": f"https://{'x' * 70}.example/h", "stream": True}, owner=OWNER
+    )
+    await put(store, event(1))
+    receiver = Receiver()
+
+    async def resolve(host: str) -> str | None:
+        host.encode("idna")
+        return None
+
+    await drain(Deliveries(subscriptions, client=receiver.client, refuse_host=resolve), database)
+    assert (await subscriptions.webhook(broken.id)).failures >= 1
+    assert receiver.ids() == [event(1)["eventID"]]
+    assert (await subscriptions.webhook(hook)).failures == 0
+
+
 async def test_a_host_that_must_not_be_reached_gets_nothing(
     store: EpcisStore, database: str
 ) -> None:

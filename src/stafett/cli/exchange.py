@@ -173,7 +173,7 @@ async def _capture(url: str, reports: list[Any], owner: str, proceed: bool) -> d
                 }  # fmt: skip
             else:
                 out[report.file] = {
-                    "job": str(got.job), "captured": got.captured, "duplicates": got.duplicates,
+                    "captured": got.captured, "duplicates": got.duplicates,
                     "left out": [str(f) for f in got.errors[:20]],
                 }  # fmt: skip
     return out

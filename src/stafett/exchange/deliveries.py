@@ -21,6 +21,7 @@ import msgspec
 from stafett.exchange import cloudevents
 from stafett.exchange.cloudevents import CloudEvent, Message
 from stafett.exchange.epcis_answers import query_document
+from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
 
 PAGE: Final = 500
@@ -63,7 +64,7 @@ class Deliveries:
                 return False
             try:
                 position, told = await self._serve(hook)
-            except (httpx.HTTPError, httpx.InvalidURL, Refused) as failure:
+            except (httpx.HTTPError, httpx.InvalidURL, Refused, Problem, UnicodeError) as failure:
                 why = str(failure) or type(failure).__name__
                 await self.subscriptions.failed(connection, hook, why)
             else:
