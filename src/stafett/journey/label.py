@@ -81,7 +81,9 @@ def make(structure: Identification, seed: int, number: int) -> str:
         case "isbt128-din":
             return Din(f"A9999{serial // 1_000_000 % 100:02d}{serial % 1_000_000:06d}").wire()
         case "sec":
-            return Sec(f"SE009999A9999{serial:08d}A0000{serial % 1000:03d}00000000000").wire
+            return Sec(
+                f"SE009999A9999{serial % 100_000_000:08d}A0000{serial % 1000:03d}00000000000"
+            ).wire
         case "gs1-sscc":
             return _keyed("00", f"17350053{serial:09d}")
         case "gs1-gln":
