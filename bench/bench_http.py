@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 import uuid
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
@@ -72,7 +73,6 @@ def clients(base: str, token: str, journeys: list[str], seconds: float, out: obj
         "activity": "H01",
         "side": "release",
         "method": "seen",
-        "occurred_at": "2026-11-01T08:00:00+01:00",
     }
     headers = {"Authorization": f"Bearer {token}"}
     path = f"{base}/api/journeys/{journeys[0]}/stations/H01/release"
@@ -92,7 +92,9 @@ def clients(base: str, token: str, journeys: list[str], seconds: float, out: obj
                 now = time.perf_counter()
                 if now > until:
                     break
-                ask = {**body, "key": uuid.uuid4().hex, "command": {**command, **check}}
+                moment = datetime.now(UTC).isoformat()
+                act = {**command, **check, "occurred_at": moment}
+                ask = {**body, "key": uuid.uuid4().hex, "command": act}
                 data = json.dumps(ask).encode()
                 head = (
                     f"POST /api/journeys/{journey}/commands HTTP/1.1\r\nHost: {host}\r\n"

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx
 import uvicorn
+import uvloop
 
 from stafett.client.day import Day
 from stafett.service import demo
@@ -105,7 +106,9 @@ class Site:
 @contextlib.contextmanager
 def serving(url: str, folder: Path) -> Iterator[Site]:
     """Serve in a thread until the block ends."""
-    listening = socket.create_server(("127.0.0.1", 0))
+    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listening.bind(("127.0.0.1", 0))
+    listening.listen(1024)
     base = f"http://127.0.0.1:{listening.getsockname()[1]}"
     tower = Tower(url, folder, cheap_hashing=True)
     ready = threading.Event()
@@ -133,7 +136,8 @@ def serving(url: str, folder: Path) -> Iterator[Site]:
 
     def main() -> None:
         try:
-            asyncio.run(run())
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(run())
         except BaseException as error:
             failed.append(error)
             ready.set()

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import uvicorn
+import uvloop
 
 from stafett.client.day import Day
 from stafett.ledger.server import database
@@ -73,7 +74,10 @@ def _run(
     try:
         click.echo("Starting the database ...", err=True)
         with database(folder / "postgres") as server, contextlib.suppress(KeyboardInterrupt):
-            asyncio.run(_serve(server.url, folder, listening, address, demo, day, pace, journeys))
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(
+                    _serve(server.url, folder, listening, address, demo, day, pace, journeys)
+                )
     finally:
         listening.close()
     click.echo("Stopped; everything acknowledged is in the record.", err=True)
@@ -82,7 +86,9 @@ def _run(
 def _listen(host: str, port: int) -> socket.socket:
     """Take the port, or the next free one: a newcomer's 8321 may be in use."""
     for candidate in (port, *range(port + 1, port + 20), 0) if port else (0,):
-        listening = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        # Named as TCP: asyncio sends small answers at once (TCP_NODELAY) only then.
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listening.bind((host, candidate))

@@ -24,6 +24,7 @@ from stafett.service.journeys import Journeys, Live
 
 log = logging.getLogger(__name__)
 BATCH = 2000
+ROWS_AT_ONCE = 10
 
 
 class Next(msgspec.Struct, frozen=True):
@@ -109,7 +110,9 @@ class Board:
             live = self._journeys.advance(event) or await self._journeys.load(event.stream)
             changed[event.stream] = (live, event)
             self.position = event.position
-        for journey, (live, event) in changed.items():
+        for i, (journey, (live, event)) in enumerate(changed.items()):
+            if i % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
+                await asyncio.sleep(0)  # commands are answered in between
             row = row_of(live, event.position, event.recorded_at)
             self.rows[journey] = row
             self._encoded.pop(journey, None)
