@@ -73,11 +73,12 @@ def _run(
     address = f"http://{host}:{listening.getsockname()[1]}"
     try:
         click.echo("Starting the database ...", err=True)
-        with database(folder / "postgres") as server, contextlib.suppress(KeyboardInterrupt):
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(
-                    _serve(server.url, folder, listening, address, demo, day, pace, journeys)
-                )
+        with (
+            database(folder / "postgres") as server,
+            contextlib.suppress(KeyboardInterrupt),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
+            runner.run(_serve(server.url, folder, listening, address, demo, day, pace, journeys))
     finally:
         listening.close()
     click.echo("Stopped; everything acknowledged is in the record.", err=True)

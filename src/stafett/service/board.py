@@ -37,10 +37,14 @@ class Next(msgspec.Struct, frozen=True):
     organisation: str
     about: str = ""
     due: datetime | None = None
+    since: datetime | None = None
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One journey on the board. `due` is the nearest deadline of what is open now."""
+    """One journey on the board.
+
+    `due` is the nearest deadline of what is open now, `since` when that began to be waited for.
+    """
 
     journey: str
     coi: str
@@ -54,6 +58,7 @@ class Row(msgspec.Struct, frozen=True):
     baton: str | None
     lanes: tuple[str, ...]
     due: datetime | None
+    since: datetime | None
     next: Next | None
     tasks: tuple[Next, ...]
     deviations: int
@@ -181,7 +186,8 @@ def row_of(live: Live, position: int, changed: datetime) -> Row:
     state, net = live.state, live.net
     tasks = [] if state.ended_at else next_moves(net, state)
     todo = tuple(_next(live, task) for task in tasks)
-    due = min((task.due for task in tasks if task.due is not None), default=None)
+    timed = [task for task in tasks if task.due is not None]
+    nearest = min(timed, key=_due, default=None)
     open_ = state.open_deviations()
     outcome = None
     if state.ended_at is not None and state.marking.outcome >= 0:
@@ -199,7 +205,8 @@ def row_of(live: Live, position: int, changed: datetime) -> Row:
         owner=state.owner.organisation,
         baton=_baton(state, todo),
         lanes=tuple(dict.fromkeys(state.parties.values())),
-        due=due,
+        due=nearest.due if nearest else None,
+        since=nearest.since if nearest else None,
         next=todo[0] if todo else None,
         tasks=todo,
         deviations=len(open_),
@@ -208,6 +215,11 @@ def row_of(live: Live, position: int, changed: datetime) -> Row:
         outcome_title=_texts(net.protocol.outcomes[outcome].title) if outcome else None,
         parties=tuple(sorted(set(state.parties.values()))),
     )
+
+
+def _due(task: Task) -> datetime:
+    assert task.due is not None
+    return task.due
 
 
 def _next(live: Live, task: Task) -> Next:
@@ -221,6 +233,7 @@ def _next(live: Live, task: Task) -> Next:
         task.organisation,
         task.about,
         task.due,
+        task.since,
     )
 
 

@@ -24,7 +24,7 @@ function urgency(row, now) {
   if (row.status === "ended") return "";
   if (row.critical || row.status === "held") return "red";
   if (row.due !== null && Date.parse(row.due) < now) return "red";
-  if (row.due !== null && Date.parse(row.due) - now < 3600e3) return "amber";
+  if (row.due !== null && Date.parse(row.due) - now < 0.25 * (Date.parse(row.due) - Date.parse(row.since))) return "amber";
   return row.deviations ? "amber" : "";
 }
 

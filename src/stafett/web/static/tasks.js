@@ -17,7 +17,7 @@ function draw() {
   body.replaceChildren(...found.slice(0, 200).map(([row, task]) => {
     const left = task.due === null ? null : (Date.parse(task.due) - now) / 1000;
     const about = task.about ? `?about=${encodeURIComponent(task.about)}` : "";
-    return h("tr", { "data-act": row.status === "held" || left < 0 ? "red" : left !== null && left < 3600 ? "amber" : "" },
+    return h("tr", { "data-act": row.status === "held" || left < 0 ? "red" : left !== null && left < 0.00025 * (Date.parse(task.due) - Date.parse(task.since)) ? "amber" : "" },
       h("td", {}, h("a", { href: `/journeys/${row.journey}/${task.activity}/${task.side}${about}` }, `${task.activity} ${pick(task.title)}`), h("br"), h("small", { class: "soft" }, t(`board.side.${task.side}`))),
       h("td", { class: "mono" }, row.coi), h("td", {}, task.role),
       h("td", { class: "n" }, left === null ? "" : left < 0 ? `−${span(left)}` : span(left)),
