@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,15 +10,36 @@ import msgspec
 from playwright.sync_api import Page, expect
 
 from site_ import Site
+from stafett.journey.label import Labels
 from stafett.journey.script import _check, right_answer
 from stafett.journey.view import Station, StationCheck
+from stafett.protocol.net import Net
 from stafett.service import demo
 
 
-def view_of(site: Site, login: str, journey: str, activity: str, side: str) -> Station:
+@dataclass
+class Under:
+    """A journey under way, with the labels that are physically there."""
+
+    journey: str
+    labels: Labels
+
+
+def view_of(
+    site: Site, login: str, journey: str, activity: str, side: str, about: str = ""
+) -> Station:
     """Return the station's view through the API."""
     path = f"/api/journeys/{journey}/stations/{activity}/{side}"
-    return msgspec.json.decode(site.call(login, "GET", path).content, type=Station)
+    answer = site.call(login, "GET", path, params={"about": about})
+    return msgspec.json.decode(answer.content, type=Station)
+
+
+def net_of(site: Site, journey: str) -> Net:
+    """Return the net that a journey runs on."""
+    live = site.inside(site.tower.journeys.live(journey))
+    assert live is not None
+    found: Net = live.net
+    return found
 
 
 def scan(page: Page, value: str) -> None:
@@ -27,38 +49,66 @@ def scan(page: Page, value: str) -> None:
     page.keyboard.press("Enter")
 
 
-def do_side(site: Site, page: Page, under: Any, activity: str, side: str) -> None:
-    """Carry out one side of a handoff on its page, from the first check to the signature."""
-    login = _login(page)
-    product = site.call(login, "GET", f"/api/journeys/{under.journey}").json()["product"]
-    nets = site.day().nets
-    net = next(n for p, n in nets.items() if product in str(n.protocol.products[str(p)].title))
-    page.goto(f"/journeys/{under.journey}/{activity}/{side}")
-    for _ in range(60):
-        view = view_of(site, login, under.journey, activity, side)
+def do_side(site: Site, page: Page, under: Any, activity: str, side: str, about: str = "") -> None:
+    """Carry out one side of an activity on its page, from the first check to the signature."""
+    login = str(page.request.get("/api/me").json()["login"])
+    colleague = _colleague(login)
+    net = net_of(site, under.journey)
+    query = f"?about={about}" if about else ""
+    page.goto(f"/journeys/{under.journey}/{activity}/{side}{query}")
+    for _ in range(80):
+        view = view_of(site, login, under.journey, activity, side, about)
         if view.kind is None:
             return
         shown = next((c for c in view.checks if c.id == view.next), None)
-        if shown is not None:
-            expect(page.locator(".ask")).to_have_text(shown.ask)
+        paper = next((d for d in view.documents if d.required and not d.attached), None)
+        if view.kind == "start":
+            page.locator("[data-first]").click()
+        elif shown is not None:
+            expect(page.locator(".ask").first).to_have_text(shown.ask)
+            if shown.second:
+                _comes(page, colleague)
             check = _check(net, view, shown.id)
             answer = right_answer(net, check, shown, under.labels, datetime.now(UTC))
             _answer(page, shown, answer)
-        elif paper := next((d for d in view.documents if d.required and not d.attached), None):
-            expect(page.locator(".ask")).to_contain_text(paper.title)
-            page.locator("#file").set_input_files(
-                {"name": "d.pdf", "mimeType": "application/pdf", "buffer": paper.id.encode()}
-            )
-            for field in paper.fields:
-                page.locator(f"#f-{field}").fill(f"{field} filled in")
-            page.locator("form.card button[type=submit]").click()
+        elif paper is not None:
+            _attach(page, paper.id, paper.title, paper.fields)
         else:
-            assert view.sign is not None
-            expect(page.locator(".ask")).to_have_text(view.sign.meaning)
-            page.locator("#password").fill(demo.PASSWORD)
-            page.locator("[data-option]").first.click()
-        _moved(site, page, login, under.journey, activity, side, view)
+            _sign(page, view, colleague)
+        _moved(site, page, login, view)
     raise AssertionError(f"{activity} {side} never ended")
+
+
+def _colleague(login: str) -> str:
+    role, _, number = login.rpartition("-")
+    return f"{role}-{2 if number != '2' else 3}"
+
+
+def _comes(page: Page, login: str) -> None:
+    """Let a second person say that they are here."""
+    page.locator("#colleague").fill(login)
+    page.locator("#colleague-password").fill(demo.PASSWORD)
+    page.locator("#colleague-password").press("Enter")
+
+
+def _attach(page: Page, name: str, title: str, fields: tuple[str, ...]) -> None:
+    expect(page.locator(".ask")).to_contain_text(title)
+    page.locator("#file").set_input_files(
+        {"name": "d.pdf", "mimeType": "application/pdf", "buffer": name.encode()}
+    )
+    for field in fields:
+        page.locator(f"#f-{field}").fill(f"{field} filled in")
+    page.locator("form.card button[type=submit]").click()
+
+
+def _sign(page: Page, view: Station, colleague: str) -> None:
+    if view.sign is not None:
+        expect(page.locator(".ask")).to_have_text(view.sign.meaning)
+        if view.sign.people - len(set(view.sign.signed)) > 1:
+            _comes(page, colleague)
+            return
+        page.locator("#password").fill(demo.PASSWORD)
+    page.locator("[data-option]").first.click()
 
 
 def _answer(page: Page, shown: StationCheck, answer: Any) -> None:
@@ -74,19 +124,11 @@ def _answer(page: Page, shown: StationCheck, answer: Any) -> None:
         page.locator("section.card > button").first.click()
 
 
-def _moved(
-    site: Site, page: Page, login: str, journey: str, activity: str, side: str, before: Station
-) -> None:
+def _moved(site: Site, page: Page, login: str, before: Station) -> None:
     """Wait until the record has taken it in."""
     for _ in range(200):
-        now = view_of(site, login, journey, activity, side)
+        now = view_of(site, login, before.journey, before.activity, before.side, before.about)
         if msgspec.json.encode(now) != msgspec.json.encode(before):
             return
         page.wait_for_timeout(25)
     raise AssertionError(f"nothing came of it: {page.locator('#station').inner_text()}")
-
-
-def _login(page: Page) -> str:
-    """Return who is signed in on this page."""
-    answer = page.request.get("/api/me")
-    return str(answer.json()["login"])

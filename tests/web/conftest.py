@@ -6,7 +6,6 @@ import random
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from stafett.journey.script import Cast, next_command
 from stafett.journey.tasks import next_moves
 from stafett.service import demo
 from stafett.service.request import OURS, Ask
+from web_hands import Under
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
@@ -61,14 +61,6 @@ def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert errors == []
-
-
-@dataclass
-class Under:
-    """A journey under way, with the labels that are physically there."""
-
-    journey: str
-    labels: Labels
 
 
 @pytest.fixture
