@@ -9,12 +9,15 @@ and is eliminated on paper, so that only the remaining levels meet a dense Chole
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import linalg, sparse
 
 from stafett.insight.layers.design import Codes, Design, Floats
+
+GRAM_BYTES = 400_000_000
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,29 @@ class Cross:
     d: Floats
     c: sparse.csr_matrix
     r: Floats
+    values: Floats | None = None
+    grams: Floats | None = None
+
+    def gram(self, weight: Callable[[Floats], Floats]) -> Floats:
+        """Return C' diag(weight(d)) C, (qR, qR).
+
+        Without row weights `d` are counts, of which few differ: the products are then made once
+        for each count, and this is a sum of a few dense matrices.
+        """
+        if self.values is None or self.grams is None:
+            return np.asarray((self.c.T @ sparse.diags(weight(self.d)) @ self.c).toarray())
+        return np.asarray((weight(self.values) @ self.grams).reshape(self.r.shape))
+
+    def with_grams(self) -> Cross:
+        """Return the same with the products made, where they fit into `GRAM_BYTES`."""
+        values, which = np.unique(self.d, return_inverse=True)
+        if len(values) * self.r.size * 8 > GRAM_BYTES:
+            return self
+        grams = np.empty((len(values), self.r.size))
+        for i in range(len(values)):
+            part = self.c[which == i]
+            grams[i] = (part.T @ part).toarray().ravel()
+        return Cross(self.d, self.c, self.r, values, grams)
 
 
 @dataclass(frozen=True)
@@ -90,8 +116,8 @@ class Factorised:
         self.tr = blocks.spread(theta)
         self.cross = cross
         self.d = 1 + self.t1**2 * cross.d
-        c = cross.c
-        self.q = cross.r - (c.T @ sparse.diags(self.t1**2 / self.d) @ c).toarray()
+        t = self.t1**2
+        self.q = cross.r - cross.gram(lambda n: t / (1 + t * n))
         s = self.tr[:, None] * self.q * self.tr
         s[np.diag_indices_from(s)] += 1
         self.chol = linalg.cholesky(s, lower=True, overwrite_a=True, check_finite=False)
@@ -128,8 +154,8 @@ class Factorised:
         """Return ∂log|M|/∂θ_k = 2θ_k tr(Z_k'V⁻¹Z_k), (K,), without dividing by θ."""
         s = self.inverse_of_rest()
         gradient = np.empty(len(blocks.levels))
-        c = self.cross.c
-        inner = (c.T @ sparse.diags(self.d**-2) @ c).toarray() * self.tr * self.tr[:, None]
+        t = self.t1**2
+        inner = self.cross.gram(lambda n: (1 + t * n) ** -2) * self.tr * self.tr[:, None]
         trace = (self.cross.d / self.d).sum() - float((s * inner).sum())
         gradient[blocks.first] = 2 * self.t1 * trace
         gradient[blocks.rest] = 2 * blocks.by_factor((self.q * self.tr * s).sum(axis=1))
@@ -141,7 +167,7 @@ class Reml:
 
     def __init__(self, design: Design) -> None:
         self.blocks = Blocks(design.codes, design.levels)
-        self.cross = self.blocks.cross()
+        self.cross = self.blocks.cross().with_grams()
         self.n, self.p = design.x.shape
         # Orthonormal columns and a centred outcome keep digits that X'X and y'y would lose.
         self.q, self.r = np.linalg.qr(design.x)

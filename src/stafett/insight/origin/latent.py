@@ -104,7 +104,9 @@ def latent_origin(
     seen = np.bincount(journeys.surfaced[journeys.surfaced >= 0], minlength=k).astype(float)
     notes = [
         f"Anchored on {', '.join(f'{journeys.stages[s]} = {v:.0%}' for s, v in anchors.items())} "
-        "(sensitivity taken as known)."
+        "(sensitivity taken as known).",
+        "The intervals are too narrow: on simulated journeys the nominal 95 % held the truth about "
+        "half of the time. Read them as the least doubt there is.",
     ]
     few = [journeys.stages[s] for s in range(k) if journeys.units[:, s].max() < 4]
     if few:
