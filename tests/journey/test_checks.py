@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from stafett.identity.din import Din
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.label import Labels, make
+from stafett.protocol.net import Net
+from stafett.protocol.read import parse
 
 replace = msgspec.structs.replace
 
@@ -210,3 +213,31 @@ def test_another_patient_is_not_collected(stage: Any) -> None:
     stage.walk_to("collect", "step", "who")
     events = stage.ok(stage.answer("collect", "step", "who", Labels(8).patient))
     assert "Stopped" in kinds(events)
+
+
+def test_a_bag_is_never_labelled_with_another_journeys_coi(net: Net, stage: Any) -> None:
+    """Where a protocol puts the CoI itself on a bag, only this journey's own CoI sticks."""
+    plain = msgspec.to_builtins(net.protocol, enc_hook=str)
+    for check in plain["steps"]["collect"]["checks"]:
+        if check["id"] == "label":
+            check |= {"by": "coi", "people": 1}
+    changed = parse(json.dumps(plain)).bind()
+    stage = type(stage)(Net(changed))
+    stage.walk_to("collect", "step", "label")
+    events = stage.ok(stage.answer("collect", "step", "label", make("isbt128-coi", 999, 0)))
+    assert events[0].result == "fail"
+    assert "Stopped" in kinds(events)
+    assert not [one for one in events if isinstance(one, e.IdentifierBound)]
+
+
+def test_a_bag_is_labelled_with_its_own_journeys_coi(net: Net, stage: Any) -> None:
+    """The journey's own CoI is taken as the bag's label."""
+    plain = msgspec.to_builtins(net.protocol, enc_hook=str)
+    for check in plain["steps"]["collect"]["checks"]:
+        if check["id"] == "label":
+            check |= {"by": "coi", "people": 1}
+    stage = type(stage)(Net(parse(json.dumps(plain)).bind()))
+    stage.walk_to("collect", "step", "label")
+    own = make("isbt128-coi", stage.story.labels.seed, 0)
+    events = stage.ok(stage.answer("collect", "step", "label", own))
+    assert events[0].result == "pass"

@@ -107,6 +107,11 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
     material = check.identifies or check.records or ""
     code = check.deviation or deviation.IDENTITY_MISMATCH
     if first_label(net, state, answer.activity, check):
+        own = of_journey(net, state, identifier)
+        if material != PATIENT and own is not None and not same(got, own):
+            # A label of the whole journey (its CoI) is never made known by sticking it on: it must
+            # be this journey's, or the bag would carry another patient's name from the start.
+            return Verdict(got, "fail", code, f"this is not this journey's {identifier}", own)
         if _can_be_labelled(net, state, answer.activity, material):
             return Verdict(got, "pass", binds=got)
         return Verdict(got, "unknown", code, f"there is no {material} to label")
