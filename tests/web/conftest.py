@@ -6,21 +6,16 @@ import random
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 
-import msgspec
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from site_ import Site
-from stafett.journey.command import to_json
 from stafett.journey.label import Labels
-from stafett.journey.script import Cast, next_command
-from stafett.journey.tasks import next_moves
 from stafett.service import demo
-from stafett.service.request import OURS, Ask
 from web_hands import Under
+from web_walk import walk
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
@@ -76,29 +71,6 @@ def brought_to(site: Site) -> Callable[[str, str], Under]:
         return Under(journey, labels)
 
     return bring
-
-
-async def walk(site: Site, journey: str, labels: Labels, goal: tuple[str, str]) -> None:
-    """Carry a journey to `goal`, straight through the use cases (no HTTP: it is not the test)."""
-    people = {person.login: person for person in site.people}
-    by_role: dict[str, list[str]] = {}
-    for person in site.people:
-        for role in person.roles:
-            by_role.setdefault(role, []).append(person.login)
-    for _ in range(1000):
-        live = await site.tower.journeys.live(journey)
-        assert live is not None
-        tasks = [task for task in next_moves(live.net, live.state) if not task.blocked]
-        if any((task.activity, task.side) == goal for task in tasks):
-            return
-        cast = Cast(dict(live.state.parties), by_role)
-        now = datetime.now(UTC)
-        command = next_command(live.net, live.state, tasks[0], labels, cast, now)
-        plain = {k: v for k, v in to_json(command).items() if k not in OURS}
-        ask = {"key": uuid.uuid4().hex, "role": command.by.role, "password": demo.PASSWORD}
-        asked = msgspec.convert({**ask, "command": plain}, Ask)
-        await site.tower.journeys.submit(people[command.by.person], journey, asked)
-    raise AssertionError(f"{goal} was never reached")
 
 
 @pytest.fixture

@@ -247,3 +247,13 @@ def test_the_stream_tells_what_changed_since_a_position(site: Site) -> None:
     found = asyncio.run(asyncio.wait_for(follow(), 20))
     assert [journey for _, journey in found] == [first, second]
     assert found[0][0] < found[1][0]
+
+
+def test_the_nul_character_is_refused_wherever_it_stands(site: Site) -> None:
+    """No text may hold U+0000: in a body, an address or a form it is a plain no, never a 500."""
+    body = {"login": "a\x00b", "password": "x"}
+    assert httpx.post(f"{site.base}/api/session", json=body).status_code == 422
+    assert site.call("treating-clinic-1", "GET", "/api/journeys/x%00y").status_code == 404
+    form = {"login": "a\x00b", "password": "x", "next": "/"}
+    headers = {"Sec-Fetch-Site": "same-origin"}
+    assert httpx.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 401

@@ -81,6 +81,11 @@ def decide_by(net: Net, state: State, decision: str, about: str) -> Due | None:
     return Due(since + takes.at_most.timedelta, deviation.LATE, why, decision)
 
 
+def said(due: Due) -> str:
+    """Return how a passed limit is noted: the same words for whoever sees it first."""
+    return f"{due.why}: due {due.at.isoformat()}"
+
+
 def _late(activity: Step | Handoff) -> str:
     if isinstance(activity, Handoff) or activity.kind == "transport":
         return deviation.LATE_DELIVERY

@@ -111,14 +111,24 @@ class Draft:
         if not any(d.code == code for d in self.state.open_deviations(activity)):
             self.deviate(code, activity, bound.what, detected=activity)
 
+    def _noted(self, due: clock.Due, activity: str) -> str | None:
+        for raised in self.state.deviations.values():
+            if (raised.code, raised.about, raised.note) == (due.code, activity, clock.said(due)):
+                return raised.deviation
+        return None
+
     def late(self, activity: str) -> tuple[str, ...]:
-        """Raise a timing deviation for every limit that `activity`, done now, has exceeded."""
+        """Raise a timing deviation for every limit that `activity`, done now, has exceeded.
+
+        One that the watch has raised already is named, not raised again.
+        """
         at = self.command.occurred_at
         return tuple(
-            self.deviate(
+            self._noted(due, activity)
+            or self.deviate(
                 due.code,
                 activity,
-                f"{due.why}: due {due.at.isoformat()}",
+                clock.said(due),
                 detected=activity,
                 originated=due.originated,
             )

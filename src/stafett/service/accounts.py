@@ -165,6 +165,8 @@ class Accounts:
 
     async def known(self, login: str, password: str) -> Person:
         """Return whose login and password these are. Raises SignInRefused."""
+        if "\x00" in login:  # PostgreSQL takes no such text, and no login holds it
+            raise SignInRefused("the name or the password is wrong")
         fast = self._logins.get(login)
         if fast is not None and await self.confirms(fast, password):
             return fast

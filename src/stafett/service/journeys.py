@@ -115,6 +115,8 @@ class Journeys:
     async def _load(self, journey: str) -> Live | None:
         live: Live | None = None
         for stored in await self._ledger.stream(journey):
+            if live is None:
+                await self._library.fetch(stored.body["pinned"])
             live = self.follow(live, stored.body)
         if live is not None:
             self._keep(live)
@@ -133,11 +135,13 @@ class Journeys:
     def advance(self, stored: Event) -> Live | None:
         """Take in an event of the record, unless this process knows it already.
 
-        Return None where the events before it are not in memory: `load` the journey then.
+        Return None where its protocol or the events before it are not in memory: `load` then.
         """
         live = self._live.get(stored.stream)
         if live is None or live.state.position < stored.version:
             if stored.version > 1 and (live is None or live.state.position != stored.version - 1):
+                return None
+            if live is None and not self._library.knows(stored.body["pinned"]):
                 return None
             live = self.follow(live, stored.body)
             self._keep(live)
@@ -310,6 +314,41 @@ class Journeys:
                 value = await self._vault.commitment(live.pseudonym, command.value.strip())
                 return msgspec.structs.replace(command, value=value)
         return command
+
+    def known(self, journey: str) -> Live | None:
+        """Return a journey that is in memory, without reading the record."""
+        return self._live.get(journey)
+
+    async def watch(self, journey: str, command: Command, key: str) -> Done | None:
+        """Carry out what the watch saw; None if it is no longer so.
+
+        `key` names the sight for good: it is recorded once, whoever sees it and how often.
+        """
+        hashed = _hash({"watch": key})
+        lock = self._locks.setdefault(journey, asyncio.Lock())
+        async with lock:
+            for _ in range(TRIES):
+                if (again := await self._again(key, hashed)) is not None:
+                    return again
+                live = await self.live(journey)
+                if live is None:
+                    return None
+                made = decide(live.net, live.state, command)
+                if isinstance(made, Refusal):
+                    return None
+                version = live.state.position
+                try:
+                    receipt = await self._append(key, hashed, journey, version, made, command)
+                except StaleVersion:
+                    self._live.pop(journey, None)
+                    continue
+                if not receipt.replayed:
+                    state = live.state
+                    for one in made:
+                        state = evolve(live.net, state, one)
+                    self._keep(Live(live.net, state, live.pinned, live.pseudonym))
+                return _done(receipt, made)
+        return None
 
     async def _bring_to_light(self, live: Live, refusal: Refusal) -> None:
         """Submit what a refused command revealed: that a material has expired."""

@@ -81,6 +81,26 @@ class Library:
         self._current[pinned.name] = sha256
         return pinned
 
+    async def fetch(self, sha256: str) -> None:
+        """Load a protocol that another process has admitted; raise KeyError if nobody has."""
+        if sha256 in self._pinned:
+            return
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute("SELECT text FROM service.protocol WHERE sha256 = %s", (sha256,))
+            row = await cursor.fetchone()
+        if row is None:
+            raise KeyError(sha256)
+        pinned = await anyio.to_thread.run_sync(_read, sha256, bytes(row[0]))
+        self._pinned[sha256] = pinned
+        self._current.setdefault(pinned.name, sha256)
+
+    def knows(self, sha256: str) -> bool:
+        """Say whether the protocol is loaded in this process."""
+        return sha256 in self._pinned
+
     def current(self) -> dict[str, Pinned]:
         """Return the current version of each protocol, by name."""
         return {name: self._pinned[sha256] for name, sha256 in sorted(self._current.items())}

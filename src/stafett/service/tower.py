@@ -21,6 +21,7 @@ from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.record import Record
 from stafett.service.vault import Vault, master_key
+from stafett.service.watching import Watch
 
 
 class Tower:
@@ -49,6 +50,7 @@ class Tower:
             self.ledger, self.accounts, self.library, self.vault, self.networks
         )
         self.board = Board(self.ledger, self.journeys)
+        self.watch = Watch(self.board, self.journeys)
         self.exchange = Exchange(url, self.ledger)
 
     async def __aenter__(self) -> Tower:
@@ -57,6 +59,7 @@ class Tower:
         await self.ledger.open()
         await self.library.open()
         await self.board.start()
+        await self.watch.start()
         await self.exchange.__aenter__()
         return self
 
@@ -67,6 +70,7 @@ class Tower:
         trace: TracebackType | None,
     ) -> None:
         await self.exchange.__aexit__(None, None, None)
+        await self.watch.close()
         await self.board.close()
         await self.ledger.close()
         await self.pool.close()

@@ -65,6 +65,7 @@ def route(endpoint: Endpoint, guard: Callable[[Request, Endpoint], Awaitable[Non
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(endpoint.body, strict=True)
 
     async def serve(request: Request) -> Response:
+        _no_nul(request)
         await guard(request, endpoint)
         body = await _body(request, endpoint, decoder)
         query = _query(request, endpoint.query)
@@ -109,6 +110,9 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
             Part("Content-Type", f"is {kind or 'missing'}", "send application/json"),
         )
     data = await read_body(request)
+    if b"\\u0000" in data:
+        part = Part("", "holds the character U+0000", "take it out: no text may hold it")
+        raise Problem(422, "invalid", "The body does not fit", part)
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
@@ -118,6 +122,14 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         part = Part("", str(error) or "nested too deeply", "send valid JSON")
         raise Problem(400, "not-json", "The body is not JSON", part) from None
+
+
+def _no_nul(request: Request) -> None:
+    """Refuse U+0000 in the address: no text here may hold it, and PostgreSQL takes none."""
+    values = (*request.path_params.values(), *request.query_params.values())
+    if any("\x00" in str(value) for value in (*values, *request.query_params.keys())):
+        part = Part("path", "holds the character U+0000", "take it out")
+        raise Problem(404 if request.path_params else 422, "invalid", "No such address", part)
 
 
 def _query(request: Request, kind: type) -> Any:

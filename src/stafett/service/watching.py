@@ -1,0 +1,108 @@
+"""The watch: what is late or silent becomes a deviation at the moment it is knowable.
+
+A heap of moments, rebuilt from the record at start and refreshed by every event that the board
+follows. When a moment has come, the limit is looked at again in the journey's present state, and
+raised through the ledger under a key that every process would make alike: however many processes
+watch, and however often they restart, each limit fires once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+from datetime import UTC, datetime
+
+from stafett.journey.command import WATCH, Actor, Command, RaiseDeviation, ReportExpired
+from stafett.ledger import Event
+from stafett.service.board import Board
+from stafett.service.journeys import Journeys, Live
+from stafett.watch.limits import Limit, next_at, passed
+
+log = logging.getLogger(__name__)
+# The wall clock is read at least this often, so that a jump of it is noticed.
+LOOK_S = 0.5
+
+
+class Watch:
+    """The timers of every journey. One instance per process."""
+
+    def __init__(self, board: Board, journeys: Journeys) -> None:
+        self._board, self._journeys = board, journeys
+        self._heap: list[tuple[datetime, str]] = []
+        self._fired: set[str] = set()
+        self._task: asyncio.Task[None] | None = None
+        self.raised = 0
+        board.listeners.append(self._heard)
+
+    async def start(self) -> None:
+        """Begin to watch; what the board reads sets the timers."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop watching."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def _heard(self, events: list[Event]) -> None:
+        for journey in {event.stream for event in events}:
+            live = self._journeys.known(journey)
+            if live is not None:
+                self._set(live)
+
+    def _set(self, live: Live) -> None:
+        at = next_at(live.net, live.state)
+        if at is not None:
+            heapq.heappush(self._heap, (at, live.state.journey))
+
+    async def _run(self) -> None:
+        await self._board.ready.wait()
+        while True:
+            now = datetime.now(UTC)
+            while self._heap and self._heap[0][0] <= now:
+                _, journey = heapq.heappop(self._heap)
+                try:
+                    await self._look(journey, now)
+                except Exception:
+                    # One journey that cannot be watched must not blind the watch to the others.
+                    log.exception("the watch could not look at %s", journey)
+            wait = LOOK_S
+            if self._heap:
+                wait = min(wait, max((self._heap[0][0] - now).total_seconds(), 0.005))
+            await asyncio.sleep(wait)
+
+    async def _look(self, journey: str, now: datetime) -> None:
+        live = await self._journeys.live(journey)
+        if live is None:
+            return
+        for limit in passed(live.net, live.state, now):
+            key = f"watch.{journey}.{limit.key}"
+            if key in self._fired:
+                continue
+            command = _command(live, limit, now)
+            done = await self._journeys.watch(journey, command, key[:200])
+            self._fired.add(key)
+            if done is not None and not done.replayed:
+                self.raised += 1
+        fresh = await self._journeys.live(journey)
+        if fresh is not None and fresh.state.position != live.state.position:
+            self._set(fresh)
+
+
+def _command(live: Live, limit: Limit, now: datetime) -> Command:
+    by = Actor(person=WATCH, organisation=live.state.owner.organisation, role=WATCH)
+    if limit.kind == "expired":
+        return ReportExpired(occurred_at=now, recorded_at=now, by=by, material=limit.subject)
+    return RaiseDeviation(
+        occurred_at=now,
+        recorded_at=now,
+        by=by,
+        code=limit.code,
+        about=limit.subject,
+        note=limit.why,
+        detected=limit.subject,
+        originated=limit.originated,
+    )

@@ -1,0 +1,100 @@
+"""What has passed its limit, and when the next one passes: from the protocol and the record alone.
+
+Pure: `now` comes from the caller. A limit is a deadline, the time that an activity may take, the
+time for a pending decision, or a shelf life. Each has a `key` that is the same in every process and
+after every restart, so that whoever acts on it acts once.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from stafett.journey import clock
+from stafett.journey.state import State
+from stafett.journey.tasks import next_moves
+from stafett.protocol.net import NONE, OPEN, PRESENT, Net
+
+
+class Limit(NamedTuple):
+    """A moment by which something must be done (`late`) or used (`expired`).
+
+    `subject` is an activity or a material, `code` the deviation that passing it is.
+    """
+
+    at: datetime
+    kind: Literal["late", "expired"]
+    subject: str
+    code: str
+    why: str
+    originated: str | None
+    key: str
+
+
+def limits(net: Net, state: State) -> list[Limit]:
+    """Return every limit that runs now, the nearest first; none once the journey has ended."""
+    if state.marking.outcome != NONE:
+        return []
+    found = [*_of_activities(net, state), *_of_decisions(net, state), *_of_materials(net, state)]
+    return sorted(found)
+
+
+def passed(net: Net, state: State, now: datetime) -> list[Limit]:
+    """Return the limits that have passed at `now` and that the record does not know of yet."""
+    return [limit for limit in limits(net, state) if limit.at <= now and not _known(state, limit)]
+
+
+def next_at(net: Net, state: State) -> datetime | None:
+    """Return when the next limit passes that the record does not know of; None if none runs."""
+    return next((limit.at for limit in limits(net, state) if not _known(state, limit)), None)
+
+
+def _known(state: State, limit: Limit) -> bool:
+    """Say whether this very limit has been raised: its reason is the deviation's note."""
+    return any(
+        raised.code == limit.code
+        and raised.note == limit.why
+        and limit.subject in (raised.about, raised.detected)
+        and raised.raised_at >= limit.at
+        for raised in state.deviations.values()
+    )
+
+
+def _of_activities(net: Net, state: State) -> list[Limit]:
+    found = []
+    waiting = {task.activity for task in next_moves(net, state) if task.kind != "decide"}
+    for name, at in zip(net.activities, state.marking.activities, strict=True):
+        if at != OPEN and name not in waiting:
+            continue
+        for due in clock.dues(net, state, name):
+            key = f"{name}.{state.round(name)}.{due.originated}.{due.at:%Y%m%dT%H%M%S}"
+            found.append(
+                Limit(due.at, "late", name, due.code, clock.said(due), due.originated, key)
+            )
+    return found
+
+
+def _of_decisions(net: Net, state: State) -> list[Limit]:
+    found = []
+    for pending in state.marking.pending:
+        name = net.activities[pending.decision]
+        due = clock.decide_by(net, state, name, pending.about)
+        if due is not None:
+            key = f"{name}.{pending.about}.{due.at:%Y%m%dT%H%M%S}"
+            found.append(Limit(due.at, "late", name, due.code, clock.said(due), None, key))
+    return found
+
+
+def _of_materials(net: Net, state: State) -> list[Limit]:
+    found = []
+    for name, held in zip(net.materials, state.marking.materials, strict=True):
+        at = clock.expiry(net, state, name)
+        lot = state.lot(name)
+        # Without a route for it, an expiry is no move; the core refuses the material's use anyway.
+        if at is None or lot is None or held.state not in PRESENT:
+            continue
+        if net.protocol.materials[name].on_expired is None:
+            continue
+        code, why = clock.expiry_code(net, name), f"{lot.lot} has outlived its shelf life"
+        found.append(Limit(at, "expired", name, code, why, None, f"{lot.lot}.expired"))
+    return found

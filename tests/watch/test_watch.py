@@ -1,0 +1,156 @@
+"""The watch: lateness becomes a deviation by itself, once, at the moment it is knowable."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.journey.script import play
+from stafett.journey.state import State
+from stafett.protocol.net import Net
+from stafett.protocol.read import parse
+from stafett.service.demo import NETWORK
+from stafett.service.tower import Tower
+from stafett.watch.limits import limits, next_at, passed
+from web_walk import walk
+
+START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+
+
+def text() -> str:
+    """Return the built-in CAR-T protocol."""
+    folder = resources.files("stafett") / "catalogue" / "protocols"
+    return (folder / "autologous-car-t.yaml").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def states() -> tuple[Net, list[State]]:
+    """Return every state of one journey that goes well."""
+    from stafett.journey.evolve import evolve
+
+    net = Net(parse(text()).bind())
+    state, found = None, []
+    for event in play(net, START).events:
+        state = evolve(net, state, event)
+        found.append(state)
+    return net, found
+
+
+def test_nothing_fires_before_its_moment(states: tuple[Net, list[State]]) -> None:
+    """In each state, no limit has passed a second before the nearest one, and it has at it."""
+    net, every = states
+    running = 0
+    for state in every:
+        at = next_at(net, state)
+        if at is None:
+            continue
+        running += 1
+        assert passed(net, state, at - timedelta(seconds=1)) == []
+        assert [limit.at for limit in passed(net, state, at)][:1] == [at]
+    assert running > 100
+
+
+def test_an_ended_journey_has_no_limits(states: tuple[Net, list[State]]) -> None:
+    """When the journey has its outcome, nothing runs any more."""
+    net, every = states
+    assert limits(net, every[-1]) == []
+
+
+def test_the_keys_of_one_state_differ(states: tuple[Net, list[State]]) -> None:
+    """Two limits that run at once never share the key that makes each fire once."""
+    net, every = states
+    for state in every:
+        keys = [limit.key for limit in limits(net, state)]
+        assert len(keys) == len(set(keys))
+
+
+def order_late(site: Site, labels: Labels) -> str:
+    """Open a journey under a protocol in which the referral may take one second only."""
+    lines = text().split("\n")
+    at = next(i for i, line in enumerate(lines) if line.strip() == "H01:")
+    for i in range(at, at + 120):
+        if "takes:" in lines[i]:
+            indent = lines[i][: len(lines[i]) - len(lines[i].lstrip())]
+            lines[i] = f"{indent}takes: {{at_most: 1 s, proposal: true}}"
+            break
+    changed = "\n".join(lines).replace("protocol: autologous-car-t", "protocol: hasty-car-t", 1)
+    site.inside(site.tower.library.admit(changed.encode()))
+    return site.order(
+        labels.patient, coi=labels.coi, protocol="hasty-car-t", network=NETWORK, product="kymriah"
+    )
+
+
+def deviations(site: Site, journey: str) -> list[dict[str, Any]]:
+    """Return the deviations of a journey, as the record has them."""
+    entries = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/events").json()
+    return [e["event"] for e in entries if e["kind"] == "DeviationRaised"]
+
+
+def wait_for(what: Any, seconds: float = 15) -> None:
+    """Wait until `what()` is true."""
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.05)
+
+
+def test_a_late_handoff_is_raised_once_by_two_watching_processes(
+    site: Site, tmp_path: Path
+) -> None:
+    """Nobody does anything; the deviation is there a moment after the limit, and only once."""
+
+    async def other() -> Tower:
+        tower = Tower(site.tower.url, tmp_path, cheap_hashing=True)
+        await tower.__aenter__()
+        return tower
+
+    second = site.inside(other())
+    try:
+        labels = Labels(770_001)
+        journey = order_late(site, labels)
+        # The limit runs from the release on; bring it there.
+        site.inside(walk(site, journey, labels, ("H01", "accept")))
+        wait_for(lambda: deviations(site, journey))
+        time.sleep(1.5)
+        found = deviations(site, journey)
+        assert len(found) == 1
+        assert found[0]["by"]["role"] == "watch"
+        assert found[0]["kind"] == "timing"
+        row = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}").json()
+        assert row["deviations"] == 1
+        # Late is not lost: the receiver takes it, and the same lateness is not raised again.
+        site.inside(walk(site, journey, labels, ("H02", "accept")))
+        assert len(deviations(site, journey)) == 1
+    finally:
+        site.inside(second.__aexit__(None, None, None))
+
+
+def test_what_was_late_while_nobody_watched_is_raised_at_the_start(
+    site: Site, tmp_path: Path
+) -> None:
+    """A process that comes up after the limit raises it then; one that comes later does not."""
+    site.inside(site.tower.watch.close())
+    labels = Labels(770_002)
+    journey = order_late(site, labels)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    time.sleep(1.6)
+    assert deviations(site, journey) == []
+
+    async def once() -> None:
+        async with Tower(site.tower.url, tmp_path, cheap_hashing=True) as tower:
+            await tower.board.ready.wait()
+            await asyncio.sleep(1.5)
+
+    site.inside(once())
+    assert len(deviations(site, journey)) == 1
+    site.inside(once())
+    assert len(deviations(site, journey)) == 1
+    site.inside(site.tower.watch.start())

@@ -1,0 +1,39 @@
+"""Carry a journey somewhere straight through the use cases, where the way there is not the test."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+import msgspec
+
+from site_ import Site
+from stafett.journey.command import to_json
+from stafett.journey.label import Labels
+from stafett.journey.script import Cast, next_command
+from stafett.journey.tasks import next_moves
+from stafett.service import demo
+from stafett.service.request import OURS, Ask
+
+
+async def walk(site: Site, journey: str, labels: Labels, goal: tuple[str, str]) -> None:
+    """Carry a journey to `goal`, straight through the use cases (no HTTP: it is not the test)."""
+    people = {person.login: person for person in site.people}
+    by_role: dict[str, list[str]] = {}
+    for person in site.people:
+        for role in person.roles:
+            by_role.setdefault(role, []).append(person.login)
+    for _ in range(1000):
+        live = await site.tower.journeys.live(journey)
+        assert live is not None
+        tasks = [task for task in next_moves(live.net, live.state) if not task.blocked]
+        if any((task.activity, task.side) == goal for task in tasks):
+            return
+        cast = Cast(dict(live.state.parties), by_role)
+        now = datetime.now(UTC)
+        command = next_command(live.net, live.state, tasks[0], labels, cast, now)
+        plain = {k: v for k, v in to_json(command).items() if k not in OURS}
+        ask = {"key": uuid.uuid4().hex, "role": command.by.role, "password": demo.PASSWORD}
+        asked = msgspec.convert({**ask, "command": plain}, Ask)
+        await site.tower.journeys.submit(people[command.by.person], journey, asked)
+    raise AssertionError(f"{goal} was never reached")
