@@ -70,13 +70,20 @@ def runnable_by(folder: Path, uid: int, shelf: Path) -> Path:
     if uid == os.geteuid() or _all_may_run(folder / "postgres"):
         return folder
     source = folder.parent
+    package = source.parent
+    # The wheel keeps the shared libraries beside its package; the programs find them from their
+    # own place, so the copy has the same shape.
+    libraries = package.with_name(f"{package.name}.libs")
     mark = (folder / "postgres").stat()
-    copy = shelf / f"postgresql-{major_version(folder)}-{mark.st_mtime_ns:x}-{mark.st_size:x}"
+    copy = shelf / f"postgres-{major_version(folder)}-{mark.st_mtime_ns:x}-{mark.st_size:x}"
     if not copy.is_dir():
         shelf.mkdir(parents=True, exist_ok=True, mode=0o755)
         fresh = shelf / f".{copy.name}.{os.getpid()}"
+        inside = fresh / package.name / source.name
         for part in ("bin", "lib", "share"):
-            shutil.copytree(source / part, fresh / part, symlinks=True)
+            shutil.copytree(source / part, inside / part, symlinks=True)
+        if libraries.is_dir():
+            shutil.copytree(libraries, fresh / libraries.name, symlinks=True)
         for root, _, files in os.walk(fresh):
             Path(root).chmod(0o755)
             for name in files:
@@ -87,7 +94,7 @@ def runnable_by(folder: Path, uid: int, shelf: Path) -> Path:
             fresh.rename(copy)
         except OSError:  # another process was quicker
             shutil.rmtree(fresh)
-    return copy / "bin"
+    return copy / package.name / source.name / "bin"
 
 
 def _all_may_run(program: Path) -> bool:
