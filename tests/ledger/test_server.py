@@ -188,12 +188,19 @@ def test_another_user_is_refused(folder):
 def test_programs_in_a_closed_folder_are_copied_to_where_they_can_run(folder):
     """Root's own folder is closed to the server's user: the programs are copied, not opened up."""
     closed = folder.parent / "closed"
-    shutil.copytree(binaries.find().parent, closed / "pginstall")
+    package = binaries.find().parent.parent
+    shutil.copytree(package, closed / package.name)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, closed / libraries.name)
+    programs = closed / package.name / binaries.find().parent.name / "bin"
     closed.chmod(0o700)
     shelf = folder.parent / "shelf"
-    copy = binaries.runnable_by(closed / "pginstall" / "bin", 65534, shelf)
+    copy = binaries.runnable_by(programs, 65534, shelf)
     assert copy.is_relative_to(shelf)
-    assert binaries.runnable_by(closed / "pginstall" / "bin", 65534, shelf) == copy
+    assert binaries.runnable_by(programs, 65534, shelf) == copy
+    ran = subprocess.run([copy / "initdb", "--version"], capture_output=True, text=True, check=True)
+    assert "PostgreSQL" in ran.stdout  # with its libraries, not only its own file
     assert binaries.major_version(copy) == binaries.major_version(binaries.find())
     assert closed.stat().st_mode & 0o777 == 0o700
 
