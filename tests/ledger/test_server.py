@@ -15,7 +15,7 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from stafett.ledger import binaries
+from stafett.ledger import binaries, server
 from stafett.ledger.server import Server, ServerFailed, database, wait_until_gone
 
 QUICK = {"fsync": "off"}
@@ -223,6 +223,8 @@ def test_it_works_as_an_ordinary_user():
         "    print(psycopg.connect(s.url).execute('SELECT 6 * 7').fetchone()[0])\n"
     )
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    if subprocess.run(["test", "-r", server.__file__], user=65534, check=False).returncode:
+        pytest.skip("this checkout is in a folder that is closed to other users")
     for python in (sys.executable, shutil.which(version, path="/usr/bin:/usr/local/bin")):
         try:
             subprocess.run([python or "", "-c", ""], user=65534, check=True)
