@@ -154,3 +154,23 @@ def test_what_was_late_while_nobody_watched_is_raised_at_the_start(
     site.inside(once())
     assert len(deviations(site, journey)) == 1
     site.inside(site.tower.watch.start())
+
+
+def test_a_look_that_fails_is_made_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the record cannot be reached at the moment, the limit is raised as soon as it can."""
+    right = site.tower.journeys.watch
+    failures: list[str] = []
+
+    async def fails_once(journey: str, command: Any, key: str) -> Any:
+        if not failures:
+            failures.append(key)
+            raise OSError("the database is away")
+        return await right(journey, command, key)
+
+    monkeypatch.setattr(site.tower.journeys, "watch", fails_once)
+    labels = Labels(770_003)
+    journey = order_late(site, labels)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    wait_for(lambda: deviations(site, journey))
+    assert failures
+    assert len(deviations(site, journey)) == 1

@@ -10,19 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import heapq
 import logging
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from stafett.journey.command import WATCH, Actor, Command, RaiseDeviation, ReportExpired
 from stafett.ledger import Event
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys, Live
-from stafett.watch.limits import Limit, next_at, passed
+from stafett.watch.limits import Limit, limits, next_at, passed
 
 log = logging.getLogger(__name__)
 # The wall clock is read at least this often, so that a jump of it is noticed.
 LOOK_S = 0.5
+# When a look failed (the database was away), it is made again after this long.
+AGAIN = timedelta(seconds=2)
 
 
 class Watch:
@@ -69,6 +72,7 @@ class Watch:
                 except Exception:
                     # One journey that cannot be watched must not blind the watch to the others.
                     log.exception("the watch could not look at %s", journey)
+                    heapq.heappush(self._heap, (now + AGAIN, journey))
             wait = LOOK_S
             if self._heap:
                 wait = min(wait, max((self._heap[0][0] - now).total_seconds(), 0.005))
@@ -79,17 +83,23 @@ class Watch:
         if live is None:
             return
         for limit in passed(live.net, live.state, now):
-            key = f"watch.{journey}.{limit.key}"
+            # Long names make long keys; the digest keeps two that differ at their end apart.
+            key = f"watch.{hashlib.sha256(f'{journey}.{limit.key}'.encode()).hexdigest()}"
             if key in self._fired:
                 continue
-            command = _command(live, limit, now)
-            done = await self._journeys.watch(journey, command, key[:200])
+            done = await self._journeys.watch(journey, _command(live, limit, now), key)
+            if done is None:
+                # Not now (it is no longer so, or others were quicker): look again, hide nothing.
+                heapq.heappush(self._heap, (now + AGAIN, journey))
+                continue
             self._fired.add(key)
-            if done is not None and not done.replayed:
+            if not done.replayed:
                 self.raised += 1
         fresh = await self._journeys.live(journey)
-        if fresh is not None and fresh.state.position != live.state.position:
-            self._set(fresh)
+        if fresh is not None:
+            later = [one.at for one in limits(fresh.net, fresh.state) if one.at > now]
+            if later:
+                heapq.heappush(self._heap, (later[0], journey))
 
 
 def _command(live: Live, limit: Limit, now: datetime) -> Command:
