@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from stafett.cli.main import main as command
-from stafett.web.api import ENDPOINTS
+from stafett.web.areas import ENDPOINTS
 
 REFERENCE = Path(__file__).resolve().parent.parent / "docs" / "reference"
 

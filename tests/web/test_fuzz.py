@@ -8,9 +8,9 @@ import schemathesis
 from hypothesis import HealthCheck, settings
 
 from site_ import Site
-from stafett.web import api, exchange
+from stafett.web import api
+from stafett.web.areas import ENDPOINTS
 
-ENDPOINTS = (*api.ENDPOINTS, *exchange.ENDPOINTS)
 TRIED = [e for e in ENDPOINTS if e.path != "/api/stream"]
 
 

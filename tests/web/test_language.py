@@ -12,8 +12,12 @@ WEB = Path(__file__).resolve().parents[2] / "src" / "stafett" / "web"
 
 
 def words(language: str) -> dict[str, str]:
-    """Return a language's own messages."""
-    found: dict[str, str] = yaml.safe_load((WEB / "languages" / f"{language}.yaml").read_text())
+    """Return a language's own messages, from every area; none is said in two areas."""
+    found: dict[str, str] = {}
+    for area in sorted((WEB / "languages" / language).glob("*.yaml")):
+        own = yaml.safe_load(area.read_text())
+        assert not set(own) & set(found), f"{area.name} says again what another area says"
+        found |= own
     return found
 
 

@@ -21,8 +21,8 @@ from starlette.types import Scope
 
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
-from stafett.web import exchange, openapi, pages
-from stafett.web.api import ENDPOINTS
+from stafett.web import openapi, pages
+from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import route
 from stafett.web.headers import SecureHeaders
 from stafett.web.problem import Part, Problem, handle, response
@@ -62,7 +62,7 @@ def application(
         async with tower:
             yield
 
-    description = msgspec.json.encode(openapi.document((*ENDPOINTS, *exchange.ENDPOINTS)))
+    description = msgspec.json.encode(openapi.document(ENDPOINTS))
 
     async def describe(request: Request) -> Response:
         return Response(description, media_type="application/json")
@@ -71,11 +71,11 @@ def application(
     app = Starlette(
         routes=[
             *more,
-            *(route(endpoint, guard) for endpoint in (*ENDPOINTS, *exchange.ENDPOINTS)),
-            *exchange.routes(tower),
+            *(route(endpoint, guard) for endpoint in ENDPOINTS),
+            *(mount for area in AREAS if area.mounts for mount in area.mounts(tower)),
             Route("/openapi.json", describe),
             Mount("/static", Static(directory=folder)),
-            *pages.ROUTES,
+            *(page for area in AREAS for page in area.routes),
         ],
         middleware=[
             Middleware(SecureHeaders),
@@ -85,6 +85,7 @@ def application(
         lifespan=lifespan,
     )
     app.state.tower = tower
+    app.state.areas = AREAS
     app.state.demo = tuple(demo)
     app.state.demo_password = demo_password
     return app

@@ -1,5 +1,5 @@
-"""The words of the pages, by language. English is complete by definition; a test holds the others
-to it."""
+"""The words of the pages, by language, one file an area (`languages/en/pages.yaml`). English is
+complete by definition; a test holds the others to it."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ COOKIE = "stafett-language"
 @cache
 def words(language: str) -> dict[str, str]:
     """Return every message of `language`, English where it has none."""
-    text = (resources.files("stafett.web") / "languages" / f"{language}.yaml").read_text("utf-8")
-    own: dict[str, str] = yaml.load(text, yaml.CSafeLoader)
+    own: dict[str, str] = {}
+    for area in (resources.files("stafett.web") / "languages" / language).iterdir():
+        own |= yaml.load(area.read_text("utf-8"), yaml.CSafeLoader)
     return own if language == "en" else {**words("en"), **own}
 
 

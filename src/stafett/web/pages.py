@@ -24,11 +24,14 @@ from stafett.service.refusal import No
 from stafett.service.tower import Tower
 from stafett.web import language as languages
 from stafett.web import relay
+from stafett.web.area import Line, seen_by
 from stafett.web.endpoint import read_body
 from stafett.web.problem import Part, Problem
 from stafett.web.session import COOKIE, is_same_origin, person_of, remember, token_of
 
-MENU = (("board", "/board"), ("tasks", "/tasks"), ("order.new", "/order"))
+MENU = (Line("board", "/board"), Line("tasks", "/tasks"), Line("order.new", "/order", may="order"))
+# The messages that the scripts of these pages use, and those that every page's script may.
+WORDS = ("state.", "live.", "board.", "station.", "stop.", "order.", "journey.")
 
 
 @cache
@@ -76,7 +79,8 @@ async def page(
     tower: Tower = request.app.state.tower
     language = languages.of(request, person.language if person else None)
     organisations = await tower.accounts.organisations() if person else {}
-    menu = [entry for entry in MENU if person and (entry[1] != "/order" or _may(person, "order"))]
+    areas = request.app.state.areas
+    menu = seen_by(person, areas)
     body = (
         _environment()
         .get_template(template)
@@ -84,7 +88,7 @@ async def page(
             t=languages.translator(language),
             language=language,
             languages=languages.LANGUAGES.items(),
-            words=_for_scripts(language),
+            words=_for_scripts(language, tuple(p for area in areas for p in area.words)),
             person=person,
             organisation=organisations.get(person.organisation) if person else None,
             menu=menu,
@@ -105,8 +109,7 @@ def _may(person: Person, line: str) -> bool:
 
 
 @cache
-def _for_scripts(language: str) -> dict[str, str]:
-    prefixes = ("state.", "live.", "board.", "station.", "stop.", "order.", "journey.")
+def _for_scripts(language: str, prefixes: tuple[str, ...]) -> dict[str, str]:
     return {k: v for k, v in languages.words(language).items() if k.startswith(prefixes)}
 
 
@@ -123,7 +126,8 @@ async def problem(request: Request, found: Problem) -> Response:
     return await page(request, "problem.html", person, document.status, problem=document)
 
 
-async def _signed_in(request: Request) -> Person | Response:
+async def signed_in(request: Request) -> Person | Response:
+    """Return who is signed in, or the way to the sign-in page and back."""
     person = await person_of(request)
     if person is not None:
         return person
@@ -217,7 +221,7 @@ async def _start(request: Request, person: Person) -> dict[str, Any]:
 
 async def board(request: Request) -> Response:
     """Every journey the organisation takes part in."""
-    person = await _signed_in(request)
+    person = await signed_in(request)
     if isinstance(person, Response):
         return person
     return await page(
@@ -232,7 +236,7 @@ async def board(request: Request) -> Response:
 
 async def tasks(request: Request) -> Response:
     """My handoffs: what waits for this person, across all protocols."""
-    person = await _signed_in(request)
+    person = await signed_in(request)
     if isinstance(person, Response):
         return person
     return await page(request, "tasks.html", person, start=await _start(request, person))
@@ -240,7 +244,7 @@ async def tasks(request: Request) -> Response:
 
 async def order(request: Request) -> Response:
     """Order a therapy: open a journey."""
-    person = await _signed_in(request)
+    person = await signed_in(request)
     if isinstance(person, Response):
         return person
     return await page(request, "order.html", person, start=await _start(request, person))
@@ -248,7 +252,7 @@ async def order(request: Request) -> Response:
 
 async def journey(request: Request) -> Response:
     """One journey: the relay drawn, and everything that is known of it."""
-    person = await _signed_in(request)
+    person = await signed_in(request)
     if isinstance(person, Response):
         return person
     tower: Tower = request.app.state.tower
@@ -278,7 +282,7 @@ async def journey(request: Request) -> Response:
 
 async def station(request: Request) -> Response:
     """One side of one handoff or step: one task, one obvious next action."""
-    person = await _signed_in(request)
+    person = await signed_in(request)
     if isinstance(person, Response):
         return person
     tower: Tower = request.app.state.tower

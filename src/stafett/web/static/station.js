@@ -44,9 +44,9 @@ async function act(command, extra = {}) {
       await new Promise((resolve) => setTimeout(resolve, wait));
     }
   }
-  busy = false;
   colleague = null;
   await load();
+  busy = false;
   return true;
 }
 
@@ -266,11 +266,11 @@ follow(shown.position, (row) => {
 });
 
 // What happened elsewhere is shown at once, but never wipes out what is being filled in here for
-// nothing: the page is drawn again only if this side's task has changed.
+// nothing: the page is drawn again only if this side's task has changed. What is shown is compared
+// after the answer has come: while it was on its way an act here may have shown the same already.
 async function glance() {
-  const before = JSON.stringify(view);
   const fresh = await call("GET", path()).catch(() => null);
-  if (busy || fresh === null || JSON.stringify(fresh) === before) return;
+  if (busy || fresh === null || JSON.stringify(fresh) === JSON.stringify(view)) return;
   view = fresh;
   draw();
 }

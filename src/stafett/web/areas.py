@@ -1,0 +1,13 @@
+"""Every area of the application, in the order of the menu. A new room adds its line here."""
+
+from __future__ import annotations
+
+from stafett.web import api, exchange, pages
+from stafett.web.area import Area
+from stafett.web.endpoint import Endpoint
+
+AREAS: tuple[Area, ...] = (
+    Area("journeys", api.ENDPOINTS, pages.ROUTES, menu=pages.MENU, words=pages.WORDS),
+    Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
+)
+ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)
