@@ -112,9 +112,11 @@ class Board:
         """Take in events, in order, and wake the subscribers."""
         changed: dict[str, tuple[Live, Event]] = {}
         for event in batch:
+            self.position = event.position
+            if is_of_a_room(event.stream):
+                continue
             live = self._journeys.advance(event) or await self._journeys.load(event.stream)
             changed[event.stream] = (live, event)
-            self.position = event.position
         for i, (journey, (live, event)) in enumerate(changed.items()):
             if i % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # commands are answered in between
@@ -179,6 +181,11 @@ class Board:
                     yield None
         finally:
             self._waiting.discard(waiting)
+
+
+def is_of_a_room(stream: str) -> bool:
+    """Say whether a stream is a room's own (`registry/trial/...`) and not a journey."""
+    return "/" in stream
 
 
 def row_of(live: Live, position: int, changed: datetime) -> Row:
