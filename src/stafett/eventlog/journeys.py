@@ -207,7 +207,7 @@ def _take(journey: _Journey, event: Mapping[str, Any], line: int) -> None:
                     row.start = _time(event)
         case "DeviationRaised":
             _deviate(journey, event)
-        case "DeviationClosed":
+        case "DeviationClosed" | "CauseNamed":
             deviating = journey.deviations.get(_text(event, "deviation"))
             if deviating is not None and isinstance(event.get("originated"), str):
                 deviating.origin = event["originated"]

@@ -18,6 +18,38 @@ Method = Literal["scan", "typed", "seen"]
 Reception = Literal["accept", "accept-with-deviation", "quarantine", "refuse"]
 Value = str | int | float | None
 
+# How far a deviation reaches. What is not known yet is said to be unknown, never left out.
+Degree = Literal["none", "possible", "confirmed", "unknown"]
+# The closed criteria of a deviation's severity (`assess.CRITERIA` says what each weighs).
+Criterion = Literal[
+    "identity-in-doubt",
+    "custody-unknown",
+    "patient-harm-possible",
+    "product-unsafe-possible",
+    "specification-not-met",
+    "limit-exceeded",
+    "record-incomplete",
+    "delay-reaches-patient",
+    "no-effect-shown",
+    "corrected-at-once",
+]
+Cause = Literal[
+    "documentation",
+    "labelling",
+    "timing",
+    "interpretation",
+    "equipment",
+    "material",
+    "transport",
+    "staffing",
+    "biology",
+    "not-found",
+]
+Disposition = Literal[
+    "no-effect", "use-as-is", "rework", "recollect", "discard", "supply-out-of-specification"
+]
+Part = Literal["request", "risk-evaluation", "acceptance"]
+
 # The role under which the service's own clock reports that something has expired.
 WATCH = "watch"
 
@@ -210,6 +242,90 @@ class CloseDeviation(Base, frozen=True, kw_only=True):
     signatures: tuple[Signature, ...] = ()
 
 
+class Impact(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a deviation means for the four things that matter."""
+
+    identity: Degree
+    custody: Degree
+    product: Degree
+    patient: Degree
+
+
+class TriageDeviation(Base, frozen=True, kw_only=True):
+    """Assess a deviation: which closed criteria hold, and what it means. Severity follows."""
+
+    deviation: str
+    criteria: tuple[Criterion, ...]
+    impact: Impact
+    note: str = ""
+
+
+class TakeImmediateAction(Base, frozen=True, kw_only=True):
+    """What was done at once, before anything was decided."""
+
+    deviation: str
+    what: str
+
+
+class NameCause(Base, frozen=True, kw_only=True):
+    """Say why it happened, and in which activity it began (not where it was seen)."""
+
+    deviation: str
+    cause: Cause
+    why: str
+    originated: str | None = None
+
+
+class StateOutOfSpecification(Base, frozen=True, kw_only=True):
+    """One part of supplying a product that is out of specification, signed.
+
+    The physician's request, the manufacturer's evaluation of the risks, and its acceptance by the
+    physician and by the manufacturer or its Qualified Person.
+    """
+
+    deviation: str
+    part: Part
+    statement: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class DecideDeviation(Base, frozen=True, kw_only=True):
+    """Decide, with a signature, what becomes of what the deviation is about."""
+
+    deviation: str
+    disposition: Disposition
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class PlanAction(Base, frozen=True, kw_only=True):
+    """Plan a corrective action: what, which role owns it, by when, and when it is checked."""
+
+    deviation: str
+    what: str
+    owner: str
+    due: datetime
+    check_by: datetime
+
+
+class FinishAction(Base, frozen=True, kw_only=True):
+    """A corrective action was carried out."""
+
+    deviation: str
+    action: str
+    result: str
+
+
+class CheckAction(Base, frozen=True, kw_only=True):
+    """Another person looked whether a corrective action worked."""
+
+    deviation: str
+    action: str
+    effective: bool
+    evidence: str
+    signatures: tuple[Signature, ...] = ()
+
+
 class Correct(Base, frozen=True, kw_only=True):
     """Correct what was recorded as event `position` (1 = the first of the journey).
 
@@ -255,6 +371,14 @@ Command = (
     | RaiseDeviation
     | AcknowledgeDeviation
     | CloseDeviation
+    | TriageDeviation
+    | TakeImmediateAction
+    | NameCause
+    | StateOutOfSpecification
+    | DecideDeviation
+    | PlanAction
+    | FinishAction
+    | CheckAction
     | Correct
     | Notify
     | AcknowledgeNotice

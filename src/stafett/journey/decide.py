@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from stafett.journey import assess, handling, passing, working
 from stafett.journey import command as c
 from stafett.journey import event as e
-from stafett.journey import handling, passing, working
 from stafett.journey.clock import is_aware
 from stafett.journey.draft import Draft
 from stafett.journey.evolve import evolve
@@ -33,6 +33,14 @@ HANDLERS: dict[type, Handler] = {
     c.RaiseDeviation: handling.raise_deviation,
     c.AcknowledgeDeviation: handling.acknowledge,
     c.CloseDeviation: handling.close,
+    c.TriageDeviation: assess.triage,
+    c.TakeImmediateAction: assess.act,
+    c.NameCause: assess.name_cause,
+    c.StateOutOfSpecification: assess.state_out_of_specification,
+    c.DecideDeviation: assess.decide,
+    c.PlanAction: assess.plan,
+    c.FinishAction: assess.finish_action,
+    c.CheckAction: assess.check_action,
     c.Correct: handling.correct,
     c.Notify: handling.notify,
     c.AcknowledgeNotice: handling.acknowledge_notice,
@@ -43,6 +51,14 @@ AFTER_THE_END = (
     c.RaiseDeviation,
     c.AcknowledgeDeviation,
     c.CloseDeviation,
+    c.TriageDeviation,
+    c.TakeImmediateAction,
+    c.NameCause,
+    c.StateOutOfSpecification,
+    c.DecideDeviation,
+    c.PlanAction,
+    c.FinishAction,
+    c.CheckAction,
     c.Correct,
     c.Notify,
     c.AcknowledgeNotice,

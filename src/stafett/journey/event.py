@@ -13,7 +13,18 @@ from typing import Literal
 
 import msgspec
 
-from stafett.journey.command import Actor, Method, Signature, Value, WorkSide
+from stafett.journey.command import (
+    Actor,
+    Cause,
+    Criterion,
+    Disposition,
+    Impact,
+    Method,
+    Part,
+    Signature,
+    Value,
+    WorkSide,
+)
 from stafett.protocol.model import Kind, Severity
 
 CheckResult = Literal["pass", "fail", "unknown"]
@@ -332,6 +343,80 @@ class DeviationClosed(Base, frozen=True, kw_only=True):
     signatures: tuple[Signature, ...] = ()
 
 
+class DeviationTriaged(Base, frozen=True, kw_only=True):
+    """It was assessed by the closed criteria; `severity` is what they weigh."""
+
+    deviation: str
+    severity: Severity
+    criteria: tuple[Criterion, ...]
+    impact: Impact
+    note: str = ""
+
+
+class ImmediateActionTaken(Base, frozen=True, kw_only=True):
+    """Something was done at once."""
+
+    deviation: str
+    what: str
+
+
+class CauseNamed(Base, frozen=True, kw_only=True):
+    """Why it happened; `originated` is where it began, kept apart from where it was seen."""
+
+    deviation: str
+    cause: Cause
+    why: str
+    originated: str | None = None
+
+
+class OutOfSpecificationStated(Base, frozen=True, kw_only=True):
+    """A request, an evaluation or an acceptance of supply out of specification."""
+
+    deviation: str
+    part: Part
+    statement: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class DeviationDecided(Base, frozen=True, kw_only=True):
+    """What becomes of what it is about."""
+
+    deviation: str
+    disposition: Disposition
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class ActionPlanned(Base, frozen=True, kw_only=True):
+    """A corrective action has an owner, a date, and a date for the look whether it worked."""
+
+    deviation: str
+    action: str
+    what: str
+    owner: str
+    organisation: str
+    due: datetime
+    check_by: datetime
+
+
+class ActionFinished(Base, frozen=True, kw_only=True):
+    """A corrective action was carried out."""
+
+    deviation: str
+    action: str
+    result: str
+
+
+class ActionChecked(Base, frozen=True, kw_only=True):
+    """Whether a corrective action worked, as another person found it."""
+
+    deviation: str
+    action: str
+    effective: bool
+    evidence: str
+    signatures: tuple[Signature, ...] = ()
+
+
 class TimelineFlagged(Base, frozen=True, kw_only=True):
     """The stated time cannot be right: `what` is wrong with it, against which moment `bound`."""
 
@@ -402,6 +487,14 @@ Event = (
     | DeviationRaised
     | DeviationAcknowledged
     | DeviationClosed
+    | DeviationTriaged
+    | ImmediateActionTaken
+    | CauseNamed
+    | OutOfSpecificationStated
+    | DeviationDecided
+    | ActionPlanned
+    | ActionFinished
+    | ActionChecked
     | TimelineFlagged
     | Corrected
     | Notified

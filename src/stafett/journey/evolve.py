@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.journey import case
 from stafett.journey import event as e
 from stafett.journey.state import (
     EMPTY,
@@ -356,4 +357,5 @@ _CHANGES: dict[type, Any] = {
     e.Corrected: _corrected,
     e.Notified: _notified,
     e.NoticeAcknowledged: _notice_acknowledged,
+    **case.CHANGES,
 }

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from stafett.journey import assess, clock, deviation, gate
 from stafett.journey import check as checks
-from stafett.journey import clock, deviation, gate
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
@@ -180,6 +180,7 @@ def close(draft: Draft, command: c.CloseDeviation) -> None:
         raise refuse("unknown-name", "deviation", f"no deviation {command.deviation!r}")
     if raised.closed_at is not None:
         raise refuse("already-answered", "deviation", "it is closed already")
+    assess.may_close(raised)
     if not command.conclusion.strip():
         raise refuse("reason-missing", "conclusion", "an assessment has a conclusion", "say it")
     if command.originated is not None and command.originated not in draft.net.index:

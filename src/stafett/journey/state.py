@@ -12,7 +12,17 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from stafett.journey.command import Method, Signature, Value, WorkSide
+from stafett.journey.command import (
+    Cause,
+    Criterion,
+    Disposition,
+    Impact,
+    Method,
+    Part,
+    Signature,
+    Value,
+    WorkSide,
+)
 from stafett.journey.event import CheckResult
 from stafett.protocol.model import Check, Kind, Severity
 from stafett.protocol.net import Marking
@@ -105,6 +115,52 @@ class Lot(Frozen, frozen=True, kw_only=True):
     ended: Literal["consumed", "lost", "expired", "discarded"] | None = None
 
 
+class Statement(Frozen, frozen=True, kw_only=True):
+    """One part of a supply out of specification: who said it, in which role."""
+
+    part: Part
+    role: str
+    person: str
+    statement: str
+    at: datetime
+
+
+class Action(Frozen, frozen=True, kw_only=True):
+    """A corrective action, from plan to the look whether it worked."""
+
+    action: str
+    what: str
+    owner: str
+    organisation: str
+    due: datetime
+    check_by: datetime
+    finished_at: datetime | None = None
+    finished_by: str | None = None
+    result: str = ""
+    checked_at: datetime | None = None
+    effective: bool | None = None
+    evidence: str = ""
+
+
+class Work(Frozen, frozen=True, kw_only=True):
+    """What has been done about a deviation."""
+
+    triaged_at: datetime | None = None
+    criteria: tuple[Criterion, ...] = ()
+    impact: Impact | None = None
+    immediate: tuple[str, ...] = ()
+    cause: Cause | None = None
+    why: str = ""
+    statements: tuple[Statement, ...] = ()
+    disposition: Disposition | None = None
+    reason: str = ""
+    decided_at: datetime | None = None
+    actions: tuple[Action, ...] = ()
+
+
+NO_WORK = Work()
+
+
 class Raised(Frozen, frozen=True, kw_only=True):
     """A deviation and how far its handling has come."""
 
@@ -123,6 +179,16 @@ class Raised(Frozen, frozen=True, kw_only=True):
     acknowledged_by: str | None = None
     closed_at: datetime | None = None
     conclusion: str | None = None
+    work: Work = NO_WORK
+
+    @property
+    def stage(self) -> Literal["raised", "triaged", "decided", "closed"]:
+        """How far its handling has come."""
+        if self.closed_at is not None:
+            return "closed"
+        if self.work.disposition is not None:
+            return "decided"
+        return "raised" if self.work.triaged_at is None else "triaged"
 
 
 class Notice(Frozen, frozen=True, kw_only=True):

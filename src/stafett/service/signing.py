@@ -25,6 +25,13 @@ from stafett.service.refusal import No, Reason
 
 METHOD = "password"
 ASSESSED = "I have assessed this deviation"
+DECIDED = "I decide this for what the deviation is about"
+SAID = {
+    "request": "I request this product although it is out of specification",
+    "risk-evaluation": "I have evaluated the risks of this product",
+    "acceptance": "I have read the evaluation and accept the risks",
+}
+LOOKED = "I have looked whether this action worked"
 READ = "I have read this notice"
 
 
@@ -101,6 +108,12 @@ def _meaning(net: Net, state: State, plain: dict[str, Any]) -> str | None:
                 sign = handoff.accept.sign if handoff else None
             case "CloseDeviation":
                 return ASSESSED
+            case "DecideDeviation":
+                return DECIDED
+            case "StateOutOfSpecification":
+                return SAID[plain["part"]]
+            case "CheckAction":
+                return LOOKED
     except Refused:
         return None  # decide says it better
     return text(sign.meaning) if sign else None

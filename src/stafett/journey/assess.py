@@ -1,0 +1,346 @@
+"""The work on a deviation: triage by closed criteria, cause, decision, corrective action.
+
+Severity is not chosen: it is the heaviest of the criteria that hold, and what is unknown about
+identity or the patient weighs as if it were so. What each criterion weighs is a proposal of this
+project after GMP practice (minor, major, critical), not a published figure.
+
+Supply out of specification needs the treating physician's request, the manufacturer's evaluation of
+the risks, and its acceptance on both sides (Guidelines on good manufacturing practice specific to
+advanced therapy medicinal products, EudraLex volume 4 part IV, 11.5; handoff catalogue H15).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from stafett.journey import command as c
+from stafett.journey import event as e
+from stafett.journey import gate
+from stafett.journey.draft import Draft
+from stafett.journey.refusal import refuse
+from stafett.journey.state import Action, Raised, State
+from stafett.protocol.model import Handoff, Severity
+from stafett.protocol.net import Net
+
+WEIGHT: Final[dict[Severity, int]] = {"minor": 0, "major": 1, "critical": 2}
+CRITERIA: Final[dict[c.Criterion, Severity]] = {
+    "identity-in-doubt": "critical",
+    "custody-unknown": "critical",
+    "patient-harm-possible": "critical",
+    "product-unsafe-possible": "critical",
+    "specification-not-met": "major",
+    "limit-exceeded": "major",
+    "record-incomplete": "major",
+    "delay-reaches-patient": "major",
+    "no-effect-shown": "minor",
+    "corrected-at-once": "minor",
+}
+HOSPITAL: Final = ("hospital",)
+MAKER: Final = ("manufacturer", "authority")
+
+
+def severity(criteria: tuple[c.Criterion, ...], impact: c.Impact) -> Severity:
+    """Return what the criteria weigh together with what the deviation means."""
+    found: list[Severity] = [CRITERIA[criterion] for criterion in criteria]
+    if {impact.identity, impact.patient} & {"possible", "confirmed", "unknown"}:
+        found.append("critical")
+    if {impact.custody, impact.product} & {"possible", "confirmed", "unknown"}:
+        found.append("major")
+    return max(found, key=lambda one: WEIGHT[one], default="minor")
+
+
+def concerned(net: Net, state: State, raised: Raised) -> frozenset[str]:
+    """Return the roles that work on a deviation: those at the interface, and the owner."""
+    roles = {state.owner.role}
+    for name in (raised.about, raised.detected, raised.originated):
+        if name is None or name not in net.index:
+            continue
+        activity = net.activity(name)
+        if isinstance(activity, Handoff):
+            roles |= {activity.giver, activity.receiver}
+        else:
+            roles.add(activity.role)
+    # `any` and `owner` stand for roles; those are never parties by name.
+    return frozenset(roles & set(state.parties))
+
+
+def _open(draft: Draft, name: str, by: c.Actor) -> Raised:
+    gate.takes_part(draft.state, by)
+    raised = draft.state.deviations.get(name)
+    if raised is None:
+        raise refuse("unknown-name", "deviation", f"no deviation {name!r}")
+    if raised.closed_at is not None:
+        raise refuse("already-answered", "deviation", "it is closed already")
+    return raised
+
+
+def _worked_by(draft: Draft, name: str, by: c.Actor) -> Raised:
+    raised = _open(draft, name, by)
+    roles = concerned(draft.net, draft.state, raised)
+    makers = {role for role in draft.state.parties if _kind(draft, role) in MAKER}
+    if by.role not in roles | makers:
+        what = f"{by.role} neither stands at this interface nor answers for the journey"
+        raise refuse("wrong-role", "by.role", what, f"one of: {', '.join(sorted(roles))}")
+    return raised
+
+
+def _kind(draft: Draft, role: str) -> str:
+    return draft.net.protocol.roles[role].organisation
+
+
+def _said(field: str, text: str) -> None:
+    if not text.strip():
+        raise refuse("reason-missing", field, f"{field} is empty", "say it in a few words")
+
+
+def _signed(command: c.DecideDeviation | c.StateOutOfSpecification | c.CheckAction) -> None:
+    if not any(s.person == command.by.person for s in command.signatures):
+        raise refuse("signature", "signatures", f"{command.by.person} has not signed", "sign it")
+
+
+def triage(draft: Draft, command: c.TriageDeviation) -> None:
+    """Assess it; an identity in doubt cannot be assessed as less than critical."""
+    raised = _worked_by(draft, command.deviation, command.by)
+    if not command.criteria:
+        names = ", ".join(CRITERIA)
+        raise refuse("bad-value", "criteria", "no criterion is chosen", f"one or more of: {names}")
+    found = severity(command.criteria, command.impact)
+    if WEIGHT[found] < WEIGHT[raised.severity]:
+        _said("note", command.note)
+    draft.add(
+        e.DeviationTriaged(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            severity=found,
+            criteria=tuple(dict.fromkeys(command.criteria)),
+            impact=command.impact,
+            note=command.note,
+        )
+    )
+
+
+def act(draft: Draft, command: c.TakeImmediateAction) -> None:
+    """Anyone who takes part may act at once, and says what they did."""
+    _open(draft, command.deviation, command.by)
+    _said("what", command.what)
+    draft.add(
+        e.ImmediateActionTaken(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            what=command.what,
+        )
+    )
+
+
+def name_cause(draft: Draft, command: c.NameCause) -> None:
+    """Where it began is an activity of the protocol, and need not be where it was seen."""
+    _worked_by(draft, command.deviation, command.by)
+    _said("why", command.why)
+    if command.originated is not None and command.originated not in draft.net.index:
+        raise refuse("unknown-name", "originated", f"{command.originated!r} is no activity")
+    draft.add(
+        e.CauseNamed(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            cause=command.cause,
+            why=command.why,
+            originated=command.originated,
+        )
+    )
+
+
+# -- supply out of specification -----------------------------------------------------------------
+
+
+def state_out_of_specification(draft: Draft, command: c.StateOutOfSpecification) -> None:
+    """Request, evaluation, acceptances: in this order, each by the side that answers for it."""
+    raised = _open(draft, command.deviation, command.by)
+    if raised.kind not in ("product", "condition", "timing"):
+        what = f"a deviation of {raised.kind} is never supplied out of specification"
+        raise refuse("not-possible-now", "deviation", what)
+    _said("statement", command.statement)
+    _signed(command)
+    said = {(s.part, _kind(draft, s.role)) for s in raised.work.statements}
+    parts = {part for part, _ in said}
+    kind = _kind(draft, command.by.role)
+    wanted = {"request": HOSPITAL, "risk-evaluation": MAKER, "acceptance": (*HOSPITAL, *MAKER)}
+    if kind not in wanted[command.part]:
+        what = f"a {command.part} is not for {command.by.role}"
+        raise refuse("wrong-role", "by.role", what, f"for a {' or '.join(wanted[command.part])}")
+    if command.part == "risk-evaluation" and "request" not in parts:
+        raise refuse("not-possible-now", "part", "the physician has not requested it")
+    if command.part == "acceptance" and "risk-evaluation" not in parts:
+        raise refuse("not-possible-now", "part", "the risks have not been evaluated")
+    if any(s.part == command.part and s.role == command.by.role for s in raised.work.statements):
+        raise refuse("already-answered", "part", f"{command.by.role} has given it already")
+    draft.add(
+        e.OutOfSpecificationStated(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            part=command.part,
+            statement=command.statement,
+            signatures=command.signatures,
+        )
+    )
+
+
+def lacking(net: Net, raised: Raised) -> tuple[str, ...]:
+    """Return what a supply out of specification still lacks, in words."""
+    kinds = [(s.part, net.protocol.roles[s.role].organisation) for s in raised.work.statements]
+    found = []
+    if not any(part == "request" for part, _ in kinds):
+        found.append("the physician's request")
+    if not any(part == "risk-evaluation" for part, _ in kinds):
+        found.append("the manufacturer's evaluation of the risks")
+    if not any(part == "acceptance" and kind in HOSPITAL for part, kind in kinds):
+        found.append("acceptance by the physician")
+    if not any(part == "acceptance" and kind in MAKER for part, kind in kinds):
+        found.append("acceptance by the manufacturer or the Qualified Person")
+    return tuple(found)
+
+
+def decide(draft: Draft, command: c.DecideDeviation) -> None:
+    """The decision on what it is about: signed, with its reason, after the assessment."""
+    raised = _worked_by(draft, command.deviation, command.by)
+    if raised.work.triaged_at is None:
+        raise refuse("not-possible-now", "deviation", "it is not assessed yet", "triage it first")
+    if raised.work.disposition is not None:
+        raise refuse("already-answered", "deviation", "that has been decided already")
+    _said("reason", command.reason)
+    _signed(command)
+    impact = raised.work.impact
+    assert impact is not None
+    unknown = [k for k in ("identity", "custody", "product", "patient") if
+               getattr(impact, k) == "unknown"]  # fmt: skip
+    if unknown and command.disposition not in ("discard", "recollect"):
+        what = f"what it means for {', '.join(unknown)} is unknown: it blocks, it never passes"
+        raise refuse("unknown-blocks", "disposition", what, "find out and triage it again")
+    if impact.identity == "confirmed" and command.disposition not in ("discard", "recollect"):
+        what = "the identity is lost: nothing of it may be used"
+        raise refuse("not-possible-now", "disposition", what, "discard it, or collect again")
+    if command.disposition == "supply-out-of-specification":
+        left = lacking(draft.net, raised)
+        if left:
+            raise refuse("not-possible-now", "disposition", f"there is no {'; no '.join(left)}")
+    draft.add(
+        e.DeviationDecided(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            disposition=command.disposition,
+            reason=command.reason,
+            signatures=command.signatures,
+        )
+    )
+
+
+# -- corrective action ---------------------------------------------------------------------------
+
+
+def plan(draft: Draft, command: c.PlanAction) -> None:
+    """A corrective action has an owner, a date, and a later date for the look at its effect."""
+    raised = _worked_by(draft, command.deviation, command.by)
+    _said("what", command.what)
+    if command.owner not in draft.state.parties:
+        raise refuse("unknown-name", "owner", f"{command.owner!r} has no part in this journey")
+    for field in ("due", "check_by"):
+        if getattr(command, field).utcoffset() is None:
+            raise refuse("bad-time", field, f"{field} has no zone", "send it with its zone")
+    if not command.occurred_at < command.due < command.check_by:
+        what = "it is due after now, and its effect is looked at later than it is due"
+        raise refuse("bad-value", "due", what)
+    draft.add(
+        e.ActionPlanned(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            action=f"{command.deviation}.A{len(raised.work.actions) + 1}",
+            what=command.what,
+            owner=command.owner,
+            organisation=draft.state.parties[command.owner],
+            due=command.due,
+            check_by=command.check_by,
+        )
+    )
+
+
+def _action(draft: Draft, deviation: str, name: str, by: c.Actor) -> Action:
+    gate.takes_part(draft.state, by)
+    raised = draft.state.deviations.get(deviation)
+    if raised is None:
+        raise refuse("unknown-name", "deviation", f"no deviation {deviation!r}")
+    for action in raised.work.actions:
+        if action.action == name:
+            return action
+    raise refuse("unknown-name", "action", f"no action {name!r}")
+
+
+def finish_action(draft: Draft, command: c.FinishAction) -> None:
+    """Only its owner says that it was carried out."""
+    action = _action(draft, command.deviation, command.action, command.by)
+    gate.may_act(draft.state, command.by, action.owner)
+    if action.finished_at is not None:
+        raise refuse("already-answered", "action", "it is finished already")
+    _said("result", command.result)
+    draft.add(
+        e.ActionFinished(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            action=command.action,
+            result=command.result,
+        )
+    )
+
+
+def check_action(draft: Draft, command: c.CheckAction) -> None:
+    """Whether it worked is said by another person, with evidence; this may be after closing."""
+    action = _action(draft, command.deviation, command.action, command.by)
+    if action.finished_at is None:
+        raise refuse("not-possible-now", "action", "it is not finished yet")
+    if action.checked_at is not None:
+        raise refuse("already-answered", "action", "it has been checked already")
+    if action.finished_by == command.by.person:
+        what = f"{command.by.person} carried it out: another person looks whether it worked"
+        raise refuse("wrong-person", "by.person", what)
+    _said("evidence", command.evidence)
+    _signed(command)
+    draft.add(
+        e.ActionChecked(
+            occurred_at=command.occurred_at,
+            by=command.by,
+            deviation=command.deviation,
+            action=command.action,
+            effective=command.effective,
+            evidence=command.evidence,
+            signatures=command.signatures,
+        )
+    )
+
+
+def may_close(raised: Raised) -> None:
+    """Raise Refused unless what its severity asks for has been done."""
+    found = in_the_way(raised)
+    if found:
+        raise refuse("not-possible-now", "deviation", "; ".join(found), "finish the work first")
+
+
+def in_the_way(raised: Raised) -> tuple[str, ...]:
+    """Return why a deviation cannot be closed yet: a minor one needs its conclusion only."""
+    work, found = raised.work, []
+    if raised.severity != "minor" and work.triaged_at is None:
+        found.append("it is not assessed by the criteria")
+    if raised.severity != "minor" and work.cause is None:
+        found.append("its cause is not named")
+    if raised.severity != "minor" and work.disposition is None:
+        found.append("nothing is decided on what it is about")
+    if work.statements and work.disposition is None and "decided" not in " ".join(found):
+        found.append("a supply out of specification was asked for and not decided")
+    left = [a.action for a in work.actions if a.finished_at is None]
+    if left:
+        found.append(f"{', '.join(left)} is not finished")
+    return tuple(found)
