@@ -25,6 +25,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "design": ("stafett.cli.design:design", "simulate delivery systems and compare them"),
     "ledger": ("stafett.cli.ledger:ledger", "export, verify, back up and restore the record"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),
+    "rebuild": ("stafett.cli.rebuild:rebuild", "make the board's rows anew from the record"),
     "witness": ("stafett.cli.witness:witness", "watch a shared record: witness and mirror"),
 }
 

@@ -502,6 +502,12 @@ Event = (
 )
 
 
+class _Boxed(msgspec.Struct):
+    """msgspec keeps what it knows of a struct's fields, and works out a bare union every time."""
+
+    event: Event
+
+
 def to_json(event: Event) -> dict[str, object]:
     """Return `event` as plain JSON values; `type` says which event it is."""
     plain: dict[str, object] = msgspec.to_builtins(event)
@@ -510,5 +516,4 @@ def to_json(event: Event) -> dict[str, object]:
 
 def from_json(value: object) -> Event:
     """Read what `to_json` wrote; raise msgspec.ValidationError if it is not an event."""
-    event: Event = msgspec.convert(value, Event)
-    return event
+    return msgspec.convert({"event": value}, _Boxed).event

@@ -20,6 +20,7 @@ from types import TracebackType
 from typing import Any, LiteralString
 
 import psycopg
+from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import leaf, tree
@@ -36,6 +37,13 @@ SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s ORDER BY 
 STREAM: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event WHERE stream = %s AND version > %s
 ORDER BY version
+"""
+LEAVES: LiteralString = """
+SELECT leaf FROM ledger.event WHERE stream = %s ORDER BY version
+"""
+BY_STREAM: LiteralString = """
+SELECT position, stream, leaf, version FROM ledger.event
+WHERE (stream, version) > (%s, %s) AND position <= %s ORDER BY stream, version LIMIT %s
 """
 
 
@@ -138,6 +146,23 @@ class Ledger:
         """Return at most `limit` events beyond position `after`, in order."""
         return await self._select(READ, [after, limit], organisation)
 
+    async def leaves(self, name: str) -> list[bytes]:
+        """Return the stored bytes of one stream's events, in order."""
+        return [row[0] for row in await self._bytes(LEAVES, [name])]
+
+    async def leaves_by_stream(
+        self, upto: int, limit: int = 1000
+    ) -> AsyncIterator[list[tuple[int, str, bytes]]]:
+        """Yield position, stream and stored bytes of the first `upto` events, stream by stream.
+
+        Within a stream they are in order: whoever makes something of each stream needs only one
+        at a time in memory.
+        """
+        stream, version = "", 0
+        while rows := await self._bytes(BY_STREAM, [stream, version, upto, limit]):
+            _, stream, _, version = rows[-1]
+            yield [(position, name, leaf) for position, name, leaf, _ in rows]
+
     async def follow(
         self, after: int, limit: int = 1000, *, organisation: str | None = None
     ) -> AsyncIterator[list[Event]]:
@@ -154,6 +179,14 @@ class Ledger:
                 if self._listener.size <= after:
                     # A hint may have been lost with the connection.
                     self._listener.grown(await self.size())
+
+    async def _bytes(self, query: LiteralString, values: list[Any]) -> list[tuple[Any, ...]]:
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(binary=True, row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(query, values)
+            return await cursor.fetchall()
 
     async def _select(
         self, query: LiteralString, values: list[Any], organisation: str | None

@@ -1,9 +1,10 @@
-"""The board's read model: one row per journey, rebuilt from the ledger and kept by following it.
+"""The board's read model: one row per journey, made from the ledger and kept by following it.
 
-It holds nothing that the ledger does not say; at start it reads everything from position 0. A
-subscriber names the position it has seen and gets every row that changed since, then each change as
-it comes: a row is always the whole present, so that coming back after a break misses nothing and
-doubles nothing.
+It holds nothing that the ledger does not say. At start it takes the rows that were kept
+(stafett.service.kept) and reads only what came after them; where none can be relied on, it reads
+every journey once and makes its row once. A subscriber names the position it has seen and gets
+every row that changed since, then each change as it comes: a row is always the whole present, so
+that coming back after a break misses nothing and doubles nothing.
 """
 
 from __future__ import annotations
@@ -11,124 +12,233 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
 
 import msgspec
 
-from stafett.journey.state import State
-from stafett.journey.tasks import Task, next_moves
 from stafett.ledger import Event, Ledger
-from stafett.protocol.model import text
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys, Live, told
+from stafett.service.kept import Kept, KeptRows
+from stafett.service.row import Next, Row, row_of
+from stafett.watch.limits import next_at
+
+__all__ = ["BATCH", "Board", "Next", "Row", "row_of"]
 
 log = logging.getLogger(__name__)
 BATCH = 2000
 ROWS_AT_ONCE = 10
-
-
-class Next(msgspec.Struct, frozen=True):
-    """The one next act: what, whose, and since when it has been waiting."""
-
-    activity: str
-    side: str
-    title: dict[str, str]
-    role: str
-    organisation: str
-    about: str = ""
-    due: datetime | None = None
-    since: datetime | None = None
-
-
-class Row(msgspec.Struct, frozen=True):
-    """One journey on the board.
-
-    `due` is the nearest deadline of what is open now, `since` when that began to be waited for.
-    """
-
-    journey: str
-    coi: str
-    product: str
-    protocol: str
-    opened: datetime
-    changed: datetime
-    position: int
-    status: str
-    owner: str
-    baton: str | None
-    lanes: tuple[str, ...]
-    due: datetime | None
-    since: datetime | None
-    next: Next | None
-    tasks: tuple[Next, ...]
-    deviations: int
-    critical: int
-    outcome: str | None = None
-    outcome_title: dict[str, str] | None = None
-    parties: tuple[str, ...] = ()
+# Rows are saved so that it takes at most one part in SHARE of the time, between these pauses.
+SAVE_S, LONGEST_S, SHARE = 2.0, 120.0, 50
+Wakes = dict[str, datetime | None]
 
 
 class Board:
     """The rows of every journey. One instance per process."""
 
-    def __init__(self, ledger: Ledger, journeys: Journeys) -> None:
-        self._ledger, self._journeys = ledger, journeys
+    def __init__(self, ledger: Ledger, journeys: Journeys, kept: KeptRows | None = None) -> None:
+        self._ledger, self._journeys, self._kept = ledger, journeys, kept
         self.rows: dict[str, Row] = {}
+        self.broken: set[str] = set()  # journeys whose row could not be made
         self.position = 0
         self.ready = asyncio.Event()
         self._encoded: dict[str, bytes] = {}
         self._waiting: set[asyncio.Event] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self._order: dict[str, int] = {}
-        self.listeners: list[Callable[[list[Event]], None]] = []
+        # To be saved: when the watch must look next, or None for a row that could not be made.
+        self._unsaved: dict[str, Kept | None] = {}
+        self._wakes: Wakes = {}
+        # Told, for each journey that changed, when its next limit passes.
+        self.listeners: list[Callable[[Wakes], None]] = []
 
     async def start(self) -> None:
         """Begin to follow the ledger; `ready` is set once what there was has been read."""
-        self._task = asyncio.create_task(self._follow())
+        self._tasks = [asyncio.create_task(self._follow())]
+        if self._kept is not None:
+            self._tasks.append(asyncio.create_task(self._keep()))
 
     async def close(self) -> None:
-        """Stop following."""
-        if self._task is not None:
-            self._task.cancel()
+        """Stop following; save what is not saved yet."""
+        for task in self._tasks:
+            task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+                await task
+        if self._tasks and self.ready.is_set():
+            await self.save()
+        self._tasks.clear()
 
     async def _follow(self) -> None:
         size = await self._ledger.size()
-        if size == 0:
+        await self._begin(size)
+        if self.position >= size:
             self.ready.set()
-        async for batch in self._ledger.follow(0, BATCH):
-            try:
-                await self.apply(batch)
-            except Exception:
-                # A row that cannot be drawn must not blind the board to all the others.
-                log.exception("the board could not follow the record at %s", batch[0].position)
-                self.position = batch[-1].position
+        async for batch in self._ledger.follow(self.position, BATCH):
+            await self.apply(batch)
             if self.position >= size:
                 self.ready.set()
             await asyncio.sleep(0)
 
+    # -- at start ------------------------------------------------------------------------------
+
+    async def _begin(self, size: int) -> None:
+        """Take the rows that were kept, or make every row anew."""
+        stored = None
+        if self._kept is not None:
+            try:
+                stored = await self._kept.load(size)
+            except Exception:
+                log.exception("the kept rows cannot be read; they are made from the record")
+        if stored is None:
+            if self._kept is not None:
+                await self._kept.discard()
+            await self.rebuild(size)
+            return
+        every = sorted(stored.kept.items(), key=lambda item: item[1].row.position)
+        for journey, one in every:
+            self._take(journey, one)
+        self.position = stored.position
+        for journey in stored.broken:
+            await self._mend(journey)
+        self._tell({journey: one.wake for journey, one in every})
+
+    async def _mend(self, journey: str) -> None:
+        """Make one row again whose kept form cannot be used."""
+        log.warning("the kept row of %s cannot be used; it is made from the record", journey)
+        try:
+            events = await self._ledger.stream(journey)
+            live = await self._journeys.load(journey)
+            self._put(live, events[-1].position, events[-1].recorded_at)
+        except Exception:
+            self._fail(journey)
+
+    async def rebuild(self, size: int) -> None:
+        """Make every row from the record's first `size` events: each journey read once, in order.
+
+        No state is kept: a journey's is made again when somebody acts on it.
+        """
+        self.rows.clear()
+        self._order.clear()
+        made: list[tuple[str, Kept]] = []
+        journey, live, broken = "", None, False
+        position, changed = 0, None
+        async for batch in self._ledger.leaves_by_stream(size, BATCH):
+            for at, stream, leaf in batch:
+                if is_of_a_room(stream):
+                    continue
+                if stream != journey:
+                    if live is not None and changed is not None:
+                        made.append((journey, _kept(live, position, changed)))
+                    journey, live, broken = stream, None, False
+                if broken:
+                    continue
+                try:
+                    said = told(leaf)
+                    if live is None:
+                        await self._journeys.library.fetch(said.body.pinned or "")
+                    live = self._journeys.follow(live, said.body)
+                    position, changed = at, said.recorded_at
+                except Exception:
+                    live, broken = None, True
+                    self._fail(stream)
+            await asyncio.sleep(0)
+        if live is not None and changed is not None:
+            made.append((journey, _kept(live, position, changed)))
+        made.sort(key=lambda item: item[1].row.position)
+        for name, one in made:
+            self._take(name, one)
+            self._unsaved[name] = one
+        self.position = size
+        self._tell({name: one.wake for name, one in made})
+
+    def _fail(self, journey: str) -> None:
+        # A row that cannot be made must not blind the board to all the others.
+        log.exception("the board could not follow the record of %s", journey)
+        self.broken.add(journey)
+        self._unsaved[journey] = None
+
+    # -- following -----------------------------------------------------------------------------
+
     async def apply(self, batch: list[Event]) -> None:
         """Take in events, in order, and wake the subscribers."""
         changed: dict[str, tuple[Live, Event]] = {}
+        failed: set[str] = set()
         for event in batch:
-            self.position = event.position
             if is_of_a_room(event.stream):
                 continue
-            live = self._journeys.advance(event) or await self._journeys.load(event.stream)
+            try:
+                live = self._journeys.advance(event) or await self._journeys.load(event.stream)
+            except Exception:
+                if event.stream not in failed:
+                    failed.add(event.stream)
+                    self._fail(event.stream)
+                continue
             changed[event.stream] = (live, event)
+        wakes: Wakes = {}
         for i, (journey, (live, event)) in enumerate(changed.items()):
             if i % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
                 await asyncio.sleep(0)  # commands are answered in between
-            row = row_of(live, event.position, event.recorded_at)
-            self.rows[journey] = row
-            self._encoded.pop(journey, None)
-            self._order.pop(journey, None)
-            self._order[journey] = event.position
+            try:
+                wakes[journey] = self._put(live, event.position, event.recorded_at)
+            except Exception:
+                self._fail(journey)
+        self.position = batch[-1].position
+        self._tell(wakes)
+
+    def _put(self, live: Live, position: int, changed: datetime) -> datetime | None:
+        journey = live.state.journey
+        one = _kept(live, position, changed)
+        self._take(journey, one)
+        self._unsaved[journey] = one
+        return one.wake
+
+    def _take(self, journey: str, one: Kept) -> None:
+        self.rows[journey] = one.row
+        self._wakes[journey] = one.wake
+        self.broken.discard(journey)
+        self._encoded.pop(journey, None)
+        self._order.pop(journey, None)
+        self._order[journey] = one.row.position
+
+    def _tell(self, wakes: Wakes) -> None:
         for listener in self.listeners:
-            listener(batch)
+            listener(wakes)
         for waiting in self._waiting:
             waiting.set()
+
+    # -- saving --------------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        """Save the rows now and then, for ever: never more than a small part of the time."""
+        await self.ready.wait()
+        while True:
+            started = time.monotonic()
+            await self.save()
+            took = time.monotonic() - started
+            await asyncio.sleep(min(max(SAVE_S, SHARE * took), LONGEST_S))
+
+    async def save(self) -> None:
+        """Keep what changed since the last time."""
+        if self._kept is None or not self._unsaved:
+            return
+        # Everything up to `position` is in the rows: nothing is awaited between these lines.
+        changed, self._unsaved, position = self._unsaved, {}, self.position
+        total = {*self.rows, *self.broken}
+        try:
+            if not await self._kept.save(position, changed, total):
+                every: dict[str, Kept | None] = {
+                    name: Kept(row, self._wakes.get(name)) for name, row in self.rows.items()
+                }
+                every |= dict.fromkeys(self.broken)
+                position = self.position
+                await self._kept.save(position, every, every.keys())
+                await self._kept.clear(only_old=True)
+        except BaseException as error:
+            self._unsaved = {**changed, **self._unsaved}
+            if not isinstance(error, Exception):
+                raise  # stopped in the middle: `close` saves what was not
+            log.exception("the board's rows could not be saved; they will be, or be made again")
 
     def of(self, organisation: str) -> list[Row]:
         """Return the rows of the journeys that `organisation` takes part in."""
@@ -188,79 +298,5 @@ def is_of_a_room(stream: str) -> bool:
     return "/" in stream
 
 
-def row_of(live: Live, position: int, changed: datetime) -> Row:
-    """Return the row that stands for a journey."""
-    state, net = live.state, live.net
-    tasks = [] if state.ended_at else next_moves(net, state)
-    todo = tuple(_next(live, task) for task in tasks)
-    timed = [task for task in tasks if task.due is not None]
-    nearest = min(timed, key=_due, default=None)
-    open_ = state.open_deviations()
-    outcome = None
-    if state.ended_at is not None and state.marking.outcome >= 0:
-        outcome = net.outcomes[state.marking.outcome]
-    held = bool(state.marking.pending)
-    return Row(
-        journey=state.journey,
-        coi=state.coi,
-        product=_product(live),
-        protocol=f"{state.protocol} {state.version}",
-        opened=state.opened_at,
-        changed=changed,
-        position=position,
-        status="ended" if state.ended_at else "held" if held else "open",
-        owner=state.owner.organisation,
-        baton=_baton(state, todo),
-        lanes=tuple(dict.fromkeys(state.parties.values())),
-        due=nearest.due if nearest else None,
-        since=nearest.since if nearest else None,
-        next=todo[0] if todo else None,
-        tasks=todo,
-        deviations=len(open_),
-        critical=sum(d.severity == "critical" for d in open_),
-        outcome=outcome,
-        outcome_title=_texts(net.protocol.outcomes[outcome].title) if outcome else None,
-        parties=tuple(sorted(set(state.parties.values()))),
-    )
-
-
-def _due(task: Task) -> datetime:
-    assert task.due is not None
-    return task.due
-
-
-def _next(live: Live, task: Task) -> Next:
-    protocol = live.net.protocol
-    activity = protocol.steps.get(task.activity) or protocol.handoffs[task.activity]
-    return Next(
-        task.activity,
-        task.side,
-        _texts(activity.title),
-        task.role,
-        task.organisation,
-        task.about,
-        task.due,
-        task.since,
-    )
-
-
-def _texts(title: str | dict[str, str]) -> dict[str, str]:
-    return {"en": title} if isinstance(title, str) else title
-
-
-def _product(live: Live) -> str:
-    products = live.net.protocol.products
-    name = live.state.product
-    return text(products[name].title) if name in products else live.state.protocol
-
-
-def _baton(state: State, todo: tuple[Next, ...]) -> str | None:
-    """Return where the baton is: who holds the material made last, else who must act next."""
-    held = [
-        lot.custody[-1]
-        for lot in state.lots.values()
-        if lot.ended_at is None and lot.custody and not lot.material.startswith("kit")
-    ]
-    if held:
-        return max(held, key=lambda spell: spell.since).organisation
-    return todo[0].organisation if todo else state.owner.organisation
+def _kept(live: Live, position: int, changed: datetime) -> Kept:
+    return Kept(row_of(live, position, changed), next_at(live.net, live.state))

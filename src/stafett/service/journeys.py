@@ -72,6 +72,25 @@ class Live:
     pseudonym: str
 
 
+class Body(msgspec.Struct, frozen=True):
+    """What a leaf of the record holds: an event and, on a journey's first one, what it rests on."""
+
+    event: events.Event
+    pinned: str | None = None
+    pseudonym: str | None = None
+
+
+class Told(msgspec.Struct, frozen=True):
+    """What a journey's state needs of a leaf."""
+
+    recorded_at: datetime
+    body: Body
+
+
+# Straight from the stored bytes into the types, which is several times as fast as by plain values.
+told = msgspec.json.Decoder(Told).decode
+
+
 class Journeys:
     """Use cases on journeys."""
 
@@ -84,7 +103,7 @@ class Journeys:
         networks: Networks,
         facility: str = FACILITY,
     ) -> None:
-        self._ledger, self._accounts, self._library = ledger, accounts, library
+        self._ledger, self._accounts, self.library = ledger, accounts, library
         self._vault, self._networks, self._facility = vault, networks, facility
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
@@ -114,22 +133,23 @@ class Journeys:
 
     async def _load(self, journey: str) -> Live | None:
         live: Live | None = None
-        for stored in await self._ledger.stream(journey):
+        for leaf in await self._ledger.leaves(journey):
+            body = told(leaf).body
             if live is None:
-                await self._library.fetch(stored.body["pinned"])
-            live = self.follow(live, stored.body)
+                await self.library.fetch(body.pinned or "")
+            live = self.follow(live, body)
         if live is not None:
             self._keep(live)
         return live
 
-    def follow(self, live: Live | None, body: dict[str, Any]) -> Live:
+    def follow(self, live: Live | None, body: Body) -> Live:
         """Return the journey after one event of the record."""
-        event = events.from_json(body["event"])
+        event = body.event
         if live is None:
             assert isinstance(event, events.JourneyOpened)
-            pinned, pseudonym = body["pinned"], body["pseudonym"]
-            net = self._library.net(pinned, event.product)
-            return Live(net, evolve(net, None, event), pinned, pseudonym)
+            assert body.pinned is not None and body.pseudonym is not None
+            net = self.library.net(body.pinned, event.product)
+            return Live(net, evolve(net, None, event), body.pinned, body.pseudonym)
         return Live(live.net, evolve(live.net, live.state, event), live.pinned, live.pseudonym)
 
     def advance(self, stored: Event) -> Live | None:
@@ -141,9 +161,9 @@ class Journeys:
         if live is None or live.state.position < stored.version:
             if stored.version > 1 and (live is None or live.state.position != stored.version - 1):
                 return None
-            if live is None and not self._library.knows(stored.body["pinned"]):
+            if live is None and not self.library.knows(stored.body["pinned"]):
                 return None
-            live = self.follow(live, stored.body)
+            live = self.follow(live, told(stored.leaf).body)
             self._keep(live)
         return live
 
@@ -161,9 +181,9 @@ class Journeys:
 
     async def order(self, person: Person, order: Order) -> Done:
         """Open a journey. Raises No; nothing is kept then."""
-        pinned = self._library.current().get(order.protocol)
+        pinned = self.library.current().get(order.protocol)
         if pinned is None:
-            known = ", ".join(self._library.current())
+            known = ", ".join(self.library.current())
             raise No(
                 "unknown-name",
                 "There is no such protocol",
@@ -173,7 +193,7 @@ class Journeys:
         if person.organisation not in parties.values():
             raise unknown("network", order.network)
         try:
-            net = self._library.net(pinned.sha256, order.product)
+            net = self.library.net(pinned.sha256, order.product)
         except ReadError as error:
             raise No("unknown-name", error.what, Reason("product", error.todo)) from None
         missing = [role for role in net.protocol.roles if role not in parties]

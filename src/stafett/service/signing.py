@@ -65,7 +65,7 @@ def complete(
             plain["signature"] = signature
         else:
             plain["signatures"] = [signature]
-    return msgspec.convert(plain, Command)  # type: ignore[no-any-return]
+    return commands.from_json(plain)
 
 
 def _sign(

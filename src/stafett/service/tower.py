@@ -17,6 +17,7 @@ from stafett.service.accounts import Accounts
 from stafett.service.board import Board
 from stafett.service.documents import Documents
 from stafett.service.journeys import Journeys
+from stafett.service.kept import KeptRows
 from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.record import Record
@@ -49,7 +50,7 @@ class Tower:
         self.journeys = Journeys(
             self.ledger, self.accounts, self.library, self.vault, self.networks
         )
-        self.board = Board(self.ledger, self.journeys)
+        self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.watch = Watch(self.board, self.journeys)
         self.exchange = Exchange(url, self.ledger)
 

@@ -16,10 +16,9 @@ import logging
 from datetime import UTC, datetime, timedelta
 
 from stafett.journey.command import WATCH, Actor, Command, RaiseDeviation, ReportExpired
-from stafett.ledger import Event
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys, Live
-from stafett.watch.limits import Limit, limits, next_at, passed
+from stafett.watch.limits import Limit, limits, passed
 
 log = logging.getLogger(__name__)
 # The wall clock is read at least this often, so that a jump of it is noticed.
@@ -50,16 +49,10 @@ class Watch:
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
 
-    def _heard(self, events: list[Event]) -> None:
-        for journey in {event.stream for event in events}:
-            live = self._journeys.known(journey)
-            if live is not None:
-                self._set(live)
-
-    def _set(self, live: Live) -> None:
-        at = next_at(live.net, live.state)
-        if at is not None:
-            heapq.heappush(self._heap, (at, live.state.journey))
+    def _heard(self, wakes: dict[str, datetime | None]) -> None:
+        for journey, at in wakes.items():
+            if at is not None:
+                heapq.heappush(self._heap, (at, journey))
 
     async def _run(self) -> None:
         await self._board.ready.wait()
