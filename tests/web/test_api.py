@@ -256,4 +256,4 @@ def test_the_nul_character_is_refused_wherever_it_stands(site: Site) -> None:
     assert site.call("treating-clinic-1", "GET", "/api/journeys/x%00y").status_code == 404
     form = {"login": "a\x00b", "password": "x", "next": "/"}
     headers = {"Sec-Fetch-Site": "same-origin"}
-    assert httpx.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 401
+    assert httpx.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 422

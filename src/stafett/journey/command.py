@@ -63,10 +63,27 @@ class Actor(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     second: str | None = None
 
 
-class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Proof(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a passkey answered when its challenge was the digest signed (WebAuthn, 7.2).
+
+    Each in base64url; `public_key` in COSE, `rp` the site's name that the passkey is bound to.
+    """
+
+    credential: str
+    public_key: str
+    authenticator_data: str
+    client_data: str
+    signature: str
+    rp: str
+
+
+class Signature(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True
+):
     """An electronic signature: printed name, time and meaning (21 CFR 11.50).
 
-    `method` says how the person was authenticated; `digest` is over what was signed.
+    `method` says how the person was authenticated; `digest` is over what was signed. `proof` is
+    there when they signed with a key of their own.
     """
 
     person: str
@@ -75,6 +92,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     at: datetime
     method: str
     digest: str
+    proof: Proof | None = None
 
 
 class Base(

@@ -6,8 +6,11 @@ manufacturer; a QC laboratory. Everybody's password is PASSWORD: never run this 
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 from stafett.protocol.model import Role
 from stafett.service.accounts import Organisation, Person
+from stafett.service.competence import Wanted
 from stafett.service.tower import Tower
 
 PASSWORD = "stafett-demo"
@@ -64,10 +67,26 @@ async def furnish(tower: Tower) -> list[Person]:
     people = people_of(roles, parties)
     administrator = Person(
         "administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
-        ("administrator", "auditor"),
+        ("administrator", "operator", "auditor"),
     )  # fmt: skip
     there = {person.login for person in await tower.accounts.people()}
     for person in (*people, administrator):
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
+    await _train(tower, [person for person in people if person.login not in there])
     return [*people, administrator]
+
+
+async def _train(tower: Tower, people: list[Person]) -> None:
+    """Let everybody be competent for a year in what they do, in the protocols as they are now."""
+    until = datetime.now(UTC) + timedelta(days=365)
+    wanted: dict[str, list[Wanted]] = {}
+    for person in people:
+        for pinned in tower.library.current().values():
+            for role in person.roles:
+                if role in pinned.document.bind().roles:
+                    one = Wanted(person.id, pinned.name, pinned.version, role, until)
+                    wanted.setdefault(person.organisation, []).append(one)
+    for organisation, grants in wanted.items():
+        trainer = Person("demo-training", "demo-training", "Demo training", organisation)
+        await tower.competences.grant(trainer, grants, "the demo network's people are trained")

@@ -13,14 +13,14 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 import rfc8785
 
 from stafett.journey import event as events
-from stafett.journey.command import Actor, Answer, Command, OpenJourney
+from stafett.journey.command import Actor, Answer, Command, OpenJourney, Signature
 from stafett.journey.decide import decide
 from stafett.journey.evolve import evolve
 from stafett.journey.refusal import Refusal
@@ -40,14 +40,19 @@ from stafett.protocol.net import Net
 from stafett.protocol.read import ReadError
 from stafett.service import signing
 from stafett.service.accounts import Accounts, Person, SignInRefused
+from stafett.service.competence import Competences
 from stafett.service.library import Library
 from stafett.service.network import Networks
+from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
+from stafett.service.signing import ToSign
 from stafett.service.vault import Vault
 
 KEPT = 50_000  # states in memory
 TRIES = 5
+SIGNED_WITHIN = timedelta(minutes=5)
+CLOCKS = timedelta(seconds=5)
 FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
 
 
@@ -101,10 +106,13 @@ class Journeys:
         library: Library,
         vault: Vault,
         networks: Networks,
+        passkeys: Passkeys,
+        competences: Competences,
         facility: str = FACILITY,
     ) -> None:
         self._ledger, self._accounts, self.library = ledger, accounts, library
         self._vault, self._networks, self._facility = vault, networks, facility
+        self._passkeys, self._competences = passkeys, competences
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -242,8 +250,24 @@ class Journeys:
             self._keep(Live(net, state, pinned.sha256, pseudonym))
         return _done(receipt, made)
 
-    async def submit(self, person: Person, journey: str, ask: Ask) -> Done:
-        """Carry out one command. Raises No with every reason; nothing has changed then."""
+    async def signing(self, person: Person, journey: str, ask: Ask) -> ToSign:
+        """Return what `person` would sign by `ask` now. Raises No; nothing is kept."""
+        live = await self.see(person, journey)
+        by = Actor(person=person.id, organisation=person.organisation, role=ask.role)
+        due = signing.to_sign(live.net, live.state, ask.command, by, datetime.now(UTC))
+        if due is None:
+            what = "this act is not signed in this state of the journey"
+            raise No("unsigned", "Nothing is signed here", Reason("command", what, "look again"))
+        await self._may_sign(person, live, ask.role)
+        return due
+
+    async def submit(
+        self, person: Person, journey: str, ask: Ask, site: Site | None = None
+    ) -> Done:
+        """Carry out one command. Raises No with every reason; nothing has changed then.
+
+        `site` is where the browser is, which a passkey is bound to.
+        """
         await self.see(person, journey)
         plain = msgspec.to_builtins(ask)
         hashed = _hash(
@@ -251,16 +275,25 @@ class Journeys:
         )
         actor = await self._actor(person, ask)
         signed = ask.colleague is not None or await self._confirmed(person, ask)
+        if ask.passkey is not None and (again := await self._again(ask.key, hashed)) is not None:
+            return again  # the journey has moved on by this very act: nothing is signed twice
         lock = self._locks.setdefault(journey, asyncio.Lock())
         try:
             async with lock:
-                return await self._decide(person, actor, journey, ask, hashed, signed)
+                return await self._decide(person, actor, journey, ask, hashed, signed, site)
         finally:
             if not lock.locked():
                 self._locks.pop(journey, None)
 
     async def _decide(
-        self, person: Person, actor: Person, journey: str, ask: Ask, hashed: bytes, signed: bool
+        self,
+        person: Person,
+        actor: Person,
+        journey: str,
+        ask: Ask,
+        hashed: bytes,
+        signed: bool,
+        site: Site | None,
     ) -> Done:
         by = Actor(person=actor.id, organisation=actor.organisation, role=ask.role)
         if ask.role not in actor.roles:
@@ -271,10 +304,13 @@ class Journeys:
             )
         for _ in range(TRIES):
             live = await self.see(person, journey)
-            now = datetime.now(UTC)
-            command = signing.complete(
-                live.net, live.state, ask.command, by, actor, now, signed=signed
-            )
+            now = _moment(ask)
+            due = signing.to_sign(live.net, live.state, ask.command, by, now)
+            signature = None
+            if due is not None:
+                await self._may_sign(actor, live, ask.role)
+                signature = await self._signature(actor, due, ask, signed, site)
+            command = signing.complete(ask.command, by, now, signature)
             command = await self._hide(live, command)
             made = decide(live.net, live.state, command)
             if isinstance(made, Refusal):
@@ -284,7 +320,9 @@ class Journeys:
                 raise _no(made)
             version = live.state.position
             try:
-                receipt = await self._append(ask.key, hashed, journey, version, made, command)
+                receipt = await self._append(
+                    ask.key, hashed, journey, version, made, command, signed=due
+                )
             except StaleVersion:
                 self._live.pop(journey, None)
                 continue
@@ -323,6 +361,37 @@ class Journeys:
                 Reason("password", "it is not your password", "enter it again"),
             )
         return True
+
+    async def _may_sign(self, person: Person, live: Live, role: str) -> None:
+        """Raise No unless the person is competent now (EU GMP Annex 11, 2; 21 CFR 11.10(i))."""
+        state = live.state
+        gap = await self._competences.gap(person, state.protocol, state.version, role)
+        if gap is not None:
+            raise No("competence", "No current competence", Reason("competence", *gap))
+
+    async def _signature(
+        self, person: Person, due: ToSign, ask: Ask, signed: bool, site: Site | None
+    ) -> Signature:
+        if ask.passkey is None or ask.colleague is not None:
+            if not signed:
+                raise No(
+                    "signature",
+                    "This needs your signature",
+                    Reason("password", f"you sign: {due.meaning}", "enter your password"),
+                )
+            return due.by(person, "password")
+        if site is None:
+            raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
+        given = ask.passkey
+        assertion = Assertion(
+            given.credential, given.authenticator_data, given.client_data, given.signature
+        )
+        try:
+            proof = await self._passkeys.sign(person, assertion, due.digest, site)
+        except PasskeyRefused as error:
+            reason = Reason("passkey", str(error), "sign again")
+            raise No("signature", "The signature does not hold", reason) from None
+        return due.by(person, "passkey", proof)
 
     async def _hide(self, live: Live, command: Command) -> Command:
         """Replace a direct patient identifier by its commitment before anything looks at it."""
@@ -392,18 +461,19 @@ class Journeys:
         made: tuple[events.Event, ...],
         command: Command,
         head: dict[str, Any] | None = None,
+        signed: ToSign | None = None,
     ) -> Receipt:
         live = self._live.get(journey)
         parties = command.parties if isinstance(command, OpenJourney) else None
         if parties is None:
             assert live is not None
             parties = live.state.parties
-        drafts = [
-            Draft(
-                type(one).__name__, {**(head or {}), "event": events.to_json(one)}, one.occurred_at
-            )
-            for one in made
-        ]
+        drafts = []
+        for one in made:
+            body = {**(head or {}), "event": events.to_json(one)}
+            if signed is not None and _signs(one):
+                body["signed"] = signed.value  # the very content that the signature is over
+            drafts.append(Draft(type(one).__name__, body, one.occurred_at))
         submission = Submission(
             stream=journey,
             expected_version=version,
@@ -436,6 +506,22 @@ class Journeys:
         # ST-028: CH, the issuing facility, the year, six alphanumeric characters.
         tail = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(6))
         return f"CH{self._facility}{datetime.now(UTC):%y}{tail}"
+
+
+def _moment(ask: Ask) -> datetime:
+    """Return the moment of an act: now, or the one that was shown to whoever signed by passkey."""
+    now = datetime.now(UTC)
+    if ask.passkey is None:
+        return now
+    at = ask.passkey.signed_at
+    if at.utcoffset() is None or not now - SIGNED_WITHIN <= at <= now + CLOCKS:
+        what = "the signature took too long, or its time is not ours"
+        raise No("signature", "The signature is too old", Reason("passkey", what, "sign again"))
+    return at
+
+
+def _signs(event: events.Event) -> bool:
+    return bool(getattr(event, "signatures", ()) or getattr(event, "signature", None))
 
 
 def _checks(net: Net, activity: str) -> tuple[Any, ...]:

@@ -25,6 +25,10 @@ class Networks:
             )
         self._known.clear()
 
+    def forget(self) -> None:
+        """Drop what is held in memory: somebody has changed the table."""
+        self._known.clear()
+
     async def all(self) -> dict[str, dict[str, str]]:
         """Return every network: name -> role -> organisation."""
         if not self._known:

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from stafett.service.accounts import Person
 
-DUTIES = ("coordinator", "quality", "administrator", "auditor")
+# `administrator`: people, sites, sign-in and competence of their own organisation; `operator`: the
+# installation (organisations, networks, protocols); `auditor`: who changed and who read what.
+DUTIES = ("coordinator", "quality", "administrator", "operator", "auditor")
 
 # Line -> the duties that allow it; "*" is anyone who is signed in; "role" is anyone who plays a
 # role of a protocol.
@@ -19,6 +21,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "act": ("role", "coordinator", "quality"),
     "read-record": ("*",),
     "administer": ("administrator",),
+    "operate": ("operator",),
+    "audit": ("auditor", "administrator", "quality"),
 }
 
 

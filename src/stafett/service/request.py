@@ -1,11 +1,12 @@
 """What a client may ask of a journey: the journey's commands without what only the service knows.
 
 Who acts, for which organisation, when it was recorded and the signature itself are never taken from
-the client: the session says who, the clock says when, the password is verified here.
+the client: the session says who, the clock says when, the password or passkey is verified here.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Union
 
 import msgspec
@@ -61,18 +62,32 @@ class Colleague(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     password: str
 
 
+class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A passkey's answer to what `.../signing` gave: it signs the very bytes of the act.
+
+    `signed_at` is the moment that was shown, and that is part of those bytes.
+    """
+
+    credential: str
+    authenticator_data: str
+    client_data: str
+    signature: str
+    signed_at: datetime
+
+
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One command for one journey.
 
     `key` is made by the client, once per act: sending it again gives the same answer and does
     nothing twice. `role` is the protocol's role in which the person acts. `password` signs, where
-    the act is signed. `colleague` acts instead of the person who is signed in.
+    the act is signed, or `passkey` does. `colleague` acts instead of the person who is signed in.
     """
 
     key: Key
     role: Name
     command: Asked
     password: str | None = None
+    passkey: Signed | None = None
     colleague: Colleague | None = None
 
 

@@ -7,6 +7,7 @@ canonical form (RFC 8785) of the command and of the place in the record that it 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,15 +16,13 @@ import rfc8785
 
 from stafett.journey import command as commands
 from stafett.journey import gate
-from stafett.journey.command import Actor, Command, Signature
+from stafett.journey.command import Actor, Command, Proof, Signature
 from stafett.journey.refusal import Refused
 from stafett.journey.state import State
 from stafett.protocol.model import Sign, text
 from stafett.protocol.net import Net
 from stafett.service.accounts import Person
-from stafett.service.refusal import No, Reason
 
-METHOD = "password"
 ASSESSED = "I have assessed this deviation"
 DECIDED = "I decide this for what the deviation is about"
 SAID = {
@@ -35,53 +34,67 @@ LOOKED = "I have looked whether this action worked"
 READ = "I have read this notice"
 
 
-def complete(
-    net: Net,
-    state: State,
-    asked: msgspec.Struct,
-    by: Actor,
-    person: Person,
-    now: datetime,
-    *,
-    signed: bool,
-) -> Command:
-    """Return the command that `asked` stands for, acted by `by`, signed where that is due.
+@dataclass(frozen=True)
+class ToSign:
+    """What a person is about to sign: its meaning, the moment, and the very content."""
 
-    `signed` says that the person has just proven who they are. Raises No("signature") when a
-    signature is due and they have not.
-    """
-    plain: dict[str, Any] = msgspec.to_builtins(asked)
-    plain |= {"by": msgspec.to_builtins(by), "recorded_at": now}
+    meaning: str
+    at: datetime
+    value: dict[str, Any]
+
+    @property
+    def digest(self) -> bytes:
+        """The SHA-256 of the content's canonical form (RFC 8785)."""
+        return digest_of(self.value)
+
+    def by(self, person: Person, method: str, proof: Proof | None = None) -> Signature:
+        """Return the signature of `person`, who has proven who they are by `method`."""
+        return Signature(
+            person=person.id,
+            name=person.name,
+            meaning=self.meaning,
+            at=self.at,
+            method=method,
+            digest=f"sha256:{self.digest.hex()}",
+            proof=proof,
+        )
+
+
+def digest_of(value: dict[str, Any]) -> bytes:
+    """Return the SHA-256 of `value` in its canonical form (RFC 8785)."""
+    return hashlib.sha256(rfc8785.dumps(value)).digest()
+
+
+def to_sign(
+    net: Net, state: State, asked: msgspec.Struct, by: Actor, now: datetime
+) -> ToSign | None:
+    """Return what carrying out `asked` signs at this place of the record; None where nothing is."""
+    plain = _plain(asked, by, now)
     meaning = _meaning(net, state, plain)
-    if meaning is not None:
-        if not signed:
-            raise No(
-                "signature",
-                "This needs your signature",
-                Reason("password", f"you sign: {meaning}", "enter your password"),
-            )
-        signature = msgspec.to_builtins(_sign(plain, state, person, meaning, now))
+    if meaning is None:
+        return None
+    what = {**plain, "journey": state.journey, "position": state.position}
+    what |= {"meaning": meaning, "signed_at": now}
+    return ToSign(meaning, now, msgspec.to_builtins(what))
+
+
+def complete(
+    asked: msgspec.Struct, by: Actor, now: datetime, signature: Signature | None
+) -> Command:
+    """Return the command that `asked` stands for, acted by `by`, signed where that is due."""
+    plain = _plain(asked, by, now)
+    if signature is not None:
+        given = msgspec.to_builtins(signature)
         if plain["type"] == "Sign":
-            plain["signature"] = signature
+            plain["signature"] = given
         else:
-            plain["signatures"] = [signature]
+            plain["signatures"] = [given]
     return commands.from_json(plain)
 
 
-def _sign(
-    plain: dict[str, Any], state: State, person: Person, meaning: str, now: datetime
-) -> Signature:
-    what = msgspec.to_builtins({**plain, "journey": state.journey, "position": state.position})
-    what |= {"meaning": meaning, "signed_at": now.isoformat()}
-    digest = hashlib.sha256(rfc8785.dumps(msgspec.to_builtins(what))).hexdigest()
-    return Signature(
-        person=person.id,
-        name=person.name,
-        meaning=meaning,
-        at=now,
-        method=METHOD,
-        digest=f"sha256:{digest}",
-    )
+def _plain(asked: msgspec.Struct, by: Actor, now: datetime) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(asked)
+    return plain | {"by": msgspec.to_builtins(by), "recorded_at": now}
 
 
 def _meaning(net: Net, state: State, plain: dict[str, Any]) -> str | None:
@@ -124,4 +137,4 @@ def kind(asked: msgspec.Struct) -> str:
     return str(asked.__struct_config__.tag)
 
 
-__all__ = ["Command", "commands", "complete", "kind"]
+__all__ = ["Command", "commands", "complete", "digest_of", "kind", "to_sign"]

@@ -14,13 +14,21 @@ from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
 from stafett.service.accounts import Accounts
+from stafett.service.administration import Administration
 from stafett.service.board import Board
+from stafett.service.challenges import Challenges
+from stafett.service.changes import Changes
+from stafett.service.competence import Competences
 from stafett.service.documents import Documents
+from stafett.service.factors import Factors
 from stafett.service.journeys import Journeys
 from stafett.service.kept import KeptRows
 from stafett.service.library import Library
 from stafett.service.network import Networks
+from stafett.service.passkeys import Passkeys
 from stafett.service.record import Record
+from stafett.service.sessions import Sessions
+from stafett.service.signin import SignIn
 from stafett.service.vault import Vault, master_key
 from stafett.service.watching import Watch
 
@@ -43,12 +51,38 @@ class Tower:
         self.accounts = Accounts(self.pool, cheap=cheap_hashing)
         self.library = Library(self.pool)
         folder.mkdir(parents=True, exist_ok=True)
-        self.vault = Vault(self.pool, master_key(folder / "vault.key"))
+        master = master_key(folder / "vault.key")
+        self.vault = Vault(self.pool, master)
+        self.sessions = Sessions(self.pool)
+        self.factors = Factors(self.pool, master)
+        challenges = Challenges(self.pool)
+        self.passkeys = Passkeys(self.pool, challenges)
+        self.signin = SignIn(
+            self.pool, self.accounts, self.sessions, self.factors, self.passkeys, challenges
+        )
+        self.changes = Changes(self.pool, self.ledger)
+        self.competences = Competences(self.pool, self.accounts, self.changes)
         self.networks = Networks(self.pool)
+        self.administration = Administration(
+            self.pool,
+            self.accounts,
+            self.changes,
+            self.networks,
+            self.sessions,
+            self.factors,
+            self.passkeys,
+            self.signin,
+        )
         self.documents = Documents(self.pool)
         self.record = Record(self.ledger)
         self.journeys = Journeys(
-            self.ledger, self.accounts, self.library, self.vault, self.networks
+            self.ledger,
+            self.accounts,
+            self.library,
+            self.vault,
+            self.networks,
+            self.passkeys,
+            self.competences,
         )
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.watch = Watch(self.board, self.journeys)
@@ -59,6 +93,7 @@ class Tower:
         await self.pool.open(wait=True)
         await self.ledger.open()
         await self.library.open()
+        await self.changes.relay()
         await self.board.start()
         await self.watch.start()
         await self.exchange.__aenter__()

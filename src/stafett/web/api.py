@@ -12,9 +12,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stafett.journey.view import Station, station
-from stafett.service.accounts import Person, SignInRefused
 from stafett.service.board import Row
 from stafett.service.journeys import Done
+from stafett.service.passkeys import PasskeyRefused, Site
 from stafett.service.record import Entry
 from stafett.service.refusal import No
 from stafett.service.request import Ask, Order
@@ -22,6 +22,7 @@ from stafett.service.tower import Tower
 from stafett.web import sse
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
+from stafett.web.session import token_of
 
 STATUS = {
     "unknown": 404,
@@ -37,21 +38,10 @@ STATUS = {
     "wrong-person": 403,
     "not-acknowledged": 503,
     "busy": 503,
+    "competence": 403,
+    "reason-missing": 422,
+    "taken": 409,
 }
-
-
-class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A login and its password."""
-
-    login: str
-    password: str
-
-
-class Session(msgspec.Struct, frozen=True):
-    """A session: send `token` as a bearer token."""
-
-    token: str
-    person: Person
 
 
 class Rows(msgspec.Struct, frozen=True):
@@ -84,6 +74,18 @@ class ProtocolLine(msgspec.Struct, frozen=True):
     products: list[str]
 
 
+class Signing(msgspec.Struct, frozen=True):
+    """What a passkey is asked to sign: its meaning, the moment, the SHA-256, WebAuthn's options.
+
+    Send the same act again with the passkey's answer and `signed_at` = `at`.
+    """
+
+    meaning: str
+    at: datetime
+    digest: str
+    options: Any
+
+
 class Stored(msgspec.Struct, frozen=True):
     """A document that was stored: its content address."""
 
@@ -111,35 +113,6 @@ def tower_of(request: Request) -> Tower:
     """Return the use cases of this application."""
     tower: Tower = request.app.state.tower
     return tower
-
-
-async def sign_in(call: Call[SignIn, Nothing]) -> Session:
-    """Open a session."""
-    try:
-        token, person = await tower_of(call.request).accounts.sign_in(
-            call.body.login, call.body.password
-        )
-    except SignInRefused as error:
-        headers = {"Retry-After": str(error.retry_after)} if error.retry_after else None
-        status = 429 if error.retry_after else 401
-        part = Part("login", str(error))
-        raise Problem(status, "sign-in", "Not signed in", part, headers=headers) from None
-    return Session(token, person)
-
-
-async def sign_out(call: Call[Nothing, Nothing]) -> None:
-    """End the session."""
-    from stafett.web.session import token_of
-
-    token = token_of(call.request)
-    if token:
-        await tower_of(call.request).accounts.sign_out(token)
-
-
-async def me(call: Call[Nothing, Nothing]) -> Person:
-    """Say who is signed in."""
-    person: Person = call.request.state.person
-    return person
 
 
 async def protocols(call: Call[Nothing, Nothing]) -> list[ProtocolLine]:
@@ -171,10 +144,34 @@ async def submit(call: Call[Ask, Nothing]) -> Done:
     """Carry out one command."""
     try:
         return await tower_of(call.request).journeys.submit(
-            call.request.state.person, call.path["journey"], call.body
+            call.request.state.person, call.path["journey"], call.body, site_of(call.request)
         )
     except No as no:
         raise problem(no) from None
+
+
+async def signing(call: Call[Ask, Nothing]) -> Signing:
+    """Return what would be signed, and the question to the person's passkey."""
+    tower, person = tower_of(call.request), call.request.state.person
+    site = site_of(call.request)
+    try:
+        due = await tower.journeys.signing(person, call.path["journey"], call.body)
+        if site is None:
+            raise PasskeyRefused("browsers allow no passkeys at this address")
+        options = await tower.passkeys.ask_signature(person, due.digest, site)
+    except No as no:
+        raise problem(no) from None
+    except PasskeyRefused as error:
+        raise Problem(409, "no-passkey", "No passkey", Part("passkey", str(error))) from None
+    return Signing(due.meaning, due.at, due.digest.hex(), msgspec.Raw(options.encode()))
+
+
+def site_of(request: Request) -> Site | None:
+    """Return where the browser is, as passkeys see it; None where they cannot be used."""
+    try:
+        return Site.of(str(request.base_url))
+    except PasskeyRefused:
+        return None
 
 
 async def rows(call: Call[Nothing, Nothing]) -> Rows:
@@ -258,10 +255,13 @@ async def stream(call: Call[Nothing, Since]) -> Response:
     person = call.request.state.person
     resumed = call.request.headers.get("last-event-id", "")
     after = int(resumed) if resumed.isdigit() else call.query.after
+    token, sessions = token_of(call.request), tower_of(call.request).sessions
 
     async def events() -> AsyncIterator[bytes]:
         yield b"retry: 1000\n\n"
         async for rows in board.follow(after, person.organisation, sse.BEAT_S):
+            if token and not await sessions.still(token):
+                return  # signed out, suspended or timed out: nothing more is shown
             if rows is None:
                 yield sse.event("beat", b"{}")
                 continue
@@ -282,12 +282,6 @@ async def health(call: Call[Nothing, Nothing]) -> Health:
 
 REFUSED = {409: "The protocol or the state of the journey does not permit it; the reasons say why."}
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint(
-        "POST", "/api/session", sign_in, "Sign in", "anyone", SignIn, answer=Session, tag="session",
-        answers={401: "Wrong name or password.", 429: "Locked for a while."},
-    ),
-    Endpoint("DELETE", "/api/session", sign_out, "Sign out", "see", status=204, tag="session"),
-    Endpoint("GET", "/api/me", me, "Who am I", "see", answer=Person, tag="session"),
     Endpoint("GET", "/api/protocols", protocols, "Protocols", "see", answer=list[ProtocolLine]),
     Endpoint("GET", "/api/networks", networks, "Networks", "see", answer=dict[str, dict[str, str]]),
     Endpoint("GET", "/api/journeys", rows, "The board", "see", answer=Rows),
@@ -299,6 +293,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST", "/api/journeys/{journey}/commands", submit, "Act on a journey", "act", Ask,
         answer=Done, answers={**REFUSED, 503: "The record could not be reached; send it again."},
+    ),
+    Endpoint(
+        "POST", "/api/journeys/{journey}/signing", signing, "What a passkey would sign", "act", Ask,
+        answer=Signing, answers=REFUSED, tag="signatures",
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/events", record, "A journey's record", "read-record",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from stafett.web import api, exchange, pages
+from stafett.web import account, api, exchange, pages, signin
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
 
 AREAS: tuple[Area, ...] = (
     Area("journeys", api.ENDPOINTS, pages.ROUTES, menu=pages.MENU, words=pages.WORDS),
+    Area("sign-in", signin.ENDPOINTS, signin.ROUTES),
+    Area("account", account.ENDPOINTS, account.ROUTES, menu=account.MENU, words=account.WORDS),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)

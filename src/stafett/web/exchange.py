@@ -33,7 +33,7 @@ def routes(tower: Tower) -> list[BaseRoute]:
     async def who(request: HTTPConnection) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         bearer = scheme.lower() == "bearer" and token.strip()
-        person = await tower.accounts.of_token(bearer or request.cookies.get(COOKIE, ""))
+        person = await tower.sessions.of_token(bearer or request.cookies.get(COOKIE, ""))
         if person is None:
             raise Refusal(401, "SecurityException", "sign in: POST /api/session gives a token")
         method = request.scope.get("method", "GET")

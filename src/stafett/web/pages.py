@@ -19,15 +19,14 @@ from starlette.routing import Route
 import stafett
 from stafett.protocol.model import text
 from stafett.service import policy
-from stafett.service.accounts import Person, SignInRefused
+from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
 from stafett.web import language as languages
 from stafett.web import relay
 from stafett.web.area import Line, seen_by
-from stafett.web.endpoint import read_body
 from stafett.web.problem import Part, Problem
-from stafett.web.session import COOKIE, is_same_origin, person_of, remember, token_of
+from stafett.web.session import person_of
 
 MENU = (Line("board", "/board"), Line("tasks", "/tasks"), Line("order.new", "/order", may="order"))
 # The messages that the scripts of these pages use, and those that every page's script may.
@@ -135,78 +134,6 @@ async def signed_in(request: Request) -> Person | Response:
     return RedirectResponse(f"/sign-in?next={quote(request.url.path + query)}", 303)
 
 
-async def front(request: Request) -> Response:
-    """The first page: the board for who is signed in, the sign-in for others."""
-    if await person_of(request) is not None:
-        return RedirectResponse("/board", 303)
-    return await _sign_in_page(request, "", "", "/board")
-
-
-async def sign_in(request: Request) -> Response:
-    """Show the sign-in form, or sign in."""
-    if request.method == "GET":
-        return await _sign_in_page(request, "", "", request.query_params.get("next", "/board"))
-    if not is_same_origin(request):
-        raise Problem(403, "csrf", "This form did not come from here", Part("Origin", "foreign"))
-    await read_body_once(request)
-    form = await request.form()
-    login, next_ = str(form.get("login", "")), _local(str(form.get("next", "")))
-    accounts = request.app.state.tower.accounts
-    try:
-        token, _ = await accounts.sign_in(login, str(form.get("password", "")))
-    except SignInRefused as error:
-        return await _sign_in_page(request, str(error), login, next_, 401)
-    done = RedirectResponse(next_, 303)
-    remember(done, request, token)
-    return done
-
-
-async def read_body_once(request: Request) -> None:
-    """Read a form's body with a limit; Starlette keeps it for `form()`."""
-    request._body = await read_body(request, 20_000)
-
-
-def _local(path: str) -> str:
-    """Return `path` if it is on this site, else the board: no open redirect."""
-    inside = path.startswith("/") and not path.startswith(("//", "/\\"))
-    return path if inside and path.isprintable() else "/board"
-
-
-async def _sign_in_page(
-    request: Request, said: str, login: str, next_: str, status: int = 200
-) -> Response:
-    demo = []
-    if request.app.state.demo:
-        organisations = await request.app.state.tower.accounts.organisations()
-        demo = [
-            {"login": p.login, "name": p.name, "organisation": organisations[p.organisation].name}
-            for p in request.app.state.demo
-        ]
-    return await page(
-        request,
-        "sign_in.html",
-        None,
-        status,
-        problem=said,
-        login=login,
-        next=_local(next_),
-        demo=demo,
-        demo_password=request.app.state.demo_password,
-    )
-
-
-async def sign_out(request: Request) -> Response:
-    """End the session."""
-    if not is_same_origin(request):
-        raise Problem(403, "csrf", "This form did not come from here", Part("Origin", "foreign"))
-    token = token_of(request)
-    if token:
-        await request.app.state.tower.accounts.sign_out(token)
-    done = RedirectResponse("/sign-in", 303)
-    done.delete_cookie(COOKIE)
-    return done
-
-
 async def _start(request: Request, person: Person) -> dict[str, Any]:
     """What the scripts need to know about who sits there."""
     organisations = await request.app.state.tower.accounts.organisations()
@@ -310,9 +237,6 @@ async def _no(request: Request, person: Person, no: No) -> Response:
 
 
 ROUTES = [
-    Route("/", front),
-    Route("/sign-in", sign_in, methods=["GET", "POST"]),
-    Route("/sign-out", sign_out, methods=["POST"]),
     Route("/board", board),
     Route("/tasks", tasks),
     Route("/order", order),

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stafett.service import policy
-from stafett.service.accounts import SESSION_HOURS, Accounts, Person
+from stafett.service.accounts import Person
+from stafett.service.sessions import ABSOLUTE, Sessions
+from stafett.service.signin import Client
 from stafett.web.endpoint import Endpoint
 from stafett.web.problem import Part, Problem
 
@@ -30,8 +32,14 @@ def token_of(request: Request) -> str | None:
 async def person_of(request: Request) -> Person | None:
     """Return who is signed in, if anyone."""
     token = token_of(request)
-    accounts: Accounts = request.app.state.tower.accounts
-    return await accounts.of_token(token) if token else None
+    sessions: Sessions = request.app.state.tower.sessions
+    return await sessions.of_token(token) if token else None
+
+
+def client_of(request: Request) -> Client:
+    """Return where a request came from. Behind a proxy, uvicorn takes the address it trusts."""
+    address = request.client.host if request.client else ""
+    return Client(address, request.headers.get("user-agent", ""))
 
 
 async def guard(request: Request, endpoint: Endpoint) -> None:
@@ -84,7 +92,7 @@ def remember(response: Response, request: Request, token: str) -> None:
     response.set_cookie(
         COOKIE,
         token,
-        max_age=SESSION_HOURS * 3600,
+        max_age=int(ABSOLUTE.total_seconds()),
         httponly=True,
         samesite="strict",
         secure=request.url.scheme == "https",

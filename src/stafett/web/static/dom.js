@@ -36,7 +36,7 @@ export async function call(method, path, body) {
     headers: { "X-Stafett": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
     body: body === undefined ? undefined : JSON.stringify(body),
   });
-  if (answer.status === 401) { location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search)); throw new Refused(401, {}); }
+  if (answer.status === 401 && !path.startsWith("/api/session")) { location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search)); throw new Refused(401, {}); }
   const text = await answer.text();
   const value = text ? JSON.parse(text) : null;
   if (!answer.ok) throw new Refused(answer.status, value || {});

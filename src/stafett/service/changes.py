@@ -1,0 +1,132 @@
+"""Changes by administrators: each with its reason, in one transaction with what it changes.
+
+The row of `service.change` is written with the change or not at all; then it goes into the ledger,
+into the organisation's own stream `administration/<organisation>`, where nobody can take it out
+again. If the ledger cannot be reached the row waits, and goes with the next change or start.
+21 CFR 11.10(e); EU GMP Annex 11, 9 (audit trails) and 12.4 (who changed access).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from psycopg import AsyncConnection
+from psycopg.types.json import Jsonb
+
+from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
+from stafett.service import sql
+from stafett.service.accounts import Person
+from stafett.service.refusal import No, Reason
+
+log = logging.getLogger(__name__)
+REASON = 4  # characters at least: "ok" is no reason
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change: who made it, when, why; what it was before and is after.
+
+    `recorded` is its position in the ledger, None while it waits.
+    """
+
+    id: int
+    at: datetime
+    person: str
+    organisation: str
+    what: str
+    about: str
+    reason: str
+    before: Any
+    after: Any
+    recorded: int | None
+
+
+class Changes:
+    """The trail of changes. One instance per process."""
+
+    def __init__(self, pool: sql.Pool, ledger: Ledger) -> None:
+        self._pool, self._ledger = pool, ledger
+
+    @asynccontextmanager
+    async def making(
+        self,
+        by: Person,
+        what: str,
+        about: str,
+        reason: str,
+        before: Any = None,
+        after: Any = None,
+        organisation: str | None = None,
+    ) -> AsyncIterator[AsyncConnection[Any]]:
+        """Make a change on the connection given; it and its row are kept together or not at all.
+
+        `organisation` is whose trail it belongs to, the person's own if not said. Raises No where
+        there is no reason.
+        """
+        if len(reason.strip()) < REASON or not reason.isprintable():
+            what_is = "every change needs a reason that others will understand"
+            raise No("reason-missing", "There is no reason", Reason("reason", what_is, "say why"))
+        async with self._pool.connection() as connection:
+            yield connection
+            await connection.execute(
+                "INSERT INTO service.change (person, organisation, what, about, reason, before,"
+                " after) VALUES (%s, %s, %s, %s, %s, %s, %s)",
+                (
+                    by.id,
+                    organisation or by.organisation,
+                    what,
+                    about,
+                    reason.strip(),
+                    Jsonb(msgspec.to_builtins(before)),
+                    Jsonb(msgspec.to_builtins(after)),
+                ),
+            )
+        await self.relay()
+
+    async def relay(self) -> None:
+        """Put every change that waits into the ledger, in order."""
+        found = await sql.rows(self._pool, _SELECT + " WHERE recorded IS NULL ORDER BY id")
+        for change in (Change(*row) for row in found):
+            body = {"change": msgspec.to_builtins(change)}
+            del body["change"]["recorded"]
+            submission = Submission(
+                stream=f"administration/{change.organisation}",
+                expected_version=None,
+                drafts=[Draft("Changed", body, change.at)],
+                audience=[change.organisation],
+                author=Author(change.organisation, change.person),
+                key=f"change/{change.id}",  # no client's key holds a slash
+                request_hash=f"change {change.id}".encode(),
+            )
+            try:
+                receipt = await self._ledger.append(submission)
+            except NotAcknowledged:
+                log.warning("change %s waits for the ledger", change.id)
+                return
+            await sql.done(
+                self._pool,
+                "UPDATE service.change SET recorded = %s WHERE id = %s AND recorded IS NULL",
+                (receipt.first_position, change.id),
+            )
+
+    async def of(
+        self, organisation: str, before: int | None = None, limit: int = 200
+    ) -> list[Change]:
+        """Return an organisation's changes, the latest first, older than the id `before`."""
+        found = await sql.rows(
+            self._pool,
+            _SELECT + " WHERE organisation = %s AND (%s::bigint IS NULL OR id < %s)"
+            " ORDER BY id DESC LIMIT %s",
+            (organisation, before, before, limit),
+        )
+        return [Change(*row) for row in found]
+
+
+_SELECT = (
+    "SELECT id, at, person, organisation, what, about, reason, before, after, recorded"
+    " FROM service.change"
+)
