@@ -70,7 +70,9 @@ def _run(
 ) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     listening = _listen(host, port)
-    address = f"http://{host}:{listening.getsockname()[1]}"
+    # Browsers allow passkeys at `localhost`, not at a number.
+    name = "localhost" if host in ("127.0.0.1", "::1") else host
+    address = f"http://{name}:{listening.getsockname()[1]}"
     try:
         click.echo("Starting the database ...", err=True)
         with (
@@ -131,7 +133,8 @@ async def _serve(
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
-        _announce(address, shown, password)
+        first = "" if await tower.accounts.people() else await tower.signin.invite(None)
+        _announce(address, shown, password, first)
         playing = None
         if demo and day:
             playing = asyncio.create_task(_day(tower, address, pace, journeys))
@@ -164,8 +167,12 @@ async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
     await day.run()
 
 
-def _announce(address: str, people: list[Person], password: str) -> None:
+def _announce(address: str, people: list[Person], password: str, first: str = "") -> None:
+    """Say where it is; `first` is the token of the first administrator's one-time link."""
     click.echo(f"\nStafett is at {address}\n")
+    if first:
+        click.echo("Nobody has an account yet. Open this link once, within 24 hours, to become the")
+        click.echo(f"first administrator:\n\n  {address}/welcome/{first}\n")
     if people:
         click.echo(f"Demo sign-ins (password for each: {password}):")
         for person in people:

@@ -34,6 +34,10 @@ LAST = (
     "Sjögren", "Haddad",
 )
 # fmt: on
+ADMINISTRATORS = {
+    "courier": "Torsten Ström", "manufacturer": "Eva Mäkinen", "laboratory": "Jonas Vik",
+    "authority": "Margit Falk",
+}  # fmt: skip
 COORDINATORS = {"treating_clinic", "case_management"}
 PEOPLE_PER_ROLE = 3
 
@@ -65,16 +69,21 @@ async def furnish(tower: Tower) -> list[Person]:
         await tower.accounts.add_organisation(organisation)
     await tower.networks.put(NETWORK, parties)
     people = people_of(roles, parties)
-    administrator = Person(
-        "administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
-        ("administrator", "operator", "auditor"),
-    )  # fmt: skip
+    administrators = [
+        Person("administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
+               ("administrator", "operator", "auditor")),
+        *(
+            Person(f"{kind}-admin", f"{kind}-admin", name, ORGANISATIONS[kind].id, (),
+                   ("administrator", "auditor"))
+            for kind, name in ADMINISTRATORS.items()
+        ),
+    ]  # fmt: skip
     there = {person.login for person in await tower.accounts.people()}
-    for person in (*people, administrator):
+    for person in (*people, *administrators):
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
     await _train(tower, [person for person in people if person.login not in there])
-    return [*people, administrator]
+    return [*people, *administrators]
 
 
 async def _train(tower: Tower, people: list[Person]) -> None:
