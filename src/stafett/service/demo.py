@@ -35,7 +35,9 @@ LAST = (
 )
 # fmt: on
 ADMINISTRATORS = {
-    "courier": "Torsten Ström", "manufacturer": "Eva Mäkinen", "laboratory": "Jonas Vik",
+    "courier": "Torsten Ström",
+    "manufacturer": "Eva Mäkinen",
+    "laboratory": "Jonas Vik",
     "authority": "Margit Falk",
 }  # fmt: skip
 COORDINATORS = {"treating_clinic", "case_management"}
