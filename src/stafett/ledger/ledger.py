@@ -20,7 +20,11 @@ from types import TracebackType
 from typing import Any, LiteralString
 
 import psycopg
+<<<<<<< HEAD
 from psycopg.rows import tuple_row
+=======
+from psycopg import sql
+>>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import leaf, tree
@@ -134,6 +138,10 @@ class Ledger:
         assert row is not None
         return int(row[0])
 
+    def known_size(self) -> int:
+        """Return the size that this process last heard of, without asking the database."""
+        return self._listener.size
+
     async def stream(
         self, name: str, after: int = 0, *, organisation: str | None = None
     ) -> list[Event]:
@@ -146,6 +154,7 @@ class Ledger:
         """Return at most `limit` events beyond position `after`, in order."""
         return await self._select(READ, [after, limit], organisation)
 
+<<<<<<< HEAD
     async def leaves(self, name: str) -> list[bytes]:
         """Return the stored bytes of one stream's events, in order."""
         return [row[0] for row in await self._bytes(LEAVES, [name])]
@@ -162,6 +171,21 @@ class Ledger:
         while rows := await self._bytes(BY_STREAM, [stream, version, upto, limit]):
             _, stream, _, version = rows[-1]
             yield [(position, name, leaf) for position, name, leaf, _ in rows]
+=======
+    async def of_room(self, room: str, after: int = 0) -> list[Event]:
+        """Return the events of a room's own streams (`room/...`) beyond `after`, in order.
+
+        A room that asks often keeps a partial index for this very condition.
+        """
+        # Literals, not parameters: only then does the planner see that the index fits.
+        query = sql.SQL(
+            "SELECT position, leaf, leaf_hash FROM ledger.event_store"
+            " WHERE stream LIKE {} AND position > {} ORDER BY position"
+        ).format(sql.Literal(f"{room}/%"), sql.Literal(after))
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(query)).fetchall()
+        return [leaf.read(*row) for row in rows]
+>>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 
     async def follow(
         self, after: int, limit: int = 1000, *, organisation: str | None = None

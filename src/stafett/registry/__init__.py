@@ -1,1 +1,1 @@
-"""The public face: trials, sites, adoption decisions, readiness."""
+"""The public face: trials, adoption decisions, sites, readiness. No login, no patient."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from stafett.protocol.model import Role
+from stafett.service import demo_registry
 from stafett.service.accounts import Organisation, Person
 from stafett.service.competence import Wanted
 from stafett.service.tower import Tower
@@ -71,6 +72,7 @@ async def furnish(tower: Tower) -> list[Person]:
         await tower.accounts.add_organisation(organisation)
     await tower.networks.put(NETWORK, parties)
     people = people_of(roles, parties)
+<<<<<<< HEAD
     administrators = [
         Person("administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
                ("administrator", "operator", "auditor")),
@@ -80,10 +82,17 @@ async def furnish(tower: Tower) -> list[Person]:
             for kind, name in ADMINISTRATORS.items()
         ),
     ]  # fmt: skip
+=======
+    administrator = Person(
+        "administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
+        ("administrator", "auditor", "registrar"),
+    )  # fmt: skip
+>>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
     there = {person.login for person in await tower.accounts.people()}
     for person in (*people, *administrators):
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
+<<<<<<< HEAD
     await _train(tower, [person for person in people if person.login not in there])
     return [*people, *administrators]
 
@@ -101,3 +110,7 @@ async def _train(tower: Tower, people: list[Person]) -> None:
     for organisation, grants in wanted.items():
         trainer = Person("demo-training", "demo-training", "Demo training", organisation)
         await tower.competences.grant(trainer, grants, "the demo network's people are trained")
+=======
+    await demo_registry.furnish(tower.registry, administrator)
+    return [*people, administrator]
+>>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)

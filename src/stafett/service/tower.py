@@ -27,8 +27,12 @@ from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
 from stafett.service.record import Record
+<<<<<<< HEAD
 from stafett.service.sessions import Sessions
 from stafett.service.signin import SignIn
+=======
+from stafett.service.registry import Registry
+>>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 from stafett.service.vault import Vault, master_key
 from stafett.service.watching import Watch
 
@@ -87,6 +91,7 @@ class Tower:
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.watch = Watch(self.board, self.journeys)
         self.exchange = Exchange(url, self.ledger)
+        self.registry = Registry(self.ledger)
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)

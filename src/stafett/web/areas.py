@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+<<<<<<< HEAD
 from stafett.web import account, api, exchange, pages, signin
+=======
+from stafett.web import api, exchange, pages, registry, registry_pages
+>>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
 
@@ -11,5 +15,12 @@ AREAS: tuple[Area, ...] = (
     Area("sign-in", signin.ENDPOINTS, signin.ROUTES),
     Area("account", account.ENDPOINTS, account.ROUTES, menu=account.MENU, words=account.WORDS),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
+    Area(
+        "registry",
+        registry.ENDPOINTS,
+        registry_pages.ROUTES,
+        menu=registry_pages.MENU,
+        words=registry_pages.WORDS,
+    ),
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)

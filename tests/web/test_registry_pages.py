@@ -1,0 +1,95 @@
+"""The registry's pages in a real browser: no login, and nothing of a patient leaves it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, expect
+
+from site_ import Site
+from stafett.registry.match import Facts, could_join
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PUBLIC = (
+    "/registry/trials",
+    "/registry/trials/DEMO-00001",
+    "/registry/match",
+    "/registry/adoption",
+    "/registry/adoption/se-kymriah-all-2019",
+    "/registry/sites",
+    "/registry/sites/university-hospital",
+)
+
+
+def test_the_browser_finds_trials_by_the_same_rule_and_sends_nothing(
+    chromium: Browser, site: Site
+) -> None:
+    """After the open list has come, no request leaves the page, whatever is typed."""
+    page = chromium.new_context(base_url=site.base).new_page()
+    page.goto("/registry/match")
+    expect(page.locator("#said")).to_contain_text("open trials loaded")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.url))
+    every = site.tower.registry.all("trial")
+    asked: list[dict[str, Any]] = [
+        {"age": None, "sex": None, "indication": "", "countries": []},
+        {"age": 17.5, "sex": "male", "indication": "", "countries": ["Sweden"]},
+        {"age": 40, "sex": "female", "indication": "LYMPHOMA b-cell", "countries": []},
+        {"age": 70, "sex": None, "indication": "parkinson", "countries": ["Spain"]},
+        {"age": 25.9, "sex": None, "indication": "leukaemia", "countries": []},
+        {"age": 26, "sex": None, "indication": "leukaemia", "countries": []},
+    ]
+    for facts in asked:
+        found = page.evaluate_handle("window").evaluate("(w, f) => w.couldJoin(f)", facts)
+        plain = msgspec.convert({**facts, "countries": tuple(facts["countries"])}, Facts)
+        assert set(found) == {t.id for t in every if could_join(t, plain)}, facts
+    page.locator("#age").fill("40")
+    page.locator("#indication").fill("lymphoma")
+    page.locator("#match button").click()
+    expect(page.locator("#said")).to_contain_text("could be asked about")
+    assert page.locator("#found .card").count() > 0
+    assert sent == []
+    page.context.close()
+
+
+def test_every_public_page_opens_with_no_login_at_any_width(
+    chromium: Browser, site: Site, shoot: Any
+) -> None:
+    """No error, no sideways scrolling at 320 px, in three languages."""
+    errors: list[str] = []
+    for language, width in (("en", 1280), ("sv", 320), ("es", 320)):
+        context = chromium.new_context(
+            base_url=site.base, locale=language, viewport={"width": width, "height": 900}
+        )
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        for path in PUBLIC:
+            answer = page.goto(path)
+            assert answer is not None and answer.status == 200, path
+            assert (
+                page.evaluate_handle("document.documentElement").evaluate("e => e.scrollWidth")
+                <= width
+            ), (path, width)
+            shoot(page, f"registry{path.replace('/', '-')}-{language}-{width}")
+        context.close()
+    assert errors == []
+
+
+def test_a_registrar_enters_a_trial_by_form(browser_of: Any, site: Site) -> None:
+    """The form is made from the schema; what is missing is said; what is right is recorded."""
+    page = browser_of("administrator")
+    page.goto("/registry/keep?kind=trial")
+    form = page.locator("#entry")
+    form.get_by_label("Identifier *", exact=True).fill("FORM-01")
+    form.get_by_label("Title *", exact=True).fill("Entered by hand")
+    form.get_by_label("Sponsor *", exact=True).fill("A hospital")
+    form.locator("button[type=submit]").click()
+    expect(page.locator("#said .note.red")).to_be_visible()
+    form.get_by_label("Indications (one a line)", exact=True).fill("Lymphoma")
+    form.get_by_label("Reason *", exact=True).fill("new trial")
+    form.locator("button[type=submit]").click()
+    expect(page.locator("#said")).to_contain_text("FORM-01 is recorded, version 1")
+    assert site.call(None, "GET", "/api/registry/trial/FORM-01").status_code == 200
