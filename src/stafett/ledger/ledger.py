@@ -20,11 +20,8 @@ from types import TracebackType
 from typing import Any, LiteralString
 
 import psycopg
-<<<<<<< HEAD
-from psycopg.rows import tuple_row
-=======
 from psycopg import sql
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
+from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import leaf, tree
@@ -154,7 +151,6 @@ class Ledger:
         """Return at most `limit` events beyond position `after`, in order."""
         return await self._select(READ, [after, limit], organisation)
 
-<<<<<<< HEAD
     async def leaves(self, name: str) -> list[bytes]:
         """Return the stored bytes of one stream's events, in order."""
         return [row[0] for row in await self._bytes(LEAVES, [name])]
@@ -171,7 +167,7 @@ class Ledger:
         while rows := await self._bytes(BY_STREAM, [stream, version, upto, limit]):
             _, stream, _, version = rows[-1]
             yield [(position, name, leaf) for position, name, leaf, _ in rows]
-=======
+
     async def of_room(self, room: str, after: int = 0) -> list[Event]:
         """Return the events of a room's own streams (`room/...`) beyond `after`, in order.
 
@@ -185,7 +181,6 @@ class Ledger:
         async with self._pool.connection() as connection:
             rows = await (await connection.execute(query)).fetchall()
         return [leaf.read(*row) for row in rows]
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 
     async def follow(
         self, after: int, limit: int = 1000, *, organisation: str | None = None

@@ -72,28 +72,21 @@ async def furnish(tower: Tower) -> list[Person]:
         await tower.accounts.add_organisation(organisation)
     await tower.networks.put(NETWORK, parties)
     people = people_of(roles, parties)
-<<<<<<< HEAD
     administrators = [
         Person("administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
-               ("administrator", "operator", "auditor")),
+               ("administrator", "operator", "auditor", "registrar")),
         *(
             Person(f"{kind}-admin", f"{kind}-admin", name, ORGANISATIONS[kind].id, (),
                    ("administrator", "auditor"))
             for kind, name in ADMINISTRATORS.items()
         ),
     ]  # fmt: skip
-=======
-    administrator = Person(
-        "administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
-        ("administrator", "auditor", "registrar"),
-    )  # fmt: skip
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
     there = {person.login for person in await tower.accounts.people()}
     for person in (*people, *administrators):
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
-<<<<<<< HEAD
     await _train(tower, [person for person in people if person.login not in there])
+    await demo_registry.furnish(tower.registry, administrators[0])
     return [*people, *administrators]
 
 
@@ -110,7 +103,3 @@ async def _train(tower: Tower, people: list[Person]) -> None:
     for organisation, grants in wanted.items():
         trainer = Person("demo-training", "demo-training", "Demo training", organisation)
         await tower.competences.grant(trainer, grants, "the demo network's people are trained")
-=======
-    await demo_registry.furnish(tower.registry, administrator)
-    return [*people, administrator]
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)

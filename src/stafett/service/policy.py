@@ -9,13 +9,9 @@ from __future__ import annotations
 
 from stafett.service.accounts import Person
 
-<<<<<<< HEAD
 # `administrator`: people, sites, sign-in and competence of their own organisation; `operator`: the
 # installation (organisations, networks, protocols); `auditor`: who changed and who read what.
-DUTIES = ("coordinator", "quality", "administrator", "operator", "auditor")
-=======
-DUTIES = ("coordinator", "quality", "administrator", "auditor", "registrar")
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
+DUTIES = ("coordinator", "quality", "administrator", "operator", "auditor", "registrar")
 
 # Line -> the duties that allow it; "*" is anyone who is signed in; "role" is anyone who plays a
 # role of a protocol.
@@ -25,14 +21,11 @@ TABLE: dict[str, tuple[str, ...]] = {
     "act": ("role", "coordinator", "quality"),
     "read-record": ("*",),
     "administer": ("administrator",),
-<<<<<<< HEAD
     "operate": ("operator",),
     "audit": ("auditor", "administrator", "quality"),
-=======
     "keep-registry": ("registrar",),
     # The registry checks who may change what: a registrar all, an administrator the own sites.
     "change-registry": ("registrar", "administrator"),
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 }
 
 

@@ -27,12 +27,9 @@ from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
 from stafett.service.record import Record
-<<<<<<< HEAD
+from stafett.service.registry import Registry
 from stafett.service.sessions import Sessions
 from stafett.service.signin import SignIn
-=======
-from stafett.service.registry import Registry
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
 from stafett.service.vault import Vault, master_key
 from stafett.service.watching import Watch
 

@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-<<<<<<< HEAD
-from stafett.web import account, api, exchange, pages, signin
-=======
-from stafett.web import api, exchange, pages, registry, registry_pages
->>>>>>> f885115 (Registry: trials, adoption and sites for everyone; imports of ClinicalTrials.gov and CTIS; trial finder in the browser; disclosure rules)
+from stafett.web import account, api, exchange, pages, registry, registry_pages, signin
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
 
