@@ -349,11 +349,15 @@ class Writer:
         if step.kind == "collect":
             b.stamp("collected")
             b.tally("referred_to_collected", "referred", since=True)
-        if step.kind == "certify":
+        if step.kind == "certify" and name == self._first("certify"):
             b.tally("collected_to_released", "collected", since=True)
         if step.kind == "administer":
             b.tally("collected_to_infused", "collected", since=True)
             b.tally("referred_to_infused", "referred", since=True)
+
+    def _first(self, kind: str) -> str | None:
+        """The first step of a kind: a release that is confirmed later counts from the release."""
+        return next((a for a in self.order if self._kind(a) == kind), None)
 
     def _results(self, name: str, step: Step) -> None:
         """Where each result leads; what no figure is given for does not happen."""
