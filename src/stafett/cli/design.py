@@ -6,17 +6,17 @@ import json
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stafett.design.compare import Comparison, compare, designs
+from stafett.design.compare import Comparison, compare, conclusions, designs
 from stafett.design.effort import Outcome, levers
 from stafett.design.estimate import Estimate
 from stafett.design.experiment import Plan
@@ -28,6 +28,7 @@ from stafett.protocol.model import text
 from stafett.protocol.read import ReadError
 from stafett.simulation import ModelError, Store
 
+Assumptions = Literal["fixed", "sampled"]
 FOUR = ("sweden", "spain", "us", "uk")
 out = Console()
 if not out.is_terminal:
@@ -71,6 +72,8 @@ def _options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True),
         click.option("--years", type=click.FloatRange(0.1), default=2.0, show_default=True,
                      help="Years of referrals that are counted."),
+        click.option("--assumptions", type=click.Choice(["fixed", "sampled"]), default="fixed",
+                     show_default=True, help="Sampled: draw every ranged figure anew."),
         click.option("--replications", type=click.IntRange(2), default=40, show_default=True),
         click.argument("systems", nargs=-1),
     ):  # fmt: skip
@@ -163,28 +166,85 @@ def run_(system: str, days: float, seed: int, path: Path | None) -> None:
 
 
 @design.command("compare")
+@click.option("--protocol", "protocol", help="Every built-in network of this protocol.")
 @_options
 def compare_(
     systems: tuple[str, ...], replications: int, years: float, seed: int, workers: int | None,
-    store: Path | None, as_json: bool,
+    store: Path | None, as_json: bool, assumptions: Assumptions, protocol: str | None,
 ) -> None:  # fmt: skip
     """Compare delivery systems under the same luck: figures, pressure, scale, resilience.
 
-    Without SYSTEMS: Sweden, Spain, the United States and the United Kingdom.
+    Without SYSTEMS: Sweden, Spain, the United States and the United Kingdom. With `--assumptions
+    sampled` intervals are printed with and without the ranges of the assumptions, and which
+    conclusions survive.
     """
-    chosen = _systems(systems)
+    chosen = _systems(_of_protocol(protocol, systems) if protocol else systems)
     plan = Plan(replications, years, seed=seed)
     kept = Store(store) if store else None
-    total = _total(chosen, plan)
+    total = _total(chosen, plan) * (2 if assumptions == "sampled" else 1)
+    drawn: Comparison | None = None
     with _progress(total, "replications") as tick:
         c = _run(lambda: compare(chosen, plan, workers=workers, store=kept, progress=tick))
+        if assumptions == "sampled" and not c.missing:
+            wide = replace(plan, assumptions="sampled")
+            drawn = _run(lambda: compare(chosen, wide, workers=workers, store=kept, progress=tick))
+    missing = c.missing + (drawn.missing if drawn else 0)
     if as_json:
-        click.echo(json.dumps(_plain(asdict(c)), indent=1))
+        answer = asdict(c)
+        if drawn:
+            answer = {"fixed": answer, "sampled": asdict(drawn)}
+            answer["conclusions"] = [asdict(x) for x in conclusions(c, drawn)]
+        click.echo(json.dumps(_plain(answer), indent=1))
     else:
         _print_comparison(chosen, c)
-    if c.missing:
-        err.print(f"interrupted: {c.missing} replications are missing from these figures")
+        if drawn:
+            _print_drawn(chosen, c, drawn)
+    if missing:
+        err.print(f"interrupted: {missing} replications are missing from these figures")
         sys.exit(130)
+
+
+def _of_protocol(protocol: str, systems: Sequence[str]) -> list[str]:
+    """The networks named, or all built-in ones, that run a protocol."""
+    pool = list(systems) or list(names())
+    found = [n for n, s in _systems(pool).items() if s.network.protocol == protocol]
+    if not found:
+        known = ", ".join(sorted({load(n).network.protocol for n in names()}))
+        raise Failed(f"no network runs the protocol {protocol!r}: there are networks for {known}")
+    return found
+
+
+def _print_drawn(chosen: dict[str, System], c: Comparison, drawn: Comparison) -> None:
+    """The same figures with the ranges of the assumptions in them."""
+    heads = list(chosen)
+    _title(
+        "With the ranges of the assumptions",
+        "first line: mean and 95 % interval, assumptions fixed; second: mean and 95 % of draws",
+    )
+    table = Table("", *heads)
+    for measure, title in TITLES.items():
+        table.add_row(title, *[_figure(c.figures[n].get(measure)) for n in heads])
+        cells = [_figure(drawn.figures[n].get(measure)) for n in heads]
+        table.add_row("[dim]  drawn[/dim]", *cells, end_section=True)
+    out.print(table)
+    found = conclusions(c, drawn)
+    lost = [x for x in found if not x.survives]
+    _title(
+        "Which conclusions survive",
+        f"{len(found) - len(lost)} of {len(found)} that are clear with assumptions fixed",
+    )
+    table = Table("system", "what", "fixed", "drawn", "survives?")
+    for x in found:
+        word = "[green]yes[/green]" if x.survives else "[red]NO[/red]"
+        table.add_row(x.system, x.what, _figure(x.fixed, 2), _figure(x.drawn, 2), word)
+    out.print(table)
+    for n in heads:
+        p = drawn.pressure[n]
+        out.print(
+            f"[b]{n}[/b]: with assumptions drawn the pressure is on [b]{p.pressure}[/b], "
+            f"in {p.pressure_share:.0%} of draws",
+            highlight=False,
+        )
 
 
 def _total(chosen: dict[str, System], plan: Plan) -> int:
@@ -202,7 +262,7 @@ def _print_comparison(chosen: dict[str, System], c: Comparison) -> None:
     table = Table("", *heads)
     for measure, title in TITLES.items():
         table.add_row(title, *[_figure(c.figures[n].get(measure)) for n in heads])
-    for pool in next(iter(chosen.values())).network.pools:
+    for pool in {p: None for s in chosen.values() for p in s.network.pools}:
         key = f"used/{pool}"
         table.add_row(f"in use: {pool}, %", *[_figure(c.figures[n].get(key)) for n in heads])
     for part in ("place", "dwell", "repair", "decision", "transport", "work"):
@@ -213,13 +273,20 @@ def _print_comparison(chosen: dict[str, System], c: Comparison) -> None:
 
     _title("Right first time, by interface, %", "and how often trouble surfaced there")
     table = Table("", *heads)
-    protocol = next(iter(chosen.values())).protocol
-    for key in c.figures[heads[0]]:
+    titles = {k: text(h.title) for s in chosen.values() for k, h in s.protocol.handoffs.items()}
+    for key in {k: None for n in heads for k in c.figures[n]}:
         kind, _, name = key.partition("/")
         if kind == "right_first_time" and name:
-            label = f"{name} {text(protocol.handoffs[name].title)}"
+            label = f"{name} {titles[name]}"
             table.add_row(label, *[_interface(c.figures[n], name) for n in heads])
     out.print(table)
+    protocols = {s.network.protocol for s in chosen.values()}
+    if len(protocols) > 1:
+        out.print(
+            f"[dim]These systems run different protocols ({', '.join(sorted(protocols))}): an "
+            "interface that a system does not have is left empty.[/dim]",
+            highlight=False,
+        )
 
     _title(
         "What each system stands or falls with",
@@ -300,14 +367,14 @@ def _numbers(system: System) -> tuple[int, int]:
 @_options
 def validate_(
     systems: tuple[str, ...], replications: int, years: float, seed: int, workers: int | None,
-    store: Path | None, as_json: bool,
+    store: Path | None, as_json: bool, assumptions: Assumptions,
 ) -> None:  # fmt: skip
     """Hold the simulation against published figures: inside their range or not.
 
     Exit status 1 when a figure lies outside.
     """
     chosen = _systems(systems)
-    plan = Plan(replications, years, seed=seed)
+    plan = Plan(replications, years, seed=seed, assumptions=assumptions)
     kept = Store(store) if store else None
     with _progress(len(chosen) * plan.replications, "replications") as tick:
         rows: list[Row] = _run(
@@ -359,11 +426,11 @@ def validate_(
 @_options
 def levers_(
     systems: tuple[str, ...], replications: int, years: float, seed: int, workers: int | None,
-    store: Path | None, as_json: bool, effort: float,
+    store: Path | None, as_json: bool, assumptions: Assumptions, effort: float,
 ) -> None:  # fmt: skip
     """Spend the same effort on components, on interfaces, and on each lever alone."""
     chosen = _systems(systems)
-    plan = Plan(replications, years, seed=seed)
+    plan = Plan(replications, years, seed=seed, assumptions=assumptions)
     kept = Store(store) if store else None
     total = len(chosen) * plan.replications * (4 + 2 * len(LEVERS))
     with _progress(total, "replications") as tick:
@@ -401,3 +468,141 @@ def levers_(
             word = "more from interfaces than from" if d.mean > 0 else "less from interfaces than"
         tail = "components" if d.clear else "interfaces and components"
         out.print(f"[b]{n}[/b]: {word} {tail} ({d:.2f} patients of 100)", highlight=False)
+
+
+@design.command("sensitivity")
+@click.argument("system")
+@click.option("--measure", default="treated_share", show_default=True,
+              help="The figure that is asked about.")  # fmt: skip
+@click.option("--trajectories", type=click.IntRange(2, 60), default=6, show_default=True)
+@click.option("--first", type=click.IntRange(0, 20), default=6, show_default=True,
+              help="For how many factors variance is shared out (0: none).")  # fmt: skip
+@click.option("--points", type=click.IntRange(8), default=32, show_default=True,
+              help="Points of the Sobol design: a power of two.")  # fmt: skip
+@click.option("--replications", type=click.IntRange(1), default=2, show_default=True)
+@click.option("--years", type=click.FloatRange(0.1), default=2.0, show_default=True)
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
+@click.option("--workers", type=click.IntRange(1), help="Threads (default: all cores).")
+@click.option("--store", type=click.Path(path_type=Path), help="Keep results; go on later.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def sensitivity_(
+    system: str, measure: str, trajectories: int, first: int, points: int, replications: int,
+    years: float, seed: int, workers: int | None, store: Path | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Rank the figures of SYSTEM by how far their ranges move a result.
+
+    Morris screening of every figure that has a range, then Sobol shares of the first few.
+    """
+    from stafett.design.sensitivity import evaluations, sensitivity
+
+    if measure not in TITLES:
+        raise Failed(f"there is no figure {measure!r}: choose one of {', '.join(TITLES)}")
+    if points & (points - 1):
+        raise Failed(f"--points {points} is not a power of two")
+    (_, chosen), *_ = _systems([system]).items()
+    plan = Plan(replications, years, seed=seed)
+    total = evaluations(chosen, trajectories, first, points) * replications
+    with _progress(total, "replications") as tick:
+        try:
+            found = _run(
+                lambda: sensitivity(
+                    chosen, measure, plan, trajectories=trajectories, first=first, n=points,
+                    workers=workers, store=Store(store) if store else None, progress=tick,
+                )
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            err.print("interrupted; with --store the next run goes on from here")
+            sys.exit(130)
+    if as_json:
+        click.echo(json.dumps(_plain(asdict(found)), indent=1))
+        return
+    _title(
+        f"{chosen.name}: what moves “{TITLES[measure]}”",
+        f"{found.runs} designs of {replications} replications; change over the whole range",
+    )
+    table = Table("factor", "mu*", "error", "mu", "sigma")
+    for s in found.screened[:25]:
+        table.add_row(
+            s.factor, f"{s.mu_star:.2f}", f"{s.error:.2f}", f"{s.mu:+.2f}", f"{s.sigma:.2f}"
+        )
+    out.print(table)
+    if len(found.screened) > 25:
+        out.print(f"[dim]and {len(found.screened) - 25} with less (--json lists all)[/dim]")
+    if found.shares:
+        _title("Shares of the variance", "Sobol indices among these, 95 % bootstrap interval")
+        table = Table("factor", "alone", "with interactions")
+        for x in found.shares:
+            table.add_row(
+                x.factor,
+                f"{x.first:.2f} [dim]({x.first_low:.2f} to {x.first_high:.2f})[/dim]",
+                f"{x.total:.2f} [dim]({x.total_low:.2f} to {x.total_high:.2f})[/dim]",
+            )
+        out.print(table)
+
+
+@design.command("fit")
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("--network", "base", required=True, help="The network that the log comes from.")
+@click.option("--out", "path", type=click.Path(path_type=Path), help="Write the overlay (YAML).")
+@click.option("--name", help="What the new network is called (default: NETWORK-fitted).")
+@click.option("--plot", type=click.Path(path_type=Path), help="Write quantile plots (SVG).")
+@click.option("--zone", help="Time zone of times that name none, e.g. Europe/Stockholm.")
+@click.option("--raw", is_flag=True, help="Leave out the correction by simulating the answer.")
+@click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def fit_(
+    log: Path, base: str, path: Path | None, name: str | None, plot: Path | None,
+    zone: str | None, raw: bool, seed: int, as_json: bool,
+) -> None:  # fmt: skip
+    """Estimate a network's figures, with intervals, from a LOG or an exported ledger.
+
+    LOG: CSV, XES, OCEL, or the ledger's own JSON lines. The overlay lies over NETWORK and can be
+    compared like any other; with `--assumptions sampled` its intervals are carried through.
+    """
+    from stafett.design.calibrate.fit import fit
+    from stafett.design.calibrate.overlay import overlay
+    from stafett.eventlog import LogUnreadableError, Reading, read_log
+    from stafett.service.design_pictures import fits
+
+    (_, system), *_ = _systems([base]).items()
+    try:
+        table = read_log(log, reading=Reading(zone, None, False))
+    except LogUnreadableError as problem:
+        raise Failed(f"{log.name}: {problem}") from None
+    with err.status("Estimating") if err.is_terminal else nullcontext():
+        found = _run(lambda: fit(table, system, correct=not raw, seed=seed))
+    text_ = overlay(found, base, name)
+    for target, content in ((path, text_), (plot, None)):
+        if target is None:
+            continue
+        try:
+            target.write_text(
+                content or fits(found.goodness, title=f"{base}: fitted against seen"), "utf-8"
+            )
+        except OSError as error:
+            raise Failed(f"{target} cannot be written: {error.strerror}") from None
+    if as_json:
+        click.echo(json.dumps(_plain(asdict(found)), indent=1))
+        return
+    _title(f"{base}: {found.cases:,} journeys over {found.days:.0f} days", "95 % intervals")
+    table_ = Table("figure", "estimate", "low", "high", "n")
+    for e in found.estimates:
+        table_.add_row(e.name, f"{e.value:.4g}", f"{e.low:.4g}", f"{e.high:.4g}", f"{e.n:,}")
+    out.print(table_)
+    _title("Goodness of fit", "largest distance to the product-limit distribution, and its limit")
+    table_ = Table("activity", "n", "cut short", "lognormal", "Weibull", "limit", "fits?")
+    for g in found.goodness:
+        word = "[green]yes[/green]" if g.fits else "[red]NO[/red]"
+        if g.aic_gain > 2:
+            word += " [dim](Weibull is closer)[/dim]"
+        table_.add_row(
+            g.activity, str(g.n), str(g.censored), f"{g.lognormal:.3f}", f"{g.weibull:.3f}",
+            f"{g.limit:.3f}", word,
+        )  # fmt: skip
+    out.print(table_)
+    for note in found.notes:
+        out.print(f"[dim]{note}[/dim]", highlight=False)
+    if path is not None:
+        out.print(f"written to {path}", highlight=False)
+    elif not plot:
+        out.print("[dim]--out FILE writes the network that says this[/dim]", highlight=False)

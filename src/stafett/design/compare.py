@@ -9,10 +9,11 @@ constraint is relieved; where it does most, there the pressure is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
 from stafett.design.compile import Disruption
-from stafett.design.estimate import Estimate, difference, estimate
+from stafett.design.estimate import Estimate, estimate, paired, summary, without_luck
 from stafett.design.experiment import YEAR, Design, Plan, Run, run
 from stafett.design.levers import LEVERS, demand
 from stafett.design.reading import System
@@ -29,13 +30,15 @@ class Pressure:
 
     `relieved`: the lever that helps it least compared with the others (its effect minus their
     mean is lowest, and the interval of that difference leaves out zero), or None. `pressure`: the
-    lever that helps it most. Effects are additional patients treated of 100 referred.
+    lever that helps it most, `pressure_share`: in which share of replications it is first. Effects
+    are additional patients treated of 100 referred.
     """
 
     relieved: str | None
     relieved_by: Estimate | None
     pressure: str
     pressure_effect: Estimate
+    pressure_share: float
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,9 @@ def designs(systems: Mapping[str, System], plan: Plan) -> dict[str, Design]:
     for name, system in systems.items():
         out[name] = Design(system)
         for lever in LEVERS:
-            out[f"{name}+{lever.name}"] = Design(lever.apply(system, EFFORT))
+            out[f"{name}+{lever.name}"] = Design(system, change=lever.with_effort(EFFORT))
         for factor in SCALES:
-            out[f"{name}*{factor:g}"] = Design(demand(system, factor))
+            out[f"{name}*{factor:g}"] = Design(system, change=partial(demand, factor=factor))
         for what, when in disruptions(system, plan).items():
             out[f"{name}-{what}"] = Design(system, when)
     return out
@@ -101,19 +104,22 @@ def compare(
     # More demand is more journeys: fewer replications carry as much.
     more = {n: d for n, d in every.items() if "*" in n}
     rest = {n: d for n, d in every.items() if n not in systems and n not in more}
-    fewer = Plan(max(2, plan.replications * 2 // 5), plan.years, plan.warmup, plan.seed)
-    few = Plan(max(2, plan.replications // 10), min(plan.years, 1.0), plan.warmup, plan.seed)
+    fewer = _fewer(plan)
+    few = replace(
+        plan, replications=max(2, plan.replications // 10), years=min(plan.years, 1.0)
+    )  # fmt: skip
     runs = run(base, plan, workers=workers, store=store, progress=progress)
     side = run(rest, fewer, workers=workers, store=store, progress=progress)
     big = run(more, few, workers=workers, store=store, progress=progress)
     first = next(iter(systems))
+    how = plan.assumptions
     figures, against = {}, {}
     for name in systems:
         keys = runs.figures[name][0] if runs.figures[name] else {}
-        figures[name] = {k: estimate(runs.values(name, k)) for k in keys}
+        figures[name] = {k: summary(runs.values(name, k), how) for k in keys}
         if name != first:
             against[name] = {
-                k: difference(runs.values(name, k), runs.values(first, k))
+                k: paired(runs.values(name, k), runs.values(first, k), how)
                 for k in keys
                 if k in runs.figures[first][0]
             }
@@ -124,19 +130,19 @@ def compare(
         against_first=against,
         marginal={
             n: {
-                lever.name: {m: estimate(effects[n][lever.name][m]) for m in MARGINAL}
+                lever.name: {m: summary(effects[n][lever.name][m], how) for m in MARGINAL}
                 for lever in LEVERS
             }
             for n in systems
         },
-        pressure={n: _pressure(n, effects) for n in systems},
+        pressure={n: _pressure(n, effects, how) for n in systems},
         scale={
-            n: {f"{f:g}x": estimate(big.values(f"{n}*{f:g}", "treated_share")) for f in SCALES}
+            n: {f"{f:g}x": summary(big.values(f"{n}*{f:g}", "treated_share"), how) for f in SCALES}
             for n in systems
         },
         resilience={
             n: {
-                what: _paired(side, f"{n}-{what}", runs, n, "treated_share")
+                what: _against(side, f"{n}-{what}", runs, n, "treated_share", how)
                 for what in disruptions(systems[n], plan)
             }
             for n in systems
@@ -145,9 +151,14 @@ def compare(
     )
 
 
-def _paired(one: Run, a: str, other: Run, b: str, measure: str) -> Estimate:
+def _fewer(plan: Plan) -> Plan:
+    """Levers and disruptions are paired: two fifths of the replications carry as much."""
+    return replace(plan, replications=max(2, plan.replications * 2 // 5))
+
+
+def _against(one: Run, a: str, other: Run, b: str, measure: str, how: str) -> Estimate:
     x = one.values(a, measure)
-    return difference(x, other.values(b, measure)[: len(x)])
+    return paired(x, other.values(b, measure)[: len(x)], how)
 
 
 def _effects(name: str, base: Run, side: Run) -> dict[str, dict[str, list[float]]]:
@@ -162,20 +173,67 @@ def _effects(name: str, base: Run, side: Run) -> dict[str, dict[str, list[float]
     return out
 
 
-def _pressure(name: str, effects: dict[str, dict[str, dict[str, list[float]]]]) -> Pressure:
-    mine = effects[name]
+def _pressure(
+    name: str, effects: dict[str, dict[str, dict[str, list[float]]]], how: str
+) -> Pressure:
+    mine = {lever: values["treated_share"] for lever, values in effects[name].items()}
     others = [effects[o] for o in effects if o != name]
-    most = max(mine, key=lambda x: estimate(mine[x]["treated_share"]).mean)
+    most = max(mine, key=lambda x: estimate(mine[x]).mean)
+    runs = range(len(mine[most]))
+    firsts = [max(mine, key=lambda x: mine[x][i]) for i in runs]
     relieved, by = None, None
     for lever, values in mine.items():
         if not others:
             break
         theirs = [o[lever]["treated_share"] for o in others]
-        n = min(len(values["treated_share"]), *(len(t) for t in theirs))
-        gaps = [
-            values["treated_share"][i] - sum(t[i] for t in theirs) / len(theirs) for i in range(n)
-        ]
-        gap = estimate(gaps)
+        n = min(len(values), *(len(t) for t in theirs))
+        gap = summary([values[i] - sum(t[i] for t in theirs) / len(theirs) for i in range(n)], how)
         if gap.high < 0 and (by is None or gap.mean < by.mean):
             relieved, by = lever, gap
-    return Pressure(relieved, by, most, estimate(mine[most]["treated_share"]))
+    share = firsts.count(most) / max(1, len(firsts))
+    return Pressure(relieved, by, most, summary(mine[most], how), share)
+
+
+@dataclass(frozen=True)
+class Conclusion:
+    """Something the comparison says, with the values of all assumptions fixed and with them drawn.
+
+    `survives`: the 95 % of draws lie on the same side of zero as the fixed interval. What is not
+    clear with assumptions fixed is no conclusion and is not listed.
+    """
+
+    system: str
+    what: str
+    fixed: Estimate
+    drawn: Estimate
+    survives: bool
+
+
+def conclusions(fixed: Comparison, drawn: Comparison) -> list[Conclusion]:
+    """Which conclusions of a comparison survive the ranges of the assumptions.
+
+    The luck of one replication's patients is in the draws too; its variance is known from the fixed
+    runs and taken out, so that a small country is not held to be uncertain for being small.
+    """
+    found: list[Conclusion] = []
+    whole = fixed.plan.replications
+    fewer = _fewer(fixed.plan).replications
+
+    def add(system: str, what: str, a: Estimate, b: Estimate, n: int) -> None:
+        b = without_luck(a, b, n)
+        if a.clear:
+            found.append(Conclusion(system, what, a, b, b.clear and (a.mean > 0) == (b.mean > 0)))
+
+    for name, against in fixed.against_first.items():
+        for measure in ("treated_share", "collected_to_infused", "left_share", "cost"):
+            other = drawn.against_first[name]
+            if measure in against and measure in other:
+                add(name, f"against the first: {measure}", against[measure], other[measure], whole)
+    for name, levers in fixed.marginal.items():
+        for lever, effects in levers.items():
+            after = drawn.marginal[name][lever]["treated_share"]
+            add(name, f"a fifth better helps: {lever}", effects["treated_share"], after, fewer)
+    for name, events in fixed.resilience.items():
+        for what, effect in events.items():
+            add(name, what, effect, drawn.resilience[name][what], fewer)
+    return found

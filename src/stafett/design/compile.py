@@ -43,6 +43,7 @@ WEEKDAYS = Hours(tuple((d + 8 / 24, d + 17 / 24) for d in range(5)), period=7.0)
 # Which interrupt of a protocol is meant by which hazard of a network.
 INTERRUPTS = {"unfit": "patient_unfit", "withdraws": "consent_withdrawn", "dies": "patient_died"}
 LEAVES = ("leaves", "left")
+LEFT = "could wait no longer"
 FORTNIGHT = 14.0
 TALLIES = (
     "referred_to_collected",
@@ -518,9 +519,9 @@ class Writer:
         if restart is None or restart.go is None:
             return list(self.p.outcomes)[-1]
         step = self.p.steps.get(restart.go) or self.p.handoffs[restart.go]
-        return self._outcome(step.exhausted) if step.exhausted else list(self.p.outcomes)[-1]
+        return self.outcome_of(step.exhausted) if step.exhausted else list(self.p.outcomes)[-1]
 
-    def _outcome(self, route: Route) -> str:
+    def outcome_of(self, route: Route) -> str:
         """The named end that a route, or the decision it leads to, can come to."""
         if route.end:
             return route.end
@@ -619,10 +620,11 @@ class Writer:
         total = sum(hazards.values()) or 1.0
         b.label("left")
         b.free()
+        b.delay(LEFT, Constant(0.0))  # so that a log says why the journey ended
         ways = []
         for hazard, interrupt in INTERRUPTS.items():
             entry = self.p.interrupts.get(interrupt)
-            outcome = self._outcome(entry.then) if entry else list(self.p.outcomes)[-1]
+            outcome = self.outcome_of(entry.then) if entry else list(self.p.outcomes)[-1]
             ways.append((hazards[hazard] / total, self._end_label(outcome)))
         b.branch("why they left", ways)
         b.goto(ways[-1][1])

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
-from stafett.design.estimate import Estimate, difference
+from stafett.design.estimate import Estimate, paired
 from stafett.design.experiment import Design, Plan, run
 from stafett.design.levers import LEVERS, spread
 from stafett.design.reading import System
@@ -43,15 +44,19 @@ def levers(
     for name, system in systems.items():
         designs[name] = Design(system)
         for group in ("component", "interface", "institution"):
-            designs[f"{name}+{group}"] = Design(spread(system, group, effort))
+            designs[f"{name}+{group}"] = Design(
+                system, change=partial(spread, group=group, effort=effort)
+            )
         for lever in LEVERS:
-            designs[f"{name}+{lever.name}"] = Design(lever.apply(system, effort))
-            designs[f"{name}+{lever.name}/2"] = Design(lever.apply(system, effort / 2))
+            designs[f"{name}+{lever.name}"] = Design(system, change=lever.with_effort(effort))
+            half = lever.with_effort(effort / 2)
+            designs[f"{name}+{lever.name}/2"] = Design(system, change=half)
     results = run(designs, plan, workers=workers, store=store, progress=progress)
 
     def effect(after: str, before: str) -> dict[str, Estimate]:
         return {
-            m: difference(results.values(after, m), results.values(before, m)) for m in MEASURES
+            m: paired(results.values(after, m), results.values(before, m), plan.assumptions)
+            for m in MEASURES
         }
 
     return {

@@ -40,6 +40,46 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(mean, mean - half, mean + half)
 
 
+def central(values: Sequence[float]) -> Estimate:
+    """Mean, and the range of 95 % of the values: what is not known, not what is not yet counted.
+
+    For replications whose assumptions were drawn: the width does not shrink with more of them.
+    """
+    x = np.array([v for v in values if not math.isnan(v)])
+    if len(x) == 0:
+        return Estimate(math.nan, math.nan, math.nan)
+    low, high = np.quantile(x, (0.025, 0.975))
+    return Estimate(float(x.mean()), float(low), float(high))
+
+
+def summary(values: Sequence[float], assumptions: str) -> Estimate:
+    """`estimate` if assumptions are fixed, `central` if they were drawn."""
+    return central(values) if assumptions == "sampled" else estimate(values)
+
+
+def paired(after: Sequence[float], before: Sequence[float], assumptions: str) -> Estimate:
+    """The paired difference, summarised as the plan asks."""
+    return summary([a - b for a, b in zip(after, before, strict=True)], assumptions)
+
+
+def without_luck(fixed: Estimate, drawn: Estimate, n: int) -> Estimate:
+    """The range of draws less what chance alone makes of a replication.
+
+    `fixed`: the same figure over `n` replications with nothing drawn. Deviations are scaled by
+    sqrt(1 - V(luck) / V(drawn)); the error of the mean itself stays in.
+    """
+    t = float(stdtrit(max(1, n - 1), 0.975))
+    error = (fixed.high - fixed.low) / 2
+    luck = error / t * math.sqrt(n)
+    width = (drawn.high - drawn.low) / (2 * 1.96)
+    if not (math.isfinite(luck) and width > 0):
+        return drawn
+    scale = math.sqrt(max(0.0, 1 - (luck / width) ** 2))
+    below = math.hypot(scale * (drawn.mean - drawn.low), error)
+    above = math.hypot(scale * (drawn.high - drawn.mean), error)
+    return Estimate(drawn.mean, drawn.mean - below, drawn.mean + above)
+
+
 def difference(after: Sequence[float], before: Sequence[float]) -> Estimate:
     """The paired difference, replication by replication: their luck was the same."""
     return estimate([a - b for a, b in zip(after, before, strict=True)])

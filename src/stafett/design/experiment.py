@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from typing import Literal
 
+from stafett.design.assumptions import sampled
 from stafett.design.compile import Compiled, Disruption, compile_system
 from stafett.design.measures import Figures, measures
 from stafett.design.reading import System
@@ -16,12 +18,17 @@ YEAR = 365.25
 
 @dataclass(frozen=True)
 class Plan:
-    """How much to run: replications of `years` counted after `warmup` years, and a tail."""
+    """How much to run: replications of `years` counted after `warmup` years, and a tail.
+
+    `assumptions`: "fixed", every figure at its value; "sampled", every figure that has a range is
+    drawn anew in each replication, alike in every design, so that intervals carry the ranges.
+    """
 
     replications: int = 40
     years: float = 2.0
     warmup: float = 1.0
     seed: int = 1
+    assumptions: Literal["fixed", "sampled"] = "fixed"
 
     @property
     def horizon(self) -> Horizon:
@@ -35,7 +42,6 @@ class Run:
     """Figures of each replication, by design; `missing` were not run (interrupted)."""
 
     figures: dict[str, list[Figures]]
-    compiled: dict[str, Compiled]
     missing: int
 
     def values(self, design: str, measure: str) -> list[float]:
@@ -45,10 +51,22 @@ class Run:
 
 @dataclass(frozen=True)
 class Design:
-    """A system, with what is closed when."""
+    """A system, with what is closed when, and a change that is made to it.
+
+    The change is made after the assumptions are drawn: a lever improves what is there, whatever
+    that is.
+    """
 
     system: System
     disruptions: tuple[Disruption, ...] = field(default=())
+    change: Callable[[System], System] = field(default=lambda system: system)
+
+    def compiled(self, plan: Plan, replication: int) -> Compiled:
+        """What is simulated in a replication; the same in all if assumptions are fixed."""
+        system = self.system
+        if plan.assumptions == "sampled":
+            system = sampled(system, plan.seed, replication)
+        return compile_system(self.change(system), self.disruptions)
 
 
 def run(
@@ -60,23 +78,34 @@ def run(
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Run:
-    """Run every design for the same replications: equal numbers mean equal patients."""
-    compiled = {name: compile_system(d.system, d.disruptions) for name, d in designs.items()}
+    """Run every design for the same replications: equal numbers mean equal patients.
+
+    `executor` is anything with the interface of `concurrent.futures.Executor`; None: all cores of
+    this machine. Results do not depend on it.
+    """
+    every = range(plan.replications)
+    fixed = plan.assumptions == "fixed"
+    # One model for all replications, or one for each.
+    parts = {n: {0: every} if fixed else {r: range(r, r + 1) for r in every} for n in designs}
+    compiled = {
+        f"{n} {r}": designs[n].compiled(plan, r) for n, blocks in parts.items() for r in blocks
+    }
     results = sweep(
-        {name: c.model for name, c in compiled.items()},
+        {key: c.model for key, c in compiled.items()},
         plan.horizon,
         plan.seed,
-        range(plan.replications),
+        {f"{n} {r}": block for n, blocks in parts.items() for r, block in blocks.items()},
         executor=executor,
         workers=workers,
         block=4,
         store=store,
         progress=progress,
     )
-    # Interrupted: keep the replications that every design has, so that pairs stay pairs.
-    whole = set.intersection(*({s.replication for s in sums} for sums in results.sums.values()))
-    figures = {
-        name: [measures(compiled[name], s) for s in sums if s.replication in whole]
-        for name, sums in results.sums.items()
+    done = {
+        n: {s.replication: (f"{n} {r}", s) for r in blocks for s in results.sums[f"{n} {r}"]}
+        for n, blocks in parts.items()
     }
-    return Run(figures, compiled, results.missing)
+    # Interrupted: keep the replications that every design has, so that pairs stay pairs.
+    whole = sorted(set.intersection(*(set(d) for d in done.values())))
+    figures = {n: [measures(compiled[d[r][0]], d[r][1]) for r in whole] for n, d in done.items()}
+    return Run(figures, results.missing)

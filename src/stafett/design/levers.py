@@ -29,6 +29,10 @@ class Lever:
     group: Group
     apply: Callable[[System, float], System]
 
+    def with_effort(self, effort: float) -> Callable[[System], System]:
+        """The lever pulled so far, as a change of any system."""
+        return lambda system: self.apply(system, effort)
+
 
 def scaled(number: Number, factor: float, most: float = math.inf) -> Number:
     """The figure times a factor; its source no longer vouches for it."""

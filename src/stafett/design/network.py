@@ -7,7 +7,7 @@ that it is an assumption. Times are days unless the name says hours.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -17,7 +17,8 @@ from stafett.protocol.model import Base, Source
 class Number(Base, frozen=True, kw_only=True):
     """A figure with where it comes from: `source` (a key of `sources`) or `assumption: true`.
 
-    `low` and `high` bound what is plausible; an assumption must have them.
+    `low` and `high` bound what is plausible; an assumption must have them. `interval: true` says
+    that they are the 95 % interval of an estimate from data.
     """
 
     value: float
@@ -25,6 +26,7 @@ class Number(Base, frozen=True, kw_only=True):
     high: float | None = None
     source: str | None = None
     assumption: bool = False
+    interval: bool = False
     note: str | None = None
 
 
@@ -132,7 +134,8 @@ class Network(Base, frozen=True, kw_only=True):
     """One delivery system, for one protocol and product.
 
     `results` gives `ACTIVITY=result` (a handoff: `=refused`) its probability; `results_again` the
-    same on a second or later attempt at a product.
+    same on a second or later attempt at a product. `interfaces` lays figures of this system over
+    the built-in interface model (written like `interfaces.yaml`).
     """
 
     stafett_network: Literal[1]
@@ -156,6 +159,7 @@ class Network(Base, frozen=True, kw_only=True):
     variability: Variability
     costs: dict[str, Number]
     published: tuple[Published, ...] = ()
+    interfaces: dict[str, Any] = msgspec.field(default_factory=dict)
 
 
 CENTRE = "centre"

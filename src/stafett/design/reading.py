@@ -72,11 +72,36 @@ def _over(under: Any, over: Any) -> Any:
 @cache
 def interface_model() -> Interfaces:
     """The built-in interface model."""
-    entry = files("stafett") / "catalogue" / "interfaces.yaml"
-    found = parse(entry.read_bytes(), "interfaces.yaml")
+    found = _interface_document()
     model = found.convert(found.value, Interfaces)
     _numbers(found, set(model.sources), ("sources",))
     return model
+
+
+@cache
+def _interface_document() -> Document:
+    entry = files("stafett") / "catalogue" / "interfaces.yaml"
+    return parse(entry.read_bytes(), "interfaces.yaml")
+
+
+def _interfaces_of(doc: Document, network: Network) -> Interfaces:
+    """The interface model of a system: the built-in one, or what its network lays over it."""
+    model = interface_model()
+    if not network.interfaces:
+        return model
+    merged = _over(_interface_document().value, network.interfaces)
+    try:
+        found = msgspec.convert(merged, Interfaces)
+    except msgspec.ValidationError as error:
+        raise ReadError(doc.place("interfaces"), str(error), "see interfaces.yaml") from None
+    for kind, one in found.kinds.items():
+        for name, p in (("found_here", one.found_here), ("found_later", one.found_later)):
+            if not 0 <= p.value <= 1:
+                place = doc.place("interfaces", "kinds", kind, name)
+                raise ReadError(place, f"{p.value:g} is no probability", "0 to 1")
+        if one.rate.value < 0:
+            raise ReadError(doc.place("interfaces", "kinds", kind), "a rate below 0", "")
+    return found
 
 
 def load(file_or_name: str) -> System:
@@ -90,7 +115,7 @@ def load(file_or_name: str) -> System:
     _numbers(doc, set(network.sources), ("sources", "published"))
     for place, what, todo in _problems(doc, network, protocol):
         raise ReadError(place, what, todo)
-    return System(network, protocol, interface_model())
+    return System(network, protocol, _interfaces_of(doc, network))
 
 
 def _numbers(doc: Document, sources: set[str], skip: tuple[str, ...]) -> None:

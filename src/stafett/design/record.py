@@ -4,7 +4,9 @@ Each passage of a step or handoff becomes a row with explicit enqueue, start and
 which a patient was lost says `lost`. What a receiver found stands on the row where it was found
 (`deviation`, `detected_at`); where it began stands in `true_origin`, which no real log has, and in
 `origin` for the share of findings whose cause the system would have recorded (its shared record),
-and for what was found where it was made.
+and for what was found where it was made. `result` names a step's result as a ledger's log does,
+`case:outcome` the named end of the journey, `left` whether the patient could wait no longer; the
+last row of such a journey ends when they left.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from stafett.design.compile import KINDS, Compiled
+from stafett.design.compile import KINDS, LEFT, Compiled
 from stafett.design.network import CENTRE
 from stafett.eventlog import SCHEMA, EventLog, validated
 from stafett.simulation import ROWS, Horizon, Log, simulate
@@ -26,6 +28,7 @@ MONDAY = datetime(2026, 1, 5, tzinfo=UTC)
 """Day 0 of a simulation: calendars begin the week with it."""
 
 Row = dict[str, Any]
+MORE = ("true_origin", "centre", "result", "case:outcome", "left")
 
 
 def record(c: Compiled, days: float, seed: int, replication: int = 0) -> EventLog:
@@ -34,7 +37,7 @@ def record(c: Compiled, days: float, seed: int, replication: int = 0) -> EventLo
     assert log is not None
     rows = [row for journey in _journeys(log) for row in _rows(c, log, journey)]
     rows.sort(key=lambda row: (row["start"], row["case"]))
-    schema = {**SCHEMA, "attempt": pl.Int64, "true_origin": pl.String, "centre": pl.String}
+    schema = {**SCHEMA, "attempt": pl.Int64, **dict.fromkeys(MORE, pl.String)}
     schema.pop("row")
     frame, _ = validated(pl.DataFrame(rows, schema=schema))
     return EventLog(frame, source=f"simulation of {c.system.name}, seed {seed}", zone="UTC")
@@ -55,6 +58,7 @@ def _rows(c: Compiled, log: Log, journey: np.ndarray[Any, np.dtype[np.int64]]) -
     centre = -1
     waiting: float | None = None
     open_: Row | None = None
+    left: str | None = None
     attempts: dict[str, int] = {}
     shared = c.system.network.habits.shared_record.value
     for i in journey:
@@ -73,6 +77,8 @@ def _rows(c: Compiled, log: Log, journey: np.ndarray[Any, np.dtype[np.int64]]) -
             open_ = _opened(c, case, centre, activity, time, waiting)
             open_ |= {"attempt": attempts[activity], "centre": centres[centre]}
             waiting = None
+        elif kind == "finish" and op == LEFT:
+            left = "yes"
         elif kind == "finish" and open_ is not None:
             _finished(open_, op, what, time)
         elif kind == "found" and open_ is not None:
@@ -88,7 +94,9 @@ def _rows(c: Compiled, log: Log, journey: np.ndarray[Any, np.dtype[np.int64]]) -
                 "origin": origin if known else None,
             }
         elif kind == "leave" and open_ is not None:
-            treated = c.system.protocol.outcomes[c.model.outcomes[int(log.value[i])]].treated
+            ended = c.model.outcomes[int(log.value[i])]
+            treated = c.system.protocol.outcomes[ended].treated
+            open_ |= {"case:outcome": ended, "left": left}
             if not treated and open_["outcome"] == "ok":
                 open_["outcome"] = "lost"
             yield open_
@@ -109,7 +117,8 @@ def _opened(
     protocol = c.system.protocol
     row: Row = {
         "case": case, "activity": activity, "outcome": "ok", "end": None, "detected_at": None,
-        "deviation": None, "origin": None, "true_origin": None,
+        "deviation": None, "origin": None,
+        **dict.fromkeys(MORE),
     }  # fmt: skip
     if activity in protocol.steps:
         who = _who(c, protocol.steps[activity].role, centre)
@@ -131,6 +140,7 @@ def _finished(row: Row, op: str, what: str, time: float) -> None:
             row["start"] = _at(time)
     elif op.startswith(f"{activity} was "):
         row["outcome"] = "refused" if what == "refused" else "failed"
+        row["result"] = what
     elif op.startswith(f"{activity} ") and op.endswith("clarified"):
         row["end"] = _at(time)
     elif op.startswith(f"{activity} ") and op.endswith("done again"):

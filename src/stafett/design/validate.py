@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from stafett.design.estimate import Estimate, estimate
+from stafett.design.estimate import Estimate, summary
 from stafett.design.experiment import Design, Plan, run
 from stafett.design.network import Published
 from stafett.design.reading import System
@@ -40,7 +40,7 @@ def validate(
         return []
     results = run(chosen, plan, workers=workers, store=store, progress=progress)
     return [
-        Row(name, p, estimate(results.values(name, p.measure)))
+        Row(name, p, summary(results.values(name, p.measure), plan.assumptions))
         for name in chosen
         for p in systems[name].network.published
     ]

@@ -47,7 +47,7 @@ def sweep(
     designs: Mapping[str, Model],
     horizon: Horizon,
     seed: int,
-    replications: Iterable[int],
+    replications: Iterable[int] | Mapping[str, Iterable[int]],
     *,
     executor: Executor | None = None,
     workers: int | None = None,
@@ -55,20 +55,24 @@ def sweep(
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Results:
-    """Run each design for each replication.
+    """Run each design for each replication (a mapping: for its own replications).
 
     Replication r of every design shares its luck with replication r of the others (common random
     numbers). `block` replications go to a worker together; make it 50 ms of work or more when the
     executor is remote. `progress` is told how many more are done. On Ctrl-C what is finished is
     kept and returned; with a `store` the next call goes on from there.
     """
-    wanted = list(replications)
+    if isinstance(replications, Mapping):
+        wanted = {name: list(replications[name]) for name in designs}
+    else:
+        every = list(replications)
+        wanted = dict.fromkeys(designs, every)
     done: dict[tuple[str, int], Sums] = {}
     todo: list[tuple[str, list[int]]] = []
     keys = {name: key(model, horizon, seed, 0)[0] for name, model in designs.items()}
     for name in designs:
         left = []
-        for r in wanted:
+        for r in wanted[name]:
             kept = store.get((keys[name], seed, r)) if store else None
             if kept is None:
                 left.append(r)
@@ -106,5 +110,5 @@ def sweep(
     finally:
         if own:
             pool.shutdown(wait=True, cancel_futures=True)
-    sums_of = {name: [done[name, r] for r in wanted if (name, r) in done] for name in designs}
-    return Results(sums_of, len(designs) * len(wanted) - len(done))
+    sums_of = {n: [done[n, r] for r in wanted[n] if (n, r) in done] for n in designs}
+    return Results(sums_of, sum(map(len, wanted.values())) - len(done))
