@@ -44,6 +44,7 @@ from stafett.service.competence import Competences
 from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
+from stafett.service.readings import Readings
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signing import ToSign
@@ -108,11 +109,13 @@ class Journeys:
         networks: Networks,
         passkeys: Passkeys,
         competences: Competences,
+        readings: Readings,
         facility: str = FACILITY,
     ) -> None:
         self._ledger, self._accounts, self.library = ledger, accounts, library
         self._vault, self._networks, self._facility = vault, networks, facility
         self._passkeys, self._competences = passkeys, competences
+        self._readings = readings
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -123,6 +126,7 @@ class Journeys:
         live = await self.live(journey)
         if live is None or person.organisation not in live.state.parties.values():
             raise unknown("journey", journey)
+        await self._readings.note(person, "journey", journey)
         return live
 
     async def live(self, journey: str) -> Live | None:

@@ -58,8 +58,13 @@ class Library:
             self._pinned[sha256] = await anyio.to_thread.run_sync(_read, sha256, bytes(text))
             self._current[name] = sha256
         for entry in sorted(_folder().iterdir(), key=lambda e: e.name):
-            if entry.name.endswith(".yaml"):
-                await self.admit(entry.read_bytes())
+            text = entry.read_bytes()
+            # One that is there already may have been followed by a newer version since.
+            if (
+                entry.name.endswith(".yaml")
+                and hashlib.sha256(text).hexdigest() not in self._pinned
+            ):
+                await self.admit(text)
 
     async def admit(self, text: bytes) -> Pinned:
         """Keep a protocol file and make it the current version of its name.
@@ -104,6 +109,10 @@ class Library:
     def current(self) -> dict[str, Pinned]:
         """Return the current version of each protocol, by name."""
         return {name: self._pinned[sha256] for name, sha256 in sorted(self._current.items())}
+
+    def versions(self, name: str) -> dict[str, str]:
+        """Return the SHA-256 of every version of a protocol that this process knows."""
+        return {p.version: p.sha256 for p in self._pinned.values() if p.name == name}
 
     def net(self, sha256: str, product: str | None) -> Net:
         """Return the net of a pinned protocol for one product. Raises KeyError, ReadError."""

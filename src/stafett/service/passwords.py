@@ -31,7 +31,7 @@ def refused(password: str, *about: str) -> str | None:
     if len(set(plain)) < DISTINCT:
         return "it repeats a few characters: use four words that have nothing to do with each other"
     rest = plain.translate(_LEET)
-    known = {w for one in about for w in re.split(r"[\W_]+", one.lower()) if len(w) > 2}
+    known = {w for one in about for w in re.split(r"[\W_]+", one.lower()) if len(w) > 1}
     for word in sorted(_common() | known, key=len, reverse=True):
         rest = rest.replace(word, "")
     if len(re.sub(r"[\W\d_]+", "", rest)) < LEFT and not _random(plain):

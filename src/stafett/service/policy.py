@@ -21,6 +21,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "act": ("role", "coordinator", "quality"),
     "read-record": ("*",),
     "administer": ("administrator",),
+    "invite": ("administrator", "operator"),
     "operate": ("operator",),
     "audit": ("auditor", "administrator", "quality"),
     "keep-registry": ("registrar",),

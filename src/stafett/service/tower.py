@@ -15,6 +15,7 @@ from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
 from stafett.service.accounts import Accounts
 from stafett.service.administration import Administration
+from stafett.service.admission import Admission
 from stafett.service.board import Board
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
@@ -26,6 +27,7 @@ from stafett.service.kept import KeptRows
 from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
+from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
 from stafett.service.sessions import Sessions
@@ -63,6 +65,8 @@ class Tower:
         )
         self.changes = Changes(self.pool, self.ledger)
         self.competences = Competences(self.pool, self.accounts, self.changes)
+        self.readings = Readings(self.pool)
+        self.admission = Admission(self.library, self.changes)
         self.networks = Networks(self.pool)
         self.administration = Administration(
             self.pool,
@@ -84,6 +88,7 @@ class Tower:
             self.networks,
             self.passkeys,
             self.competences,
+            self.readings,
         )
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.watch = Watch(self.board, self.journeys)

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from stafett.web import account, api, exchange, pages, registry, registry_pages, signin
+from stafett.web import (
+    account,
+    administration,
+    api,
+    audit,
+    exchange,
+    pages,
+    registry,
+    registry_pages,
+    signin,
+)
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
 
@@ -10,6 +20,14 @@ AREAS: tuple[Area, ...] = (
     Area("journeys", api.ENDPOINTS, pages.ROUTES, menu=pages.MENU, words=pages.WORDS),
     Area("sign-in", signin.ENDPOINTS, signin.ROUTES),
     Area("account", account.ENDPOINTS, account.ROUTES, menu=account.MENU, words=account.WORDS),
+    Area(
+        "administration",
+        administration.ENDPOINTS,
+        administration.ROUTES,
+        menu=administration.MENU,
+        words=administration.WORDS,
+    ),
+    Area("audit", audit.ENDPOINTS, audit.ROUTES, menu=audit.MENU),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
     Area(
         "registry",

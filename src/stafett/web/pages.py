@@ -42,7 +42,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": _when, "pick": text, "plain": _plain}
+    environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
     return environment
 
 
@@ -58,6 +58,15 @@ def _plain(event: dict[str, Any]) -> str:
     return ", ".join(
         f"{k}={v}" for k, v in event.items() if k not in skipped and v not in (None, "", [], {})
     )
+
+
+def _fields(value: Any) -> str:
+    """Show a value of the audit trail: its fields, one after the other."""
+    if isinstance(value, dict):
+        return "; ".join(f"{k}: {_fields(v)}" for k, v in value.items() if v not in (None, "", []))
+    if isinstance(value, list):
+        return " | ".join(_fields(one) for one in value)
+    return "" if value is None else str(value)
 
 
 @cache
