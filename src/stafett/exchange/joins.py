@@ -153,6 +153,8 @@ class Joins:
         async for batch in ledger.follow(row[0] if row else 0):
             async with self.store.pool.connection() as connection, connection.transaction():
                 for event in batch:
+                    if "readings" in event.body:
+                        continue  # not of a journey
                     await self._register(connection, event.stream, identifiers_of(event))
                 await connection.execute(
                     "INSERT INTO exchange.cursor VALUES (%s, %s) ON CONFLICT (name)"

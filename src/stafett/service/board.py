@@ -52,6 +52,8 @@ class Board:
         self._wakes: Wakes = {}
         # Told, for each journey that changed, when its next limit passes.
         self.listeners: list[Callable[[Wakes], None]] = []
+        # Told the events of rooms' own streams, which are no journeys.
+        self.of_rooms: list[Callable[[list[Event]], None]] = []
 
     async def start(self) -> None:
         """Begin to follow the ledger; `ready` is set once what there was has been read."""
@@ -164,8 +166,10 @@ class Board:
         """Take in events, in order, and wake the subscribers."""
         changed: dict[str, tuple[Live, Event]] = {}
         failed: set[str] = set()
+        rooms: list[Event] = []
         for event in batch:
             if is_of_a_room(event.stream):
+                rooms.append(event)
                 continue
             try:
                 live = self._journeys.advance(event) or await self._journeys.load(event.stream)
@@ -184,6 +188,8 @@ class Board:
             except Exception:
                 self._fail(journey)
         self.position = batch[-1].position
+        for hear in self.of_rooms:
+            hear(rooms)
         self._tell(wakes)
 
     def _put(self, live: Live, position: int, changed: datetime) -> datetime | None:

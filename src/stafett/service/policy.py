@@ -20,6 +20,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "order": ("coordinator", "role"),
     "act": ("role", "coordinator", "quality"),
     "read-record": ("*",),
+    "register-logger": ("role", "quality", "administrator"),
     "administer": ("administrator",),
     "invite": ("administrator", "operator"),
     "operate": ("operator",),

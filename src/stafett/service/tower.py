@@ -20,11 +20,14 @@ from stafett.service.board import Board
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
 from stafett.service.competence import Competences
+from stafett.service.conditions import Conditions
 from stafett.service.documents import Documents
 from stafett.service.factors import Factors
+from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
 from stafett.service.kept import KeptRows
 from stafett.service.library import Library
+from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
 from stafett.service.readings import Readings
@@ -94,6 +97,11 @@ class Tower:
         self.watch = Watch(self.board, self.journeys)
         self.exchange = Exchange(url, self.ledger)
         self.registry = Registry(self.ledger)
+        self.loggers = Loggers(self.pool)
+        self.intake = Intake(self.pool, self.ledger, self.loggers)
+        self.conditions = Conditions(
+            self.pool, self.board, self.journeys, self.loggers, self.intake
+        )
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)
@@ -103,6 +111,8 @@ class Tower:
         await self.changes.relay()
         await self.board.start()
         await self.watch.start()
+        await self.intake.start()
+        await self.conditions.start()
         await self.exchange.__aenter__()
         return self
 
@@ -113,6 +123,8 @@ class Tower:
         trace: TracebackType | None,
     ) -> None:
         await self.exchange.__aexit__(None, None, None)
+        await self.conditions.close()
+        await self.intake.close()
         await self.watch.close()
         await self.board.close()
         await self.ledger.close()

@@ -7,10 +7,12 @@ from stafett.web import (
     administration,
     api,
     audit,
+    conditions,
     exchange,
     pages,
     registry,
     registry_pages,
+    shipments,
     signin,
 )
 from stafett.web.area import Area
@@ -28,6 +30,13 @@ AREAS: tuple[Area, ...] = (
         words=administration.WORDS,
     ),
     Area("audit", audit.ENDPOINTS, audit.ROUTES, menu=audit.MENU),
+    Area(
+        "conditions",
+        conditions.ENDPOINTS,
+        shipments.ROUTES,
+        menu=shipments.MENU,
+        words=shipments.WORDS,
+    ),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
     Area(
         "registry",

@@ -1,0 +1,112 @@
+"""What is known of one shipment's conditions: its chunks made into one series on our time.
+
+Doubles are dropped, late and out-of-order chunks take their place, two different values for one
+moment become no value (neither can be believed), and wrong clocks are corrected (see `clocks`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from stafett.watch import clocks
+from stafett.watch.reading import CHANNELS, Array, Chunk
+
+SAME_MOMENT_S = 0.0005  # binary chunks carry whole milliseconds
+
+
+class Arrived(NamedTuple):
+    """A chunk and when it reached us (seconds since 1970, our clock)."""
+
+    chunk: Chunk
+    at: float
+
+
+@dataclass(frozen=True)
+class Series:
+    """Readings in rising order of time. Every channel has the length of `times`.
+
+    `doubles` counts readings that were there already, `conflicts` moments with two values,
+    `missing` the chunks that the sequence numbers say are still to come, `offset` and `steps` are
+    the clock's (see `clocks.Clock`).
+    """
+
+    times: Array
+    channels: dict[str, Array]
+    doubles: int = 0
+    conflicts: int = 0
+    missing: int = 0
+    offset: float | None = None
+    steps: int = 0
+
+    def __len__(self) -> int:
+        return len(self.times)
+
+    def between(self, start: float, end: float) -> Series:
+        """Return the readings with start <= time <= end; the counts stay those of the whole."""
+        low = int(np.searchsorted(self.times, start, "left"))
+        high = int(np.searchsorted(self.times, end, "right"))
+        cut = {name: values[low:high] for name, values in self.channels.items()}
+        return Series(
+            self.times[low:high], cut, self.doubles, self.conflicts, self.missing, self.offset,
+            self.steps,
+        )  # fmt: skip
+
+    def of(self, channel: str) -> Array:
+        """Return a channel; all NaN where the device has none."""
+        found = self.channels.get(channel)
+        return np.full(len(self.times), np.nan) if found is None else found
+
+
+EMPTY = Series(np.array([], dtype=np.float64), {})
+
+
+def merge(arrived: Iterable[Arrived]) -> Series:
+    """Return one series from chunks in any order, with doubles."""
+    chunks = sorted(arrived, key=lambda a: (a.chunk.sequence, a.at))
+    if not chunks:
+        return EMPTY
+    facts = [
+        clocks.Sent(c.sequence, float(c.times[0]), float(c.times[-1]), c.sent, at)
+        for c, at in chunks
+    ]
+    clock = clocks.estimate(facts)
+    times = np.concatenate(
+        [a.chunk.times + plus for a, plus in zip(chunks, clock.added, strict=True)]
+    )
+    order = np.argsort(times, kind="stable")
+    times = times[order]
+    names = [name for name in CHANNELS if any(name in a.chunk.channels for a in chunks)]
+    channels = {}
+    for name in names:
+        parts = [a.chunk.channels.get(name, np.full(len(a.chunk), np.nan)) for a in chunks]
+        channels[name] = np.concatenate(parts)[order]
+    first = np.concatenate([[True], np.diff(times) > SAME_MOMENT_S])
+    group = np.cumsum(first) - 1
+    total = int(group[-1]) + 1
+    conflicting = np.zeros(total, dtype=bool)
+    merged = {}
+    for name, values in channels.items():
+        merged[name], differs = _one_each(values, group, total)
+        conflicting |= differs
+    sequences = sorted({a.chunk.sequence for a in chunks})
+    missing = sequences[-1] - sequences[0] + 1 - len(sequences)
+    doubles = len(times) - total
+    return Series(
+        times[first], merged, doubles, int(conflicting.sum()), missing, clock.offset, clock.steps
+    )
+
+
+def _one_each(values: Array, group: np.ndarray, total: int) -> tuple[Array, np.ndarray]:
+    """Return each group's value, NaN where it has none or two, and which groups have two."""
+    told = ~np.isnan(values)
+    low = np.full(total, np.inf)
+    high = np.full(total, -np.inf)
+    np.minimum.at(low, group[told], values[told])
+    np.maximum.at(high, group[told], values[told])
+    differs = high > low
+    found = np.where((high == low), low, np.nan)
+    return found, differs

@@ -1,0 +1,142 @@
+"""Shipments, read from a journey: a shipper, its logger, its legs, its limits. Nothing is stored.
+
+A shipper is a material whose container is a shipper. It travels from the step that made it until it
+is opened (it is consumed then). Its logger is the number that was scanned at packing. What it may
+become is what the protocol asks of it at its own checks.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from stafett.journey.state import Lot, Spell, State
+from stafett.protocol.model import Check, Handoff, Step
+from stafett.protocol.net import Net
+from stafett.watch.rules import Limit, Rules
+
+LOGGER: Final = "logger"
+# Nothing is colder than liquid nitrogen (-195.8 °C): a lower limit down here is none.
+COLDEST_C: Final = -190.0
+_CHANNEL: Final = re.compile(r"^\(?8004\)?(?=[0-9A-Za-z])")
+
+
+class Shipment(NamedTuple):
+    """One shipper on its way. `logger` is None where none was scanned; `until` while it travels."""
+
+    journey: str
+    lot: str
+    material: str
+    logger: str | None
+    shipper: str | None
+    since: datetime
+    until: datetime | None
+    legs: tuple[Spell, ...]
+    destination: str | None
+    readers: frozenset[str]
+
+    @property
+    def id(self) -> str:
+        """Name the shipment among all."""
+        return f"{self.journey}/{self.lot}"
+
+
+def number_of(scanned: str) -> str:
+    """Return a logger's number without the application identifier of its barcode (GS1 8004)."""
+    found = _CHANNEL.sub("", scanned.strip(), count=1) if scanned.startswith("(") else scanned
+    return found.strip()
+
+
+def shipments(net: Net, state: State) -> list[Shipment]:
+    """Return the journey's shipments, the oldest first."""
+    return [
+        _shipment(net, state, lot)
+        for lot in state.lots.values()
+        if net.protocol.materials[lot.material].container == "shipper"
+    ]
+
+
+def _shipment(net: Net, state: State, lot: Lot) -> Shipment:
+    logger = lot.identifiers.get(LOGGER)
+    return Shipment(
+        state.journey,
+        lot.lot,
+        lot.material,
+        number_of(logger) if logger else None,
+        lot.identifiers.get("shipper_id"),
+        lot.made_at,
+        lot.ended_at or state.ended_at,
+        lot.custody,
+        _destination(net, lot.material),
+        frozenset(state.parties.values()),
+    )
+
+
+def _destination(net: Net, material: str) -> str | None:
+    """Return the role that opens it, else the last that it is handed to."""
+    for step in net.protocol.steps.values():
+        if material in step.consumes or material in step.unpacks.values():
+            return step.role
+    last = [h.receiver for h in net.protocol.handoffs.values() if material in h.carries]
+    return last[-1] if last else None
+
+
+def rules_of(net: Net, state: State, material: str, profile: Rules) -> Rules:
+    """Return the profile with this material's own limit and budget in it."""
+    shelf = net.protocol.materials[material].shelf_life
+    return msgspec.structs.replace(
+        profile,
+        limit=_limit(net, state, material),
+        hold_s=float(shelf.at_most.seconds) if shelf else None,
+        hold_source=shelf.source if shelf else None,
+    )
+
+
+def _limit(net: Net, state: State, material: str) -> Limit:
+    """Return the tightest temperature limit that the protocol's checks set for this shipper."""
+    activities: list[Step | Handoff] = [
+        *net.protocol.steps.values(),
+        *net.protocol.handoffs.values(),
+    ]
+    checks = [
+        check
+        for activity in activities
+        if _is_about(activity, material)
+        for check in _checks(activity)
+        if check.kind == "quantity" and check.unit == "Cel"
+    ]
+    lows = [c.min for c in checks if c.min is not None and c.min > COLDEST_C]
+    highs = [c.max for c in checks if c.max is not None]
+    if not lows and not highs:
+        return Limit()
+    high = min(highs, default=None)
+    sources = {c.source for c in checks if c.source} | _sources(net, state, high)
+    source = ", ".join(sorted(sources)) or None
+    return Limit(max(lows, default=None), high, source, source is None)
+
+
+def _is_about(activity: Step | Handoff, material: str) -> bool:
+    if isinstance(activity, Handoff):
+        return material in activity.carries
+    return material in (*activity.inputs, *activity.outputs, *activity.consumes)
+
+
+def _checks(activity: Step | Handoff) -> tuple[Check, ...]:
+    if isinstance(activity, Step):
+        return activity.checks
+    return (*activity.release.checks, *activity.accept.checks)
+
+
+def _sources(net: Net, state: State, value: float | None) -> set[str]:
+    """Return the sources of the product's parameters that this limit may come from."""
+    product = net.protocol.products.get(state.product or "")
+    if product is None or value is None:
+        return set()
+    return {
+        figure.source
+        for name, figure in product.parameters.items()
+        if name.endswith("_c") and figure.value == value and figure.source and not figure.proposal
+    }

@@ -1,0 +1,24 @@
+// Register a logger: its key is shown once, here, and nowhere else.
+import { call, h, Refused, t } from "./dom.js";
+
+const form = document.getElementById("register");
+form?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const told = document.getElementById("told");
+  const data = new FormData(form);
+  const until = data.get("until");
+  const body = {
+    number: data.get("number").trim(),
+    model: data.get("model").trim(),
+    calibrated_until: until ? `${until}T23:59:59Z` : null,
+  };
+  try {
+    const made = await call("POST", "/api/loggers", body);
+    const key = made.key ? t("loggers.key-once") : t("loggers.key-kept");
+    told.replaceChildren(key, " ", h("code", { class: "mono" }, made.key ?? ""), h("br"), t("loggers.topic"), " ", h("code", { class: "mono" }, made.topic));
+    form.reset();
+  } catch (error) {
+    const why = error instanceof Refused ? `${error.message}: ${error.reasons.map((r) => `${r.what}. ${r.todo}`).join(" ")}` : t("live.lost", { at: "" });
+    told.textContent = `✖ ${why}`;
+  }
+});
