@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ledger": ("stafett.cli.ledger:ledger", "export, verify, back up and restore the record"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),
     "rebuild": ("stafett.cli.rebuild:rebuild", "make the board's rows anew from the record"),
+    "registry": ("stafett.cli.registry:registry", "trials, adoption, sites: import and export"),
     "witness": ("stafett.cli.witness:witness", "watch a shared record: witness and mirror"),
 }
 

@@ -70,6 +70,7 @@ class Index:
             for word in words(trial):
                 self._of[word].add(number)
         self._words = sorted(self._of)
+        self.countries = sorted({name for trial in self.trials for name in trial.countries})
 
     def find(self, asked: Filter) -> Hits:
         """Return the page of trials that fit."""

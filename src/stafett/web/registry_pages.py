@@ -124,7 +124,6 @@ async def trials(request: Request, registry: Registry) -> Response:
     index = registry.index()
     hits = index.find(wanted)
     every = index.all(wanted)
-    countries = Counter(name for trial in index.trials for name in set(trial.countries))
     query = {k: v for k, v in msgspec.to_builtins(wanted).items() if v not in ("", None)}
     query = {k: v for k, v in query.items() if k not in ("page", "per_page") and v != "all"}
     return await show(
@@ -133,7 +132,7 @@ async def trials(request: Request, registry: Registry) -> Response:
         hits=hits,
         asked=wanted,
         open=sum(trial.open for trial in every),
-        countries=sorted(countries),
+        countries=index.countries,
         query=urlencode(query),
         picture=maps.draw(_dots(every), "Sites of the trials found"),
         made_up=any(trial.made_up for trial in hits.trials),
