@@ -43,14 +43,13 @@ async def test_what_goes_in_comes_out(ledger):
     """Kind, body, author, audience and the time with its offset are kept as they were given."""
     at = datetime(2026, 3, 1, 9, 30, tzinfo=timezone(timedelta(hours=2)))
     body = {"å": ["\u0000", 1.5, None, True, {"deep": "𝄞"}], "n": -3}
-    draft = Draft("bag.scanned", body, at, signature={"by": "k1", "value": "xyz"})
+    draft = Draft("bag.scanned", body, at)
     author = Author("hospital", None)
     await ledger.append(Submission("j", 0, [draft], ["maker", "hospital"], author, "k", b"h"))
     (event,) = await ledger.stream("j")
     assert (event.kind, event.body, event.author) == ("bag.scanned", body, author)
     assert event.audience == ("hospital", "maker")
     assert event.occurred_at == at and event.occurred_at.utcoffset() == timedelta(hours=2)
-    assert event.signature == {"by": "k1", "value": "xyz"}
     assert event.leaf_hash == leaf_hash(event.leaf)
 
 

@@ -23,6 +23,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "demo": ("stafett.cli.serve:demo", "serve the demo network with a scripted day"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "design": ("stafett.cli.design:design", "simulate delivery systems and compare them"),
+    "journey": ("stafett.cli.journey:journey", "prove what the record says of one journey"),
     "ledger": ("stafett.cli.ledger:ledger", "export, verify, back up and restore the record"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),
     "rebuild": ("stafett.cli.rebuild:rebuild", "make the board's rows anew from the record"),

@@ -10,12 +10,15 @@ import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
+from stafett.ledger import author, columns, leaf
 from stafett.ledger import binarycopy as copy
-from stafett.ledger import columns, leaf
-from stafett.ledger.canonical import NotCanonical
+from stafett.ledger.author import BadSignature, Keys
+from stafett.ledger.canonical import NotCanonical, text
 from stafett.ledger.event import (
     Author,
+    Draft,
     InvalidSubmission,
     KeyReused,
     Receipt,
@@ -46,6 +49,7 @@ class Prepared:
     shared: Shared
     stream: bytes
     size: int  # bytes of all leaves, roughly
+    refused: Refused | None = None  # the author's signature does not hold
 
 
 @dataclass(slots=True)
@@ -143,20 +147,20 @@ def prepare(submission: Submission) -> Prepared:
 
 
 @functools.lru_cache(maxsize=4096)
-def _shared(audience: tuple[str, ...], author: Author) -> Shared:
+def _shared(audience: tuple[str, ...], by: Author) -> Shared:
     """Check and write audience and author."""
     if not audience:
         raise InvalidSubmission("the audience must name at least one organisation")
     for number, name in enumerate(audience):
         _check_text(f"audience[{number}]", name)
-    _check_text("author.organisation", author.organisation)
-    if author.person is not None:
-        _check_text("author.person", author.person)
+    _check_text("author.organisation", by.organisation)
+    if by.person is not None:
+        _check_text("author.person", by.person)
     readers = sorted(set(audience))
     return Shared(
-        leaf.heading(readers, author),
-        copy.text(author.organisation),
-        copy.text(author.person),
+        leaf.heading(readers, by),
+        copy.text(by.organisation),
+        copy.text(by.person),
         copy.text(columns.array_literal(readers)),
     )
 
@@ -176,6 +180,60 @@ def _check_text(where: str, value: str) -> None:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidSubmission(f"{where} is not valid Unicode text") from None
+
+
+def check_authors(batch: Iterable[Prepared], keys: Keys) -> bool:
+    """Mark what is refused for its author's signature; return whether there are new keys in it.
+
+    `keys` is not changed: what a batch teaches holds for what stands behind it in the batch.
+    """
+    learnt: Keys | None = None
+    for prepared in batch:
+        submission = prepared.submission
+        prepared.refused = None
+        try:
+            for number, (draft, part) in enumerate(
+                zip(submission.drafts, prepared.parts, strict=True)
+            ):
+                if submission.stream == author.STREAM:
+                    learnt = learnt or keys.copy()
+                    signed = _statement(prepared, part, number)
+                    learnt.learn(_as_leaf(submission, draft), 0, signed)
+                elif draft.signature is not None or (learnt or keys).active(
+                    submission.author.organisation
+                ):
+                    _check_author(learnt or keys, prepared, part, number)
+        except author.BadKey as error:
+            prepared.refused = BadSignature(str(error))
+        except BadSignature as error:
+            prepared.refused = error
+    return learnt is not None
+
+
+def _check_author(keys: Keys, prepared: Prepared, part: Part, number: int) -> None:
+    submission = prepared.submission
+    draft = submission.drafts[number]
+    act = author.act_of(submission.key, number)
+    if draft.signature is not None and draft.signature.get("act") != act:
+        raise BadSignature(f"the signature is for the act {draft.signature.get('act')!r}")
+    keys.check(_as_leaf(submission, draft), None, _statement(prepared, part, number))
+
+
+def _statement(prepared: Prepared, part: Part, number: int) -> bytes:
+    submission = prepared.submission
+    act = author.act_of(submission.key, number)
+    return author.statement(part.before, text(submission.stream), act)
+
+
+def _as_leaf(submission: Submission, draft: Draft) -> dict[str, Any]:
+    """Return what of the leaf the keys look at; the statement is there already."""
+    return {
+        "author": {"organisation": submission.author.organisation},
+        "body": draft.body,
+        "kind": draft.kind,
+        "signature": draft.signature,
+        "stream": submission.stream,
+    }
 
 
 def arrange(
@@ -202,6 +260,9 @@ def arrange(
                 replace(earlier.receipt, replayed=True) if same else KeyReused(submission.key)
             )
             continue
+        if prepared.refused is not None:
+            out.outcomes.append(prepared.refused)
+            continue
         stream = submission.stream
         version = out.reached.get(stream)
         if version is None:
@@ -214,7 +275,8 @@ def arrange(
         version = _place(out, prepared, version, stamp)
         out.reached[stream] = version
         count = len(prepared.parts)
-        receipt = Receipt(submission.key, stream, first, count, version, recorded_at)
+        hashes = tuple(out.leaf_hashes[-count:])
+        receipt = Receipt(submission.key, stream, first, count, version, recorded_at, hashes)
         out.keys.append(copy.text(submission.key))
         out.requests.append(copy.data(submission.request_hash))
         out.firsts.append(copy.int8(first))

@@ -54,7 +54,9 @@ class Submission:
 class Receipt:
     """The durable answer to a submission.
 
-    `replayed` says that the events were there already: the key was used before.
+    `leaf_hashes` are those of its events, in order. `replayed` says that the events were there
+    already: the key was used before. `acceptance` is the host's signed word for all this, where it
+    signs (see `acceptance`).
     """
 
     key: str
@@ -63,7 +65,9 @@ class Receipt:
     count: int
     version: int
     recorded_at: datetime
+    leaf_hashes: tuple[bytes, ...]
     replayed: bool = False
+    acceptance: str = ""
 
     @property
     def positions(self) -> range:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, LiteralString
@@ -25,12 +25,14 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import leaf, tree
+from stafett.ledger.acceptance import accept
+from stafett.ledger.author import BadSignature, Keys
 from stafett.ledger.checkpoint import Signed
 from stafett.ledger.event import Event, KeyReused, Receipt, Submission
 from stafett.ledger.listener import Listener
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.seal import seal
-from stafett.ledger.sequencer import Sequencer, look_up
+from stafett.ledger.sequencer import Sequencer, look_up, read_keys
 
 READ: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s ORDER BY position LIMIT %s
@@ -48,6 +50,10 @@ WHERE (stream, version) > (%s, %s) AND position <= %s ORDER BY stream, version L
 """
 
 
+Signing = Callable[[Submission], Awaitable[Submission]]
+"""Sign a submission for the organisation that it is from, whose key is kept here."""
+
+
 class Ledger:
     """One ledger, for one process and event loop.
 
@@ -59,6 +65,8 @@ class Ledger:
         self.url = url
         self.name = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"
         self._listener = Listener(url, self.name)
+        self.signing: Signing | None = None
+        self.accepting: NoteSigner | None = None  # whoever signs acceptances: the log
         self._sequencer = Sequencer(url, self._listener, patience_s)
         self._pool = AsyncConnectionPool(
             url, min_size=1, max_size=readers, open=False, configure=_as_service,
@@ -90,14 +98,45 @@ class Ledger:
         await self._listener.close()
         await self._pool.close()
 
+    @property
+    def pool(self) -> AsyncConnectionPool[Any]:
+        """Connections in autocommit, as the service's runtime role: for publishing the record."""
+        return self._pool
+
+    def halt(self, why: str) -> None:
+        """Append nothing more in this process: the record must not go on from what is stored."""
+        self._sequencer.halt(why)
+
+    async def growth(self, beyond: int, patience_s: float) -> None:
+        """Return when there may be more than `beyond` events, or after `patience_s` seconds."""
+        await self._listener.growth(beyond, patience_s)
+
     async def append(self, submission: Submission) -> Receipt:
         """Make events durable and return their places.
 
         Raises InvalidSubmission, StaleVersion, KeyReused (nothing was and will be appended),
         NotAcknowledged (nothing was appended) or InDoubt (ask `outcome_of`, or submit again with
-        the same key).
+        the same key). What its author has not signed is signed by `signing`, where that is set.
         """
-        return await self._sequencer.append(submission)
+        receipt = await self._append(submission)
+        return self._accepted(receipt, submission.request_hash)
+
+    async def _append(self, submission: Submission) -> Receipt:
+        if self.signing is None or not submission.drafts or submission.drafts[0].signature:
+            return await self._sequencer.append(submission)
+        signed = await self.signing(submission)
+        try:
+            return await self._sequencer.append(signed)
+        except BadSignature:
+            again = await self.signing(submission)  # the key may have been rotated meanwhile
+            if again == signed:
+                raise
+            return await self._sequencer.append(again)
+
+    def _accepted(self, receipt: Receipt, request_hash: bytes) -> Receipt:
+        if self.accepting is None:
+            return receipt
+        return replace(receipt, acceptance=accept(receipt, request_hash, self.accepting))
 
     async def outcome_of(self, key: str, request_hash: bytes | None = None) -> Receipt | None:
         """Return what the submission with this key came to; None if the ledger doesn't have it.
@@ -111,7 +150,7 @@ class Ledger:
             return None
         if request_hash is not None and request_hash != known.request_hash:
             raise KeyReused(key)
-        return replace(known.receipt, replayed=True)
+        return self._accepted(replace(known.receipt, replayed=True), known.request_hash)
 
     async def seal(self, signer: NoteSigner) -> Signed:
         """Sign the ledger as it stands, after checking it from the stored bytes (see `seal`)."""
@@ -127,6 +166,11 @@ class Ledger:
         """Return the proof that the tree of `size` only added to that of `old`."""
         async with self._pool.connection() as connection:
             return await tree.consistency(connection, old, size)
+
+    async def keys(self) -> Keys:
+        """Return the authors' keys, as the record tells of them."""
+        async with self._pool.connection() as connection:
+            return await read_keys(connection)
 
     async def size(self) -> int:
         """Return the number of events, which is also the last position."""

@@ -8,23 +8,23 @@ answer stops everything: a witness that remembers a larger tree (`witness_client
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.ledger import bundle as bundles
 from stafett.ledger import proof, tree
+from stafett.ledger.bundle import Bundle
 from stafett.ledger.checkpoint import Signed
+from stafett.ledger.event import Event
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.policy import Party, Policy, Verdict
 from stafett.ledger.proof import Receipt
 from stafett.ledger.seal import newest, seal
-from stafett.ledger.witness_client import Outcome, Post, round_of
-
-logger = logging.getLogger(__name__)
+from stafett.ledger.witness_client import Outcome, OverHttp, Post, round_of
 
 KEEP: LiteralString = """
 INSERT INTO ledger.cosignature (size, name, line) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
@@ -62,7 +62,7 @@ class Publisher:
         self._pool = pool
         self._signer = signer
         self._policy = policy
-        self._post = post
+        self._post = post or OverHttp()
 
     async def publish(self) -> Published:
         """Sign the ledger as it stands and ask each witness that has not cosigned that yet.
@@ -98,19 +98,39 @@ class Publisher:
             path = await tree.inclusion(connection, position - 1, signed.checkpoint.size)
         return proof.make(position - 1, path, signed.text)
 
-    async def keep_publishing(
-        self, every_s: float, heard: Callable[[Published], None] = lambda published: None
-    ) -> None:
-        """Publish again and again, until cancelled or until the record must not go on.
+    async def bundle(self, stream: str, events: Sequence[Event], keys: Sequence[Event]) -> Bundle:
+        """Return the proof of a stream's `events`, as far as the newest checkpoint holds them.
 
-        A lost database or network is waited out; Tampered and RolledBack end it.
+        `keys` are the events of `record/keys`. Raises NotYet when it holds none.
         """
-        while True:
-            try:
-                heard(await self.publish())
-            except psycopg.OperationalError as error:
-                logger.warning("publishing waits for the database: %s", error)
-            await asyncio.sleep(every_s)
+        async with self._pool.connection() as connection:
+            signed = await newest(connection, self._signer)
+            size = signed.checkpoint.size if signed else 0
+            chosen = [[e for e in some if e.position <= size] for some in (keys, events)]
+            if signed is None or not chosen[1]:
+                raise NotYet(f"no event of {stream!r} is under a signed checkpoint yet")
+            made = []
+            for some in chosen:
+                indexes = [e.position - 1 for e in some]
+                paths = await tree.inclusions(connection, indexes, size)
+                made.append(tuple(map(bundles.entry, indexes, (e.leaf for e in some), paths)))
+        return Bundle(
+            bundles.FORMAT, stream, str(self._signer.vkey), self._policy.text, signed.text,
+            keys=made[0], entries=made[1],
+        )  # fmt: skip
+
+    async def greet(self) -> tuple[Outcome, ...]:
+        """Ask every witness to look at the newest checkpoint again; nothing is kept of it.
+
+        Between two events nobody has anything to cosign: this says who would.
+        """
+        async with self._pool.connection() as connection:
+            signed = await newest(connection, self._signer)
+            if signed is None:
+                return ()
+            known = dict(await (await connection.execute(KNOWN)).fetchall())
+            asked = [w for w in self._policy.witnesses if w.url]
+            return tuple(await self._round(connection, asked, signed, known))
 
     async def _round(
         self,

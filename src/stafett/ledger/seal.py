@@ -45,6 +45,10 @@ class Tampered(RuntimeError):
         super().__init__(what)
 
 
+class WentBack(Tampered):
+    """The store has fewer events than were signed: to go on from here would fork the record."""
+
+
 class NotReplicated(RuntimeError):
     """The checkpoint's commit came with a notice: it is not published."""
 
@@ -84,7 +88,7 @@ async def seal(connection: psycopg.AsyncConnection[Any], signer: NoteSigner) -> 
     size, root = int(row[0]), bytes(row[1])
     last = await newest(connection, signer)
     if last is not None and last.checkpoint.size > size:
-        raise Tampered(
+        raise WentBack(
             f"the ledger has {size} events, but {last.checkpoint.size} were signed: the database "
             "was rolled back (restored from an old backup?). Stop; never sign again from here"
         )

@@ -34,10 +34,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
 
+import msgspec
 import psycopg
 
 from stafett.ledger import binarycopy, columns
-from stafett.ledger.batch import Arranged, Known, Prepared, arrange, prepare
+from stafett.ledger.author import STREAM, BadKey, BadSignature, Keys
+from stafett.ledger.batch import Arranged, Known, Prepared, arrange, check_authors, prepare
 from stafett.ledger.event import (
     InDoubt,
     InvalidSubmission,
@@ -56,6 +58,7 @@ FENCED = "SF001"
 LEASE_S = 2.0  # how long a silent holder keeps others away
 CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
+MANY_SIGNATURES = 16
 BATCH_BYTES = 8 * 2**20
 REMEMBERED_STREAMS = 100_000
 
@@ -75,9 +78,14 @@ APPEND: LiteralString = (
     "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 18 + ")"
 )
 LOOK_UP: LiteralString = """
-SELECT key, request_hash, stream, first_position, count, version + count - 1, recorded_at
+SELECT key, request_hash, stream, first_position, count, version + count - 1, recorded_at,
+       (SELECT array_agg(h.leaf_hash ORDER BY h.position) FROM ledger.event_store AS h
+        WHERE h.position BETWEEN first_position AND first_position + count - 1)
 FROM ledger.submission JOIN ledger.event_store ON position = first_position
 WHERE key = ANY(%s)
+"""
+KEY_EVENTS: LiteralString = """
+SELECT position, leaf FROM ledger.event_store WHERE stream = %s ORDER BY version
 """
 STREAM_VERSIONS: LiteralString = """
 SELECT wanted, (SELECT version FROM ledger.event_store WHERE stream = wanted
@@ -143,8 +151,10 @@ class Sequencer:
         self._frontier = Frontier()
         self._recorded_at = datetime.min.replace(tzinfo=UTC)
         self._clock = DatabaseClock()
+        self._keys: Keys | None = None  # of the authors; None: to be read
         self._versions: OrderedDict[str, int] = OrderedDict()
         self._closing = False
+        self._halted: str | None = None
         self._trouble = "the database is slow"  # what holds us up, as far as we know
         self._task: asyncio.Task[None] | None = None
 
@@ -170,6 +180,8 @@ class Sequencer:
         """Append and return when durable. Raises Refused, NotAcknowledged or InDoubt."""
         if self._closing:
             raise NotAcknowledged(submission.key, "the ledger is closed")
+        if self._halted is not None:
+            raise NotAcknowledged(submission.key, self._halted)
         waiting = _Waiting(
             prepare(submission),
             asyncio.get_running_loop().create_future(),
@@ -179,6 +191,11 @@ class Sequencer:
         self._pending.append(waiting)
         self._arrived.set()
         return await waiting.answer
+
+    def halt(self, why: str) -> None:
+        """Take nothing more, for good: the record must not go on from here."""
+        log.critical("appending was halted: %s", why)
+        self._halted = why
 
     async def _expire(self) -> None:
         """Tell those who have waited too long. One timer for all: all have the same patience."""
@@ -289,6 +306,7 @@ class Sequencer:
         self._frontier = Frontier(size, split(bytes(peaks)))
         self._clock.set(clock)
         self._versions.clear()
+        self._keys = None
         self.listener.wanted = False
         self.listener.grown(size)
         return True
@@ -340,6 +358,7 @@ class Sequencer:
             raise _Fenced
         for waiting in batch:
             waiting.sent = True
+        keys_grow = await self._check_authors(connection, batch)
         await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
         arranged = await self._arrange(connection, batch, keys_are_new=True)
         try:
@@ -349,6 +368,8 @@ class Sequencer:
                 raise _Fenced from None  # someone else's events are in our places
             arranged = await self._arrange(connection, batch, keys_are_new=False)
             await self._commit(connection, arranged)
+        if keys_grow:
+            self._keys = None
         for stream, version in arranged.reached.items():
             self._versions[stream] = version
             self._versions.move_to_end(stream)
@@ -357,6 +378,20 @@ class Sequencer:
         self.listener.grown(arranged.size)
         for waiting, outcome in zip(batch, arranged.outcomes, strict=True):
             self._answer(waiting, outcome)
+
+    async def _check_authors(
+        self, connection: psycopg.AsyncConnection[Any], batch: Sequence[_Waiting]
+    ) -> bool:
+        """Check the authors' signatures of a batch; say whether it holds new keys.
+
+        In a thread where it takes long: about 130 microseconds a signature.
+        """
+        if self._keys is None:
+            self._keys = await read_keys(connection)
+        prepared = [w.prepared for w in batch]
+        if len(prepared) < MANY_SIGNATURES or not self._keys.known:
+            return check_authors(prepared, self._keys)
+        return await asyncio.to_thread(check_authors, prepared, self._keys)
 
     async def _learn_versions(
         self, connection: psycopg.AsyncConnection[Any], streams: set[str]
@@ -383,7 +418,8 @@ class Sequencer:
         prepared = [w.prepared for w in batch]
         if keys_are_new:
             arranged = arrange(prepared, {}, self._versions, self._frontier.size, now)
-            if not any(isinstance(o, StaleVersion) for o in arranged.outcomes):
+            doubtful = (StaleVersion, BadSignature)
+            if not any(isinstance(o, doubtful) for o in arranged.outcomes):
                 return arranged
         known = await look_up(connection, [p.submission.key for p in prepared])
         return arrange(prepared, known, self._versions, self._frontier.size, now)
@@ -432,6 +468,17 @@ def grow(
     return grown, (columns.Int4s(levels), columns.Int8s(indexes), columns.Bytes(hashes))
 
 
+async def read_keys(connection: psycopg.AsyncConnection[Any]) -> Keys:
+    """Return the authors' keys as the record tells of them."""
+    keys = Keys()
+    for position, entry in await (await connection.execute(KEY_EVENTS, [STREAM])).fetchall():
+        try:
+            keys.learn(msgspec.json.decode(entry), position)
+        except BadKey as error:
+            log.warning("an event of %s is passed over: %s", STREAM, error)
+    return keys
+
+
 def split(peaks: bytes) -> tuple[bytes, ...]:
     """Return the hashes of a stored frontier."""
     return tuple(peaks[at : at + HASH_SIZE] for at in range(0, len(peaks), HASH_SIZE))
@@ -441,7 +488,8 @@ async def look_up(connection: psycopg.AsyncConnection[Any], keys: list[str]) -> 
     """Return what the ledger has for `keys`."""
     found: dict[str, Known] = {}
     async for row in await connection.execute(LOOK_UP, [keys], prepare=True):
-        key, request_hash, stream, first, count, version, recorded_at = row
-        receipt = Receipt(key, stream, first, count, version, recorded_at)
+        key, request_hash, stream, first, count, version, recorded_at, hashes = row
+        kept = tuple(bytes(one) for one in hashes)
+        receipt = Receipt(key, stream, first, count, version, recorded_at, kept)
         found[key] = Known(receipt, request_hash)
     return found

@@ -9,7 +9,7 @@ Leaf indexes count from 0: the event at position p is leaf p - 1.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, LiteralString, TypeVar
 
 import psycopg
@@ -56,6 +56,15 @@ async def root(connection: Connection, size: int) -> bytes:
 async def inclusion(connection: Connection, index: int, size: int) -> list[bytes]:
     """Return the proof that leaf `index` is in the tree of `size`. Raises merkle.BadProof."""
     return await _with_hashes(connection, lambda read: merkle.inclusion_proof(index, size, read))
+
+
+async def inclusions(
+    connection: Connection, indexes: Sequence[int], size: int
+) -> list[list[bytes]]:
+    """Return the proofs of several leaves; what they share is read once."""
+    return await _with_hashes(
+        connection, lambda read: [merkle.inclusion_proof(i, size, read) for i in indexes]
+    )
 
 
 async def consistency(connection: Connection, old: int, size: int) -> list[bytes]:

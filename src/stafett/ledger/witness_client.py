@@ -40,6 +40,27 @@ class Outcome:
     why: str = ""
 
 
+class OverHttp:
+    """Posts over HTTP, with connections kept open from one round to the next."""
+
+    def __init__(self, timeout_s: float = 10.0) -> None:
+        self._client = httpx.Client(timeout=timeout_s)
+
+    def __call__(self, url: str, body: str) -> tuple[int, str]:
+        """Send `body` to `url`; return status and body."""
+        answer = self._client.post(url, content=body.encode())
+        return answer.status_code, answer.text
+
+    def get(self, url: str, most: int = 2_000_000) -> bytes:
+        """Return what is at `url`, nothing if it is too long or not there."""
+        answer = self._client.get(url)
+        return answer.content if answer.is_success and len(answer.content) <= most else b""
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+
 def ask(witness: Party, signed: Signed, prove: Prove, post: Post, old: int = 0) -> Outcome:
     """Ask one witness. `old` is the size it last cosigned, as far as we know (0: ask).
 
@@ -76,7 +97,7 @@ def round_of(
     signed: Signed,
     prove: Prove,
     *,
-    post: Post | None = None,
+    post: Post,
     known: dict[str, int] | None = None,
 ) -> list[Outcome]:
     """Ask all witnesses at once; returns their outcomes in the order given.
@@ -84,17 +105,10 @@ def round_of(
     `known` maps a witness's name to the size it last cosigned; it is updated.
     """
     sizes = known if known is not None else {}
-    with httpx.Client(timeout=10) as client:
-
-        def over_http(url: str, body: str) -> tuple[int, str]:
-            answer = client.post(url, content=body.encode())
-            return answer.status_code, answer.text
-
-        send = post or over_http
-        with ThreadPoolExecutor(max(1, len(witnesses))) as pool:
-            outcomes = list(
-                pool.map(lambda w: ask(w, signed, prove, send, sizes.get(w.name, 0)), witnesses)
-            )
+    with ThreadPoolExecutor(max(1, len(witnesses))) as pool:
+        outcomes = list(
+            pool.map(lambda w: ask(w, signed, prove, post, sizes.get(w.name, 0)), witnesses)
+        )
     for outcome in outcomes:
         if outcome.signature is not None:
             sizes[outcome.witness] = signed.checkpoint.size

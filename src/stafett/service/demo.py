@@ -12,6 +12,7 @@ from stafett.protocol.model import Role
 from stafett.service import demo_registry
 from stafett.service.accounts import Organisation, Person
 from stafett.service.competence import Wanted
+from stafett.service.demo_witnesses import witnessed
 from stafett.service.tower import Tower
 
 PASSWORD = "stafett-demo"
@@ -87,6 +88,7 @@ async def furnish(tower: Tower) -> list[Person]:
             await tower.accounts.add_person(person, PASSWORD)
     await _train(tower, [person for person in people if person.login not in there])
     await demo_registry.furnish(tower.registry, administrators[0])
+    witnessed(tower.publishing, [one.id for one in ORGANISATIONS.values()])
     return [*people, *administrators]
 
 

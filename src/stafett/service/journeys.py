@@ -58,7 +58,10 @@ FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its ow
 
 
 class Done(msgspec.Struct, frozen=True):
-    """The answer to a command that was accepted: durable, and where it stands in the record."""
+    """The answer to a command that was accepted: durable, and where it stands in the record.
+
+    `acceptance` is the host's signed word for it (see stafett.ledger.acceptance).
+    """
 
     journey: str
     position: int
@@ -66,6 +69,7 @@ class Done(msgspec.Struct, frozen=True):
     recorded_at: datetime
     events: tuple[dict[str, Any], ...] = ()
     replayed: bool = False
+    acceptance: str = ""
 
 
 @dataclass(frozen=True)
@@ -561,4 +565,5 @@ def _done(receipt: Receipt, made: tuple[events.Event, ...], *, replayed: bool = 
         receipt.recorded_at,
         tuple(events.to_json(one) for one in made),
         replayed or receipt.replayed,
+        receipt.acceptance,
     )

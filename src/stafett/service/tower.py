@@ -16,6 +16,7 @@ from stafett.ledger.schema import migrate
 from stafett.service.accounts import Accounts
 from stafett.service.administration import Administration
 from stafett.service.admission import Admission
+from stafett.service.author_keys import AuthorKeys
 from stafett.service.board import Board
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
@@ -30,6 +31,7 @@ from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
+from stafett.service.publishing import Publishing
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
@@ -83,6 +85,10 @@ class Tower:
         )
         self.documents = Documents(self.pool)
         self.record = Record(self.ledger)
+        self.author_keys = AuthorKeys(folder / "author-keys", self.ledger)
+        self.ledger.signing = self.author_keys.sign
+        self.publishing = Publishing(self.ledger, folder)
+        self.ledger.accepting = self.publishing.signer
         self.journeys = Journeys(
             self.ledger,
             self.accounts,
@@ -107,6 +113,7 @@ class Tower:
         await anyio.to_thread.run_sync(migrate, self.url)
         await self.pool.open(wait=True)
         await self.ledger.open()
+        await self.publishing.start()
         await self.library.open()
         await self.changes.relay()
         await self.board.start()
@@ -127,6 +134,7 @@ class Tower:
         await self.intake.close()
         await self.watch.close()
         await self.board.close()
+        await self.publishing.close()
         await self.ledger.close()
         await self.pool.close()
 

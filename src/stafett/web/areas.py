@@ -10,6 +10,7 @@ from stafett.web import (
     conditions,
     exchange,
     pages,
+    record,
     registry,
     registry_pages,
     shipments,
@@ -44,6 +45,14 @@ AREAS: tuple[Area, ...] = (
         registry_pages.ROUTES,
         menu=registry_pages.MENU,
         words=registry_pages.WORDS,
+    ),
+    Area(
+        "record",
+        record.ENDPOINTS,
+        record.ROUTES,
+        mounts=record.routes,
+        menu=record.MENU,
+        words=record.WORDS,
     ),
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)

@@ -1,0 +1,105 @@
+"""The private keys of the organisations that this service hosts, kept in its folder.
+
+`author-keys/<organisation>` holds the key that the organisation signs with, readable by the service
+only. It is made, and registered in the record, when the organisation's first event is signed. To
+rotate, a new key is made, vouched for by the old one in the record, and only then put in its place.
+An organisation that keeps its own key signs before it submits, and has no file here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from stafett.ledger import Ledger, Receipt, Submission
+from stafett.ledger.author import STREAM, Signer
+
+Append = Callable[[Submission], Awaitable[Receipt]]
+
+
+class KeyLost(RuntimeError):
+    """The record knows a key of the organisation, and its private half is not in the folder."""
+
+
+class AuthorKeys:
+    """Signs for the hosted organisations. One instance per process."""
+
+    def __init__(self, folder: Path, ledger: Ledger) -> None:
+        self._folder, self._ledger = folder, ledger
+        self._signers: dict[str, Signer] = {}
+        self._lock = asyncio.Lock()
+
+    async def sign(self, submission: Submission) -> Submission:
+        """Return the submission, signed by the organisation that it is from."""
+        if submission.stream == STREAM:
+            return submission  # a registration brings its own signature
+        organisation = submission.author.organisation
+        signer = self._signers.get(organisation)
+        if signer is None:
+            async with self._lock:
+                signer = self._signers.get(organisation) or await self._take(organisation)
+        return signer.sign(submission)
+
+    async def _take(self, organisation: str) -> Signer:
+        """Return the organisation's key, registered in the record. Raises KeyLost."""
+        path = self._path(organisation)
+        active = (await self._ledger.keys()).active(organisation)
+        if active and not path.exists():
+            raise KeyLost(
+                f"the record knows the key {active[0].id} of {organisation!r}, and {path} is not "
+                "there: restore it from the backup of the keys, or replace it with "
+                f"`stafett ledger rotate-key {organisation} --lost`"
+            )
+        signer = Signer(organisation, _seed(path))
+        if all(key.id != signer.id for key in active):
+            if active:
+                raise KeyLost(f"{path} is not the key {active[0].id} that the record knows")
+            await self._ledger.append(signer.registration())
+        self._signers[organisation] = signer
+        return signer
+
+    async def rotate(self, organisation: str, reason: str, *, lost: bool = False) -> Signer:
+        """Give the organisation a new key; from then on the old one signs nothing.
+
+        `lost`: nobody holds the old one any more, so nobody vouches for the new one, and the
+        record tells everyone so. Raises KeyLost.
+        """
+        async with self._lock:
+            path = self._path(organisation)
+            active = (await self._ledger.keys()).active(organisation)
+            old = None if lost or not active else await self._take(organisation)
+            fresh = Signer(organisation, _seed(path.with_name(f".{path.name}.new")))
+            gone = tuple(key.id for key in active) if lost else ()
+            await self._ledger.append(fresh.registration(retires=old, lost=gone, reason=reason))
+            path.with_name(f".{path.name}.new").replace(path)
+            self._signers[organisation] = fresh
+            return fresh
+
+    def _path(self, organisation: str) -> Path:
+        if not organisation or "/" in organisation or organisation.startswith("."):
+            raise ValueError(f"{organisation!r} can be no organisation's file name")
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return self._folder / organisation
+
+
+def _seed(path: Path) -> bytes:
+    """Read a key's seed; make one, durable before it is used, if there is none."""
+    try:
+        return bytes.fromhex(path.read_text())
+    except FileNotFoundError:
+        pass
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(secrets.token_hex(32))
+        file.flush()
+        os.fsync(file.fileno())
+    try:
+        os.link(fresh, path)  # fails if another process was quicker
+    except FileExistsError:
+        return _seed(path)
+    finally:
+        fresh.unlink()
+    return bytes.fromhex(path.read_text())

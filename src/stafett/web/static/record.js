@@ -1,0 +1,55 @@
+// The audit page: check a proof here, from a file or of a journey, and say what is wrong.
+import { h, t } from "./dom.js";
+import { verify } from "./proof.js";
+
+const outcome = document.getElementById("outcome");
+const policy = document.getElementById("policy").textContent;
+const file = document.getElementById("file");
+const journey = document.getElementById("journey");
+
+function show(found, raw, name) {
+  const sound = found.problems.length === 0;
+  const parts = [
+    h("p", { class: sound ? "note" : "note red", "data-sound": String(sound) }, sound ? `✓ ${t("record.sound")}` : `✖ ${t("record.unsound")}`, ` · ${found.stream}`),
+    h("p", {}, t("record.sum", { n: found.entries, m: found.signatures, origin: found.origin, size: String(found.size) })),
+  ];
+  if (found.cosigned.length) parts.push(h("p", {}, t("record.cosigners", { names: found.cosigned.join(", ") })));
+  if (!found.checked) parts.push(h("p", { class: "note amber" }, `⚠ ${t("record.no-browser")}`));
+  if (!sound) {
+    parts.push(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("record.where")), h("th", { scope: "col" }, t("record.wrong")))),
+      h("tbody", {}, found.problems.slice(0, 50).map((p) => h("tr", {}, h("td", {}, p.where), h("td", {}, p.what))))));
+  }
+  parts.push(h("p", { class: "soft" }, t("record.key-here")));
+  if (name) {
+    const link = h("a", { class: "button", download: name }, t("record.download"));
+    link.href = URL.createObjectURL(new Blob([raw], { type: "application/json" }));
+    parts.push(h("p", {}, link));
+  }
+  outcome.replaceChildren(...parts);
+}
+
+async function check(raw, name) {
+  outcome.replaceChildren(h("p", {}, t("record.reading")));
+  show(await verify(raw, { policy }), raw, name);
+}
+
+async function fetched() {
+  const wanted = journey.value.trim();
+  const answer = await fetch(`/api/journeys/${encodeURIComponent(wanted)}/proof`);
+  if (!answer.ok) {
+    const problem = await answer.json().catch(() => ({}));
+    const why = (problem.reasons ?? []).map((r) => `${r.what} ${r.todo ?? ""}`).join(" · ");
+    outcome.replaceChildren(h("p", { class: "note amber" }, `⚠ ${problem.title ?? answer.status}`, why ? ` · ${why}` : ""));
+    return;
+  }
+  await check(new Uint8Array(await answer.arrayBuffer()), `${wanted}.proof.json`);
+}
+
+file.addEventListener("change", async () => { if (file.files[0]) await check(new Uint8Array(await file.files[0].arrayBuffer())); });
+document.getElementById("check").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  if (journey.value.trim()) await fetched();
+  else if (file.files[0]) await check(new Uint8Array(await file.files[0].arrayBuffer()));
+});
+const asked = new URLSearchParams(location.search).get("journey");
+if (asked) { journey.value = asked; fetched(); }

@@ -1,0 +1,45 @@
+// A small element that says how the record stands: signed, and witnessed by whom, how long ago.
+import { span, t } from "./dom.js";
+
+const EVERY_MS = 5000;
+const element = document.getElementById("witnessed");
+let lastGood = Date.now();
+
+// When the policy's number of witnesses had looked: the newest moment that a quorum vouches for.
+function lookedAt(standing) {
+  const sights = standing.seen.filter((w) => w.counts && w.current && w.at).map((w) => Date.parse(w.at));
+  sights.sort((a, b) => b - a);
+  return sights[Math.max(standing.needed, 1) - 1];
+}
+
+function say(standing) {
+  const values = { n: standing.cosigned, m: standing.witnesses, needed: standing.needed };
+  let state = "live";
+  let text;
+  if (standing.stopped) { state = "stopped"; text = `✖ ${t("record.stopped")}`; }
+  else if (standing.witnesses === 0) text = `○ ${t("record.nobody")}`;
+  else if (!standing.quorum) { state = "lost"; text = `⚠ ${t("record.too-few", values)}`; }
+  else text = `◉ ${t("record.witnessed", { ...values, age: span((Date.now() - lookedAt(standing)) / 1000) })}`;
+  element.dataset.state = state;
+  // Told to a screen reader only when the kind of answer changes, not each time the age does.
+  element.setAttribute("aria-live", element.dataset.said === state ? "off" : "polite");
+  element.dataset.said = state;
+  element.textContent = text;
+  element.title = standing.stopped || standing.trouble || "";
+}
+
+async function look() {
+  try {
+    const answer = await fetch("/api/record");
+    if (!answer.ok) throw new Error(String(answer.status));
+    lastGood = Date.now();
+    say(await answer.json());
+  } catch {
+    if (Date.now() - lastGood > 2 * EVERY_MS) {
+      element.dataset.state = element.dataset.said = "lost";
+      element.textContent = `⚠ ${t("record.lost", { at: new Date(lastGood).toLocaleTimeString(document.documentElement.lang) })}`;
+    }
+  }
+  setTimeout(look, EVERY_MS);
+}
+if (element) look();
