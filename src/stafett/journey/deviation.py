@@ -19,15 +19,75 @@ MATERIAL_LOST = "MATERIAL_LOST"
 TIMELINE_IMPOSSIBLE = "TIMELINE_IMPOSSIBLE"
 
 _BUILT_IN = {
-    IDENTITY_MISMATCH: ("Identity mismatch", "identity", "critical"),
-    UNKNOWN_ANSWER: ("A check could not be answered", "interpretation", "major"),
-    CHECK_FAILED: ("A check failed", "condition", "major"),
-    HOLD_TIME_EXCEEDED: ("Shelf life exceeded", "timing", "critical"),
-    THAW_CLOCK_EXCEEDED: ("Time after thaw exceeded", "timing", "critical"),
-    LATE_DELIVERY: ("Later than agreed", "timing", "major"),
-    LATE: ("Later than planned", "timing", "minor"),
-    MATERIAL_LOST: ("Material lost or destroyed", "custody", "critical"),
-    TIMELINE_IMPOSSIBLE: ("The stated time cannot be right", "documentation", "major"),
+    IDENTITY_MISMATCH: (
+        {
+            "en": "Identity mismatch",
+            "sv": "Identiteten stämmer inte",
+            "es": "Identidad no coincide",
+        },
+        "identity",
+        "critical",
+    ),
+    UNKNOWN_ANSWER: (
+        {
+            "en": "A check could not be answered",
+            "sv": "En kontroll kunde inte besvaras",
+            "es": "Una comprobación no se pudo responder",
+        },
+        "interpretation",
+        "major",
+    ),
+    CHECK_FAILED: (
+        {"en": "A check failed", "sv": "En kontroll underkändes", "es": "Una comprobación falló"},
+        "condition",
+        "major",
+    ),
+    HOLD_TIME_EXCEEDED: (
+        {
+            "en": "Shelf life exceeded",
+            "sv": "Hållbarhetstiden överskriden",
+            "es": "Caducidad superada",
+        },
+        "timing",
+        "critical",
+    ),
+    THAW_CLOCK_EXCEEDED: (
+        {
+            "en": "Time after thaw exceeded",
+            "sv": "Tiden efter upptining överskriden",
+            "es": "Tiempo tras la descongelación superado",
+        },
+        "timing",
+        "critical",
+    ),
+    LATE_DELIVERY: (
+        {"en": "Later than agreed", "sv": "Senare än avtalat", "es": "Más tarde de lo acordado"},
+        "timing",
+        "major",
+    ),
+    LATE: (
+        {"en": "Later than planned", "sv": "Senare än planerat", "es": "Más tarde de lo previsto"},
+        "timing",
+        "minor",
+    ),
+    MATERIAL_LOST: (
+        {
+            "en": "Material lost or destroyed",
+            "sv": "Material förlorat eller förstört",
+            "es": "Material perdido o destruido",
+        },
+        "custody",
+        "critical",
+    ),
+    TIMELINE_IMPOSSIBLE: (
+        {
+            "en": "The stated time cannot be right",
+            "sv": "Den angivna tiden kan inte stämma",
+            "es": "La hora indicada no puede ser correcta",
+        },
+        "documentation",
+        "major",
+    ),
 }
 BUILT_IN: dict[str, Deviation] = {
     code: Deviation(title=title, kind=kind, severity=severity, proposal=True)  # type: ignore[arg-type]

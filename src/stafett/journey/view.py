@@ -1,8 +1,11 @@
 """What a station shows to the person who stands there.
 
-The double check is blind: no view holds an expected value, and the receiver's holds nothing that
-the giver has read off a label. What this side has scanned itself is shown by its tail. Only after a
-mismatch are both identifiers told, so that the difference can be seen.
+The double check is blind: the receiver's view holds nothing that the giver has read off a label.
+`known` is an expected value only where this side knows it already: the journey's chain of identity,
+which stands on every page, and, for a giver or inside a step, what its own people have read. It is
+there for stopping without a network and is never shown before a scan. What this side has scanned
+itself is shown by its tail. Only after a mismatch are both identifiers told, so that the difference
+can be seen.
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from stafett.journey import clock, deviation, gate
-from stafett.journey.check import first_label
+from stafett.journey.check import first_label, known, of_journey
 from stafett.journey.command import Value, WorkSide
 from stafett.journey.event import CheckResult
 from stafett.journey.passing import departures
@@ -28,17 +31,19 @@ TAIL = 4
 
 
 class Option(msgspec.Struct, frozen=True, kw_only=True):
-    """One choice or result: its name and its words."""
+    """One choice or result: its name and its words; `means` is what a choice amounts to."""
 
     id: str
     title: str
+    means: CheckResult | None = None
 
 
 class StationCheck(msgspec.Struct, frozen=True, kw_only=True):
     """One check, answered or not; never with what is expected.
 
     `binds` says that the scan gives a new label to what it records. `tail` is the end of an
-    identifier that this side itself has scanned. `second` asks for another person.
+    identifier that this side itself has scanned. `second` asks for another person. `known` is what
+    the scan must say, as far as this side knows it itself (see above); `min` and `max` are limits.
     """
 
     id: str
@@ -59,6 +64,9 @@ class StationCheck(msgspec.Struct, frozen=True, kw_only=True):
     binds: bool = False
     unit: str | None = None
     choices: tuple[Option, ...] = ()
+    known: str | None = None
+    min: float | None = None
+    max: float | None = None
     tail: str | None = None
     by: tuple[str, ...] = ()
 
@@ -139,6 +147,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     since: datetime | None = None
     due: datetime | None = None
     barred: tuple[str, ...] = ()
+    catalogue: tuple[Option, ...] = ()
 
 
 def station(
@@ -183,6 +192,10 @@ def station(
         since=_since(net, state, activity, about),
         due=task.due if task else None,
         barred=tuple(sorted(gate.givers(net, state, activity))) if side == "accept" else (),
+        catalogue=tuple(
+            Option(id=code, title=text(kind.title, language))
+            for code, kind in deviation.catalogue(net.protocol).items()
+        ),
     )
 
 
@@ -223,11 +236,51 @@ def _check(
         binds=first_label(net, state, place.activity, check),
         unit=check.unit,
         choices=tuple(
-            Option(id=name, title=text(c.title, language)) for name, c in check.choices.items()
+            Option(id=name, title=text(c.title, language), means=c.means)
+            for name, c in check.choices.items()
         ),
+        known=_known(net, state, place, check),
+        min=check.min,
+        max=check.max,
         tail=tail,
         by=tuple(sorted({a.person for a in sheet.answers.get(check.id, ())})),
     )
+
+
+def _known(net: Net, state: State, place: gate.Desk, check: Check) -> str | None:
+    """Return what `check` expects where that tells this side nothing new."""
+    if check.by is None:
+        return None
+    kind = net.protocol.identifiers[check.by]
+    if kind.direct:
+        return None
+    if kind.of == "journey" and kind.structure == "isbt128-coi":
+        return of_journey(net, state, check.by)
+    if place.side == "accept" or first_label(net, state, place.activity, check):
+        return None
+    material = check.identifies or check.records or ""
+    expected = known(net, state, place.activity, material, check.by)
+    organisation = state.parties[place.role]
+    for key, sheet in state.sheets.items():
+        activity, side, *_ = key.split(":")
+        if _organisation(net, state, activity, side) != organisation:
+            continue
+        if any(
+            a.result == "pass" and a.value == expected
+            for answers in sheet.answers.values()
+            for a in answers
+        ):
+            return expected
+    return None
+
+
+def _organisation(net: Net, state: State, activity: str, side: str) -> str | None:
+    part = net.activity(activity)
+    if isinstance(part, Step):
+        role = part.role
+    else:
+        role = part.giver if side == "release" else part.receiver
+    return state.parties.get(gate.acting(state, role))
 
 
 def _documents(

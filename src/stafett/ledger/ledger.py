@@ -183,6 +183,13 @@ class Ledger:
         """Return the size that this process last heard of, without asking the database."""
         return self._listener.size
 
+    async def sealed_size(self) -> int:
+        """Return the size of the newest signed checkpoint; 0 before the first."""
+        async with self._pool.connection() as connection:
+            found = await connection.execute("SELECT max(size) FROM ledger.checkpoint")
+            row = await found.fetchone()
+        return int(row[0]) if row is not None and row[0] is not None else 0
+
     async def stream(
         self, name: str, after: int = 0, *, organisation: str | None = None
     ) -> list[Event]:

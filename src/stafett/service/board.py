@@ -103,6 +103,8 @@ class Board:
         self.position = stored.position
         for journey in stored.broken:
             await self._mend(journey)
+        if stored.broken:  # what follows a position is found from the end: keep the order
+            self._order = dict(sorted(self._order.items(), key=lambda item: item[1]))
         self._tell({journey: one.wake for journey, one in every})
 
     async def _mend(self, journey: str) -> None:
@@ -178,6 +180,7 @@ class Board:
                     failed.add(event.stream)
                     self._fail(event.stream)
                 continue
+            changed.pop(event.stream, None)  # so that the last change gives the order
             changed[event.stream] = (live, event)
         wakes: Wakes = {}
         for i, (journey, (live, event)) in enumerate(changed.items()):
@@ -187,6 +190,7 @@ class Board:
                 wakes[journey] = self._put(live, event.position, event.recorded_at)
             except Exception:
                 self._fail(journey)
+        # Only now: who looks in between must not take what is still to come for seen.
         self.position = batch[-1].position
         for hear in self.of_rooms:
             hear(rooms)

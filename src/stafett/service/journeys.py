@@ -258,6 +258,18 @@ class Journeys:
             self._keep(Live(net, state, pinned.sha256, pseudonym))
         return _done(receipt, made)
 
+    async def outcome(self, person: Person, journey: str, key: str) -> Done:
+        """Return what the act with `key` came to. Raises No where the record does not have it.
+
+        For whoever lost the answer: an act that was signed cannot simply be sent again, since
+        nothing keeps the password.
+        """
+        await self.see(person, journey)
+        receipt = await self._ledger.outcome_of(key)
+        if receipt is None or receipt.stream != journey:
+            raise unknown("act", key)
+        return _done(receipt, (), replayed=True)
+
     async def signing(self, person: Person, journey: str, ask: Ask) -> ToSign:
         """Return what `person` would sign by `ask` now. Raises No; nothing is kept."""
         live = await self.see(person, journey)

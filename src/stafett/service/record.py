@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
 from stafett.ledger import Ledger
+
+SEALED_S = 2.0
 
 
 class Entry(msgspec.Struct, frozen=True):
@@ -29,6 +32,18 @@ class Record:
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
+        self._sealed, self._looked = 0, 0.0
+
+    async def sealed(self) -> int:
+        """Return how much of the record the newest signed checkpoint covers (0: nothing yet).
+
+        Looked up at most every SEALED_S seconds, however many ask.
+        """
+        now = time.monotonic()
+        if now - self._looked > SEALED_S:
+            self._looked = now
+            self._sealed = await self._ledger.sealed_size()
+        return self._sealed
 
     async def entries(self, journey: str, organisation: str, after: int = 0) -> list[Entry]:
         """Return the journey's events beyond version `after` that `organisation` may read."""

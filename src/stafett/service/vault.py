@@ -49,7 +49,15 @@ class Vault:
     def __init__(self, pool: AsyncConnectionPool[Any], master: bytes) -> None:
         self._pool = pool
         self._master = AESGCM(master)
+        self._devices = HKDF(hashes.SHA256(), 32, None, b"stafett devices").derive(master)
         self._keys: dict[str, bytes] = {}
+
+    def device_key(self, person: str) -> bytes:
+        """Return the key under which a device keeps what `person` has not shared yet (32 bytes).
+
+        The same at every sign-in, so that a device which forgot it can read its own again.
+        """
+        return HKDF(hashes.SHA256(), 32, None, b"device " + person.encode()).derive(self._devices)
 
     async def enrol(self, organisation: str, identifiers: dict[str, str]) -> str:
         """Keep `identifiers` (wristband number, name, date of birth); return a new pseudonym."""

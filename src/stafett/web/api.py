@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stafett.identity import keyboard
+from stafett.identity.errors import IdentifierError
 from stafett.journey.view import Station, station
 from stafett.service.board import Row
 from stafett.service.journeys import Done
@@ -93,6 +95,24 @@ class Stored(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class DeviceKey(msgspec.Struct, frozen=True):
+    """The key, in base64: the same at every sign-in of this person."""
+
+    key: bytes
+
+
+class SelfTest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What arrived when the self-test symbol was scanned."""
+
+    typed: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """How much of the record the newest signed checkpoint covers."""
+
+    sealed: int
+
+
 class Health(msgspec.Struct, frozen=True):
     """Whether this process serves, and how far its board has read the record."""
 
@@ -172,6 +192,31 @@ def site_of(request: Request) -> Site | None:
         return Site.of(str(request.base_url))
     except PasskeyRefused:
         return None
+
+
+async def outcome(call: Call[Nothing, Nothing]) -> Done:
+    """Say what an act came to whose answer was lost."""
+    try:
+        return await tower_of(call.request).journeys.outcome(
+            call.request.state.person, call.path["journey"], call.path["key"]
+        )
+    except No as no:
+        raise problem(no) from None
+
+
+async def device_key(call: Call[Nothing, Nothing]) -> DeviceKey:
+    """Give the person's browser the key under which it keeps what is not shared yet."""
+    key = tower_of(call.request).vault.device_key(call.request.state.person.id)
+    return DeviceKey(key)
+
+
+async def self_test(call: Call[SelfTest, Nothing]) -> None:
+    """Check what a scanner made of the self-test symbol."""
+    try:
+        keyboard.self_test(call.body.typed)
+    except IdentifierError as error:
+        part = Part("typed", error.what, error.todo)
+        raise Problem(422, "scanner", "The scanner is not set up rightly", part) from None
 
 
 async def rows(call: Call[Nothing, Nothing]) -> Rows:
@@ -258,12 +303,14 @@ async def stream(call: Call[Nothing, Since]) -> Response:
     token, sessions = token_of(call.request), tower_of(call.request).sessions
 
     async def events() -> AsyncIterator[bytes]:
-        yield b"retry: 1000\n\n"
+        beat = Sealed(await tower_of(call.request).record.sealed())
+        yield b"retry: 1000\n\n" + sse.event("beat", msgspec.json.encode(beat))
         async for rows in board.follow(after, person.organisation, sse.BEAT_S):
             if token and not await sessions.still(token):
                 return  # signed out, suspended or timed out: nothing more is shown
             if rows is None:
-                yield sse.event("beat", b"{}")
+                beat = Sealed(await tower_of(call.request).record.sealed())
+                yield sse.event("beat", msgspec.json.encode(beat))
                 continue
             data = (sse.event("row", board.encoded(row), row.position) for row in rows)
             yield b"".join(data)
@@ -297,6 +344,18 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST", "/api/journeys/{journey}/signing", signing, "What a passkey would sign", "act", Ask,
         answer=Signing, answers=REFUSED, tag="signatures",
+    ),
+    Endpoint(
+        "GET", "/api/journeys/{journey}/acts/{key}", outcome, "What an act came to", "see",
+        answer=Done,
+    ),
+    Endpoint(
+        "GET", "/api/device-key", device_key, "The key of a device", "see", answer=DeviceKey,
+        tag="session",
+    ),
+    Endpoint(
+        "POST", "/api/scanner/self-test", self_test, "Check a scanner", "see", SelfTest,
+        status=204, tag="stations",
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/events", record, "A journey's record", "read-record",

@@ -24,9 +24,13 @@ from stafett.service.tower import Tower
 from stafett.web import openapi, pages
 from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import route
-from stafett.web.headers import SecureHeaders
+from stafett.web.headers import POLICY, SecureHeaders
 from stafett.web.problem import Part, Problem, handle, response
 from stafett.web.session import guard
+
+# Workers that may compile WebAssembly; no page may.
+COMPILES = frozenset({"camera-worker.js"})
+COMPILING = POLICY.replace("script-src 'self'", "script-src 'self' 'wasm-unsafe-eval'")
 
 
 class Static(StaticFiles):
@@ -37,6 +41,8 @@ class Static(StaticFiles):
         found = await super().get_response(path, scope)
         kept = "public, max-age=31536000, immutable" if scope["query_string"] else "no-cache"
         found.headers["Cache-Control"] = kept
+        if path in COMPILES:
+            found.headers["Content-Security-Policy"] = COMPILING
         return found
 
 

@@ -29,8 +29,9 @@ from stafett.web.problem import Part, Problem
 from stafett.web.session import person_of
 
 MENU = (Line("board", "/board"), Line("tasks", "/tasks"), Line("order.new", "/order", may="order"))
+NOWHERE = "UTC"  # the zone of pages that nobody is signed in to
 # The messages that the scripts of these pages use, and those that every page's script may.
-WORDS = ("state.", "live.", "board.", "station.", "stop.", "order.", "journey.")
+WORDS = ("state.", "live.", "held.", "sign-in", "board.", "order.", "journey.", "tasks.")
 
 
 @cache
@@ -46,9 +47,10 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-def _when(at: datetime, language: str) -> str:
-    """Show a moment with its zone, as the language writes it."""
-    local = at.astimezone(ZoneInfo("Europe/Stockholm"))
+@jinja2.pass_context
+def _when(context: jinja2.runtime.Context, at: datetime, language: str) -> str:
+    """Show a moment in the organisation's zone, which it names, as the language writes it."""
+    local = at.astimezone(ZoneInfo(context.get("zone", NOWHERE)))
     return str(format_datetime(local, "d MMM y HH:mm:ss zzz", locale=language))
 
 
@@ -87,6 +89,7 @@ async def page(
     tower: Tower = request.app.state.tower
     language = languages.of(request, person.language if person else None)
     organisations = await tower.accounts.organisations() if person else {}
+    organisation = organisations.get(person.organisation) if person else None
     areas = request.app.state.areas
     menu = seen_by(person, areas)
     body = (
@@ -98,7 +101,8 @@ async def page(
             languages=languages.LANGUAGES.items(),
             words=_for_scripts(language, tuple(p for area in areas for p in area.words)),
             person=person,
-            organisation=organisations.get(person.organisation) if person else None,
+            organisation=organisation,
+            zone=organisation.time_zone if organisation else NOWHERE,
             menu=menu,
             here=request.url.path,
             stamp=stamp(),
@@ -143,7 +147,7 @@ async def signed_in(request: Request) -> Person | Response:
     return RedirectResponse(f"/sign-in?next={quote(request.url.path + query)}", 303)
 
 
-async def _start(request: Request, person: Person) -> dict[str, Any]:
+async def start_of(request: Request, person: Person) -> dict[str, Any]:
     """What the scripts need to know about who sits there."""
     organisations = await request.app.state.tower.accounts.organisations()
     return {
@@ -164,7 +168,7 @@ async def board(request: Request) -> Response:
         request,
         "board.html",
         person,
-        start=await _start(request, person),
+        start=await start_of(request, person),
         wall="wall" in request.query_params,
         may_order=_may(person, "order"),
     )
@@ -175,7 +179,7 @@ async def tasks(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    return await page(request, "tasks.html", person, start=await _start(request, person))
+    return await page(request, "tasks.html", person, start=await start_of(request, person))
 
 
 async def order(request: Request) -> Response:
@@ -183,7 +187,7 @@ async def order(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    return await page(request, "order.html", person, start=await _start(request, person))
+    return await page(request, "order.html", person, start=await start_of(request, person))
 
 
 async def journey(request: Request) -> Response:
@@ -195,17 +199,20 @@ async def journey(request: Request) -> Response:
     try:
         live = await tower.journeys.see(person, request.path_params["journey"])
     except No as no:
-        return await _no(request, person, no)
+        return await no_such(request, person, no)
     entries = await tower.record.entries(live.state.journey, person.organisation)
     organisations = await tower.accounts.organisations()
     language = languages.of(request, person.language)
     names = {o.id: o.name for o in organisations.values()}
-    picture = relay.draw(live.net, live.state, names, languages.translator(language), language)
+    zone = ZoneInfo(organisations[person.organisation].time_zone)
+    picture = relay.draw(
+        live.net, live.state, names, languages.translator(language), language, zone
+    )
     return await page(
         request,
         "journey.html",
         person,
-        start={**await _start(request, person), "journey": live.state.journey},
+        start={**await start_of(request, person), "journey": live.state.journey},
         row=tower.board.current(live),
         state=live.state,
         net=live.net,
@@ -216,30 +223,8 @@ async def journey(request: Request) -> Response:
     )
 
 
-async def station(request: Request) -> Response:
-    """One side of one handoff or step: one task, one obvious next action."""
-    person = await signed_in(request)
-    if isinstance(person, Response):
-        return person
-    tower: Tower = request.app.state.tower
-    path = request.path_params
-    try:
-        live = await tower.journeys.see(person, path["journey"])
-    except No as no:
-        return await _no(request, person, no)
-    start = {
-        **await _start(request, person),
-        "journey": path["journey"],
-        "activity": path["activity"],
-        "side": path["side"],
-        "about": request.query_params.get("about", ""),
-        "coi": live.state.coi,
-    }
-    row = tower.board.current(live)
-    return await page(request, "station.html", person, start=start, row=row, state=live.state)
-
-
-async def _no(request: Request, person: Person, no: No) -> Response:
+async def no_such(request: Request, person: Person, no: No) -> Response:
+    """Say as a page why a use case said no: what is not there and what is not yours look alike."""
     parts = tuple(Part(r.field, r.what, r.todo) for r in no.reasons)
     document = Problem(404, no.code, no.title, *parts).document
     return await page(request, "problem.html", person, 404, problem=document)
@@ -250,5 +235,4 @@ ROUTES = [
     Route("/tasks", tasks),
     Route("/order", order),
     Route("/journeys/{journey}", journey),
-    Route("/journeys/{journey}/{activity}/{side}", station),
 ]

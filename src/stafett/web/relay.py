@@ -21,7 +21,6 @@ from stafett.protocol.model import Handoff, Step, text
 from stafett.protocol.net import OPEN, STOPPED, Net
 
 LEFT, TOP, LANE, WIDTH = 230.0, 58.0, 34.0, 1400.0
-ZONE = ZoneInfo("Europe/Stockholm")
 
 
 class Mark(NamedTuple):
@@ -105,9 +104,14 @@ def story(net: Net, state: State, names: dict[str, str], language: str) -> list[
 
 
 def draw(
-    net: Net, state: State, names: dict[str, str], t: Callable[..., str], language: str
+    net: Net,
+    state: State,
+    names: dict[str, str],
+    t: Callable[..., str],
+    language: str,
+    zone: ZoneInfo,
 ) -> Markup:
-    """Return the relay as SVG."""
+    """Return the relay as SVG, with times in `zone`."""
     now = datetime.now(UTC)
     table = marks(net, state, language, now)
     used = {m.lane for m in table} | {m.other for m in table}
@@ -128,7 +132,7 @@ def draw(
     ]
     for i in range(7):
         at = start + (end - start) * i / 6
-        label = format_datetime(at.astimezone(ZONE), "d MMM HH:mm", locale=language)
+        label = format_datetime(at.astimezone(zone), "d MMM HH:mm", locale=language)
         anchor = "start" if i == 0 else "end" if i == 6 else "middle"
         out.append(_line("tick", x(at), TOP, height - 22))
         out.append(_text(x(at), height - 6, label, f'class="soft" text-anchor="{anchor}"'))

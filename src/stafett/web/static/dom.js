@@ -29,25 +29,33 @@ export class Refused extends Error {
   get reasons() { return this.problem.reasons || []; }
 }
 
-// One call to the API. Throws Refused when the server says no, TypeError when there is no network.
-export async function call(method, path, body) {
+// The record was not reached: no network, no answer in time, or a server that is not itself. Never
+// to be taken for a no.
+export class Away extends Error {}
+
+// One call to the API. Throws Refused when the record says no, Away when it was not reached.
+export async function call(method, path, body, ms = 15000) {
   const answer = await fetch(path, {
+    signal: AbortSignal.timeout(ms),
     method,
     headers: { "X-Stafett": "1", ...(body === undefined ? {} : { "Content-Type": "application/json" }) },
     body: body === undefined ? undefined : JSON.stringify(body),
-  });
+  }).catch((error) => { throw new Away(String(error)); });
   if (answer.status === 401 && !path.startsWith("/api/session")) { location.assign("/sign-in?next=" + encodeURIComponent(location.pathname + location.search)); throw new Refused(401, {}); }
-  const text = await answer.text();
-  const value = text ? JSON.parse(text) : null;
+  if (answer.status >= 500) throw new Away(`HTTP ${answer.status}`);
+  const text = await answer.text().catch((error) => { throw new Away(String(error)); });
+  let value = null;
+  try { value = text ? JSON.parse(text) : null; } catch { throw new Away("not an answer of the record"); }
   if (!answer.ok) throw new Refused(answer.status, value || {});
   return value;
 }
 
-const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
-const clock = new Intl.DateTimeFormat(language, { dateStyle: "short", timeStyle: "short", timeZoneName: undefined });
-const short = new Intl.DateTimeFormat(language, { timeZoneName: "short", hour: "2-digit", minute: "2-digit", day: "2-digit", month: "short" });
+// Times are told in the organisation's zone, whatever the device is set to, and say which.
+export const zone = document.body?.dataset.zone || undefined;
+const short = new Intl.DateTimeFormat(language, { timeZone: zone, timeZoneName: "short", hour: "2-digit", minute: "2-digit", day: "2-digit", month: "short" });
+const long = new Intl.DateTimeFormat(language, { timeZone: zone, timeZoneName: "short", dateStyle: undefined, year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
 export const when = (iso) => (iso ? short.format(new Date(iso)) : "");
-export { zone, clock };
+export const moment = (iso) => (iso ? long.format(new Date(iso)) : "");
 
 // A length of time in the largest two units: 3 d 4 h, 2 h 5 min, 40 s.
 export function span(seconds) {

@@ -1,0 +1,47 @@
+// On every page: whose device this is, the service worker, the outbox and its sign in the header.
+import { h, t } from "./dom.js";
+import * as outbox from "./outbox.js";
+import * as store from "./store.js";
+
+const person = document.body.dataset.person ?? "";
+const badge = document.getElementById("held");
+
+// Resolves once the device is this person's; false where nothing can be kept here.
+export const ready = (async () => {
+  if (!globalThis.isSecureContext || !("serviceWorker" in navigator)) return false;
+  navigator.serviceWorker.register("/worker.js").catch(() => {});
+  try {
+    const able = await store.own(person);
+    if (person) await outbox.begin();
+    if (person && able && !(await caches.match("/station"))) {
+      navigator.serviceWorker.ready.then((it) => it.active.postMessage("keep"));
+    }
+    return able;
+  } catch { return false; } // private windows of some browsers have no database
+})();
+
+function draw() {
+  if (!badge) return;
+  const [held, refused] = [outbox.held().length, outbox.refused().length];
+  badge.dataset.state = refused ? "refused" : held ? "held" : "none";
+  badge.textContent = refused ? `✖ ${t("held.refused", { n: refused })}` : held ? `◌ ${t("held.count", { n: held })}` : "";
+}
+outbox.onChange(draw);
+
+const leave = document.querySelector("form[action='/sign-out']");
+leave?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const held = outbox.held().length;
+  if (held && !(await sure(t("held.sign-out", { n: held })))) return;
+  await store.forget();
+  leave.submit();
+});
+
+function sure(what) {
+  return new Promise((resolve) => {
+    const box = h("dialog", { "aria-labelledby": "sure" }, h("p", { id: "sure" }, what), h("form", { method: "dialog", class: "row" }, h("button", { value: "yes" }, t("held.sign-out-yes")), h("button", { class: "main", value: "no", autofocus: true }, t("held.stay"))));
+    box.addEventListener("close", () => { box.remove(); resolve(box.returnValue === "yes"); });
+    document.body.append(box);
+    box.showModal();
+  });
+}
