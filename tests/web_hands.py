@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -49,8 +50,16 @@ def scan(page: Page, value: str) -> None:
     page.keyboard.press("Enter")
 
 
-def do_side(site: Site, page: Page, under: Any, activity: str, side: str, about: str = "") -> None:
-    """Carry out one side of an activity on its page, from the first check to the signature."""
+def do_side(
+    site: Site,
+    page: Page,
+    under: Any,
+    activity: str,
+    side: str,
+    about: str = "",
+    until: Callable[[Station], bool] = lambda view: False,
+) -> None:
+    """Carry out one side of an activity on its page, up to its signature, or to `until`."""
     login = str(page.request.get("/api/me").json()["login"])
     colleague = _colleague(login)
     net = net_of(site, under.journey)
@@ -58,7 +67,7 @@ def do_side(site: Site, page: Page, under: Any, activity: str, side: str, about:
     page.goto(f"/journeys/{under.journey}/{activity}/{side}{query}")
     for _ in range(80):
         view = view_of(site, login, under.journey, activity, side, about)
-        if view.kind is None:
+        if view.kind is None or until(view):
             return
         shown = next((c for c in view.checks if c.id == view.next), None)
         paper = next((d for d in view.documents if d.required and not d.attached), None)
@@ -70,7 +79,7 @@ def do_side(site: Site, page: Page, under: Any, activity: str, side: str, about:
                 _comes(page, colleague)
             check = _check(net, view, shown.id)
             answer = right_answer(net, check, shown, under.labels, datetime.now(UTC))
-            _answer(page, shown, answer)
+            give(page, shown, answer)
         elif paper is not None:
             _attach(page, paper.id, paper.title, paper.fields)
         else:
@@ -111,7 +120,8 @@ def _sign(page: Page, view: Station, colleague: str) -> None:
     page.locator("[data-option]").first.click()
 
 
-def _answer(page: Page, shown: StationCheck, answer: Any) -> None:
+def give(page: Page, shown: StationCheck, answer: Any) -> None:
+    """Give one answer as a person does: scan, press or type."""
     if shown.kind == "scan":
         scan(page, str(answer))
     elif shown.kind == "choice":

@@ -159,6 +159,15 @@ async def start_of(request: Request, person: Person) -> dict[str, Any]:
     }
 
 
+async def tasks_start(request: Request, person: Person) -> dict[str, Any]:
+    """What the list of tasks needs beside that: what the roles are called."""
+    titles: dict[str, Any] = {}
+    for pinned in request.app.state.tower.library.current().values():
+        for name, role in pinned.document.bind().roles.items():
+            titles.setdefault(name, role.title)
+    return {**await start_of(request, person), "role_titles": titles}
+
+
 async def board(request: Request) -> Response:
     """Every journey the organisation takes part in."""
     person = await signed_in(request)
@@ -179,7 +188,7 @@ async def tasks(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    return await page(request, "tasks.html", person, start=await start_of(request, person))
+    return await page(request, "tasks.html", person, start=await tasks_start(request, person))
 
 
 async def order(request: Request) -> Response:

@@ -35,6 +35,7 @@ FILES = (
     "store.js",
     "outbox.js",
     "identify.js",
+    "places.js",
     "project.js",
     "stop.js",
     "scanline.js",

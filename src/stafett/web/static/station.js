@@ -1,10 +1,11 @@
 // The station: one side of one handoff or step. The scan is the primary input; every act is kept on
 // this device before it is sent; nothing is shown as accepted before the record holds it; a sure
 // mismatch is a full red stop at once, with the network or without.
-import { call, h, language, Refused, t } from "./dom.js";
+import { call, h, Refused, t } from "./dom.js";
 import { surely } from "./identify.js";
 import { follow } from "./live.js";
 import * as outbox from "./outbox.js";
+import { rowOf, viewOf } from "./places.js";
 import { isHere, project } from "./project.js";
 import { ready } from "./shell.js";
 import { draw as drawView } from "./stationview.js";
@@ -14,8 +15,8 @@ import * as store from "./store.js";
 const start = JSON.parse(document.getElementById("start").textContent);
 const [, , journey, activity, side] = location.pathname.split("/").map(decodeURIComponent);
 const place = { journey, activity, side, about: new URLSearchParams(location.search).get("about") ?? "" };
-const base = `/api/journeys/${encodeURIComponent(journey)}`;
-const path = `${base}/stations/${activity}/${side}?language=${language}${place.about ? `&about=${encodeURIComponent(place.about)}` : ""}`;
+const base = rowOf(journey);
+const path = viewOf(journey, place);
 const ANSWER_MS = 1200; // after this a person goes on; the act stays held
 
 const s = { view: null, at: null, offline: false, busy: false, said: null, colleague: null, able: true, start, place };
@@ -47,9 +48,9 @@ async function act(command, { secret = null, words = "", file } = {}) {
   if (secret && s.offline) { s.said = { red: true, text: t("station.sign-offline") }; draw(); return false; }
   s.busy = true;
   s.said = null;
-  const kept = await keep({ ...place, role: s.view.role, command, words, file }, secret);
   const stopped = stopping(command);
-  if (stopped) halt(stopped);
+  if (stopped) halt(stopped); // red before anything else, even before it is kept
+  const kept = await keep({ ...place, role: s.view.role, command, words, file }, secret);
   const done = kept && (await outbox.settled(kept.key, secret ? 30000 : ANSWER_MS));
   s.colleague = null;
   s.busy = false;
