@@ -8,7 +8,6 @@ from functools import cache
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
-from zoneinfo import ZoneInfo
 
 import jinja2
 from babel.dates import format_datetime
@@ -23,13 +22,12 @@ from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
 from stafett.web import language as languages
-from stafett.web import relay
+from stafett.web import relay, zone
 from stafett.web.area import Line, seen_by
 from stafett.web.problem import Part, Problem
 from stafett.web.session import person_of
 
 MENU = (Line("board", "/board"), Line("tasks", "/tasks"), Line("order.new", "/order", may="order"))
-NOWHERE = "UTC"  # the zone of pages that nobody is signed in to
 # The messages that the scripts of these pages use, and those that every page's script may.
 WORDS = ("state.", "live.", "held.", "sign-in", "board.", "order.", "journey.", "tasks.")
 
@@ -47,10 +45,9 @@ def _environment() -> jinja2.Environment:
     return environment
 
 
-@jinja2.pass_context
-def _when(context: jinja2.runtime.Context, at: datetime, language: str) -> str:
+def _when(at: datetime, language: str) -> str:
     """Show a moment in the organisation's zone, which it names, as the language writes it."""
-    local = at.astimezone(ZoneInfo(context.get("zone", NOWHERE)))
+    local = at.astimezone(zone.here())
     return str(format_datetime(local, "d MMM y HH:mm:ss zzz", locale=language))
 
 
@@ -102,7 +99,7 @@ async def page(
             words=_for_scripts(language, tuple(p for area in areas for p in area.words)),
             person=person,
             organisation=organisation,
-            zone=organisation.time_zone if organisation else NOWHERE,
+            zone=zone.here().key,
             menu=menu,
             here=request.url.path,
             stamp=stamp(),
@@ -213,10 +210,7 @@ async def journey(request: Request) -> Response:
     organisations = await tower.accounts.organisations()
     language = languages.of(request, person.language)
     names = {o.id: o.name for o in organisations.values()}
-    zone = ZoneInfo(organisations[person.organisation].time_zone)
-    picture = relay.draw(
-        live.net, live.state, names, languages.translator(language), language, zone
-    )
+    picture = relay.draw(live.net, live.state, names, languages.translator(language), language)
     return await page(
         request,
         "journey.html",

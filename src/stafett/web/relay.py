@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
 from markupsafe import Markup, escape
@@ -19,6 +18,7 @@ from markupsafe import Markup, escape
 from stafett.journey.state import State, custody
 from stafett.protocol.model import Handoff, Step, text
 from stafett.protocol.net import OPEN, STOPPED, Net
+from stafett.web import zone
 
 LEFT, TOP, LANE, WIDTH = 230.0, 58.0, 34.0, 1400.0
 
@@ -109,9 +109,8 @@ def draw(
     names: dict[str, str],
     t: Callable[..., str],
     language: str,
-    zone: ZoneInfo,
 ) -> Markup:
-    """Return the relay as SVG, with times in `zone`."""
+    """Return the relay as SVG."""
     now = datetime.now(UTC)
     table = marks(net, state, language, now)
     used = {m.lane for m in table} | {m.other for m in table}
@@ -132,7 +131,7 @@ def draw(
     ]
     for i in range(7):
         at = start + (end - start) * i / 6
-        label = format_datetime(at.astimezone(zone), "d MMM HH:mm", locale=language)
+        label = format_datetime(at.astimezone(zone.here()), "d MMM HH:mm", locale=language)
         anchor = "start" if i == 0 else "end" if i == 6 else "middle"
         out.append(_line("tick", x(at), TOP, height - 22))
         out.append(_text(x(at), height - 6, label, f'class="soft" text-anchor="{anchor}"'))

@@ -14,6 +14,7 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.sessions import ABSOLUTE, Sessions
 from stafett.service.signin import Client
+from stafett.web import zone
 from stafett.web.endpoint import Endpoint
 from stafett.web.problem import Part, Problem
 
@@ -30,10 +31,14 @@ def token_of(request: Request) -> str | None:
 
 
 async def person_of(request: Request) -> Person | None:
-    """Return who is signed in, if anyone."""
+    """Return who is signed in, if anyone; this request's times are shown in their zone."""
     token = token_of(request)
     sessions: Sessions = request.app.state.tower.sessions
-    return await sessions.of_token(token) if token else None
+    person = await sessions.of_token(token) if token else None
+    if person is not None:
+        own = (await request.app.state.tower.accounts.organisations()).get(person.organisation)
+        zone.stand_in(own.time_zone if own else zone.NOWHERE)
+    return person
 
 
 def client_of(request: Request) -> Client:
