@@ -20,7 +20,7 @@ from stafett.protocol.net import Net
 from stafett.service.conditions import Seen
 from stafett.watch.reading import Array
 from stafett.watch.shipment import Shipment
-from stafett.web.relay import ZONE
+from stafett.web import zone
 
 Translate = Callable[..., str]
 WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 1000.0, 340.0, 64.0, 16.0, 30.0, 60.0
@@ -30,7 +30,7 @@ TICKS = 6
 
 def shown(seconds: float, language: str, form: str = "d MMM HH:mm") -> str:
     """Return a moment as the axis shows it."""
-    at = datetime.fromtimestamp(seconds, ZONE)
+    at = datetime.fromtimestamp(seconds, zone.here())
     return str(format_datetime(at, form, locale=language))
 
 
@@ -139,8 +139,8 @@ def _axes(
         anchor = "start" if i == 0 else "end" if i == TICKS else "middle"
         out.append(_line("tick", x(at), base, x(at), base + 5))
         out.append(_label(x(at), base + 18, shown(at, language, form), anchor))
-    zone = datetime.fromtimestamp(start, ZONE).strftime("%Z")
-    day = f"{shown(start, language, 'd MMM y')} ({zone})"
+    named = datetime.fromtimestamp(start, zone.here()).strftime("%Z")
+    day = f"{shown(start, language, 'd MMM y')} ({named})"
     out.append(_label(LEFT, base + 52, day, "start", "soft"))
     return out
 
