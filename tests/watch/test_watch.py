@@ -13,11 +13,9 @@ import pytest
 
 from site_ import Site
 from stafett.journey.label import Labels
-from stafett.journey.script import play
 from stafett.journey.state import State
 from stafett.protocol.net import Net
-from stafett.protocol.read import parse
-from stafett.service.demo import NETWORK
+from stafett.service.demo import NETWORK, train
 from stafett.service.tower import Tower
 from stafett.watch.limits import limits, next_at, passed
 from web_walk import walk
@@ -29,19 +27,6 @@ def text() -> str:
     """Return the built-in CAR-T protocol."""
     folder = resources.files("stafett") / "catalogue" / "protocols"
     return (folder / "autologous-car-t.yaml").read_text("utf-8")
-
-
-@pytest.fixture(scope="module")
-def states() -> tuple[Net, list[State]]:
-    """Return every state of one journey that goes well."""
-    from stafett.journey.evolve import evolve
-
-    net = Net(parse(text()).bind())
-    state, found = None, []
-    for event in play(net, START).events:
-        state = evolve(net, state, event)
-        found.append(state)
-    return net, found
 
 
 def test_nothing_fires_before_its_moment(states: tuple[Net, list[State]]) -> None:
@@ -83,6 +68,7 @@ def order_late(site: Site, labels: Labels) -> str:
             break
     changed = "\n".join(lines).replace("protocol: autologous-car-t", "protocol: hasty-car-t", 1)
     site.inside(site.tower.library.admit(changed.encode()))
+    site.inside(train(site.tower, site.people))  # also for this protocol
     return site.order(
         labels.patient, coi=labels.coi, protocol="hasty-car-t", network=NETWORK, product="kymriah"
     )

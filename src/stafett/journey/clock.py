@@ -19,12 +19,16 @@ TOLERANCE = timedelta(minutes=2)
 
 
 class Due(NamedTuple):
-    """A moment by which something must be done, what says so, and the deviation if it is not."""
+    """A moment by which something must be done, what says so, and the deviation if it is not.
+
+    `since` is when its time began to run.
+    """
 
     at: datetime
     code: str
     why: str
     originated: str
+    since: datetime
 
 
 def is_aware(moment: datetime) -> bool:
@@ -64,11 +68,11 @@ def dues(net: Net, state: State, name: str) -> Iterator[Due]:
         if since is not None:
             why = f"{name} within {line.at_most} of {line.since}"
             code = line.deviation or _late(activity)
-            yield Due(since + line.at_most.timedelta, code, why, target(line.since))
+            yield Due(since + line.at_most.timedelta, code, why, target(line.since), since)
     begun = state.begun.get(name)
     if activity.takes is not None and begun is not None:
         why = f"{name} takes at most {activity.takes.at_most}"
-        yield Due(begun + activity.takes.at_most.timedelta, _late(activity), why, name)
+        yield Due(begun + activity.takes.at_most.timedelta, _late(activity), why, name, begun)
 
 
 def decide_by(net: Net, state: State, decision: str, about: str) -> Due | None:
@@ -78,7 +82,7 @@ def decide_by(net: Net, state: State, decision: str, about: str) -> Due | None:
     if since is None or takes is None:
         return None
     why = f"{decision} takes at most {takes.at_most}"
-    return Due(since + takes.at_most.timedelta, deviation.LATE, why, decision)
+    return Due(since + takes.at_most.timedelta, deviation.LATE, why, decision, since)
 
 
 def said(due: Due) -> str:

@@ -86,13 +86,13 @@ async def furnish(tower: Tower) -> list[Person]:
     for person in (*people, *administrators):
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
-    await _train(tower, [person for person in people if person.login not in there])
+    await train(tower, [person for person in people if person.login not in there])
     await demo_registry.furnish(tower.registry, administrators[0])
     witnessed(tower.publishing, [one.id for one in ORGANISATIONS.values()])
     return [*people, *administrators]
 
 
-async def _train(tower: Tower, people: list[Person]) -> None:
+async def train(tower: Tower, people: list[Person]) -> None:
     """Let everybody be competent for a year in what they do, in the protocols as they are now."""
     until = datetime.now(UTC) + timedelta(days=365)
     wanted: dict[str, list[Wanted]] = {}

@@ -28,6 +28,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "keep-registry": ("registrar",),
     # The registry checks who may change what: a registrar all, an administrator the own sites.
     "change-registry": ("registrar", "administrator"),
+    "roster": ("coordinator", "administrator"),
 }
 
 

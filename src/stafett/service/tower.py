@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,15 +15,19 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
+from stafett.service import mail
 from stafett.service.accounts import Accounts
 from stafett.service.administration import Administration
 from stafett.service.admission import Admission
+from stafett.service.alerting import Alerting, keep
+from stafett.service.alerts import Alerts
 from stafett.service.author_keys import AuthorKeys
 from stafett.service.board import Board
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
 from stafett.service.competence import Competences
 from stafett.service.conditions import Conditions
+from stafett.service.deviations import Deviations
 from stafett.service.documents import Documents
 from stafett.service.factors import Factors
 from stafett.service.intake import Intake
@@ -31,10 +37,12 @@ from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
+from stafett.service.peers import Peers
 from stafett.service.publishing import Publishing
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
+from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
 from stafett.service.signin import SignIn
 from stafett.service.vault import Vault, master_key
@@ -101,6 +109,13 @@ class Tower:
         )
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.watch = Watch(self.board, self.journeys)
+        self.alerts, self.rosters = Alerts(self.pool), Rosters(self.pool)
+        self.alerting = Alerting(url, self.board, self.journeys, self.alerts, self.rosters)
+        self.deviations = Deviations(self.pool, self.board, self.journeys)
+        self.peers = Peers(self.pool, self.journeys, self.accounts)
+        server = mail.configured()
+        self.mail = mail.Mail(self.pool, server) if server else None
+        self._mailing: asyncio.Task[None] | None = None
         self.exchange = Exchange(url, self.ledger)
         self.registry = Registry(self.ledger)
         self.loggers = Loggers(self.pool)
@@ -120,6 +135,9 @@ class Tower:
         await self.watch.start()
         await self.intake.start()
         await self.conditions.start()
+        await self.alerting.start()
+        if self.mail is not None:
+            self._mailing = asyncio.create_task(keep("mail", self.mail.run))
         await self.exchange.__aenter__()
         return self
 
@@ -132,6 +150,11 @@ class Tower:
         await self.exchange.__aexit__(None, None, None)
         await self.conditions.close()
         await self.intake.close()
+        if self._mailing is not None:
+            self._mailing.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._mailing
+        await self.alerting.close()
         await self.watch.close()
         await self.board.close()
         await self.publishing.close()

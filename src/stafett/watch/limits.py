@@ -8,18 +8,22 @@ after every restart, so that whoever acts on it acts once.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from stafett.journey import clock
 from stafett.journey.state import State
 from stafett.journey.tasks import next_moves
 from stafett.protocol.net import NONE, OPEN, PRESENT, Net
 
+# A limit is about to pass when this share of its time is left: the board turns amber then too.
+SOON: Final = 0.25
+
 
 class Limit(NamedTuple):
     """A moment by which something must be done (`late`) or used (`expired`).
 
-    `subject` is an activity or a material, `code` the deviation that passing it is.
+    `subject` is an activity or a material, `code` the deviation that passing it is, `since` when
+    its time began to run.
     """
 
     at: datetime
@@ -29,6 +33,12 @@ class Limit(NamedTuple):
     why: str
     originated: str | None
     key: str
+    since: datetime
+
+    @property
+    def soon_at(self) -> datetime:
+        """When it is about to pass."""
+        return self.at - (self.at - self.since) * SOON
 
 
 def limits(net: Net, state: State) -> list[Limit]:
@@ -42,6 +52,11 @@ def limits(net: Net, state: State) -> list[Limit]:
 def passed(net: Net, state: State, now: datetime) -> list[Limit]:
     """Return the limits that have passed at `now` and that the record does not know of yet."""
     return [limit for limit in limits(net, state) if limit.at <= now and not _known(state, limit)]
+
+
+def soon(net: Net, state: State, now: datetime) -> list[Limit]:
+    """Return the limits that are about to pass: not passed, and a quarter of the time is left."""
+    return [limit for limit in limits(net, state) if limit.soon_at <= now < limit.at]
 
 
 def next_at(net: Net, state: State) -> datetime | None:
@@ -69,7 +84,9 @@ def _of_activities(net: Net, state: State) -> list[Limit]:
         for due in clock.dues(net, state, name):
             key = f"{name}.{state.round(name)}.{due.originated}.{due.at:%Y%m%dT%H%M%S}"
             found.append(
-                Limit(due.at, "late", name, due.code, clock.said(due), due.originated, key)
+                Limit(
+                    due.at, "late", name, due.code, clock.said(due), due.originated, key, due.since
+                )
             )
     return found
 
@@ -81,7 +98,9 @@ def _of_decisions(net: Net, state: State) -> list[Limit]:
         due = clock.decide_by(net, state, name, pending.about)
         if due is not None:
             key = f"{name}.{pending.about}.{due.at:%Y%m%dT%H%M%S}"
-            found.append(Limit(due.at, "late", name, due.code, clock.said(due), None, key))
+            found.append(
+                Limit(due.at, "late", name, due.code, clock.said(due), None, key, due.since)
+            )
     return found
 
 
@@ -96,5 +115,23 @@ def _of_materials(net: Net, state: State) -> list[Limit]:
         if net.protocol.materials[name].on_expired is None:
             continue
         code, why = clock.expiry_code(net, name), f"{lot.lot} has outlived its shelf life"
-        found.append(Limit(at, "expired", name, code, why, None, f"{lot.lot}.expired"))
+        found.append(
+            Limit(
+                at,
+                "expired",
+                name,
+                code,
+                why,
+                None,
+                f"{lot.lot}.expired",
+                _clock_from(net, name, at),
+            )
+        )
     return found
+
+
+def _clock_from(net: Net, material: str, expires: datetime) -> datetime:
+    """Return when the shelf life of `material` began to run."""
+    life = net.protocol.materials[material].shelf_life
+    assert life is not None
+    return expires - life.at_most.timedelta

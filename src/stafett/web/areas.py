@@ -7,6 +7,7 @@ from stafett.web import (
     administration,
     api,
     audit,
+    casework,
     conditions,
     exchange,
     pages,
@@ -16,6 +17,7 @@ from stafett.web import (
     shipments,
     signin,
     stations,
+    told,
 )
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
@@ -39,6 +41,10 @@ AREAS: tuple[Area, ...] = (
         shipments.ROUTES,
         menu=shipments.MENU,
         words=shipments.WORDS,
+    ),
+    Area("alerts", told.ENDPOINTS, told.ROUTES, menu=told.MENU, words=told.WORDS),
+    Area(
+        "deviations", casework.ENDPOINTS, casework.ROUTES, menu=casework.MENU, words=casework.WORDS
     ),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
     Area(

@@ -1,4 +1,4 @@
-// A journey's page: load it again when the record moves on; acknowledge and close deviations.
+// A journey's page: load it again when the record moves on; acknowledge deviations.
 import { call, Refused, t } from "./dom.js";
 import { follow } from "./live.js";
 
@@ -31,13 +31,6 @@ document.addEventListener("click", async (event) => {
   const role = shown.tasks.find((task) => start.roles.includes(task.role))?.role ?? start.roles[0];
   const command = { type: "AcknowledgeDeviation", deviation: button.dataset.deviation, occurred_at: new Date().toISOString() };
   const ask = { key: crypto.randomUUID(), role, command };
-  if (button.dataset.act === "close") {
-    const conclusion = prompt(t("journey.conclusion"));
-    const password = conclusion && prompt(t("journey.password"));
-    if (!password) return;
-    Object.assign(command, { type: "CloseDeviation", conclusion });
-    ask.password = password;
-  }
   button.disabled = true;
   try { await call("POST", `/api/journeys/${start.journey}/commands`, ask); } catch (error) {
     alert(error instanceof Refused ? error.message : t("live.lost", { at: "" }));

@@ -1,0 +1,283 @@
+"""Telling people: from the record to alerts, at the moment each rung is due, once.
+
+Every process watches every journey that its board follows. When an event or a clock changes what
+somebody should be told, the ladder of each cause is held against the alerts that are there; what is
+missing is called in one transaction whose keys every process makes alike. What the processes know
+of alerts they read from the alerts' own log, so that all of them show the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import heapq
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import psycopg
+
+from stafett.service.accounts import Person
+from stafett.service.alerts import CHANNEL, Alert, Alerts, Wanted
+from stafett.service.board import Board, Wakes
+from stafett.service.journeys import Journeys, Live
+from stafett.service.rosters import Rosters
+from stafett.watch import ladder, roster
+
+log = logging.getLogger(__name__)
+LOOK_S: Final = 0.5  # the wall clock is read at least this often, so that a jump is noticed
+AGAIN: Final = timedelta(seconds=2)  # before a look that failed is made again
+DUTY_S: Final = 5.0  # how often shifts are looked at
+
+
+class Alerting:
+    """The loops that call, tell and follow. One instance per process."""
+
+    def __init__(
+        self, url: str, board: Board, journeys: Journeys, alerts: Alerts, rosters: Rosters
+    ) -> None:
+        self._url, self._board, self._journeys = url, board, journeys
+        self._alerts, self._rosters = alerts, rosters
+        self._heap: list[tuple[datetime, str]] = []
+        self._dirty: dict[str, None] = {}
+        self._work = asyncio.Event()
+        self._open: dict[int, Alert] = {}
+        self._by_journey: dict[str, set[int]] = {}
+        self._waiting: set[asyncio.Event] = set()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.position = 0
+        self.called = 0
+        board.listeners.append(self._heard)
+
+    async def start(self) -> None:
+        """Begin; what the board has read and reads is looked at."""
+        for name, loop in (("call", self._call), ("tell", self._tell), ("follow", self._follow)):
+            self._tasks.append(asyncio.create_task(keep(name, loop)))
+
+    async def close(self) -> None:
+        """Stop."""
+        for task in self._tasks:
+            task.cancel()
+        for task in self._tasks:
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        self._tasks.clear()
+
+    # -- calling -------------------------------------------------------------------------------
+
+    def _heard(self, wakes: Wakes) -> None:
+        self._dirty |= dict.fromkeys(wakes)
+        self._work.set()
+
+    async def _call(self) -> None:
+        await self._board.ready.wait()
+        # An ended journey calls somebody only while a deviation of it is open.
+        self._dirty = {
+            row.journey: None
+            for row in self._board.rows.values()
+            if row.status != "ended" or row.deviations
+        }
+        while True:
+            self._work.clear()
+            now = datetime.now(UTC)
+            while self._heap and self._heap[0][0] <= now:
+                self._dirty[heapq.heappop(self._heap)[1]] = None
+            while self._dirty:
+                journey = next(iter(self._dirty))
+                del self._dirty[journey]
+                try:
+                    await self._look(journey, datetime.now(UTC))
+                except Exception:
+                    # One journey that cannot be looked at must not silence the others.
+                    log.exception("alerts: could not look at %s", journey)
+                    heapq.heappush(self._heap, (datetime.now(UTC) + AGAIN, journey))
+            wait = LOOK_S
+            if self._heap:
+                left = (self._heap[0][0] - datetime.now(UTC)).total_seconds()
+                wait = min(wait, max(left, 0.005))
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._work.wait(), wait)
+
+    async def _look(self, journey: str, now: datetime) -> None:
+        live = await self._journeys.live(journey)
+        if live is None:
+            return
+        found = {cause.key: cause for cause in ladder.causes(live.net, live.state, now)}
+        due = [(c, call) for c in found.values() for call in c.calls if call.at <= now]
+        if due or self._by_journey.get(journey):
+            await self._bring(live, found, due, now)
+        then = ladder.next_call(live.net, live.state, now)
+        if then is not None:
+            heapq.heappush(self._heap, (then, journey))
+
+    async def _bring(
+        self,
+        live: Live,
+        found: dict[str, ladder.Cause],
+        due: list[tuple[ladder.Cause, ladder.Call]],
+        now: datetime,
+    ) -> None:
+        """Bring the alerts of one journey to what its record and the clock say."""
+        journey, version = live.state.journey, live.state.position
+        there = await self._alerts.of_journey(journey)
+        called = {(a.cause, a.rung, a.organisation, a.role) for a in there}
+        taken = {a.cause for a in there if a.acknowledged is not None}
+        wanted = []
+        for cause, call in self._ripe(journey, due, there, now):
+            if (cause.key, call.rung, call.organisation, call.role) in called:
+                continue
+            if cause.key in taken:
+                continue  # somebody has it: the ladder stops until it is worse, a cause of its own
+            shifts = await self._rosters.shifts(call.organisation, call.role)
+            if call.deputy and not any(shift.deputy for shift in shifts):
+                continue  # nobody stands behind them; the next rung is somebody else
+            critical = cause.urgency == "critical"
+            told = roster.delivery(shifts, now, critical=critical, deputy=call.deputy)
+            wanted.append(Wanted(cause, call, told))
+        over = [a.id for a in there if a.ended is None and a.cause not in found]
+        again = [
+            a.id
+            for a in there
+            if a.ended is not None and a.acknowledged is None and a.cause in found
+        ]
+        if wanted or over or again:
+            new = await self._alerts.call(journey, version, wanted, over, again, now)
+            self.called += len(new)
+
+    def _ripe(
+        self,
+        journey: str,
+        due: list[tuple[ladder.Cause, ladder.Call]],
+        there: list[Alert],
+        now: datetime,
+    ) -> list[tuple[ladder.Cause, ladder.Call]]:
+        """Return the calls whose turn has come.
+
+        An acknowledgement clock runs from when the first rung was told, not from when the thing
+        happened: what is recorded late, or held over quiet hours, climbs no faster for it.
+        """
+        begun = {alert.cause for alert in there}
+        found = []
+        for cause, call in due:
+            lowest = cause.calls[0]
+            if cause.key not in begun:
+                if call.rung == lowest.rung:
+                    found.append((cause, call))
+                else:
+                    heapq.heappush(self._heap, (now + (call.at - lowest.at), journey))
+                continue
+            told = [a for a in there if a.cause == cause.key and a.rung < call.rung]
+            if not told:
+                found.append((cause, call))
+                continue
+            before = max(told, key=lambda a: a.rung)
+            turn = before.tell_at + (call.at - before.due)
+            if turn <= now:
+                found.append((cause, call))
+            else:
+                heapq.heappush(self._heap, (turn, journey))
+        return found
+
+    # -- telling -------------------------------------------------------------------------------
+
+    async def _tell(self) -> None:
+        last = datetime.now(UTC)
+        while True:
+            await asyncio.sleep(LOOK_S)
+            await self._alerts.tell_due()
+            now = datetime.now(UTC)
+            if abs((now - last).total_seconds()) >= DUTY_S:
+                await self._change_shifts(now)
+                last = now
+
+    async def _change_shifts(self, now: datetime) -> None:
+        """What was told to people who have left and was not acknowledged goes to who came."""
+        for alert in list(self._open.values()):
+            if alert.acknowledged is not None or alert.told is None or not alert.people:
+                continue
+            shifts = await self._rosters.shifts(alert.organisation, alert.role)
+            told = roster.delivery(
+                shifts, now, critical=alert.urgency == "critical", deputy=alert.deputy
+            )
+            if told.people and not set(told.people) & set(alert.people):
+                await self._alerts.pass_on(alert, told.people, now)
+
+    # -- following -----------------------------------------------------------------------------
+
+    async def _follow(self) -> None:
+        async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as ears:
+            await ears.execute(f"LISTEN {CHANNEL}".encode())
+            self.position = await self._alerts.size()
+            self._open.clear()
+            self._by_journey.clear()
+            self._take(await self._alerts.open())
+            while True:
+                await self._catch_up()
+                async for _ in ears.notifies(timeout=1.0, stop_after=1):
+                    pass
+
+    async def _catch_up(self) -> None:
+        while happened := await self._alerts.happened(self.position):
+            self.position = happened[-1].position
+            self._take(await self._alerts.several({h.alert for h in happened}))
+
+    def _take(self, alerts: list[Alert]) -> None:
+        for alert in alerts:
+            of_journey = self._by_journey.setdefault(alert.journey, set())
+            if alert.ended is None:
+                self._open[alert.id] = alert
+                of_journey.add(alert.id)
+            else:
+                self._open.pop(alert.id, None)
+                of_journey.discard(alert.id)
+                if not of_journey:
+                    del self._by_journey[alert.journey]
+        for waiting in self._waiting:
+            waiting.set()
+
+    def mine(self, person: Person) -> list[Alert]:
+        """Return the open alerts that `person` has been told of: the most urgent first."""
+        found = [a for a in self._open.values() if a.told is not None and a.is_for(person)]
+        return sorted(found, key=_rank)
+
+    def waiting_for(self, person: Person) -> int:
+        """Return how many of them nobody has acknowledged; those told together count once."""
+        return sum(a.acknowledged is None and a.joined is None for a in self.mine(person))
+
+    async def follow(self, person: Person, beat_s: float) -> AsyncIterator[list[Alert] | None]:
+        """Yield the person's open alerts now and at every change; None when nothing changed."""
+        waiting, last = asyncio.Event(), None
+        self._waiting.add(waiting)
+        try:
+            while True:
+                waiting.clear()
+                mine = self.mine(person)
+                if mine != last:
+                    last = mine
+                    yield mine
+                try:
+                    await asyncio.wait_for(waiting.wait(), beat_s)
+                except TimeoutError:
+                    yield None
+        finally:
+            self._waiting.discard(waiting)
+
+
+_URGENCY: Final = {"critical": 0, "major": 1, "warning": 2, "minor": 3}
+
+
+def _rank(alert: Alert) -> tuple[Any, ...]:
+    return (alert.acknowledged is not None, _URGENCY[alert.urgency], alert.raised)
+
+
+async def keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:
+    """Run a loop for good: when the database is away, begin again."""
+    while True:
+        try:
+            await loop()
+        except (psycopg.Error, OSError) as failure:
+            log.warning("alerts: %s stopped (%s); beginning again", name, failure)
+        except Exception:
+            log.exception("alerts: %s failed; beginning again", name)
+        await asyncio.sleep(1)

@@ -1,0 +1,324 @@
+"""Who is told of what, and when: causes of alerts and their ladders, from the record alone.
+
+Pure. A cause is something that a person can still mend: a limit that is about to pass, a deviation
+that nobody has taken up, an activity in which nothing happens, work on a deviation that is overdue.
+Each has a ladder of calls: first who can act, then their deputies, then the roles that the protocol
+names, at last the accountable owner. Whoever acknowledges stops the calls that are still to come.
+What nobody can mend any more calls nobody (`quiet` says what and why).
+
+The times of the default ladders are proposals of this project, not published figures.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
+
+from stafett.journey import gate
+from stafett.journey.state import Raised, State
+from stafett.journey.tasks import Task, next_moves
+from stafett.protocol.model import Handoff, Severity
+from stafett.protocol.net import DONE, NONE, Net
+from stafett.watch.limits import Limit, limits
+
+Kind = Literal["soon", "deviation", "silence", "work"]
+Urgency = Literal["warning", "minor", "major", "critical"]
+
+DEPUTY_AFTER: Final[dict[Severity, timedelta]] = {
+    "critical": timedelta(minutes=10),
+    "major": timedelta(minutes=30),
+    "minor": timedelta(hours=8),
+}
+OWNER_AFTER: Final[dict[Severity, timedelta]] = {
+    "critical": timedelta(minutes=20),
+    "major": timedelta(hours=2),
+    "minor": timedelta(hours=24),
+}
+DECIDE_WITHIN: Final[dict[Severity, timedelta]] = {
+    "critical": timedelta(hours=24),
+    "major": timedelta(days=7),
+    "minor": timedelta(days=30),
+}
+
+
+class Call(NamedTuple):
+    """One rung: from `at` on, `role` of `organisation` is told (their deputies, if `deputy`)."""
+
+    rung: int
+    at: datetime
+    role: str
+    organisation: str
+    deputy: bool = False
+
+
+class Cause(NamedTuple):
+    """Why somebody is told. `key` is the same in every process and names it within the journey.
+
+    `worse` is the condition that ends the silence after an acknowledgement, as a message's name.
+    """
+
+    key: str
+    kind: Kind
+    urgency: Urgency
+    code: str
+    activity: str
+    about: str
+    since: datetime
+    why: str
+    worse: Literal["late", "severity", "owner", "never"]
+    calls: tuple[Call, ...]
+    originated: str | None = None
+
+
+def causes(net: Net, state: State, now: datetime) -> list[Cause]:
+    """Return what somebody should be told of at `now`, with all calls, also those to come."""
+    tasks = next_moves(net, state)
+    found = [_deviation(net, state, raised, tasks) for raised in _unheeded(state)]
+    found = [cause for cause in found if cause.calls]
+    found += [_overdue(net, state, raised) for raised in _undecided(state)]
+    found += _actions(state)
+    if state.marking.outcome != NONE:
+        return found
+    for limit in limits(net, state):
+        if limit.at <= now:
+            continue  # that is a deviation by now, or will be at the next look
+        calls = _acting(net, state, limit.subject, tasks, limit.soon_at)
+        if calls:
+            found.append(_soon(limit, calls))
+    spoken = {place for c in found if c.kind == "deviation" for place in (c.activity, c.about)}
+    found += [
+        cause
+        for task in tasks
+        if task.activity not in spoken and (cause := _silence(net, state, task)) is not None
+    ]
+    return found
+
+
+def next_call(net: Net, state: State, now: datetime) -> datetime | None:
+    """Return the next moment after `now` at which somebody is told, or a limit comes near."""
+    moments = [call.at for cause in causes(net, state, now) for call in cause.calls]
+    if state.marking.outcome == NONE:
+        moments += [at for limit in limits(net, state) for at in (limit.soon_at, limit.at)]
+    moments += [
+        at
+        for raised in state.deviations.values()
+        for at in (
+            _decide_by(raised),
+            *(d for a in raised.work.actions for d in (a.due, a.check_by)),
+        )
+    ]
+    return min((at for at in moments if at > now), default=None)
+
+
+def quiet(net: Net, state: State) -> list[tuple[Raised, str]]:
+    """Return the deviations that call nobody, because nothing can be done now, and why."""
+    tasks = next_moves(net, state)
+    return [
+        (raised, "done")
+        for raised in _unheeded(state)
+        if not _deviation(net, state, raised, tasks).calls
+    ]
+
+
+# -- deviations ----------------------------------------------------------------------------------
+
+
+def _unheeded(state: State) -> list[Raised]:
+    """Deviations that nobody has acknowledged, assessed or closed."""
+    return [
+        d
+        for d in state.deviations.values()
+        if d.closed_at is None and d.acknowledged_at is None and d.work.triaged_at is None
+    ]
+
+
+def _deviation(net: Net, state: State, raised: Raised, tasks: list[Task]) -> Cause:
+    return Cause(
+        key=f"{raised.deviation}.{raised.severity}",
+        kind="deviation",
+        urgency=raised.severity,
+        code=raised.code,
+        activity=raised.detected or "",
+        about=raised.about,
+        since=raised.raised_at,
+        why=raised.note,
+        worse="severity",
+        calls=_ladder(net, state, raised, tasks),
+        originated=raised.originated,
+    )
+
+
+def _ladder(net: Net, state: State, raised: Raised, tasks: list[Task]) -> tuple[Call, ...]:
+    at, severity = raised.raised_at, raised.severity
+    subject = raised.detected or raised.about
+    first = list(_acting(net, state, subject, tasks, at))
+    if severity == "critical":
+        # Both sides and the accountable owner know at once (DESIGN §5, journey).
+        first += [_call(state, 0, at, role) for role in _sides(net, state, subject)]
+        first.append(_call(state, 0, at, state.owner.role))
+    elif _is_past(net, state, raised, subject):
+        return ()
+    elif not first:
+        first = [_call(state, 0, at, state.owner.role)]
+    first = list(dict.fromkeys(first))
+    deputies = [c._replace(rung=1, at=at + DEPUTY_AFTER[severity], deputy=True) for c in first]
+    rungs = _rungs(net, subject) if severity != "critical" else ()
+    if rungs:
+        later = [
+            _call(state, 2 + i, at + after, gate.acting(state, tell))
+            for i, (tell, after) in enumerate(rungs)
+        ]
+    else:
+        later = [_call(state, 2, at + OWNER_AFTER[severity], state.owner.role)]
+    return (*first, *deputies, *later)
+
+
+def _is_past(net: Net, state: State, raised: Raised, subject: str) -> bool:
+    """Say whether it is about time, and the activity is done: it happened late, but it happened."""
+    return (
+        raised.kind == "timing"
+        and subject in net.index
+        and net.state(state.marking, subject) >= DONE
+    )
+
+
+def _call(state: State, rung: int, at: datetime, role: str) -> Call:
+    return Call(rung, at, role, state.parties[role])
+
+
+def _sides(net: Net, state: State, subject: str) -> tuple[str, ...]:
+    if subject not in net.index:
+        return ()
+    activity = net.activity(subject)
+    if isinstance(activity, Handoff):
+        roles: tuple[str, ...] = (activity.giver, activity.receiver)
+    else:
+        roles = (activity.role,)
+    return tuple(role for role in roles if role in state.parties)
+
+
+def _acting(
+    net: Net, state: State, subject: str, tasks: list[Task], at: datetime
+) -> tuple[Call, ...]:
+    """Return the calls to whoever can do something about `subject` now."""
+    deciding = [t for t in tasks if t.kind == "decide"]
+    able = deciding or [t for t in tasks if t.activity == subject and not t.blocked]
+    if able:
+        return tuple(dict.fromkeys(Call(0, at, t.role, t.organisation) for t in able))
+    lot = state.lot(subject) if subject in net.material else None
+    if lot is not None and lot.ended_at is None:
+        return (Call(0, at, lot.custody[-1].role, lot.custody[-1].organisation),)
+    return ()
+
+
+def _rungs(net: Net, subject: str) -> tuple[tuple[str, timedelta], ...]:
+    if subject not in net.index:
+        return ()
+    return tuple((r.tell, r.after.timedelta) for r in net.activity(subject).escalation)
+
+
+# -- what comes near, and what does not happen ---------------------------------------------------
+
+
+def _soon(limit: Limit, calls: tuple[Call, ...]) -> Cause:
+    return Cause(
+        key=f"{limit.key}.soon",
+        kind="soon",
+        urgency="warning",
+        code=limit.code,
+        activity=limit.subject,
+        about=limit.subject,
+        since=limit.soon_at,
+        why=limit.why,
+        worse="late",
+        calls=calls,
+        originated=limit.originated,
+    )
+
+
+def _silence(net: Net, state: State, task: Task) -> Cause | None:
+    """Return the ladder that the protocol has for an activity in which nothing happens."""
+    rungs = _rungs(net, task.activity)
+    if not rungs or task.blocked:
+        return None
+    calls = tuple(
+        _call(state, i, task.since + after, gate.acting(state, tell))
+        for i, (tell, after) in enumerate(rungs)
+    )
+    return Cause(
+        key=f"{task.activity}.{task.side}.{task.about}.{task.round}.silence",
+        kind="silence",
+        urgency="minor",
+        code="SILENCE",
+        activity=task.activity,
+        about=task.about or task.activity,
+        since=task.since,
+        why=f"{task.activity} waits for {task.role} since {task.since.isoformat()}",
+        worse="owner",
+        calls=calls,
+    )
+
+
+# -- work that is overdue ------------------------------------------------------------------------
+
+
+def _decide_by(raised: Raised) -> datetime:
+    return raised.raised_at + DECIDE_WITHIN[raised.severity]
+
+
+def _undecided(state: State) -> list[Raised]:
+    """Deviations that somebody has taken up, and on which nothing is decided yet."""
+    return [
+        d
+        for d in state.deviations.values()
+        if d.closed_at is None
+        and d.work.disposition is None
+        and (d.acknowledged_at is not None or d.work.triaged_at is not None)
+    ]
+
+
+def _overdue(net: Net, state: State, raised: Raised) -> Cause:
+    at = _decide_by(raised)
+    return Cause(
+        key=f"{raised.deviation}.{raised.severity}.undecided",
+        kind="work",
+        urgency=raised.severity if raised.severity != "critical" else "major",
+        code=raised.code,
+        activity=raised.detected or "",
+        about=raised.about,
+        since=at,
+        why=f"{raised.deviation} ({raised.code}) is still to be decided",
+        worse="never",
+        calls=(_call(state, 0, at, state.owner.role),),
+    )
+
+
+def _actions(state: State) -> list[Cause]:
+    found = []
+    for raised in state.deviations.values():
+        for action in raised.work.actions:
+            if action.finished_at is None:
+                at, role, what = action.due, action.owner, "is still to be done"
+            elif action.checked_at is None:
+                at, role, what = action.check_by, state.owner.role, "is still to be checked"
+            else:
+                continue
+            calls = (
+                _call(state, 0, at, role),
+                _call(state, 1, at + timedelta(days=1), state.owner.role),
+            )
+            found.append(
+                Cause(
+                    key=f"{action.action}.{what.rpartition(' ')[2]}",
+                    kind="work",
+                    urgency="minor",
+                    code=raised.code,
+                    activity=raised.detected or "",
+                    about=raised.about,
+                    since=at,
+                    why=f"{action.action} {what}: {action.what}",
+                    worse="never",
+                    calls=calls,
+                )
+            )
+    return found

@@ -1,0 +1,68 @@
+// My alerts: taken with one act, handed over with two people's. The list is always the whole present.
+import { call, h, pick, Refused, span, t } from "./dom.js";
+
+const start = JSON.parse(document.getElementById("start").textContent);
+const body = document.querySelector("#alerts tbody");
+const live = document.getElementById("live");
+let shown = [];
+const SIGN = { critical: ["✖", "red"], major: ["⚠", "amber"], warning: ["◷", "amber"], minor: ["·", ""] };
+
+function draw() {
+  const now = Date.now();
+  const along = new Map();
+  for (const { alert } of shown) if (alert.joined !== null) along.set(alert.joined, (along.get(alert.joined) ?? 0) + 1);
+  const there = new Set(shown.map(({ alert }) => alert.id));
+  const heads = shown.filter(({ alert }) => alert.joined === null || !there.has(alert.joined));
+  const focus = document.activeElement?.dataset?.take;
+  body.replaceChildren(...heads.slice(0, 200).map(({ alert, title, place, holder }) => {
+    const [sign, colour] = SIGN[alert.urgency];
+    const open = alert.acknowledged === null;
+    const what = alert.cause.startsWith("D") ? h("a", { href: `/deviations/${alert.journey}/${alert.cause.split(".")[0]}` }, pick(title)) : alert.kind === "silence" ? t("alert.silence") : pick(title);
+    return h("tr", { id: `a${alert.id}`, "data-act": open ? colour : "" },
+      h("td", {}, h("span", { class: `tag ${open ? colour : ""}` }, `${sign} `, t(`urgency.${alert.urgency}`)), alert.rung > 0 ? h("small", {}, " ", t("alert.rung", { n: alert.rung + 1 })) : ""),
+      h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`)),
+      h("td", { class: "mono" }, h("a", { href: `/journeys/${alert.journey}` }, alert.journey)),
+      h("td", {}, alert.role, alert.deputy ? h("small", { class: "soft" }, ` ${t("alerts.deputy")}`) : ""),
+      h("td", { class: "n" }, span((now - Date.parse(alert.raised)) / 1000)),
+      h("td", {}, open ? h("button", { class: colour === "red" ? "main" : "", "data-take": alert.id }, t("alert.take")) : h("span", {}, "✓ ", holder ?? "", h("br"), h("small", { class: "soft" }, t(`alert.until.${alert.worse}`)))));
+  }));
+  if (focus) body.querySelector(`[data-take="${focus}"]`)?.focus();
+  document.getElementById("none").classList.toggle("hidden", heads.length > 0);
+}
+
+const stream = new EventSource("/api/alerts/stream");
+const say = (state) => { live.dataset.state = state; live.textContent = state === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at: new Date().toLocaleTimeString(document.documentElement.lang) })}`; };
+stream.addEventListener("alerts", (event) => { shown = JSON.parse(event.data).alerts; draw(); });
+stream.onopen = () => say("live");
+stream.addEventListener("beat", () => say("live"));
+stream.onerror = () => say("lost");
+addEventListener("pagehide", () => stream.close());
+setInterval(draw, 15000);
+
+const words = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ") : t("live.lost", { at: "" }));
+document.addEventListener("click", async (event) => {
+  const button = event.target.closest("button[data-take], button[data-accept], button[data-drop]");
+  if (!button) return;
+  button.disabled = true;
+  try {
+    if (button.dataset.take) await call("POST", `/api/alerts/${button.dataset.take}/acknowledge`, {});
+    else if (button.dataset.accept) { await call("POST", `/api/alerts/handovers/${button.dataset.accept}/accept`); location.reload(); }
+    else { await call("DELETE", `/api/roster/${button.dataset.drop}`); location.reload(); }
+  } catch (error) { alert(words(error)); button.disabled = false; }
+});
+
+function onSubmit(id, saidId, send, again) {
+  const form = document.getElementById(id);
+  form?.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const said = document.getElementById(saidId);
+    try { await send(new FormData(form), form); said.textContent = `✓ ${t("alerts.saved")}`; if (again) location.reload(); } catch (error) { said.textContent = `⚠ ${words(error)}`; }
+  });
+}
+onSubmit("handover", "said", (data) => call("POST", "/api/alerts/handovers", Object.fromEntries(data)), true);
+onSubmit("mail", "mail-said", (data) => call("PUT", "/api/me/mail", Object.fromEntries(data)), false);
+onSubmit("hours", "hours-said", async (data, form) => {
+  const person = form.querySelector("#h-person option:checked");
+  for (const role of person.dataset.roles.split(" "))
+    await call("PUT", "/api/roster", { person: person.value, role, days: data.getAll("days").map(Number), begins: `${data.get("begins")}:00`, ends: `${data.get("ends")}:00`, zone: data.get("zone"), deputy: data.has("deputy") });
+}, true);

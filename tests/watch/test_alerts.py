@@ -1,0 +1,270 @@
+"""People are told: once, in time, up the ladder, by mail and webhook, and across a change of shift.
+
+Every test runs against the served control tower and its PostgreSQL.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import time
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from aiosmtpd.controller import Controller
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.service.demo import NETWORK
+from stafett.service.mail import Mail, Server
+from stafett.service.tower import Tower
+from web_walk import walk
+
+_numbers = iter(range(780_001, 790_000))
+CLINIC, REFERRER = "treating-clinic-1", "referring-clinic-1"
+
+
+@pytest.fixture
+def journey(site: Site) -> str:
+    """Return a new journey that waits for H01."""
+    labels = Labels(next(_numbers))
+    name = site.order(
+        labels.patient, coi=labels.coi, network=NETWORK, product="kymriah", key=uuid.uuid4().hex
+    )
+    site.inside(walk(site, name, labels, ("H01", "accept")))
+    return name
+
+
+def report(site: Site, journey: str, code: str, about: str = "H01") -> str:
+    """Report a deviation as the clinic; return its number."""
+    command = {
+        "type": "RaiseDeviation", "code": code, "about": about, "note": "seen at the desk",
+        "occurred_at": datetime.now(UTC).isoformat(),
+    }  # fmt: skip
+    answer = site.send(CLINIC, journey, command)
+    assert answer.status_code == 200, answer.text
+    return next(
+        str(e["deviation"]) for e in answer.json()["events"] if e["type"] == "DeviationRaised"
+    )
+
+
+def alerts(site: Site, login: str, journey: str) -> list[dict[str, Any]]:
+    """Return the open alerts that `login` is told of in one journey."""
+    answer = site.call(login, "GET", "/api/alerts")
+    assert answer.status_code == 200, answer.text
+    return [x["alert"] for x in answer.json()["alerts"] if x["alert"]["journey"] == journey]
+
+
+def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
+    """Wait until `what()` is true; return it."""
+    until = time.monotonic() + seconds
+    while not (found := what()):
+        assert time.monotonic() < until, "it never happened"
+        time.sleep(0.02)
+    return found
+
+
+def rows(site: Site, journey: str) -> list[tuple[Any, ...]]:
+    """Return the alert rows of a journey as the database has them."""
+    with psycopg.connect(site.tower.url) as connection:
+        return connection.execute(
+            "SELECT id, cause, rung, role, kind, acknowledged, ended FROM alerts.alert"
+            " WHERE journey = %s ORDER BY id",
+            [journey],
+        ).fetchall()
+
+
+def test_a_critical_deviation_is_in_the_application_within_a_second(
+    site: Site, journey: str
+) -> None:
+    """Both sides and the owner see it, each once; who takes no part sees nothing."""
+    began = time.monotonic()
+    name = report(site, journey, "IDENTITY_MISMATCH")
+    found = wait_for(lambda: alerts(site, CLINIC, journey))
+    assert time.monotonic() - began < 2  # a busy test machine; the bench has the figure
+    assert [a["cause"] for a in found] == [f"{name}.critical"]
+    assert {a["role"] for a in found} == {"treating_clinic"}
+    assert wait_for(lambda: alerts(site, REFERRER, journey))
+    assert alerts(site, "courier-1", journey) == []
+
+
+def test_two_processes_call_each_rung_once(site: Site, journey: str, tmp_path: Path) -> None:
+    """Whoever is first calls it; the other finds it called."""
+
+    async def other() -> Tower:
+        tower = Tower(site.tower.url, tmp_path, cheap_hashing=True)
+        await tower.__aenter__()
+        return tower
+
+    second = site.inside(other())
+    try:
+        report(site, journey, "IDENTITY_MISMATCH")
+        wait_for(lambda: alerts(site, CLINIC, journey))
+        time.sleep(1)
+        found = [(r[1], r[2], r[3]) for r in rows(site, journey)]
+        assert len(found) == len(set(found))
+        with psycopg.connect(site.tower.url) as connection:
+            told = connection.execute(
+                "SELECT e.alert FROM alerts.event e JOIN alerts.alert a ON a.id = e.alert"
+                " WHERE a.journey = %s AND e.what IN ('told', 'told-together')",
+                [journey],
+            ).fetchall()
+        assert len(told) == len(set(told)) == len(found)
+    finally:
+        site.inside(second.__aexit__(None, None, None))
+
+
+def test_who_takes_it_holds_it_and_the_ladder_stops(site: Site, journey: str) -> None:
+    """The second to acknowledge changes nothing; a stranger cannot; worse severity calls again."""
+    name = report(site, journey, "IDENTITY_MISMATCH")
+    one = wait_for(lambda: alerts(site, CLINIC, journey))[0]
+    path = f"/api/alerts/{one['id']}/acknowledge"
+    assert site.call("courier-1", "POST", path, json={}).status_code == 404
+    assert site.call(CLINIC, "POST", path, json={"note": "on my way"}).status_code == 200
+    site.call("treating-clinic-2", "POST", path, json={})
+    (after,) = [a for a in alerts(site, CLINIC, journey) if a["id"] == one["id"]]
+    assert after["holder"] == CLINIC
+    history = site.call(CLINIC, "GET", f"/api/alerts/{one['id']}/history").json()
+    assert [h["what"] for h in history] == ["raised", "told", "acknowledged"]
+    assert name in one["cause"]
+
+
+def test_what_is_taken_up_in_the_record_ends_its_alerts(site: Site, journey: str) -> None:
+    """Acknowledged as an event of the journey: nobody else needs to be told."""
+    name = report(site, journey, "IDENTITY_MISMATCH")
+    wait_for(lambda: alerts(site, REFERRER, journey))
+    command = {"type": "AcknowledgeDeviation", "deviation": name}
+    done = site.send(CLINIC, journey, {**command, "occurred_at": datetime.now(UTC).isoformat()})
+    assert done.status_code == 200
+    wait_for(lambda: not alerts(site, REFERRER, journey))
+    assert all(r[6] is not None for r in rows(site, journey) if r[1].startswith(name))
+
+
+def test_alerts_of_one_cause_are_told_together(site: Site) -> None:
+    """Three journeys late for the same reason: one call each role, the others come along."""
+    made = []
+    for _ in range(3):
+        labels = Labels(next(_numbers))
+        name = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+        site.inside(walk(site, name, labels, ("H01", "accept")))
+        report(site, name, "LATE_DELIVERY")
+        made.append(name)
+    for name in made:
+        wait_for(lambda name=name: alerts(site, CLINIC, name))  # type: ignore[misc]
+    found = [a for name in made for a in alerts(site, CLINIC, name)]
+    heads = {a["joined"] for a in found if a["joined"] is not None}
+    assert len([a for a in found if a["joined"] is None]) <= 1
+    assert len(heads) == 1
+    done = site.call(CLINIC, "POST", f"/api/alerts/{found[0]['id']}/acknowledge", json={})
+    assert {a["id"] for a in found} <= {a["id"] for a in done.json()}
+
+
+def test_quiet_hours_hold_what_is_not_critical(site: Site, journey: str) -> None:
+    """Outside the role's hours a major one waits; a critical one does not."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=2)).weekday()
+    hours = {
+        "person": REFERRER, "role": "referring_clinic", "days": [tomorrow],
+        "begins": "08:00:00", "ends": "17:00:00", "zone": "Europe/Stockholm",
+    }  # fmt: skip
+    assert site.call(CLINIC, "PUT", "/api/roster", json=hours).status_code == 204
+    try:
+        report(site, journey, "TEMP_EXCURSION")
+        wait_for(lambda: [r for r in rows(site, journey) if r[4] == "deviation"])
+        time.sleep(0.8)
+        assert alerts(site, REFERRER, journey) == []
+        report(site, journey, "IDENTITY_MISMATCH")
+        found = wait_for(lambda: alerts(site, REFERRER, journey))
+        assert {a["urgency"] for a in found} == {"critical"}
+    finally:
+        for entry in site.call(CLINIC, "GET", "/api/roster").json():
+            site.call(CLINIC, "DELETE", f"/api/roster/{entry['id']}")
+        site.tower.rosters._read = float("-inf")
+
+
+def test_a_shift_is_handed_over_when_the_other_accepts(site: Site, journey: str) -> None:
+    """Offered, nothing has changed; accepted, what nobody had taken is the other's."""
+    report(site, journey, "IDENTITY_MISMATCH")
+    wait_for(lambda: alerts(site, CLINIC, journey))
+    offer = {"role": "treating_clinic", "receiver": "treating-clinic-2", "note": "two calls open"}
+    foreign = {**offer, "receiver": "courier-1"}
+    refused = site.call(CLINIC, "POST", "/api/alerts/handovers", json=foreign)
+    assert refused.status_code == 403
+    offered = site.call(CLINIC, "POST", "/api/alerts/handovers", json=offer).json()
+    assert all(a["acknowledged"] is None for a in alerts(site, CLINIC, journey))
+    path = f"/api/alerts/handovers/{offered['id']}/accept"
+    assert site.call(CLINIC, "POST", path).status_code == 404
+    assert site.call("treating-clinic-2", "POST", path).status_code == 200
+    wait_for(lambda: {a["holder"] for a in alerts(site, CLINIC, journey)} == {"treating-clinic-2"})
+
+
+class Inbox:
+    """What a real SMTP server took; it can be told to refuse."""
+
+    def __init__(self) -> None:
+        self.messages: list[Any] = []
+        self.refusing = False
+
+    async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:
+        """Take a message, or say that it must be sent again later."""
+        if self.refusing:
+            return "451 try again later"
+        self.messages.append(envelope)
+        return "250 taken"
+
+
+def test_mail_reaches_who_is_told_and_is_sent_again_after_a_failure(
+    site: Site, journey: str
+) -> None:
+    """A refusing server costs time, never the message; two senders send it once."""
+    inbox = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    smtp = Controller(inbox, hostname="127.0.0.1", port=port)
+    smtp.start()
+    try:
+        server = Server("127.0.0.1", port, None, None, False, "stafett@example.org", "http://t")
+        address = {"mail": "clinic-1@example.org"}
+        assert site.call(CLINIC, "PUT", "/api/me/mail", json=address).status_code == 204
+        bad = site.call(CLINIC, "PUT", "/api/me/mail", json={"mail": "no address"})
+        assert bad.status_code == 422
+        report(site, journey, "IDENTITY_MISMATCH")
+        wait_for(lambda: alerts(site, CLINIC, journey))
+        sender = Mail(site.tower.pool, server)
+        inbox.refusing = True
+        assert site.inside(sender.once())
+        inbox.refusing = False
+        with psycopg.connect(site.tower.url) as connection:
+            connection.execute("UPDATE alerts.message SET next_try = now()")
+
+        async def both() -> None:
+            async def drain(mail: Mail) -> None:
+                while await mail.once():
+                    pass
+
+            await asyncio.gather(drain(sender), drain(Mail(site.tower.pool, server)))
+
+        site.inside(both())
+        (mail,) = inbox.messages
+        assert mail.rcpt_tos == ["clinic-1@example.org"]
+        content = mail.content.decode()
+        assert journey in content
+        assert "Message-ID: <alert-" in content
+        assert "19121212" not in content
+    finally:
+        smtp.stop()
+        with psycopg.connect(site.tower.url) as connection:
+            connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
+
+
+def test_the_load_counts_what_was_told_together_once(site: Site) -> None:
+    """Per role: told, told together, escalated, unanswered, and the worst hour."""
+    found = {x["role"]: x for x in site.call(CLINIC, "GET", "/api/alerts/load").json()}
+    clinic = found["treating_clinic"]
+    assert clinic["together"] >= 2
+    assert clinic["worst"] >= 1
+    assert sum(hour["told"] for hour in clinic["series"]) == clinic["told"]
