@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 from typing import Any, LiteralString
@@ -36,6 +36,10 @@ from stafett.ledger.sequencer import Sequencer, look_up, read_keys
 
 READ: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s ORDER BY position LIMIT %s
+"""
+READ_KINDS: LiteralString = """
+SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s AND kind = ANY(%s)
+ORDER BY position LIMIT %s
 """
 STREAM: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event WHERE stream = %s AND version > %s
@@ -197,9 +201,16 @@ class Ledger:
         return await self._select(STREAM, [name, after], organisation)
 
     async def read(
-        self, after: int, limit: int = 1000, *, organisation: str | None = None
+        self,
+        after: int,
+        limit: int = 1000,
+        *,
+        organisation: str | None = None,
+        kinds: Sequence[str] | None = None,
     ) -> list[Event]:
-        """Return at most `limit` events beyond position `after`, in order."""
+        """Return at most `limit` events beyond position `after`, in order; `kinds`: only these."""
+        if kinds is not None:
+            return await self._select(READ_KINDS, [after, list(kinds), limit], organisation)
         return await self._select(READ, [after, limit], organisation)
 
     async def leaves(self, name: str) -> list[bytes]:
@@ -234,12 +245,17 @@ class Ledger:
         return [leaf.read(*row) for row in rows]
 
     async def follow(
-        self, after: int, limit: int = 1000, *, organisation: str | None = None
+        self,
+        after: int,
+        limit: int = 1000,
+        *,
+        organisation: str | None = None,
+        kinds: Sequence[str] | None = None,
     ) -> AsyncIterator[list[Event]]:
         """Yield the events beyond position `after` in batches, now and as they come, for ever."""
         while True:
             known = self._listener.size
-            events = await self.read(after, limit, organisation=organisation)
+            events = await self.read(after, limit, organisation=organisation, kinds=kinds)
             if events:
                 after = events[-1].position
                 yield events

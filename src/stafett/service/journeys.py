@@ -17,7 +17,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
-import rfc8785
 
 from stafett.journey import event as events
 from stafett.journey.command import Actor, Answer, Command, OpenJourney, Signature
@@ -36,6 +35,7 @@ from stafett.ledger import (
     StaleVersion,
     Submission,
 )
+from stafett.ledger.canonical import canonical
 from stafett.protocol.net import Net
 from stafett.protocol.read import ReadError
 from stafett.service import signing
@@ -553,7 +553,7 @@ def _checks(net: Net, activity: str) -> tuple[Any, ...]:
 
 
 def _hash(value: dict[str, Any]) -> bytes:
-    return hashlib.sha256(rfc8785.dumps(msgspec.to_builtins(value))).digest()
+    return hashlib.sha256(canonical(msgspec.to_builtins(value))).digest()
 
 
 def _no(refusal: Refusal) -> No:
