@@ -47,7 +47,7 @@ class Stage:
 
     def station(self, activity: str, side: c.WorkSide = "step", about: str = "") -> Station:
         """Return the station of one side."""
-        return station(self.net, self.state, activity, side, about=about)
+        return station(self.net, self.state, activity, side, about=about, at=self.at)
 
     def right(self, activity: str, side: c.WorkSide = "step", about: str = "") -> c.Command:
         """Return what a person who follows the protocol does next there."""

@@ -261,3 +261,40 @@ def test_old_records_without_work_are_read() -> None:
         "conclusion": "x",
     }
     assert isinstance(e.from_json(old), e.DeviationClosed)
+
+
+@pytest.mark.parametrize(
+    ("role", "why"),
+    [
+        ("apheresis", "it gave the baton at H1, where it was seen"),
+        ("courier", "it received the baton at H1"),
+        ("clinic", "it answers for the journey"),
+        ("qp", "it certifies"),
+    ],
+)
+def test_who_is_concerned_may_close(raised: Any, role: str, why: str) -> None:
+    """The interface where it was seen or began, the accountable owner, and quality."""
+    raised.ok(replace(close(raised), by=raised.by(role)))
+    assert raised.state.deviations["D1"].closed_at is not None, why
+
+
+@pytest.mark.parametrize("role", ["qc", "plant"])
+def test_who_is_not_concerned_may_not_close(raised: Any, role: str) -> None:
+    """A party that had nothing to do with it cannot declare it assessed."""
+    refusal = raised.no(replace(close(raised), by=raised.by(role)), "wrong-role")
+    assert "clinic" in refusal.reasons[0].todo
+
+
+def test_the_protocol_may_say_who_closes(raised: Any) -> None:
+    """Where it names roles, those close it and nobody else, not even the owner."""
+    from stafett.journey.decide import decide as decide_
+    from stafett.journey.refusal import Refusal
+    from stafett.protocol.net import Net
+
+    code = raised.state.deviations["D1"].code
+    protocol = raised.net.protocol
+    named = replace(protocol.deviations[code], closed_by=("qp",))
+    net = Net(replace(protocol, deviations={**protocol.deviations, code: named}))
+    assert isinstance(decide_(net, raised.state, close(raised)), Refusal)
+    closing = replace(close(raised), by=raised.by("qp"))
+    assert isinstance(decide_(net, raised.state, closing), tuple)

@@ -68,16 +68,15 @@ def test_an_infusion_that_ends_late_is_recorded(stage: Any) -> None:
 
 def test_a_late_delivery_says_where_it_began(stage: Any) -> None:
     """37 hours after the courier took it, the deadline of 36 has passed: it began at H1."""
-    closing = stage.to_closing("H2", "accept")
-    late = replace(closing, occurred_at=stage.at + timedelta(hours=37))
-    raised = only(stage.ok(late), e.DeviationRaised)
+    stage.walk_to("H2", "accept").at += timedelta(hours=37)
+    raised = only(stage.ok(stage.to_closing("H2", "accept")), e.DeviationRaised)
     assert (raised.code, raised.detected, raised.originated) == ("LATE_DELIVERY", "H2", "H1")
 
 
 def test_a_handoff_that_takes_too_long_is_late(stage: Any) -> None:
     """Two hours from release to acceptance are the limit."""
-    closing = stage.to_closing("H1", "accept")
-    events = stage.ok(replace(closing, occurred_at=stage.at + timedelta(hours=3)))
+    stage.walk_to("H1", "accept").at += timedelta(hours=3)
+    events = stage.ok(stage.to_closing("H1", "accept"))
     assert only(events, e.DeviationRaised).originated == "H1"
 
 
@@ -118,9 +117,9 @@ def test_a_clock_ahead_of_the_record_is_flagged(stage: Any) -> None:
 
 def test_a_wrong_clock_raises_one_deviation(stage: Any) -> None:
     """Each impossible event is flagged, but people are told once per activity."""
-    stage.walk_to("H1", "accept", "shipper")
+    stage.walk_to("H1", "accept", "shipper").at -= timedelta(hours=1)
     for _ in range(3):
-        stage.ok(replace(stage.right("H1", "accept"), occurred_at=stage.at - timedelta(hours=1)))
+        stage.ok(stage.right("H1", "accept"))
     assert stage.state.flags == 3
     assert len(stage.state.deviations) == 1
 

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey import command as c
+from stafett.journey import deviation, gate
 from stafett.journey import event as e
-from stafett.journey import gate
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
 from stafett.journey.state import Action, Raised, State
@@ -62,6 +62,20 @@ def concerned(net: Net, state: State, raised: Raised) -> frozenset[str]:
             roles.add(activity.role)
     # `any` and `owner` stand for roles; those are never parties by name.
     return frozenset(roles & set(state.parties))
+
+
+def closers(net: Net, state: State, raised: Raised) -> tuple[str, ...]:
+    """Return the roles that may close a deviation: those the protocol names, else who is concerned.
+
+    Those are the roles where it was seen or began, the accountable owner, and quality: whoever
+    certifies in this protocol, and an authority.
+    """
+    named = deviation.entry(net.protocol, raised.code).closed_by
+    if named:
+        return tuple(role for role in named if role in state.parties)
+    quality = {step.role for step in net.protocol.steps.values() if step.kind == "certify"}
+    quality |= {r for r, one in net.protocol.roles.items() if one.organisation == "authority"}
+    return tuple(sorted(concerned(net, state, raised) | quality & set(state.parties)))
 
 
 def _open(draft: Draft, name: str, by: c.Actor) -> Raised:

@@ -12,7 +12,7 @@ from stafett.journey.event import CheckResult
 from stafett.journey.identifier import Unreadable, of_kind, same
 from stafett.journey.refusal import refuse
 from stafett.journey.state import PATIENT, Sheet, State
-from stafett.protocol.model import Check
+from stafett.protocol.model import Check, Handoff
 from stafett.protocol.net import Net
 
 
@@ -70,6 +70,25 @@ def first_label(net: Net, state: State, activity: str, check: Check) -> bool:
     return known(net, state, activity, check.records, check.by) is None
 
 
+def inherited(net: Net, state: State, activity: str, material: str, identifier: str) -> str | None:
+    """Return which of the materials that `material` is made of gives it its `identifier`.
+
+    None where the protocol does not keep it, where none of them carries it, and where they carry
+    different ones: what is pooled is numbered anew.
+    """
+    if not net.protocol.identifiers[identifier].kept or not _makes(net, activity, material):
+        return None
+    part = net.activity(activity)
+    if isinstance(part, Handoff):
+        sources = tuple(old for old, new in part.becomes.items() if new == material)
+    else:
+        sources = part.inputs
+    lots = {name: lot for name in sources if (lot := state.lot(name)) is not None}
+    carried = {m: one.identifiers[identifier] for m, one in lots.items()
+               if identifier in one.identifiers}  # fmt: skip
+    return next(iter(carried)) if len(set(carried.values())) == 1 else None
+
+
 def _bound(state: State, activity: str, material: str, identifier: str) -> str | None:
     for key, sheet in state.sheets.items():
         if key.partition(":")[0] == activity and identifier in sheet.bound.get(material, {}):
@@ -112,6 +131,13 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
             # A label of the whole journey (its CoI) is never made known by sticking it on: it must
             # be this journey's, or the bag would carry another patient's name from the start.
             return Verdict(got, "fail", code, f"this is not this journey's {identifier}", own)
+        source = inherited(net, state, answer.activity, material, identifier)
+        if source is not None:
+            lot = state.lot(source)
+            of_source = lot.identifiers[identifier] if lot is not None else ""
+            if not same(got, of_source):
+                why = f"{material} keeps the {identifier} of {source}, and this is another"
+                return Verdict(got, "fail", code, why, of_source)
         if _can_be_labelled(net, state, answer.activity, material):
             return Verdict(got, "pass", binds=got)
         return Verdict(got, "unknown", code, f"there is no {material} to label")

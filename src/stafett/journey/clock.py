@@ -16,6 +16,8 @@ from stafett.protocol.net import PRESENT, Net, target
 
 # How far a station's clock may run ahead of the record's before its time is flagged. An assumption.
 TOLERANCE = timedelta(minutes=2)
+# How old a scan may be when its side is signed, where the protocol does not say. An assumption.
+FRESH = timedelta(minutes=15)
 
 
 class Due(NamedTuple):
@@ -29,6 +31,11 @@ class Due(NamedTuple):
     why: str
     originated: str
     since: datetime
+
+
+def scans_keep(net: Net) -> timedelta:
+    """Return how long the scan of a wristband or a bag counts."""
+    return FRESH if net.protocol.scans is None else net.protocol.scans.at_most.timedelta
 
 
 def is_aware(moment: datetime) -> bool:

@@ -417,4 +417,7 @@ def to_json(command: Command) -> dict[str, object]:
 
 def from_json(value: object) -> Command:
     """Read a command; raise msgspec.ValidationError, which names the field, if it is not one."""
-    return msgspec.convert({"command": value}, _Boxed).command
+    try:
+        return msgspec.convert({"command": value}, _Boxed).command
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(str(error).replace("`$.command", "`$", 1)) from None

@@ -516,4 +516,7 @@ def to_json(event: Event) -> dict[str, object]:
 
 def from_json(value: object) -> Event:
     """Read what `to_json` wrote; raise msgspec.ValidationError if it is not an event."""
-    return msgspec.convert({"event": value}, _Boxed).event
+    try:
+        return msgspec.convert({"event": value}, _Boxed).event
+    except msgspec.ValidationError as error:
+        raise msgspec.ValidationError(str(error).replace("`$.event", "`$", 1)) from None

@@ -6,8 +6,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import NamedTuple
 
+from stafett.journey import clock
 from stafett.journey.command import Actor, Signature, WorkSide
 from stafett.journey.refusal import Code, Reason, Refusal, Refused, refuse
 from stafett.journey.state import Sheet, State
@@ -25,6 +27,7 @@ class Desk(NamedTuple):
     checks: tuple[Check, ...]
     documents: tuple[str, ...]
     sign: Sign | None
+    on_demand: bool = False
 
     def check(self, name: str) -> Check | None:
         """Return the check called `name`."""
@@ -37,7 +40,8 @@ def desk(net: Net, state: State, activity: str, side: WorkSide, about: str = "")
     handoff = net.protocol.handoffs.get(activity)
     if step is not None and side == "step":
         role = acting(state, step.role)
-        return Desk(activity, side, about, role, step.checks, step.documents, step.sign)
+        documents, sign = step.documents, step.sign
+        return Desk(activity, side, about, role, step.checks, documents, sign, step.on_demand)
     if handoff is not None and not handoff.on_demand and side in ("release", "accept"):
         part = handoff.release if side == "release" else handoff.accept
         role = acting(state, handoff.giver if side == "release" else handoff.receiver)
@@ -80,9 +84,39 @@ class Missing(NamedTuple):
     reason: Reason
 
 
-def missing(place: Desk, sheet: Sheet) -> list[Missing]:
-    """List what is in the way of closing this side, apart from its signatures."""
+def stale(net: Net, place: Desk, check: Check, sheet: Sheet, at: datetime | None) -> bool:
+    """Say whether a wristband or a bag was scanned too long before `at` to be signed for.
+
+    What is scanned before a step's work begins is about that moment; and from the first signature
+    on nothing is scanned any more. `at` is when the side closes by the clock of who closes it, so
+    that a station without network is judged as if it had had one.
+    """
+    if at is None or check.kind != "scan" or check.identifies is None or sheet.signatures:
+        return False
+    if place.side == "step" and check.when == "before" and not place.on_demand:
+        return False
+    if sheet.result(check) != "pass":
+        return False
+    return len(fresh(net, check, sheet, at)) < check.people
+
+
+def fresh(net: Net, check: Check, sheet: Sheet, at: datetime) -> frozenset[str]:
+    """Return the people whose scan for `check` counts at `at`."""
+    oldest = at - clock.scans_keep(net)
+    return frozenset(a.person for a in sheet.standing(check.id) if a.at >= oldest)
+
+
+def missing(net: Net, place: Desk, sheet: Sheet, at: datetime | None) -> list[Missing]:
+    """List what is in the way of closing this side at `at`, apart from its signatures.
+
+    Without `at`, no scan is too old.
+    """
     found = [m for check in place.checks if (m := _check(check, sheet)) is not None]
+    for check in place.checks:
+        if stale(net, place, check, sheet, at):
+            minutes = int(clock.scans_keep(net).total_seconds() // 60)
+            what = f"{check.id} was scanned more than {minutes} minutes ago"
+            found.append(Missing("check-missing", Reason(check.id, what, "scan it again, here")))
     for name in place.documents:
         if name not in sheet.documents:
             found.append(
@@ -115,9 +149,9 @@ def _check(check: Check, sheet: Sheet) -> Missing | None:
 _ORDER: tuple[Code, ...] = ("stopped", "unknown-blocks", "check-missing", "document-missing")
 
 
-def require(place: Desk, sheet: Sheet) -> None:
-    """Raise Refused, with everything that is in the way, unless this side is in order."""
-    found = missing(place, sheet)
+def require(net: Net, place: Desk, sheet: Sheet, at: datetime) -> None:
+    """Raise Refused, with everything that is in the way, unless this side is in order at `at`."""
+    found = missing(net, place, sheet, at)
     if found:
         code = next(c for c in _ORDER if any(m.code == c for m in found))
         raise Refused(Refusal(code=code, reasons=tuple(m.reason for m in found)))

@@ -180,6 +180,10 @@ def close(draft: Draft, command: c.CloseDeviation) -> None:
         raise refuse("unknown-name", "deviation", f"no deviation {command.deviation!r}")
     if raised.closed_at is not None:
         raise refuse("already-answered", "deviation", "it is closed already")
+    closers = assess.closers(draft.net, draft.state, raised)
+    if command.by.role not in closers:
+        what = f"{raised.deviation} is not closed by {command.by.role}"
+        raise refuse("wrong-role", "by.role", what, f"one of: {', '.join(closers)}")
     assess.may_close(raised)
     if not command.conclusion.strip():
         raise refuse("reason-missing", "conclusion", "an assessment has a conclusion", "say it")

@@ -41,6 +41,11 @@ class Labels:
         self.stuck[(material, by)] = value
         return value
 
+    def reprint(self, kind: Identifier, source: str, material: str, by: str) -> str:
+        """Stick the number of `source` on what was made of it."""
+        value = self.stuck[(material, by)] = self.read(kind, source, by)
+        return value
+
     def read(self, kind: Identifier, material: str, by: str) -> str:
         """Scan the label of `material`; it must have one."""
         if material == PATIENT or kind.of == "journey":

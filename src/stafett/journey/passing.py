@@ -22,7 +22,7 @@ def release(draft: Draft, command: c.Release) -> None:
     same_round(draft, command.handoff, command.round)
     draft.need(Move("release", command.handoff), "handoff")
     sheet = state.sheet(command.handoff, "release")
-    gate.require(place, sheet)
+    gate.require(draft.net, place, sheet, command.occurred_at)
     fresh(draft, carried(draft, handoff))
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.handoff)
@@ -112,7 +112,7 @@ def take_decision(draft: Draft, command: c.Decide) -> None:
     sheet = draft.state.sheet(command.decision, "step", command.about)
     result = step.results[command.result]
     if result.then is not None and result.then.resume:
-        gate.require(place, sheet)
+        gate.require(draft.net, place, sheet, command.occurred_at)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.decision)
     due = clock.decide_by(draft.net, draft.state, command.decision, command.about)
@@ -152,7 +152,7 @@ def _in_order(draft: Draft, command: c.Receive, handoff: Handoff, place: gate.De
     """Raise Refused unless it may be accepted, and with a deviation exactly when there is one."""
     state = draft.state
     sheet = state.sheet(command.handoff, "accept")
-    gate.require(place, sheet)
+    gate.require(draft.net, place, sheet, command.occurred_at)
     fresh(draft, carried(draft, handoff))
     departed = departures(draft.net, draft.state, command.handoff)
     if departed and command.decision == "accept":

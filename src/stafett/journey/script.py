@@ -186,6 +186,8 @@ def right_answer(
         case "scan":
             kind = net.protocol.identifiers[check.by or ""]
             material = check.identifies or check.records or ""
+            if shown.binds and shown.keeps is not None:
+                return labels.reprint(kind, shown.keeps, material, check.by or "")
             if shown.binds:
                 return labels.stick(kind, material, check.by or "", check.records)
             return labels.read(kind, material, check.by or "")
@@ -427,7 +429,7 @@ def next_command(
     faults: list[Fault] | None = None,
 ) -> c.Command:
     """Return what the person whose `task` it is does; a fault that happens leaves `faults`."""
-    place = station(net, state, task.activity, task.side, about=task.about)
+    place = station(net, state, task.activity, task.side, about=task.about, at=at)
     right = act(net, place, labels.copy(), cast, at)
     for fault in faults or []:
         spare = labels.copy()

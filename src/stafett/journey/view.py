@@ -16,7 +16,7 @@ from typing import Literal
 import msgspec
 
 from stafett.journey import clock, deviation, gate
-from stafett.journey.check import first_label, known, of_journey
+from stafett.journey.check import first_label, inherited, known, of_journey
 from stafett.journey.command import Value, WorkSide
 from stafett.journey.event import CheckResult
 from stafett.journey.passing import departures
@@ -44,6 +44,8 @@ class StationCheck(msgspec.Struct, frozen=True, kw_only=True):
     `binds` says that the scan gives a new label to what it records. `tail` is the end of an
     identifier that this side itself has scanned. `second` asks for another person. `known` is what
     the scan must say, as far as this side knows it itself (see above); `min` and `max` are limits.
+    `again`: it was scanned too long ago to be signed for. `keeps`: the new label carries the
+    identifier of that material, of which this one is made.
     """
 
     id: str
@@ -69,6 +71,8 @@ class StationCheck(msgspec.Struct, frozen=True, kw_only=True):
     max: float | None = None
     tail: str | None = None
     by: tuple[str, ...] = ()
+    again: bool = False
+    keeps: str | None = None
 
 
 class StationDocument(msgspec.Struct, frozen=True, kw_only=True):
@@ -151,9 +155,18 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def station(
-    net: Net, state: State, activity: str, side: WorkSide, language: str = "en", about: str = ""
+    net: Net,
+    state: State,
+    activity: str,
+    side: WorkSide,
+    language: str = "en",
+    about: str = "",
+    at: datetime | None = None,
 ) -> Station:
-    """Return what the station of `side` shows; raise LookupError where there is no such side."""
+    """Return what the station of `side` shows; raise LookupError where there is no such side.
+
+    At `at` a scan that is too old by then is asked for again; without it none is.
+    """
     try:
         place = gate.desk(net, state, activity, side, about)
     except Refused as refused:
@@ -161,7 +174,7 @@ def station(
     part = net.activity(activity)
     sheet = state.sheet(activity, side, about)
     task = task_at(net, state, activity, side, about)
-    checks = tuple(_check(net, state, place, c, sheet, language) for c in place.checks)
+    checks = tuple(_check(net, state, place, c, sheet, language, at) for c in place.checks)
     upcoming = [c for c in checks if _is_open(c)]
     if any(c.when == "before" for c in upcoming):
         upcoming = [c for c in upcoming if c.when == "before"]
@@ -185,7 +198,7 @@ def station(
         next=upcoming[0].id if upcoming else None,
         next_scan=next((c.id for c in upcoming if c.kind == "scan"), None),
         options=_options(net, state, place, part, language),
-        missing=tuple(m.reason for m in gate.missing(place, sheet)),
+        missing=tuple(m.reason for m in gate.missing(net, place, sheet, at)),
         blocked=task.blocked if task else (),
         deviations=tuple(_flag(net, d, language) for d in _about(net, state, activity, about)),
         stop=_stop(net, state, place, part, language),
@@ -206,9 +219,22 @@ def _is_open(check: StationCheck) -> bool:
 
 
 def _check(
-    net: Net, state: State, place: gate.Desk, check: Check, sheet: Sheet, language: str
+    net: Net,
+    state: State,
+    place: gate.Desk,
+    check: Check,
+    sheet: Sheet,
+    language: str,
+    at: datetime | None,
 ) -> StationCheck:
     standing = [a for a in sheet.standing(check.id) if a.result != "unknown"]
+    by = {a.person for a in sheet.answers.get(check.id, ())}
+    result = sheet.result(check)
+    again = gate.stale(net, place, check, sheet, at)
+    if again and at is not None:
+        counts = gate.fresh(net, check, sheet, at)
+        standing = [a for a in standing if a.person in counts]
+        by, result = set(counts), None
     people = {a.person for a in standing}
     kind = net.protocol.identifiers[check.by] if check.by else None
     material = check.identifies or check.records
@@ -225,7 +251,7 @@ def _check(
         critical=check.critical,
         people=check.people,
         answered=len(people),
-        result=sheet.result(check),
+        result=result,
         second=0 < len(people) < check.people,
         material=material,
         material_title=text(entry.title, language) if entry else None,
@@ -243,7 +269,11 @@ def _check(
         min=check.min,
         max=check.max,
         tail=tail,
-        by=tuple(sorted({a.person for a in sheet.answers.get(check.id, ())})),
+        by=tuple(sorted(by)),
+        again=again,
+        keeps=inherited(net, state, place.activity, check.records, check.by)
+        if check.records and check.by
+        else None,
     )
 
 

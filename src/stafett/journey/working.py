@@ -91,11 +91,18 @@ def _open_check(draft: Draft, place: gate.Desk, command: c.Answer) -> Check:
     open_desk(draft, place, command.by, command.round)
     sheet = draft.state.sheet(place.activity, place.side, place.about)
     if check.when == "after":
-        before = [m for m in gate.missing(place, sheet) if _is_before(place, m.reason.field)]
+        before = [
+            m
+            for m in gate.missing(draft.net, place, sheet, None)
+            if _is_before(place, m.reason.field)
+        ]
         if before:
             reasons = tuple(m.reason for m in before)
             raise Refused(Refusal(code=before[0].code, reasons=reasons))
     standing = [a for a in sheet.standing(check.id) if a.result != "unknown"]
+    if gate.stale(draft.net, place, check, sheet, command.occurred_at):
+        counts = gate.fresh(draft.net, check, sheet, command.occurred_at)
+        standing = [a for a in standing if a.person in counts]
     if any(a.person == command.by.person for a in standing):
         todo = "another person answers it" if len(standing) < check.people else "correct it"
         raise refuse(
@@ -195,7 +202,7 @@ def sign(draft: Draft, command: c.Sign) -> None:
     if place.sign is None:
         raise refuse("signature", "signature", f"{place.activity} is not signed")
     sheet = draft.state.sheet(place.activity, place.side, place.about)
-    gate.require(place, sheet)
+    gate.require(draft.net, place, sheet, command.occurred_at)
     gate.valid(place.sign, command.signature)
     if command.signature.person != command.by.person:
         raise refuse("signature", "signature.person", "each person signs for themselves")
@@ -227,7 +234,7 @@ def finish(draft: Draft, command: c.Finish) -> None:
         raise refuse("bad-value", "result", f"no result {command.result!r}", todo)
     draft.need(Move("finish", command.step, result=command.result), "step")
     sheet = draft.state.sheet(command.step, "step")
-    gate.require(place, sheet)
+    gate.require(draft.net, place, sheet, command.occurred_at)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.step)
     names = [*draft.late(command.step), *_outlived(draft, step, command.step)]

@@ -31,6 +31,11 @@ def _sourced(
 
 
 def _limits(chain: Chain) -> Iterator[Finding]:
+    scans = chain.protocol.scans
+    if scans is not None:
+        yield from _sourced(chain, ("scans",), "the age that a scan may have", scans)
+        if scans.at_most.seconds == 0:
+            yield chain.found("contradictory-limits", ("scans",), "a scan may have no age at all")
     for path, name, activity in chain.activities():
         takes = activity.takes
         if takes is not None:

@@ -63,14 +63,16 @@ class Identifier(Base, frozen=True, kw_only=True):
     """A kind of identifier that is scanned: what it looks like and what it belongs to.
 
     `of: journey` has one value per journey (the CoI, the patient's wristband), `of: material` one
-    per material. `direct: true` marks a direct patient identifier: only a salted commitment of it
-    ever reaches the record.
+    per material. `kept: true`: what is made of a material that carries it carries the same (a
+    donation number stays with what is made of the donation). `direct: true` marks a direct patient
+    identifier: only a salted commitment of it ever reaches the record.
     """
 
     title: Text
     structure: Identification
     of: Literal["journey", "material"]
     direct: bool = False
+    kept: bool = False
 
 
 class Figure(Base, frozen=True, kw_only=True):
@@ -331,11 +333,16 @@ class Interrupt(Base, frozen=True, kw_only=True):
 
 
 class Deviation(Base, frozen=True, kw_only=True):
-    """An entry of the deviation catalogue."""
+    """An entry of the deviation catalogue.
+
+    `closed_by` are the roles that may close it; without them it is the roles at the interface where
+    it was seen or began, the accountable owner, and quality.
+    """
 
     title: Text
     kind: Kind
     severity: Severity
+    closed_by: tuple[str, ...] = ()
     source: str | None = None
     proposal: bool = False
 
@@ -350,7 +357,10 @@ class Outcome(Base, frozen=True, kw_only=True):
 
 
 class Protocol(Base, frozen=True, kw_only=True):
-    """One delivery chain, with the parameters of one product filled in."""
+    """One delivery chain, with the parameters of one product filled in.
+
+    `scans` says how old the scan of a wristband or a bag may be when a side is signed.
+    """
 
     stafett: Literal[1]
     protocol: str
@@ -359,6 +369,7 @@ class Protocol(Base, frozen=True, kw_only=True):
     summary: Text | None = None
     family: Literal["autologous", "allogeneic", "in-vivo", "tissue-engineered"]
     owner: str
+    scans: Limit | None = None
     sources: dict[str, Source] = {}
     roles: dict[str, Role]
     identifiers: dict[str, Identifier]

@@ -330,6 +330,10 @@ def _rest(chain: Chain) -> Iterator[Finding]:
     for name, interrupt in protocol.interrupts.items():
         if interrupt.until is not None:
             yield from _ref(chain, ("interrupts", name, "until"), interrupt.until)
+    for name, entry in protocol.deviations.items():
+        for i, role in enumerate(entry.closed_by):
+            path = ("deviations", name, "closed_by", i)
+            yield from _known(chain, path, "role", role, protocol.roles)
     for name, outcome in protocol.outcomes.items():
         at = ("outcomes", name, "owner")
         yield from _known(chain, at, "role", outcome.owner, protocol.roles)

@@ -12,13 +12,13 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-import rfc8785
 
 from stafett.journey import command as commands
 from stafett.journey import gate
 from stafett.journey.command import Actor, Command, Proof, Signature
 from stafett.journey.refusal import Refused
 from stafett.journey.state import State
+from stafett.ledger.canonical import canonical
 from stafett.protocol.model import Sign, text
 from stafett.protocol.net import Net
 from stafett.service.accounts import Person
@@ -62,7 +62,7 @@ class ToSign:
 
 def digest_of(value: dict[str, Any]) -> bytes:
     """Return the SHA-256 of `value` in its canonical form (RFC 8785)."""
-    return hashlib.sha256(rfc8785.dumps(value)).digest()
+    return hashlib.sha256(canonical(value)).digest()
 
 
 def to_sign(

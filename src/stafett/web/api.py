@@ -265,6 +265,7 @@ async def station_view(call: Call[Nothing, About]) -> Station:
             call.path["side"],  # type: ignore[arg-type]
             call.query.language,
             about=call.query.about,
+            at=datetime.now().astimezone(),
         )
     except LookupError as error:
         part = Part("activity", str(error))
