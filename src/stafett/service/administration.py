@@ -213,9 +213,20 @@ class Administration:
         )
         return [Site(*row) for row in found]
 
+    async def zone_of(self, person: Person | None) -> ZoneInfo:
+        """Return the zone in which a person reads times: their site's, else the organisation's."""
+        if person is None:
+            return ZoneInfo("UTC")
+        name = (await self._accounts.organisations())[person.organisation].time_zone
+        if person.site:
+            query = "SELECT time_zone FROM service.site WHERE id = %s"
+            row = await sql.row(self._pool, query, (person.site,))
+            name = row[0] if row else name
+        return ZoneInfo(name)
+
     async def put_site(self, by: Person, site: Site, reason: str) -> None:
         """Add or change a site of the administrator's organisation. Raises No."""
-        _slug("id", site.id)
+        check_slug("id", site.id)
         _named("name", site.name)
         _zone(site.time_zone)
         row = await sql.row(
@@ -245,7 +256,7 @@ class Administration:
             )
         except ValueError as error:
             raise No("bad-value", str(error), Reason("organisation", str(error))) from None
-        _slug("id", organisation.id)
+        check_slug("id", organisation.id)
         new = msgspec.structs.replace(checked, id=organisation.id)
         old = (await self._accounts.organisations()).get(new.id)
         what = "organisation changed" if old else "organisation added"
@@ -266,7 +277,7 @@ class Administration:
 
         Journeys that are open keep the parties they were opened with.
         """
-        _slug("network", network)
+        check_slug("network", network)
         known = await self._accounts.organisations()
         for role, organisation in parties.items():
             if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", role):
@@ -329,7 +340,8 @@ def slug(name: str) -> str:
     return made
 
 
-def _slug(field: str, value: str) -> None:
+def check_slug(field: str, value: str) -> None:
+    """Raise No unless `value` is an identifier."""
     if not _SLUG.fullmatch(value):
         what = f"{value!r} is no identifier: a-z, 0-9 and dashes"
         raise No("bad-value", "No identifier", Reason(field, what))

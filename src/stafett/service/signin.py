@@ -59,7 +59,7 @@ class SignIn:
         self, login: str, password: str, client: Client, code: str | None = None
     ) -> tuple[str, Person]:
         """Open a session. Raises SignInRefused, SecondFactorNeeded."""
-        await self._check(client)
+        await self.check(client)
         try:
             person = await self._accounts.known(login, password)
         except SignInRefused:
@@ -73,7 +73,7 @@ class SignIn:
 
     async def with_code(self, token: str, code: str, client: Client) -> tuple[str, Person]:
         """Open the session that SecondFactorNeeded was raised for. Raises SignInRefused."""
-        await self._check(client)
+        await self.check(client)
         name = await self._challenges.attempt("second-factor", token)
         person = await self._accounts.person(name) if name else None
         if person is None:
@@ -95,7 +95,7 @@ class SignIn:
         self, assertion: Assertion, site: Site, client: Client
     ) -> tuple[str, Person]:
         """Open a session by a passkey. Raises SignInRefused."""
-        await self._check(client)
+        await self.check(client)
         try:
             person = await self._accounts.person(await self._passkeys.who(assertion, site))
         except PasskeyRefused as error:
@@ -114,7 +114,8 @@ class SignIn:
         token = await self._sessions.open(person, method, client.address, client.agent)
         return token, person
 
-    async def _check(self, client: Client) -> None:
+    async def check(self, client: Client) -> None:
+        """Raise SignInRefused while the address has been wrong too often."""
         try:
             await self.throttle.check(client.address)
         except Throttled as error:

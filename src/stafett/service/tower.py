@@ -36,6 +36,7 @@ from stafett.service.kept import KeptRows
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
+from stafett.service.openid import Providers
 from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
 from stafett.service.publishing import Publishing
@@ -77,6 +78,7 @@ class Tower:
             self.pool, self.accounts, self.sessions, self.factors, self.passkeys, challenges
         )
         self.changes = Changes(self.pool, self.ledger)
+        self.providers = Providers(self.pool, self.accounts, self.changes, challenges, master)
         self.competences = Competences(self.pool, self.accounts, self.changes)
         self.readings = Readings(self.pool)
         self.admission = Admission(self.library, self.changes)

@@ -20,6 +20,7 @@ from stafett.service.accounts import Organisation, Person
 from stafett.service.administration import KINDS, Account, Site, new_person
 from stafett.service.admission import Proved
 from stafett.service.competence import Wanted
+from stafett.service.openid import Identity, Provider
 from stafett.service.refusal import No, Reason
 from stafett.web import language as languages
 from stafett.web.account import Competence, shown
@@ -93,6 +94,25 @@ class Grants(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
     version: Short
     roles: Annotated[Names, msgspec.Meta(min_length=1, max_length=50)]
     valid_until: datetime
+
+
+class ProviderChange(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An identity provider; an empty secret keeps the old one, `active` "" takes it out of use."""
+
+    organisation: Short
+    name: Short
+    issuer: Annotated[str, msgspec.Meta(max_length=300)]
+    client: Short
+    secret: Annotated[str, msgspec.Meta(max_length=500)] = ""
+    active: Short = "yes"
+
+
+class Link(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose account it is; empty: nobody's any more."""
+
+    provider: Short
+    subject: Annotated[str, msgspec.Meta(max_length=255)]
+    person: Short
 
 
 class InForce(msgspec.Struct, frozen=True):
@@ -308,6 +328,41 @@ async def withdraw(call: Call[Why, Nothing]) -> None:
     await tower_of(call.request).competences.withdraw(_by(call), number, call.body.reason)
 
 
+# -- identity providers --------------------------------------------------------------------------
+
+
+@refusing
+async def providers(call: Call[Nothing, Nothing]) -> list[Provider]:
+    """Return the identity providers."""
+    return await tower_of(call.request).providers.all()
+
+
+@refusing
+async def put_provider(call: Call[ProviderChange, Nothing]) -> None:
+    """Add or change an identity provider."""
+    body = call.body
+    wanted = Provider(
+        call.path["provider"], body.organisation, body.name, body.issuer, body.client,
+        bool(body.active),
+    )  # fmt: skip
+    await tower_of(call.request).providers.put(_by(call), wanted, body.secret, body.reason)
+
+
+@refusing
+async def identities(call: Call[Nothing, Nothing]) -> list[Identity]:
+    """Return the accounts seen at the organisation's providers."""
+    return await tower_of(call.request).providers.identities(_by(call).organisation)
+
+
+@refusing
+async def link_identity(call: Call[Link, Nothing]) -> None:
+    """Say whose account at a provider it is."""
+    body = call.body
+    await tower_of(call.request).providers.link(
+        _by(call), body.provider, body.subject, body.person or None, body.reason
+    )
+
+
 # -- pages ---------------------------------------------------------------------------------------
 
 
@@ -415,6 +470,24 @@ async def organisations_page(request: Request) -> Response:
     )  # fmt: skip
 
 
+async def providers_page(request: Request) -> Response:
+    """The accounts at identity providers and whose they are; for operators, the providers."""
+    person = await allowed(request, "invite")
+    if isinstance(person, Response):
+        return person
+    tower = tower_of(request)
+    operates = policy.allows("operate", person)
+    every = await tower.providers.all()
+    return await page(
+        request, "admin_providers.html", person, operates=operates,
+        back=str(request.base_url.replace(path="/sign-in/back", query="")),
+        providers=[p for p in every if operates or p.organisation == person.organisation],
+        identities=await tower.providers.identities(person.organisation),
+        people=await tower.accounts.people(person.organisation),
+        organisations=list((await tower.accounts.organisations()).values()),
+    )  # fmt: skip
+
+
 async def protocols_page(request: Request) -> Response:
     """The protocols in force, and the way to admit another."""
     person = await allowed(request, "operate")
@@ -509,12 +582,29 @@ ENDPOINTS = (
         "POST", "/api/admin/competence/{grant}/withdraw", withdraw, "Withdraw competence",
         "administer", Why,
     ),
+    Endpoint(
+        "GET", "/api/admin/providers", providers, "The identity providers", "operate",
+        answer=list[Provider], tag="administration",
+    ),
+    _put(
+        "PUT", "/api/admin/providers/{provider}", put_provider,
+        "Add or change an identity provider", "operate", ProviderChange,
+    ),
+    Endpoint(
+        "GET", "/api/admin/identities", identities, "Accounts at identity providers", "administer",
+        answer=list[Identity], tag="administration",
+    ),
+    Endpoint(
+        "POST", "/api/admin/identities", link_identity, "Say whose account it is", "administer",
+        Link, status=204, tag="administration", answers={404: "No such account or person."},
+    ),
 )  # fmt: skip
 MENU = (
     Line("admin.people", "/admin/people", "menu.admin", "administer"),
     Line("admin.competence", "/admin/competence", "menu.admin", "administer"),
     Line("admin.sites", "/admin/sites", "menu.admin", "administer"),
     Line("admin.organisations", "/admin/organisations", "menu.admin", "operate"),
+    Line("admin.providers", "/admin/providers", "menu.admin", "invite"),
     Line("admin.protocols", "/admin/protocols", "menu.admin", "operate"),
 )
 WORDS = ("admin.said.", "admin.proof.")
@@ -524,5 +614,6 @@ ROUTES = [
     Route("/admin/competence", competence_page),
     Route("/admin/sites", sites_page),
     Route("/admin/organisations", organisations_page),
+    Route("/admin/providers", providers_page),
     Route("/admin/protocols", protocols_page),
 ]

@@ -10,6 +10,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stafett.service.accounts import Organisation, Person, SignInRefused
+from stafett.service.openid import NotLinked, ProviderRefused
 from stafett.service.passkeys import Assertion, PasskeyRefused, Site
 from stafett.service.policy import DUTIES
 from stafett.service.signin import SecondFactorNeeded
@@ -26,6 +27,7 @@ from stafett.web.session import (
     token_of,
 )
 
+BINDING = "stafett-provider"
 FORM = 20_000
 Text = Annotated[str, msgspec.Meta(max_length=300)]
 
@@ -223,6 +225,54 @@ def _founding(form: dict[str, str]) -> tuple[Organisation, Person]:
     return organisation, person
 
 
+async def with_provider(request: Request) -> Response:
+    """Send the browser to an identity provider."""
+    next_ = local(request.query_params.get("next", "/board"))
+    try:
+        begun = await tower_of(request).providers.begin(
+            request.path_params["provider"], _back(request), next_
+        )
+    except ProviderRefused as error:
+        return await _page(request, str(error), next_=next_, status=502)
+    going = RedirectResponse(begun.url, 303)
+    # Lax: it must come back with the browser when the provider sends it here.
+    going.set_cookie(
+        BINDING, begun.binding, max_age=300, path="/sign-in", httponly=True, samesite="lax",
+        secure=request.url.scheme == "https",
+    )  # fmt: skip
+    return going
+
+
+async def back(request: Request) -> Response:
+    """Receive the browser from an identity provider."""
+    query, tower = request.query_params, tower_of(request)
+    if "error" in query:
+        said = "".join(c for c in query["error"] if c.isprintable())[:80]
+        return await _page(request, f"the provider says no: {said}", status=401)
+    client = client_of(request)
+    try:
+        await tower.signin.check(client)
+        person, provider, next_ = await tower.providers.finish(
+            query.get("state", ""), query.get("code", ""), request.cookies.get(BINDING, "")
+        )
+    except (ProviderRefused, NotLinked, SignInRefused) as error:
+        if isinstance(error, ProviderRefused):
+            await tower.signin.throttle.failed(client.address)
+        return await _page(request, str(error), status=401)
+    token, _ = await tower.signin.with_provider(person, provider.id, client)
+    await _leave(request)
+    # A redirect would still count as coming from the provider, and the cookie is SameSite=Strict:
+    # a page of our own leads on.
+    done = await page(request, "going.html", None, next=local(next_))
+    remember(done, request, token)
+    done.delete_cookie(BINDING, path="/sign-in")
+    return done
+
+
+def _back(request: Request) -> str:
+    return str(request.base_url.replace(path="/sign-in/back", query=""))
+
+
 async def _leave(request: Request) -> None:
     """End the session that the browser still has: a sign-in never takes one over (fixation)."""
     old = request.cookies.get(COOKIE)
@@ -277,7 +327,7 @@ async def _page(
         login=login,
         next=local(next_),
         second=second,
-        providers=[],
+        providers=await tower.providers.all(active=True),
         start={"next": local(next_)},
         demo=demo,
         demo_password=request.app.state.demo_password,
@@ -311,5 +361,7 @@ ROUTES = [
     Route("/", front),
     Route("/sign-in", sign_in, methods=["GET", "POST"]),
     Route("/sign-out", sign_out, methods=["POST"]),
+    Route("/sign-in/with/{provider}", with_provider),
+    Route("/sign-in/back", back),
     Route("/welcome/{token}", welcome, methods=["GET", "POST"]),
 ]
