@@ -93,3 +93,29 @@ def test_a_registrar_enters_a_trial_by_form(browser_of: Any, site: Site) -> None
     form.locator("button[type=submit]").click()
     expect(page.locator("#said")).to_contain_text("FORM-01 is recorded, version 1")
     assert site.call(None, "GET", "/api/registry/trial/FORM-01").status_code == 200
+
+
+def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) -> None:
+    """The site shows on its page, the asker accepts on theirs; the public comparison opens."""
+    pages = {}
+    for login in ("administrator", "manufacturer-admin"):
+        context = chromium.new_context(base_url=site.base)
+        context.add_cookies([{"name": "stafett", "value": site.token(login), "url": site.base}])
+        pages[login] = context.new_page()
+    page = pages["administrator"]
+    page.goto("/onboarding")
+    page.locator("#pair").select_option("university-hospital.boreal-gene")
+    # boreal-gene has no people in the demo: the hospital opens it, and shows.
+    page.locator("#begin button").click()
+    page.wait_for_url("**/onboarding/university-hospital.boreal-gene")
+    row = page.locator("tr", has_text="portal")
+    row.locator("input[name=text]").fill("three accounts made")
+    row.locator("button[type=submit]").click()
+    expect(page.locator("tr", has_text="portal")).to_contain_text("waits for acceptance")
+    shoot(page, "onboarding")
+    public = pages["manufacturer-admin"]
+    public.goto("/registry/requirements")
+    expect(public.locator("table")).to_contain_text("contradictory")
+    shoot(public, "requirements")
+    for one in pages.values():
+        one.context.close()

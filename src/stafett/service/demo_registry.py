@@ -160,5 +160,7 @@ async def furnish(registry: Registry, registrar: Person, count: int = 120) -> No
     await registry.put(registrar, "site", demo_site(date.today()), REASON)  # noqa: DTZ011
     found = Found("demonstration", tuple(trials(count)), ())
     await registry.take_in(registrar, found, reason=REASON, partial=False)
+    for asked in builtin.requirement_lists():
+        await registry.put(registrar, "requirements", asked, REASON)
     for entry in uptake():
         await registry.put(registrar, "uptake", entry, REASON)

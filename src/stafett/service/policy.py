@@ -25,6 +25,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "invite": ("administrator", "operator"),
     "operate": ("operator",),
     "audit": ("auditor", "administrator", "quality"),
+    # Both sides of an onboarding: quality and administrators, for their own organisation.
+    "onboard": ("quality", "administrator", "registrar"),
     "keep-registry": ("registrar",),
     # The registry checks who may change what: a registrar all, an administrator the own sites.
     "change-registry": ("registrar", "administrator"),

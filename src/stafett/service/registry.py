@@ -18,6 +18,7 @@ import rfc8785
 
 from stafett.ledger import Author, Draft, Event, Ledger, NotAcknowledged, StaleVersion, Submission
 from stafett.registry.adoption import Assessment, Uptake, may_follow
+from stafett.registry.requirement import RequirementList
 from stafett.registry.rows import Found, RowProblem
 from stafett.registry.search import Index
 from stafett.registry.site import SiteEntry
@@ -28,12 +29,13 @@ from stafett.service.refusal import No, Reason, unknown
 
 ROOM = "registry"
 PUBLIC = "public"
-Kind = Literal["trial", "assessment", "uptake", "site"]
+Kind = Literal["trial", "assessment", "uptake", "site", "requirements"]
 TYPES: dict[str, type[msgspec.Struct]] = {
     "trial": Trial,
     "assessment": Assessment,
     "uptake": Uptake,
     "site": SiteEntry,
+    "requirements": RequirementList,
 }
 AT_ONCE = 256  # submissions under way in an import
 
@@ -136,6 +138,12 @@ class Registry:
         `after` is the version that the person has seen: another one in between is refused.
         """
         self._may(person, kind, value)
+        return await self.put_signed(person, kind, value, reason, after=after)
+
+    async def put_signed(
+        self, person: Person, kind: Kind, value: Any, reason: str, *, after: int | None = None
+    ) -> Version:
+        """Record what another use case has settled may be entered. Raises No as `put`."""
         await self.refresh()
         old = self._entries[kind].get(value.id, [])
         if after is not None and after != len(old):
@@ -233,7 +241,7 @@ class Registry:
     def _may(self, person: Person, kind: Kind, value: Any) -> None:
         if policy.allows("keep-registry", person):
             return
-        own = kind == "site" and value.organisation == person.organisation
+        own = kind in ("site", "requirements") and value.organisation == person.organisation
         if own and policy.allows("administer", person):
             return
         what = "it takes the duty registrar; an administrator keeps the own sites"

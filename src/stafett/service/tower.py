@@ -40,6 +40,7 @@ from stafett.service.openid import Providers
 from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
 from stafett.service.publishing import Publishing
+from stafett.service.readiness import Onboardings
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
@@ -120,6 +121,7 @@ class Tower:
         self._mailing: asyncio.Task[None] | None = None
         self.exchange = Exchange(url, self.ledger)
         self.registry = Registry(self.ledger)
+        self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
         self.loggers = Loggers(self.pool)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
         self.conditions = Conditions(

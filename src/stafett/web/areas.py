@@ -11,6 +11,7 @@ from stafett.web import (
     conditions,
     exchange,
     pages,
+    readiness,
     record,
     registry,
     registry_pages,
@@ -61,6 +62,13 @@ AREAS: tuple[Area, ...] = (
         mounts=record.routes,
         menu=record.MENU,
         words=record.WORDS,
+    ),
+    Area(
+        "readiness",
+        readiness.ENDPOINTS,
+        readiness.ROUTES,
+        menu=readiness.MENU,
+        words=readiness.WORDS,
     ),
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)

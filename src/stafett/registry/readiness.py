@@ -1,0 +1,242 @@
+"""A site becomes ready for a protocol: the onboarding as a small machine of events.
+
+The site shows evidence for each requirement; the one who asks accepts or refuses it; a dry run with
+a dummy shipment is one of the requirements; both sides sign. What another manufacturer has accepted
+counts at once where the requirement is the same or was stricter and the acceptance still holds.
+Pure: `decide` says what may happen, `evolve` what has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, Union
+
+import msgspec
+
+from stafett.registry.requirement import Requirement, RequirementList, carries_over
+from stafett.registry.trial import Long
+
+MONTH = timedelta(days=30.4375)
+Sha = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The onboarding of a site to what `asks` lists has begun."""
+
+    at: datetime
+    by: str
+    site: str
+    asks: RequirementList
+
+
+class Shown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The site has shown evidence for a requirement."""
+
+    at: datetime
+    by: str
+    topic: str
+    evidence: Long
+    sha256: Sha | None = None
+
+
+class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The evidence was accepted: by the one who asks, or carried over from `carried` (a list)."""
+
+    at: datetime
+    by: str
+    topic: str
+    until: datetime | None = None
+    carried: str | None = None
+
+
+class Refused(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The evidence was not accepted, and why."""
+
+    at: datetime
+    by: str
+    topic: str
+    reason: Long
+
+
+class Signed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One side says that the site is ready."""
+
+    at: datetime
+    by: str
+    side: Literal["site", "asker"]
+
+
+Event = Union[Opened, Shown, Accepted, Refused, Signed]  # noqa: UP007
+Status = Literal["missing", "shown", "refused", "accepted", "lapsed"]
+
+
+class Item(msgspec.Struct, frozen=True):
+    """Where one requirement stands."""
+
+    requirement: Requirement
+    status: Status = "missing"
+    evidence: str = ""
+    sha256: str | None = None
+    until: datetime | None = None
+    carried: str | None = None
+    reason: str = ""
+
+
+class Onboarding(msgspec.Struct, frozen=True):
+    """The state of one onboarding."""
+
+    site: str
+    asks: RequirementList
+    opened: datetime
+    items: dict[str, Item]
+    signed: dict[str, datetime] = {}
+    ready: datetime | None = None
+
+    def at(self, now: datetime) -> dict[str, Item]:
+        """Return the items as they stand at `now`: what was accepted may have lapsed."""
+        return {
+            topic: msgspec.structs.replace(item, status="lapsed")
+            if item.status == "accepted" and item.until is not None and item.until <= now
+            else item
+            for topic, item in self.items.items()
+        }
+
+    def open_topics(self, now: datetime) -> list[str]:
+        """Return what is not accepted, or no longer."""
+        return [topic for topic, item in self.at(now).items() if item.status != "accepted"]
+
+    def is_ready(self, now: datetime) -> bool:
+        """Say whether both have signed and everything accepted still holds."""
+        return self.ready is not None and not self.open_topics(now)
+
+    def days_to_ready(self) -> float | None:
+        """Return how many days it took, once it was ready."""
+        return None if self.ready is None else (self.ready - self.opened) / timedelta(days=1)
+
+
+class Not(Exception):
+    """This may not happen now, and why."""
+
+    def __init__(self, field: str, what: str) -> None:
+        super().__init__(f"{field}: {what}")
+        self.field, self.what = field, what
+
+
+def evolve(state: Onboarding | None, event: Event) -> Onboarding:
+    """Return the state after an event."""
+    if isinstance(event, Opened):
+        items = {r.topic: Item(r) for r in event.asks.requirements}
+        return Onboarding(event.site, event.asks, event.at, items)
+    assert state is not None
+    if isinstance(event, Signed):
+        signed = {**state.signed, event.side: event.at}
+        ready = event.at if len(signed) == 2 else None
+        return msgspec.structs.replace(state, signed=signed, ready=state.ready or ready)
+    item = state.items[event.topic]
+    match event:
+        case Shown():
+            new = Item(item.requirement, "shown", event.evidence, event.sha256)
+        case Accepted():
+            new = msgspec.structs.replace(
+                item, status="accepted", until=event.until, carried=event.carried
+            )
+        case Refused():
+            new = msgspec.structs.replace(item, status="refused", reason=event.reason)
+    return msgspec.structs.replace(state, items={**state.items, event.topic: new})
+
+
+def replay(events: Iterable[Event]) -> Onboarding:
+    """Return the state after all of them."""
+    state: Onboarding | None = None
+    for event in events:
+        state = evolve(state, event)
+    assert state is not None
+    return state
+
+
+def carried(
+    asked: RequirementList, others: Iterable[Onboarding], by: str, now: datetime
+) -> list[Accepted]:
+    """Return what counts at once because somebody else has accepted it of this site.
+
+    The acceptance lasts as long as the other one does, and no longer than this list allows from
+    the day of carrying over.
+    """
+    found: dict[str, Accepted] = {}
+    for other in others:
+        if other.asks.id == asked.id:
+            continue
+        for topic, item in other.at(now).items():
+            mine = next((r for r in asked.requirements if r.topic == topic), None)
+            # A dry run is of one chain: it is never carried over.
+            if mine is None or mine.kind == "dry-run" or item.status != "accepted":
+                continue
+            if item.carried is not None or not carries_over(item.requirement, mine):
+                continue
+            until = _earliest(item.until, _until(mine, now))
+            old = found.get(topic)
+            if old is None or _later(until, old.until):
+                found[topic] = Accepted(
+                    at=now, by=by, topic=topic, until=until, carried=other.asks.id
+                )
+    return list(found.values())
+
+
+def decide(state: Onboarding, event: Event, side: str, now: datetime) -> Event:
+    """Return the event that may happen (with its end filled in), or raise Not.
+
+    `side` is "site" or "asker": who is acting.
+    """
+    if isinstance(event, Opened):
+        raise Not("asks", "it is open already")
+    if isinstance(event, Signed):
+        return _sign(state, event, side, now)
+    if event.topic not in state.items:
+        raise Not("topic", f"{event.topic!r} is not asked: {', '.join(state.items)}")
+    item = state.at(now)[event.topic]
+    if isinstance(event, Shown):
+        if side != "site":
+            raise Not("side", "the site shows evidence")
+        if item.status == "accepted":
+            raise Not("topic", "it is accepted already")
+        return event
+    if side != "asker":
+        raise Not("side", "who asks for it accepts or refuses it")
+    if item.status != "shown":
+        raise Not("topic", f"nothing new was shown: it is {item.status}")
+    if isinstance(event, Accepted):
+        until = _earliest(event.until, _until(item.requirement, now))
+        return msgspec.structs.replace(event, until=until, carried=None)
+    return event
+
+
+def _sign(state: Onboarding, event: Signed, side: str, now: datetime) -> Signed:
+    if event.side != side:
+        raise Not("side", "each side signs for itself")
+    if side in state.signed and state.ready is None:
+        raise Not("side", "you have signed; the other side has not")
+    if state.ready is not None:
+        raise Not("side", "both have signed")
+    missing = state.open_topics(now)
+    if missing:
+        raise Not("topic", f"not accepted yet: {', '.join(missing)}")
+    return event
+
+
+def _until(requirement: Requirement, now: datetime) -> datetime | None:
+    return None if requirement.months is None else now + requirement.months * MONTH
+
+
+def _earliest(a: datetime | None, b: datetime | None) -> datetime | None:
+    known = [t for t in (a, b) if t is not None]
+    return min(known, default=None)
+
+
+def _later(a: datetime | None, b: datetime | None) -> bool:
+    return b is not None and (a is None or a > b)
+
+
+def from_json(value: Any) -> Event:
+    """Read an event as the record keeps it."""
+    return msgspec.convert(value, Event)  # type: ignore[no-any-return]

@@ -1,0 +1,217 @@
+"""Onboarding of a site by two organisations: kept in the record, readable by those two."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+
+import msgspec
+import rfc8785
+
+from stafett.ledger import Author, Draft, Ledger, StaleVersion, Submission
+from stafett.registry import readiness as rules
+from stafett.registry.readiness import Event, Onboarding
+from stafett.registry.requirement import RequirementList
+from stafett.registry.site import Qualification, SiteEntry
+from stafett.service.accounts import Accounts, Person
+from stafett.service.refusal import No, Reason, unknown
+from stafett.service.registry import Registry
+
+ROOM = "onboarding"
+TRIES = 4
+FOREVER = "9999-12-31"
+
+
+class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One act at an onboarding. `password` signs."""
+
+    act: Literal["show", "accept", "refuse", "sign"]
+    topic: str = ""
+    text: Annotated[str, msgspec.Meta(max_length=2000)] = ""
+    sha256: rules.Sha | None = None
+    password: str | None = None
+
+
+class Shown(msgspec.Struct, frozen=True):
+    """An onboarding as its two sides see it."""
+
+    id: str
+    site: str
+    site_organisation: str
+    asker: str
+    protocol: str
+    version: str
+    opened: datetime
+    ready: bool
+    ready_at: datetime | None
+    days: float | None
+    signed: dict[str, datetime]
+    items: dict[str, rules.Item]
+
+
+class Onboardings:
+    """Every onboarding of this record. One instance per process."""
+
+    def __init__(self, ledger: Ledger, registry: Registry, accounts: Accounts) -> None:
+        self._ledger, self._registry, self._accounts = ledger, registry, accounts
+        self._events: dict[str, list[Event]] = {}
+        self._parties: dict[str, tuple[str, str]] = {}
+        self._position, self._seen = 0, -1
+        self._lock = asyncio.Lock()
+
+    async def refresh(self) -> None:
+        """Take in what the record has gained."""
+        size = self._ledger.known_size()
+        if size == self._seen:
+            return
+        async with self._lock:
+            for event in await self._ledger.of_room(ROOM, self._position):
+                self._position = event.position
+                name = event.stream.partition("/")[2]
+                self._parties.setdefault(name, (event.body["site"], event.body["asker"]))
+                self._events.setdefault(name, []).append(rules.from_json(event.body["event"]))
+            self._seen = size
+
+    async def of(self, person: Person) -> list[Shown]:
+        """Return the onboardings that the person's organisation takes part in."""
+        await self.refresh()
+        own = person.organisation
+        return [self._shown(n) for n, parties in self._parties.items() if own in parties]
+
+    async def see(self, person: Person, name: str) -> Shown:
+        """Return one onboarding. Raises No if there is none for this organisation."""
+        await self.refresh()
+        if person.organisation not in self._parties.get(name, ()):
+            raise unknown("onboarding", name)
+        return self._shown(name)
+
+    async def open(self, person: Person, site: str, asks: str) -> Shown:
+        """Begin: what others have accepted of this site is carried over at once. Raises No."""
+        await self.refresh()
+        await self._registry.refresh()
+        entry: SiteEntry = self._registry.history("site", site)[-1].value
+        wanted: RequirementList = self._registry.history("requirements", asks)[-1].value
+        if person.organisation not in (entry.organisation, wanted.organisation):
+            what = "only the site or the one who asks opens it"
+            raise No("wrong-organisation", "Not yours to open", Reason("site", what))
+        name = f"{site}.{asks}"
+        if name in self._events:
+            raise No("already-open", "It is open already", Reason("list", f"{name} is open"))
+        now = datetime.now(UTC)
+        opened = rules.Opened(at=now, by=person.id, site=site, asks=wanted)
+        others = [rules.replay(self._events[n]) for n in self._events if n.startswith(f"{site}.")]
+        events: list[Event] = [opened, *rules.carried(wanted, others, person.id, now)]
+        await self._append(person, name, (entry.organisation, wanted.organisation), 0, events)
+        return await self.see(person, name)
+
+    async def act(self, person: Person, name: str, act: Act) -> Shown:
+        """Carry out one act for the person's side. Raises No; nothing has changed then."""
+        if act.act == "sign" and not (
+            act.password and await self._accounts.confirms(person, act.password)
+        ):
+            what = "you sign that the site is ready: enter your password"
+            raise No("signature", "This needs your signature", Reason("password", what))
+        for _ in range(TRIES):
+            await self.see(person, name)
+            parties, known = self._parties[name], self._events[name]
+            side = "site" if person.organisation == parties[0] else "asker"
+            now = datetime.now(UTC)
+            try:
+                made = rules.decide(rules.replay(known), _event(act, person, side, now), side, now)
+            except rules.Not as no:
+                raise No("not-now", "This may not happen now", Reason(no.field, no.what)) from None
+            except msgspec.ValidationError as error:
+                raise No("bad-value", "It does not fit", Reason("text", str(error))) from None
+            try:
+                await self._append(person, name, parties, len(known), [made])
+            except StaleVersion:
+                self._seen = -1
+                continue
+            shown = await self.see(person, name)
+            if isinstance(made, rules.Signed) and shown.ready:
+                await self._qualify(person, shown)
+            return shown
+        what = "others are working on it at the same time"
+        raise No("busy", "Not recorded", Reason("onboarding", what, "try again"))
+
+    async def _append(
+        self, person: Person, name: str, parties: tuple[str, str], after: int, events: list[Event]
+    ) -> None:
+        bodies = [
+            {"event": msgspec.to_builtins(e), "site": parties[0], "asker": parties[1]}
+            for e in events
+        ]
+        digest = hashlib.sha256(rfc8785.dumps([name, after, *bodies])).digest()
+        drafts = [
+            Draft(f"Onboarding{type(e).__name__}", body, e.at)
+            for e, body in zip(events, bodies, strict=True)
+        ]
+        await self._ledger.append(
+            Submission(
+                stream=f"{ROOM}/{name}",
+                expected_version=after,
+                drafts=drafts,
+                audience=sorted(set(parties)),
+                author=Author(person.organisation, person.id),
+                key=f"onboarding.{digest.hex()}",
+                request_hash=digest,
+            )
+        )
+        self._seen = -1
+        await self.refresh()
+
+    async def _qualify(self, person: Person, shown: Shown) -> None:
+        """Let the public list say what both sides have signed."""
+        await self._registry.refresh()
+        entry: SiteEntry = self._registry.history("site", shown.site)[-1].value
+        ends = [item.until for item in shown.items.values() if item.until is not None]
+        qualification = Qualification(
+            protocol=shown.protocol,
+            version=shown.version,
+            roles=(),
+            until=f"{min(ends):%Y-%m-%d}" if ends else FOREVER,
+            by=shown.asker,
+        )
+        others = tuple(
+            q
+            for q in entry.qualifications
+            if (q.protocol, q.version, q.by) != (shown.protocol, shown.version, shown.asker)
+        )
+        value = msgspec.structs.replace(entry, qualifications=(*others, qualification))
+        reason = f"onboarding {shown.id}: both sides have signed"
+        await self._registry.put_signed(person, "site", value, reason)
+
+    def _shown(self, name: str) -> Shown:
+        state: Onboarding = rules.replay(self._events[name])
+        site, asker = self._parties[name]
+        now = datetime.now(UTC)
+        return Shown(
+            name,
+            state.site,
+            site,
+            asker,
+            state.asks.protocol,
+            state.asks.version,
+            state.opened,
+            state.is_ready(now),
+            state.ready,
+            state.days_to_ready(),
+            state.signed,
+            state.at(now),
+        )
+
+
+def _event(act: Act, person: Person, side: str, now: datetime) -> Event:
+    common: dict[str, Any] = {"at": now, "by": person.id}
+    if act.act == "sign":
+        return msgspec.convert({"type": "Signed", **common, "side": side}, rules.Signed)
+    common["topic"] = act.topic
+    match act.act:
+        case "show":
+            plain = {"type": "Shown", **common, "evidence": act.text, "sha256": act.sha256}
+            return msgspec.convert(plain, rules.Shown)
+        case "accept":
+            return msgspec.convert({"type": "Accepted", **common}, rules.Accepted)
+    return msgspec.convert({"type": "Refused", **common, "reason": act.text}, rules.Refused)

@@ -1,0 +1,99 @@
+"""Onboarding through the API: two organisations, the record, and the public list after it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from site_ import Site
+from stafett.service import demo
+
+pytestmark = pytest.mark.xdist_group("registry")
+
+SITE, ASKER, OUTSIDER = "administrator", "manufacturer-admin", "courier-admin"
+NAME = "university-hospital.malaren-cell-works"
+
+
+def act(site: Site, login: str, what: str, topic: str = "", **more: Any) -> httpx.Response:
+    body = {"act": what, "topic": topic, "text": more.pop("text", "see document"), **more}
+    return site.call(login, "POST", f"/api/onboardings/{NAME}/acts", json=body)
+
+
+def opened(site: Site) -> dict[str, Any]:
+    body = {"site": "university-hospital", "list": "malaren-cell-works"}
+    site.call(SITE, "POST", "/api/onboardings", json=body)
+    found: dict[str, Any] = site.call(SITE, "GET", f"/api/onboardings/{NAME}").json()
+    return found
+
+
+def test_everyone_may_compare_what_is_asked(site: Site) -> None:
+    """The comparison is public; contradictions come first and say so."""
+    found = site.call(None, "GET", "/api/readiness/comparison").json()
+    verdicts = {line["topic"]: line["verdict"] for line in found["lines"]}
+    assert verdicts["thaw.method"] == "contradictory" == found["lines"][0]["verdict"]
+    assert verdicts["accreditation.fact-jacie"] == "same"
+    assert found["lines"][0]["topic"] == "thaw.method"
+    assert 0 < found["shared"] < found["several"]
+
+
+def test_a_site_becomes_ready_by_both_sides_and_the_public_list_says_so(site: Site) -> None:
+    """Evidence, acceptance, two signatures; then the qualification stands in the registry."""
+    state = opened(site)
+    for topic in state["items"]:
+        assert act(site, SITE, "show", topic).status_code == 200
+        assert act(site, ASKER, "accept", topic).status_code == 200
+    assert act(site, SITE, "sign").status_code == 403
+    assert act(site, SITE, "sign", password=demo.PASSWORD).status_code == 200
+    done = act(site, ASKER, "sign", password=demo.PASSWORD).json()
+    assert done["ready"] and done["days"] is not None
+    listed = site.call(None, "GET", "/api/registry/site/university-hospital").json()[-1]
+    assert "malaren-cell-works" in {q["by"] for q in listed["value"]["qualifications"]}
+    assert listed["reason"].startswith("onboarding")
+    # The next one who asks finds most of it done: only the strictness differs.
+    body = {"site": "university-hospital", "list": "meridian-therapeutics"}
+    second = site.call(SITE, "POST", "/api/onboardings", json=body).json()
+    carried = {t for t, i in second["items"].items() if i["carried"] == "malaren-cell-works"}
+    assert "accreditation.fact-jacie" in carried and "dry-run.shipment" not in carried
+    assert "thaw.method" not in carried
+
+
+def test_an_onboarding_is_seen_by_its_two_sides_only(site: Site) -> None:
+    """Another organisation finds nothing there, and cannot open it either."""
+    opened(site)
+    assert site.call(OUTSIDER, "GET", f"/api/onboardings/{NAME}").status_code == 404
+    assert act(site, OUTSIDER, "show", "thaw.method").status_code == 404
+    assert site.call(OUTSIDER, "GET", "/api/onboardings").json() == []
+    body = {"site": "umea", "list": "boreal-gene"}
+    assert site.call(OUTSIDER, "POST", "/api/onboardings", json=body).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("login", "what", "topic", "status"),
+    [
+        (ASKER, "show", "thaw.method", 409),
+        (SITE, "accept", "thaw.method", 409),
+        (SITE, "show", "moon", 409),
+        (ASKER, "refuse", "moon", 409),
+    ],
+)
+def test_each_side_keeps_to_its_part(
+    site: Site, login: str, what: str, topic: str, status: int
+) -> None:
+    """What is not its own to do is refused with the reason, and changes nothing."""
+    before = opened(site)
+    answer = act(site, login, what, topic)
+    assert answer.status_code == status and answer.json()["reasons"][0]["what"]
+    assert opened(site)["items"] == before["items"]
+
+
+def test_what_is_unknown_or_open_already_is_said(site: Site) -> None:
+    """No such site; no such list; opened twice."""
+    opened(site)
+    for body, status in (
+        ({"site": "nowhere", "list": "boreal-gene"}, 404),
+        ({"site": "university-hospital", "list": "nobody"}, 404),
+        ({"site": "university-hospital", "list": "malaren-cell-works"}, 409),
+    ):
+        assert site.call(SITE, "POST", "/api/onboardings", json=body).status_code == status
