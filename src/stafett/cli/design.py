@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from stafett.design.compare import Comparison, compare, conclusions, designs
+from stafett.design.compare import Comparison, compare, conclusions
 from stafett.design.effort import Outcome, levers
 from stafett.design.estimate import Estimate
 from stafett.design.experiment import Plan
@@ -26,6 +26,7 @@ from stafett.design.reading import System, load, names
 from stafett.design.validate import Row, validate
 from stafett.protocol.model import text
 from stafett.protocol.read import ReadError
+from stafett.service.studio import evaluations
 from stafett.simulation import ModelError, Store
 
 Assumptions = Literal["fixed", "sampled"]
@@ -181,7 +182,7 @@ def compare_(
     chosen = _systems(_of_protocol(protocol, systems) if protocol else systems)
     plan = Plan(replications, years, seed=seed)
     kept = Store(store) if store else None
-    total = _total(chosen, plan) * (2 if assumptions == "sampled" else 1)
+    total = evaluations(chosen, plan) * (2 if assumptions == "sampled" else 1)
     drawn: Comparison | None = None
     with _progress(total, "replications") as tick:
         c = _run(lambda: compare(chosen, plan, workers=workers, store=kept, progress=tick))
@@ -247,15 +248,6 @@ def _print_drawn(chosen: dict[str, System], c: Comparison, drawn: Comparison) ->
         )
 
 
-def _total(chosen: dict[str, System], plan: Plan) -> int:
-    every = designs(chosen, plan)
-    more = sum("*" in n for n in every)
-    fewer = max(2, plan.replications * 2 // 5)
-    few = max(2, plan.replications // 10)
-    side = len(every) - len(chosen) - more
-    return len(chosen) * plan.replications + side * fewer + more * few
-
-
 def _print_comparison(chosen: dict[str, System], c: Comparison) -> None:
     heads = list(chosen)
     _title("Figures", "mean and 95 % interval over replications")
@@ -300,6 +292,8 @@ def _print_comparison(chosen: dict[str, System], c: Comparison) -> None:
     for n in heads:
         p = c.pressure[n]
         where = f"[b]{n}[/b]: the pressure is on [b]{p.pressure}[/b] (+{p.pressure_effect:.2f})"
+        if not p.clear:
+            where = f"[b]{n}[/b]: no lever has a clear effect with so few replications"
         if p.relieved and p.relieved_by:
             where += (
                 f"; relieved, compared with the others, is [b]{p.relieved}[/b] "
@@ -493,7 +487,8 @@ def sensitivity_(
 
     Morris screening of every figure that has a range, then Sobol shares of the first few.
     """
-    from stafett.design.sensitivity import evaluations, sensitivity
+    from stafett.design.sensitivity import evaluations as asked
+    from stafett.design.sensitivity import sensitivity
 
     if measure not in TITLES:
         raise Failed(f"there is no figure {measure!r}: choose one of {', '.join(TITLES)}")
@@ -501,7 +496,7 @@ def sensitivity_(
         raise Failed(f"--points {points} is not a power of two")
     (_, chosen), *_ = _systems([system]).items()
     plan = Plan(replications, years, seed=seed)
-    total = evaluations(chosen, trajectories, first, points) * replications
+    total = asked(chosen, trajectories, first, points) * replications
     with _progress(total, "replications") as tick:
         try:
             found = _run(

@@ -9,6 +9,7 @@ constraint is relieved; where it does most, there the pressure is.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,7 +22,7 @@ from stafett.simulation import Store
 
 EFFORT = 0.25
 SCALES = (2.0, 5.0, 20.0)
-MARGINAL = ("treated_share", "referred_to_infused")
+MARGINAL = ("treated_share", "referred_to_infused", "cost")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,11 @@ class Pressure:
     pressure: str
     pressure_effect: Estimate
     pressure_share: float
+
+    @property
+    def clear(self) -> bool:
+        """Whether that effect is clear: if not, no pressure may be claimed."""
+        return self.pressure_effect.clear
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,7 @@ def compare(
     systems: Mapping[str, System],
     plan: Plan,
     *,
+    executor: Executor | None = None,
     workers: int | None = None,
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -108,9 +115,9 @@ def compare(
     few = replace(
         plan, replications=max(2, plan.replications // 10), years=min(plan.years, 1.0)
     )  # fmt: skip
-    runs = run(base, plan, workers=workers, store=store, progress=progress)
-    side = run(rest, fewer, workers=workers, store=store, progress=progress)
-    big = run(more, few, workers=workers, store=store, progress=progress)
+    runs = run(base, plan, executor=executor, workers=workers, store=store, progress=progress)
+    side = run(rest, fewer, executor=executor, workers=workers, store=store, progress=progress)
+    big = run(more, few, executor=executor, workers=workers, store=store, progress=progress)
     first = next(iter(systems))
     how = plan.assumptions
     figures, against = {}, {}

@@ -169,8 +169,27 @@ def _problems(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, s
     for name, step in p.steps.items():
         if step.kind == "transport" and name not in n.lanes:
             yield doc.place("lanes"), f"there is no lane for {name}", "give its days under `lanes`"
+    yield from _signs(doc, n)
     yield from _probabilities(doc, n, activities)
     yield from _capacities(doc, n, activities)
+
+
+def _signs(doc: Document, n: Network) -> Iterator[tuple[Place, str, str]]:
+    """Rates, hazards, shares, spreads and costs have a sign."""
+    if n.patients.per_year.value <= 0:
+        yield doc.place("patients", "per_year"), "must be above 0", "patients a year"
+    for hazard in ("dies", "unfit", "withdraws"):
+        if getattr(n.patients, hazard).value < 0:
+            yield doc.place("patients", hazard), "a hazard below 0", "per week, 0 or more"
+    for layer in ("biological", "operational", "institutional"):
+        if getattr(n.variability, layer).value < 0:
+            yield doc.place("variability", layer), "a standard deviation below 0", "0 or more"
+    for name, c in n.centres.items():
+        if c.share.value < 0:
+            yield doc.place("centres", name, "share"), "a share below 0", "0 to 1"
+    for name, cost in n.costs.items():
+        if cost.value < 0:
+            yield doc.place("costs", name), "a cost below 0", "US dollars, 0 or more"
 
 
 def _probabilities(

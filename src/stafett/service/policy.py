@@ -21,6 +21,7 @@ TABLE: dict[str, tuple[str, ...]] = {
     "act": ("role", "coordinator", "quality"),
     "read-record": ("*",),
     "register-logger": ("role", "quality", "administrator"),
+    "design": ("*",),
     "administer": ("administrator",),
     "invite": ("administrator", "operator"),
     "operate": ("operator",),

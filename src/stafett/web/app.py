@@ -62,11 +62,15 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        if opened:
-            yield
-            return
-        async with tower:
-            yield
+        try:
+            if opened:
+                yield
+                return
+            async with tower:
+                yield
+        finally:
+            if hasattr(app.state, "studio"):
+                app.state.studio.close()
 
     description = msgspec.json.encode(openapi.document(ENDPOINTS))
 

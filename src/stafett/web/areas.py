@@ -9,6 +9,7 @@ from stafett.web import (
     audit,
     casework,
     conditions,
+    design,
     exchange,
     pages,
     readiness,
@@ -70,5 +71,6 @@ AREAS: tuple[Area, ...] = (
         menu=readiness.MENU,
         words=readiness.WORDS,
     ),
+    Area("design", design.ENDPOINTS, design.ROUTES, menu=design.MENU, words=design.WORDS),
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)

@@ -1,0 +1,337 @@
+"""The design studio: choose networks, change figures, run in the background, compare, export."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stafett.design.compile import order
+from stafett.design.levers import LEVERS
+from stafett.design.measures import TITLES
+from stafett.design.reading import System, load, names
+from stafett.service import design_pictures as pictures
+from stafett.service.accounts import Person
+from stafett.service.design_report import cell, report
+from stafett.service.studio import (
+    Answer,
+    Busy,
+    Job,
+    Studio,
+    Unusable,
+    Wish,
+    key_figures,
+    rows_of,
+)
+from stafett.web.area import Line
+from stafett.web.endpoint import Call, Endpoint, Nothing
+from stafett.web.pages import page, signed_in
+from stafett.web.problem import Part, Problem
+from stafett.web.session import person_of
+
+MENU = (Line("design.studio", "/design", "menu.design", "design"),)
+WORDS = ("design.",)
+KINDS = ("tornado", "lanes", "forest", "frontier")
+GROUPS = {lever.name: lever.group for lever in LEVERS}
+
+
+class Known(msgspec.Struct, frozen=True):
+    """A network that can be chosen."""
+
+    name: str
+    title: str
+    summary: str
+    protocol: str
+
+
+class Figure(msgspec.Struct, frozen=True):
+    """A figure that can be changed."""
+
+    path: str
+    value: float
+    low: float | None
+    high: float | None
+    source: str | None
+    assumption: bool
+    note: str | None
+
+
+class State(msgspec.Struct, frozen=True):
+    """How far a run is."""
+
+    id: str
+    state: str
+    done: int
+    total: int
+    problem: str
+    networks: list[str]
+
+
+def studio_of(request: Request) -> Studio:
+    """The runs of this server."""
+    state = request.app.state
+    if not hasattr(state, "studio"):
+        state.studio = Studio()
+    found: Studio = state.studio
+    return found
+
+
+async def _person(request: Request) -> Person:
+    person = await person_of(request)
+    assert person is not None  # the guard let nobody else through
+    return person
+
+
+async def known(call: Call[Nothing, Nothing]) -> list[Known]:
+    """List the built-in networks."""
+    found = []
+    for name in names():
+        n = load(name).network
+        found.append(Known(n.network, n.title, n.summary, n.protocol))
+    return found
+
+
+async def figures(call: Call[Nothing, Nothing]) -> list[Figure]:
+    """The figures of a network that can be changed."""
+    system = _system(call.path["name"])
+    return [
+        Figure(path, n.value, n.low, n.high, n.source, n.assumption, n.note)
+        for path, n in key_figures(system)
+    ]
+
+
+def _system(name: str) -> System:
+    if name not in names():
+        part = Part("name", f"there is no network {name!r}", f"known: {', '.join(names())}")
+        raise Problem(404, "no-network", "No such network", part)
+    return load(name)
+
+
+async def begin(call: Call[Wish, Nothing]) -> State:
+    """Begin a run."""
+    person = await _person(call.request)
+    studio = studio_of(call.request)
+    try:
+        job = await asyncio.to_thread(studio.start, call.body, person.id, person.organisation)
+    except Unusable as no:
+        part = Part("/" + no.field, no.what, no.todo)
+        raise Problem(422, "invalid", "This cannot be run", part) from None
+    except Busy as no:
+        part = Part("", str(no), "wait for one of them, or cancel it")
+        raise Problem(429, "busy", "Too many runs at once", part) from None
+    return _state(job)
+
+
+async def look(call: Call[Nothing, Nothing]) -> State:
+    """How far a run is."""
+    return _state(await _job(call.request))
+
+
+async def stop(call: Call[Nothing, Nothing]) -> State:
+    """Cancel a run."""
+    job = await _job(call.request)
+    studio_of(call.request).cancel(job)
+    return _state(job)
+
+
+def _state(job: Job) -> State:
+    return State(job.id, job.state, job.done, job.total, job.problem, job.wish.networks)
+
+
+async def _job(request: Request) -> Job:
+    person = await _person(request)
+    job = studio_of(request).of(person.organisation, request.path_params["run"])
+    if job is None:
+        part = Part("run", "is not known here, or is another organisation's", "start it again")
+        raise Problem(404, "no-run", "No such run", part)
+    return job
+
+
+async def _answer(request: Request) -> tuple[Job, Answer]:
+    job = await _job(request)
+    if job.answer is None:
+        part = Part("run", f"is {job.state}", "wait until it is done")
+        raise Problem(409, "not-done", "This run has no answer", part)
+    return job, job.answer
+
+
+async def export_csv(call: Call[Nothing, Nothing]) -> Response:
+    """Every figure of a run as CSV."""
+    job, answer = await _answer(call.request)
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["assumptions", "table", "system", "what", "mean", "low", "high"])
+    writer.writerows(rows_of(answer))
+    return _file(text.getvalue(), "text/csv; charset=utf-8", f"comparison-{job.id}.csv")
+
+
+async def export_json(call: Call[Nothing, Nothing]) -> Response:
+    """A run's question and answer as JSON."""
+    job, answer = await _answer(call.request)
+    body = {
+        "wish": msgspec.to_builtins(job.wish),
+        "comparison": asdict(answer.comparison),
+        "sampled": asdict(answer.drawn) if answer.drawn else None,
+        "conclusions": [asdict(x) for x in answer.survives],
+    }
+    data = msgspec.json.encode(_plain(body))
+    return _file(data, "application/json", f"comparison-{job.id}.json")
+
+
+async def export_pdf(call: Call[Nothing, Nothing]) -> Response:
+    """The report of a run, with its assumptions."""
+    job, answer = await _answer(call.request)
+    orders = {n: order(s.protocol) for n, s in answer.systems.items()}
+    data = await asyncio.to_thread(report, answer, job.wish, orders)
+    return _file(data, "application/pdf", f"comparison-{job.id}.pdf")
+
+
+async def export_svg(call: Call[Nothing, Nothing]) -> Response:
+    """One picture of a run: tornado or lanes of a network, forest of a figure, or the frontier."""
+    _, answer = await _answer(call.request)
+    kind, of = call.path["kind"], call.path["of"]
+    svg = _picture(answer, kind, of)
+    if svg is None:
+        part = Part("kind", f"there is no picture {kind} of {of}", f"kinds: {', '.join(KINDS)}")
+        raise Problem(404, "no-picture", "No such picture", part)
+    return _file(svg, "image/svg+xml", f"{kind}-{of}.svg")
+
+
+def _file(data: str | bytes, kind: str, name: str) -> Response:
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "no-store",
+    }
+    return Response(data, 200, headers, kind)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {k: _plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _picture(answer: Answer, kind: str, of: str) -> str | None:
+    c = answer.comparison
+    if kind == "tornado" and of in c.marginal:
+        effects = {k: e["treated_share"] for k, e in c.marginal[of].items()}
+        unit = "patients treated, of 100 referred"
+        return pictures.tornado(effects, title=f"{of}: {unit}", unit=unit, groups=GROUPS)
+    if kind == "lanes" and of in answer.systems:
+        system = answer.systems[of]
+        return pictures.lanes(system, order(system.protocol), title=system.network.title)
+    if kind == "forest" and of in TITLES:
+        rows = {n: c.figures[n][of] for n in c.figures if of in c.figures[n]}
+        return pictures.forest(rows, title=TITLES[of], unit=TITLES[of]) if rows else None
+    if kind == "frontier":
+        points = []
+        for n, figures_ in c.figures.items():
+            cost, treated = figures_["cost"].mean, figures_["treated_share"].mean
+            points.append(pictures.Point(n, cost, treated))
+            for lever, e in c.marginal[n].items():
+                points.append(
+                    pictures.Point(
+                        f"{n} + {lever}", cost + e["cost"].mean, treated + e["treated_share"].mean
+                    )
+                )
+        points = [p for p in points if math.isfinite(p.cost) and math.isfinite(p.treated)]
+        marked = pictures.frontier(points)
+        return pictures.plane(marked, title="cost against patients treated") if marked else None
+    return None
+
+
+# ---- pages --------------------------------------------------------------------------------------
+
+
+async def studio(request: Request) -> Response:
+    """Choose networks, look at them, change figures, run."""
+    person = await signed_in(request)
+    if isinstance(person, Response):
+        return person
+    every = [load(n).network for n in names()]
+    here = request.query_params.get("network", "sweden")
+    system = _system(here)
+    drawn = pictures.lanes(system, order(system.protocol), title=system.network.title)
+    jobs = studio_of(request).all_of(person.organisation)
+    return await page(
+        request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
+        figures=key_figures(system), jobs=jobs, start={"network": here},
+    )  # fmt: skip
+
+
+async def comparison(request: Request) -> Response:
+    """A run: how far it is, or what it found."""
+    person = await signed_in(request)
+    if isinstance(person, Response):
+        return person
+    job = await _job(request)
+    found: dict[str, Any] = {}
+    if job.answer is not None:
+        found = _tables(job.answer)
+    return await page(request, "comparison.html", person, job=job, start={"run": job.id}, **found)
+
+
+def _tables(answer: Answer) -> dict[str, Any]:
+    c, heads = answer.comparison, list(answer.systems)
+
+    def rows(
+        source: Any, keys: Sequence[tuple[str, str]], digits: int
+    ) -> list[tuple[str, list[str]]]:
+        return [(title, [cell(source[n].get(k), digits) for n in heads]) for k, title in keys]
+
+    events = [(w, w) for w in dict.fromkeys(w for n in heads for w in c.resilience[n])]
+    marginal = {n: {k: e["treated_share"] for k, e in c.marginal[n].items()} for n in heads}
+    return {
+        "heads": heads,
+        "titles": {n: answer.systems[n].network.title for n in heads},
+        "figures": rows(c.figures, list(TITLES.items()), 1),
+        "drawn": rows(answer.drawn.figures, list(TITLES.items()), 1) if answer.drawn else [],
+        "survives": answer.survives,
+        "levers": rows(marginal, [(x.name, f"{x.name} ({x.group})") for x in LEVERS], 2),
+        "scale": rows(c.scale, [(k, k) for k in c.scale[heads[0]]], 1),
+        "events": rows(c.resilience, events, 2),
+        "pressure": c.pressure,
+        "cell": cell,
+        "tornados": {n: _picture(answer, "tornado", n) for n in heads},
+        "lanes": {n: _picture(answer, "lanes", n) for n in heads},
+        "forest": _picture(answer, "forest", "treated_share"),
+        "frontier": _picture(answer, "frontier", "all"),
+    }
+
+
+RUN = "/api/design/runs/{run}"
+GONE = {404: "no such run of your organisation"}
+NOT_YET = {**GONE, 409: "the run has no answer yet"}
+ENDPOINTS = (
+    Endpoint("GET", "/api/design/networks", known, "List the delivery systems", "design",
+             answer=list[Known], tag="design"),
+    Endpoint("GET", "/api/design/networks/{name}", figures, "Figures of a system to change",
+             "design", answer=list[Figure], answers={404: "no such network"}, tag="design"),
+    Endpoint("POST", "/api/design/runs", begin, "Compare delivery systems", "design", body=Wish,
+             answer=State, status=202, answers={422: "cannot be run", 429: "too many at once"},
+             tag="design"),
+    Endpoint("GET", RUN, look, "How far a run is", "design", answer=State, answers=GONE,
+             tag="design"),
+    Endpoint("DELETE", RUN, stop, "Cancel a run", "design", answer=State, answers=GONE,
+             tag="design"),
+    Endpoint("GET", f"{RUN}/table.csv", export_csv, "A run as CSV", "design", answer="text/csv",
+             answers=NOT_YET, tag="design"),
+    Endpoint("GET", f"{RUN}/answer.json", export_json, "A run as JSON", "design",
+             answer="application/json", answers=NOT_YET, tag="design"),
+    Endpoint("GET", f"{RUN}/report.pdf", export_pdf, "The report of a run", "design",
+             answer="application/pdf", answers=NOT_YET, tag="design"),
+    Endpoint("GET", f"{RUN}/pictures/{{kind}}/{{of}}", export_svg, "A picture of a run", "design",
+             answer="image/svg+xml", answers=NOT_YET, tag="design"),
+)  # fmt: skip
+ROUTES = [Route("/design", studio), Route("/design/runs/{run}", comparison)]

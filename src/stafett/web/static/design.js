@@ -1,0 +1,53 @@
+// The studio: which networks, which figures are changed (kept for this tab), and the run.
+import { call, h, t } from "./dom.js";
+
+const { network } = JSON.parse(document.getElementById("start").textContent);
+const kept = JSON.parse(sessionStorage.getItem("design") || "null") ?? { picked: ["sweden", "spain"], changes: {} };
+const keep = () => sessionStorage.setItem("design", JSON.stringify(kept));
+
+for (const box of document.querySelectorAll("input.pick")) {
+  box.checked = kept.picked.includes(box.value);
+  box.addEventListener("change", () => {
+    kept.picked = [...document.querySelectorAll("input.pick:checked")].map((b) => b.value);
+    keep();
+  });
+}
+
+const changed = document.getElementById("changed");
+const count = () => {
+  const n = Object.keys(kept.changes[network] ?? {}).length;
+  changed.textContent = n ? `(${t("design.changed", { n })})` : "";
+};
+for (const field of document.querySelectorAll("input.figure")) {
+  const own = kept.changes[network]?.[field.dataset.path];
+  if (own !== undefined) field.value = own;
+  field.classList.toggle("edited", own !== undefined);
+  field.addEventListener("change", () => {
+    const mine = (kept.changes[network] ??= {});
+    const value = Number(field.value);
+    if (field.value === "" || value === Number(field.dataset.value)) { delete mine[field.dataset.path]; field.value = field.dataset.value; }
+    else mine[field.dataset.path] = value;
+    field.classList.toggle("edited", field.dataset.path in mine);
+    count();
+    keep();
+  });
+}
+count();
+
+document.getElementById("wish").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target, said = document.getElementById("said");
+  const changes = {};
+  for (const name of kept.picked) if (Object.keys(kept.changes[name] ?? {}).length) changes[name] = kept.changes[name];
+  try {
+    const run = await call("POST", "/api/design/runs", {
+      networks: kept.picked, changes,
+      replications: Number(form.replications.value), years: Number(form.years.value), seed: Number(form.seed.value),
+      assumptions: form.sampled.checked ? "sampled" : "fixed",
+    });
+    location.assign(`/design/runs/${run.id}`);
+  } catch (no) {
+    const reasons = (no.reasons ?? []).map((r) => h("li", {}, [r.field, r.what, r.todo].filter(Boolean).join(" – ")));
+    said.replaceChildren(h("p", { class: "problem" }, `! ${no.message}`), h("ul", {}, reasons));
+  }
+});

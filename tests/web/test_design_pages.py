@@ -1,0 +1,146 @@
+"""The design studio: choose, change, run in the background, compare, export."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import Page
+
+from site_ import Site
+from stafett.service.studio import Busy, Studio, Unusable, Wish, systems_of
+
+SMALL = {"networks": ["sweden-tissue"], "replications": 2, "years": 0.25}
+
+
+def signed(site: Site, login: str) -> httpx.Client:
+    """A client with a session of its own."""
+    headers = {"Authorization": f"Bearer {site.token(login)}"}
+    return httpx.Client(base_url=site.base, headers=headers, timeout=60)
+
+
+def wait(client: httpx.Client, run: str) -> dict:
+    """Look until a run has ended."""
+    for _ in range(600):
+        now = client.get(f"/api/design/runs/{run}").json()
+        if now["state"] not in ("waiting", "running"):
+            return now
+        time.sleep(0.1)
+    raise AssertionError("the run did not end")
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"networks": []}, "networks"),
+        ({"networks": ["atlantis"]}, "networks"),
+        ({"networks": ["us", "us"]}, "networks"),
+        ({"replications": 1}, "replications"),
+        ({"years": 90.0}, "years"),
+        ({"changes": {"spain": {}}}, "changes/spain"),
+        ({"changes": {"us": {"habits.joy": 1.0}}}, "changes/us/habits.joy"),
+        ({"changes": {"us": {"habits.digital": 1.5}}}, "changes/us/habits.digital"),
+        ({"changes": {"us": {"patients.per_year": 99999.0}}}, "changes/us"),
+    ],
+)
+def test_a_wish_that_cannot_be_run_says_which_part(change: dict, field: str) -> None:
+    """Nothing is started; the field is named."""
+    with pytest.raises(Unusable) as no:
+        systems_of(Wish(**{"networks": ["us"], **change}))
+    assert no.value.field == field
+
+
+def test_a_changed_figure_is_what_is_run() -> None:
+    """And only that figure."""
+    s = systems_of(Wish(["us"], {"us": {"habits.digital": 0.9}}))["us"]
+    assert s.network.habits.digital.value == 0.9
+    assert s.network.work == systems_of(Wish(["us"]))["us"].network.work
+
+
+def test_a_person_has_two_runs_at_most_and_the_same_question_is_not_run_again() -> None:
+    """The third is refused until one is cancelled; a kept answer needs no place."""
+    studio = Studio()
+    try:
+        first = studio.start(Wish(["sweden-aav"], replications=2, years=0.25), "p", "o")
+        for _ in range(600):
+            if first.state == "done":
+                break
+            time.sleep(0.1)
+        assert first.answer is not None, first.problem
+        big = [Wish(["us", "uk"], replications=60, years=5.0, seed=n) for n in range(3)]
+        running = [studio.start(w, "p", "o") for w in big[:2]]
+        with pytest.raises(Busy):
+            studio.start(big[2], "p", "o")
+        again = studio.start(first.wish, "p", "o")
+        assert again.state == "done" and again.answer is first.answer
+        assert studio.of("other", first.id) is None and studio.of("o", first.id) is first
+        for job in running:
+            studio.cancel(job)
+        for _ in range(600):
+            if all(j.state == "cancelled" for j in running):
+                break
+            time.sleep(0.1)
+        assert [j.state for j in running] == ["cancelled", "cancelled"]
+    finally:
+        studio.close()
+
+
+def test_a_run_is_begun_looked_at_and_exported_and_is_the_organisations_own(site: Site) -> None:
+    """CSV, JSON, SVG and a PDF; another organisation gets 404, a wrong wish 422 with the field."""
+    mine, theirs = signed(site, "treating-clinic-1"), signed(site, "courier-1")
+    begun = mine.post("/api/design/runs", json=SMALL)
+    assert begun.status_code == 202, begun.text
+    run = begun.json()["id"]
+    early = mine.get(f"/api/design/runs/{run}/table.csv")
+    assert early.status_code in (200, 409)
+    assert wait(mine, run)["state"] == "done"
+    base = f"/api/design/runs/{run}"
+    table = mine.get(f"{base}/table.csv").text.splitlines()
+    assert table[0].startswith("assumptions,table,system") and len(table) > 60
+    assert "sweden-tissue" in mine.get(f"{base}/answer.json").json()["comparison"]["figures"]
+    assert mine.get(f"{base}/report.pdf").content.startswith(b"%PDF")
+    for picture in ("tornado/sweden-tissue", "lanes/sweden-tissue", "forest/cost", "frontier/all"):
+        found = mine.get(f"{base}/pictures/{picture}")
+        assert found.status_code == 200 and found.text.startswith("<svg"), picture
+    assert mine.get(f"{base}/pictures/cake/cost").status_code == 404
+    assert theirs.get(base).status_code == 404
+    assert theirs.delete(base).status_code == 404
+    wrong = mine.post("/api/design/runs", json={**SMALL, "replications": 1})
+    assert wrong.status_code == 422
+    assert "replications" in str(wrong.json())
+
+
+def test_the_studio_from_choice_to_comparison(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Pick two systems, change a figure, run, read the comparison; three languages."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/design?network=sweden-aav")
+    for box in page.locator("input.pick").all():
+        box.set_checked(box.get_attribute("value") in ("sweden-aav", "sweden-allogeneic"))
+    shoot(page, "design-studio")
+    page.locator("details summary", has_text="Change figures").click()
+    field = page.locator("input.figure[data-path='habits.digital']")
+    field.fill("0.95")
+    field.press("Tab")
+    assert "1 changed" in page.locator("#changed").inner_text()
+    shoot(page, "design-change")
+    page.locator("[name=replications]").fill("4")
+    page.locator("[name=years]").fill("0.5")
+    page.locator("#wish button").click()
+    page.wait_for_url("**/design/runs/*")
+    page.locator(".design-exports").wait_for(timeout=60_000)
+    assert "habits.digital = 0.95" in page.locator("main").inner_text()
+    assert page.locator("svg").count() >= 6
+    shoot(page, "design-comparison")
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "design-comparison-320")
+    page.goto("/design?language=sv")
+    assert "Designstudio" in page.locator("h1").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "design-studio-320-sv")
+    page.goto("/design?language=es")
+    assert "Estudio" in page.locator("h1").inner_text()
