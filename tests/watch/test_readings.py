@@ -122,7 +122,7 @@ def test_every_chunk_is_a_row_and_a_leaf_of_its_digest(quick: Site) -> None:
     first, again = send(quick, logger, payload), send(quick, logger, payload)
     assert first.json() == {"chunks": 1, "readings": 60, "known": 0}
     assert again.json() == {"chunks": 1, "readings": 60, "known": 1}
-    stream = quick.inside(quick.tower.ledger.stream("logger/nordic-cryo-courier:LEAF-1"))
+    stream = quick.inside(quick.tower.ledger.stream("logger/nordic-cryo-courier.LEAF-1"))
     assert len(stream) == 1
     assert stream[0].body["readings"]["sha256"] == hashlib.sha256(payload).hexdigest()
     with psycopg.connect(quick.tower.url) as connection:
@@ -146,7 +146,7 @@ def test_lines_of_json_are_taken_together_or_not_at_all(quick: Site) -> None:
     answer = send(quick, logger, bad, kind="application/x-ndjson")
     assert answer.status_code == 422
     assert answer.json()["reasons"][0]["field"] == "2/temperature_c"
-    assert quick.inside(quick.tower.ledger.stream("logger/nordic-cryo-courier:LINES-1")) == []
+    assert quick.inside(quick.tower.ledger.stream("logger/nordic-cryo-courier.LINES-1")) == []
     good = f"{line(1)}\n{line(2)}\n".encode()
     answer = send(quick, logger, good, kind="application/x-ndjson")
     assert answer.json() == {"chunks": 2, "readings": 6, "known": 0}

@@ -21,6 +21,7 @@ VERBS: dict[str, tuple[str, str]] = {
         "learn from an event log: interfaces, layers, origin",
     ),
     "demo": ("stafett.cli.serve:demo", "serve the demo network with a scripted day"),
+    "readings": ("stafett.cli.readings:readings", "bring in logger files; files of the broker"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "design": ("stafett.cli.design:design", "simulate delivery systems and compare them"),
     "journey": ("stafett.cli.journey:journey", "prove what the record says of one journey"),

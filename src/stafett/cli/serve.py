@@ -15,6 +15,7 @@ import uvicorn
 import uvloop
 
 from stafett.client.day import Day
+from stafett.client.loggers import Simulated
 from stafett.ledger.server import database
 from stafett.service import demo as demo_network
 from stafett.service.accounts import Person
@@ -137,6 +138,7 @@ async def _serve(
         _announce(address, shown, password, first)
         playing = None
         if demo and day:
+            tower.conditions.profile = demo_network.PROFILE
             playing = asyncio.create_task(_day(tower, address, pace, journeys))
         await serving
         if playing is not None:
@@ -164,7 +166,8 @@ async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
         pace=pace,
         at_once=journeys,
     )
-    await day.run()
+    loggers = Simulated(address, demo_network.LOGGERS, demo_network.PASSWORD)
+    await asyncio.gather(day.run(), loggers.run())
 
 
 def _announce(address: str, people: list[Person], password: str, first: str = "") -> None:

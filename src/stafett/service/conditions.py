@@ -269,7 +269,7 @@ class Conditions:
         async with self._pool.connection() as connection:
             await connection.execute(
                 "DELETE FROM watch.travel WHERE journey = %s AND lot = %s"
-                " AND NOT (organisation || ':' || number = ANY (%s))",
+                " AND NOT (organisation || '.' || number = ANY (%s))",
                 (shipment.journey, shipment.lot, [id.user for id in ids]),
             )
             for id in ids:

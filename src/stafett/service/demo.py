@@ -14,9 +14,13 @@ from stafett.service.accounts import Organisation, Person
 from stafett.service.competence import Wanted
 from stafett.service.demo_witnesses import witnessed
 from stafett.service.tower import Tower
+from stafett.watch.rules import Rules
 
 PASSWORD = "stafett-demo"
 NETWORK = "sweden-demo"
+LOGGERS = "courier-1"  # whose loggers the demo simulates
+# A journey of the demo takes minutes: so does an excursion, and the pages show these figures.
+PROFILE = Rules(profile="demo", sustained_s=10.0, cumulative_s=20.0)
 
 ORGANISATIONS = {
     "hospital": Organisation("university-hospital", "Norra universitetssjukhuset", "hospital"),

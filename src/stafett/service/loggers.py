@@ -37,7 +37,7 @@ class Id(NamedTuple):
     @property
     def user(self) -> str:
         """Its name at the broker, and its level of the topic."""
-        return f"{self.organisation}:{self.number}"
+        return f"{self.organisation}.{self.number}"
 
 
 class Logger(msgspec.Struct, frozen=True):

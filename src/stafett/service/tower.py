@@ -15,7 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
-from stafett.service import mail
+from stafett.service import mail, mqtt
 from stafett.service.accounts import Accounts
 from stafett.service.administration import Administration
 from stafett.service.admission import Admission
@@ -124,6 +124,7 @@ class Tower:
         self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
         self.loggers = Loggers(self.pool)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
+        self.mqtt = mqtt.from_environment(url, self.intake)
         self.conditions = Conditions(
             self.pool, self.board, self.journeys, self.loggers, self.intake
         )
@@ -142,6 +143,8 @@ class Tower:
         await self.alerting.start()
         if self.mail is not None:
             self._mailing = asyncio.create_task(keep("mail", self.mail.run))
+        if self.mqtt is not None:
+            await self.mqtt.start()
         await self.exchange.__aenter__()
         return self
 
@@ -152,6 +155,8 @@ class Tower:
         trace: TracebackType | None,
     ) -> None:
         await self.exchange.__aexit__(None, None, None)
+        if self.mqtt is not None:
+            await self.mqtt.close()
         await self.conditions.close()
         await self.intake.close()
         if self._mailing is not None:

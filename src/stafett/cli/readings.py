@@ -1,0 +1,136 @@
+"""`stafett readings`: logger files in, and the broker's files out."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+
+@click.group()
+def readings() -> None:
+    """Bring in what loggers measured; make the files of the MQTT broker."""
+
+
+@readings.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--logger", help="Whose file it is: ORGANISATION.NUMBER.")
+@click.option("--server", default="http://127.0.0.1:8321", show_default=True)
+@click.option("--key", envvar="STAFETT_LOGGER_KEY", help="The logger's key (or the variable).")
+@click.option("--zone", help="Zone of times that have none, such as Europe/Stockholm.")
+@click.option("--day-first/--month-first", default=None, help="What 03/04/2026 means.")
+@click.option("--dry-run", is_flag=True, help="Say what the file holds; send nothing.")
+@click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
+def import_(
+    file: Path,
+    logger: str | None,
+    server: str,
+    key: str | None,
+    zone: str | None,
+    day_first: bool | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Read a logger's FILE (CSV) and send it to the control tower.
+
+    Sending a file twice changes nothing: the same file makes the same chunks.
+
+    Exit status: 0 it is in (or, with --dry-run, readable); 1 it was refused; 2 it cannot be read.
+    """
+    from zoneinfo import ZoneInfoNotFoundError
+
+    import httpx
+
+    from stafett.watch.loggerfile import chunks, read
+    from stafett.watch.reading import BadChunk
+
+    try:
+        found = read(file.read_text("utf-8-sig"), zone=zone, day_first=day_first)
+        parts = chunks(found)
+    except (BadChunk, UnicodeDecodeError, ZoneInfoNotFoundError, OSError) as wrong:
+        click.echo(f"{file.name}: {wrong}", err=True)
+        raise SystemExit(2) from None
+    told = [v for v in found.channels["temperature_c"] if v == v]
+    report: dict[str, object] = {
+        "file": file.name,
+        "readings": len(found.times),
+        "without_value": len(found.times) - len(told),
+        "first": datetime.fromtimestamp(min(found.times), UTC).isoformat(),
+        "last": datetime.fromtimestamp(max(found.times), UTC).isoformat(),
+        "coldest_c": min(told, default=None),
+        "warmest_c": max(told, default=None),
+        "columns": found.columns,
+        "chunks": len(parts),
+        "sent": False,
+    }
+    if not dry_run:
+        if not logger or "." not in logger or not key:
+            raise click.UsageError("to send it, give --logger ORGANISATION.NUMBER and --key")
+        organisation, _, number = logger.partition(".")
+        address = f"{server}/api/loggers/{organisation}/{number}/readings"
+        for part in parts:
+            try:
+                answer = httpx.post(
+                    address,
+                    content=part,
+                    headers={"Authorization": f"Bearer {key}"},
+                    timeout=60,
+                )
+            except httpx.HTTPError as error:
+                click.echo(f"{server}: {error}; send the file again", err=True)
+                raise SystemExit(1) from None
+            if answer.status_code != 201:
+                said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+                why = "; ".join(f"{r['field']}: {r['what']}" for r in said.get("reasons", []))
+                click.echo(f"{said.get('title', answer.status_code)} {why}", err=True)
+                raise SystemExit(1)
+        report["sent"] = True
+    if as_json:
+        click.echo(json.dumps(report))
+        return
+    click.echo(
+        f"{file.name}: {report['readings']} readings from {report['first']} to {report['last']},"
+        f" {report['coldest_c']} to {report['warmest_c']} °C,"
+        f" {report['without_value']} without a value"
+    )
+    for name, column in found.columns.items():
+        click.echo(f"  {name:14} from column {column!r}")
+    click.echo("Sent." if report["sent"] else "Nothing was sent (--dry-run).")
+
+
+@readings.command("broker")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--database", envvar="STAFETT_DATABASE_URL", required=True,
+              help="The control tower's database.")  # fmt: skip
+@click.option("--port", default=1883, show_default=True)
+@click.option("--password", envvar="STAFETT_MQTT_PASSWORD", required=True,
+              help="What the control tower signs in with, as user `stafett`.")  # fmt: skip
+def broker(folder: Path, database: str, port: int, password: str) -> None:
+    """Write Mosquitto's files into FOLDER: configuration, passwords, who may use which topic.
+
+    Run it again when loggers were registered, and send Mosquitto SIGHUP. The control tower connects
+    with STAFETT_MQTT_URL=mqtt://stafett:PASSWORD@127.0.0.1:PORT.
+    """
+    from psycopg_pool import AsyncConnectionPool
+
+    from stafett.service.loggers import Loggers, seal
+    from stafett.service.mqtt import broker_files
+    from stafett.service.tower import _as_service
+
+    async def lines() -> list[str]:
+        async with AsyncConnectionPool(database, open=False, configure=_as_service) as pool:
+            return await Loggers(pool).passwords()
+
+    folder.mkdir(parents=True, exist_ok=True)
+    passwords = asyncio.run(lines())
+    files = broker_files(passwords, f"stafett:{seal(password)}", port, str(folder.resolve()))
+    for name, text in files.items():
+        path = folder / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        os.chmod(path, 0o600)  # noqa: PTH101
+    click.echo(f"{len(passwords)} loggers; start it with: mosquitto -c {folder / 'mosquitto.conf'}")
