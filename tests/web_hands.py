@@ -58,8 +58,12 @@ def do_side(
     side: str,
     about: str = "",
     until: Callable[[Station], bool] = lambda view: False,
+    password: str = demo.PASSWORD,
 ) -> None:
-    """Carry out one side of an activity on its page, up to its signature, or to `until`."""
+    """Carry out one side of an activity on its page, up to its signature, or to `until`.
+
+    An empty `password` signs with the passkey that the browser has.
+    """
     login = str(page.request.get("/api/me").json()["login"])
     colleague = _colleague(login)
     net = net_of(site, under.journey)
@@ -83,7 +87,7 @@ def do_side(
         elif paper is not None:
             _attach(page, paper.id, paper.title, paper.fields)
         else:
-            _sign(page, view, colleague)
+            _sign(page, view, colleague, password)
         _moved(site, page, login, view)
     raise AssertionError(f"{activity} {side} never ended")
 
@@ -110,13 +114,13 @@ def _attach(page: Page, name: str, title: str, fields: tuple[str, ...]) -> None:
     page.locator("form.card button[type=submit]").click()
 
 
-def _sign(page: Page, view: Station, colleague: str) -> None:
+def _sign(page: Page, view: Station, colleague: str, password: str) -> None:
     if view.sign is not None:
         expect(page.locator(".ask")).to_have_text(view.sign.meaning)
         if view.sign.people - len(set(view.sign.signed)) > 1:
             _comes(page, colleague)
             return
-        page.locator("#password").fill(demo.PASSWORD)
+        page.locator("#password").fill(password)
     page.locator("[data-option]").first.click()
 
 

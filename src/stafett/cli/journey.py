@@ -113,3 +113,50 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
     }  # fmt: skip
     _say("\n".join(lines), answer, as_json)
     sys.exit(0 if found.sound else 1)
+
+
+@journey.command()
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@_json
+def signatures(file: Path, as_json: bool) -> None:
+    """List the electronic signatures in a proof bundle, each computed again.
+
+    Needs no database and no network. What the record says is checked by `verify`; this says whether
+    each signature is over exactly that. Exit status: 0 all hold; 1 one does not; 2 unreadable.
+    """
+    import msgspec
+
+    from stafett.ledger import bundle
+    from stafett.service.signatures import Line, check
+
+    try:
+        read = bundle.parse(file.read_bytes())
+        lines = []
+        for entry in read.entries:
+            leaf = msgspec.json.decode(entry.leaf)
+            lines.append(
+                Line(
+                    entry.index + 1,
+                    leaf["version"],
+                    leaf["author"]["organisation"],
+                    leaf["body"]["event"],
+                    leaf["body"].get("signed"),
+                )
+            )
+        found = check(read.stream, lines)
+    except (bundle.BadBundle, msgspec.MsgspecError, KeyError, TypeError) as error:
+        click.echo(f"stafett journey: {file}: {error}", err=True)
+        sys.exit(2)
+    text = []
+    for one in found:
+        word = "WRONG" if not one.holds else "key" if one.by_key else "record"
+        line = f"{word:6} {one.at.isoformat()}  {one.name} ({one.organisation}): {one.meaning}"
+        text.append(f"{line} [{one.about}]" + (f"\n       {one.why}" if one.why else ""))
+    wrong = sum(not one.holds for one in found)
+    keys = sum(one.by_key for one in found)
+    text.append(
+        f"{len(found)} signatures: {keys} proven by the signer's own key, "
+        f"{len(found) - keys - wrong} bound by the record, {wrong} do not hold"
+    )
+    _say("\n".join(text), {"signatures": [msgspec.to_builtins(one) for one in found]}, as_json)
+    sys.exit(1 if wrong else 0)

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from stafett.ledger import Ledger
+from stafett.service.signatures import Checked, Line, check
 
 SEALED_S = 2.0
 
@@ -44,6 +45,18 @@ class Record:
             self._looked = now
             self._sealed = await self._ledger.sealed_size()
         return self._sealed
+
+    async def signatures(self, journey: str, organisation: str) -> list[Checked]:
+        """Return the journey's signatures that `organisation` may read, each checked again."""
+        found = await self._ledger.stream(journey, organisation=organisation)
+        return check(
+            journey,
+            [
+                Line(e.position, e.version, e.author.organisation, e.body["event"],
+                     e.body.get("signed"))
+                for e in found
+            ],
+        )  # fmt: skip
 
     async def entries(self, journey: str, organisation: str, after: int = 0) -> list[Entry]:
         """Return the journey's events beyond version `after` that `organisation` may read."""

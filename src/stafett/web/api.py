@@ -20,6 +20,7 @@ from stafett.service.passkeys import PasskeyRefused, Site
 from stafett.service.record import Entry
 from stafett.service.refusal import No
 from stafett.service.request import Ask, Order
+from stafett.service.signatures import Checked
 from stafett.service.tower import Tower
 from stafett.web import sse
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -249,6 +250,16 @@ async def record(call: Call[Nothing, Since]) -> list[Entry]:
     )
 
 
+async def signatures(call: Call[Nothing, Nothing]) -> list[Checked]:
+    """Return the journey's signatures, each computed again from the record."""
+    tower, person = tower_of(call.request), call.request.state.person
+    try:
+        await tower.journeys.see(person, call.path["journey"])
+    except No as no:
+        raise problem(no) from None
+    return await tower.record.signatures(call.path["journey"], person.organisation)
+
+
 async def station_view(call: Call[Nothing, About]) -> Station:
     """Return what a station shows: blind for the receiver."""
     tower = tower_of(call.request)
@@ -341,6 +352,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST", "/api/journeys/{journey}/commands", submit, "Act on a journey", "act", Ask,
         answer=Done, answers={**REFUSED, 503: "The record could not be reached; send it again."},
+    ),
+    Endpoint(
+        "GET", "/api/journeys/{journey}/signatures", signatures, "Signatures, verified again",
+        "read-record", answer=list[Checked], tag="signatures",
     ),
     Endpoint(
         "POST", "/api/journeys/{journey}/signing", signing, "What a passkey would sign", "act", Ask,

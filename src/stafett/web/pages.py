@@ -153,6 +153,7 @@ async def start_of(request: Request, person: Person) -> dict[str, Any]:
         "person": person.id,
         "name": person.name,
         "roles": list(person.roles),
+        "passkey": bool(await request.app.state.tower.passkeys.of(person)),
     }
 
 
@@ -223,6 +224,7 @@ async def journey(request: Request) -> Response:
         names=names,
         picture=picture,
         story=relay.story(live.net, live.state, names, language),
+        signatures=await tower.record.signatures(live.state.journey, person.organisation),
     )
 
 

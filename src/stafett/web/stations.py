@@ -34,6 +34,7 @@ FILES = (
     "live.js",
     "store.js",
     "outbox.js",
+    "passkey.js",
     "identify.js",
     "places.js",
     "project.js",

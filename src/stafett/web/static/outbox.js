@@ -1,6 +1,8 @@
 // The outbox: what a person does is kept with its key before it is sent, sent in order, and counts
 // once, whatever dies in between. Three states, all visible: held (only here), shared (in the
 // record), sealed (covered by a signed checkpoint). A refused act stays until a person has seen it.
+import { t } from "./dom.js";
+import { answer as prove } from "./passkey.js";
 import * as store from "./store.js";
 
 const SEND_MS = 10000;
@@ -110,8 +112,22 @@ async function deliver(act) {
     const answer = await ask("POST", "/api/documents", bytes, act.file.type);
     if (answer.status !== 201) return verdict(answer);
   }
-  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command, ...secret });
+  const proof = secret?.passkey ? await byPasskey(act) : secret;
+  if (proof && "refused" in proof) return proof.refused;
+  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command, ...proof });
   return verdict(await ask("POST", `/api/journeys/${act.journey}/commands`, body, "application/json"));
+}
+
+// The record says what would be signed, the authenticator signs just that: nothing is sent between.
+async function byPasskey(act) {
+  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command });
+  const asked = await ask("POST", `/api/journeys/${act.journey}/signing`, body, "application/json");
+  if (!asked.ok) return { refused: verdict(asked) };
+  try {
+    return { passkey: { ...(await prove(asked.value.options)), signed_at: asked.value.at } };
+  } catch {
+    return { refused: { state: "refused", problem: { status: 0, title: t("account.passkey-cancelled"), reasons: [] } } };
+  }
 }
 
 async function ask(method, path, body, type) {

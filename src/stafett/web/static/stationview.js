@@ -167,22 +167,24 @@ function signing(view, s, choices) {
   const codes = [...new Set(view.deviations.map((d) => d.code))];
   const list = [...view.catalogue].sort((a, b) => codes.includes(b.id) - codes.includes(a.id));
   const code = h("select", { id: "code-why" }, codes.length ? null : h("option", { value: "" }, "–"), list.map((d) => h("option", { value: d.id }, d.title)));
-  if (view.sign) sign.append(h("label", { for: "password" }, t("station.password")), password);
+  const byKey = Boolean(s.start.passkey && view.sign);
+  if (byKey) password.required = false;
+  if (view.sign) sign.append(h("label", { for: "password" }, t("station.password")), password, byKey ? h("p", { class: "soft" }, t("station.or-passkey")) : null);
   if (view.kind === "receive") sign.append(h("label", { for: "code-why" }, t("station.reason-deviation")), code, h("label", { for: "reason" }, t("station.note")), text);
   if (view.kind === "decide") sign.append(h("label", { for: "reason" }, t("station.reason")), text);
   const missing = h("p", { class: "note red hidden", role: "alert" });
   const need_ = (what, field) => { missing.textContent = `✖ ${what}`; missing.classList.remove("hidden"); field.focus(); };
   sign.append(missing, h("div", { class: "choices" }, choices.map((choice, i) => h("button", { class: i === 0 && choice.id !== "refuse" && choice.id !== "quarantine" ? "main" : "", "data-option": choice.id, onclick: () => {
-    if (view.sign && !password.value) return need_(t("station.password-missing"), password);
+    if (view.sign && !password.value && !byKey) return need_(t("station.password-missing"), password);
     if (view.kind === "receive" && choice.id !== "accept" && !code.value) return need_(t("station.reason-missing"), code);
     if (view.kind === "decide" && !text.value.trim()) return need_(t("station.reason-missing"), text);
-    return close(view, s, choice, { code: code.value, note: text.value.trim() }, password.value);
+    return close(view, s, choice, { code: code.value, note: text.value.trim() }, password.value ? { password: password.value } : byKey ? { passkey: true } : null);
   } }, choice.title))));
   return sign;
 }
 
-function close(view, s, choice, why, password) {
-  const extra = { words: choice.title, secret: password ? { password } : null };
+function close(view, s, choice, why, secret) {
+  const extra = { words: choice.title, secret };
   if (view.kind === "release") return s.act({ type: "Release", handoff: view.activity, ...round(view) }, extra);
   if (view.kind === "receive") return s.act({ type: "Receive", handoff: view.activity, decision: choice.id, reason: choice.id === "accept" ? null : why.code, note: why.note, ...round(view) }, extra);
   if (view.kind === "decide") return s.act({ type: "Decide", decision: view.activity, about: view.about, result: choice.id, reason: why.note }, extra);

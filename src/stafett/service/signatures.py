@@ -1,0 +1,172 @@
+"""Whether the signatures of a journey hold: computed again from what the record says.
+
+A signature's digest is over the *content signed*: the command, the journey, the place in the record
+that it follows, the meaning and the moment, in the canonical form of RFC 8785. The record keeps
+that content beside the event (`signed` in the body). A signature holds when
+
+1. the SHA-256 of that content is its digest;
+2. the content says of the act exactly what the event says: nothing was signed but this;
+3. it was signed at this place: for this journey, after the events that the signer had before them;
+4. for a passkey: the assertion over that digest verifies with the public key that is with it.
+
+A password leaves no proof of its own: such a signature is bound by 1-3 and by the record, whose
+tree the tower signs and witnesses cosign. 21 CFR 11.70 (signature/record linking), 11.50
+(manifestations), EU GMP Annex 11, 14. Pure: needs no database and no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import webauthn
+from webauthn.helpers import base64url_to_bytes
+from webauthn.helpers.exceptions import WebAuthnException
+
+from stafett.journey.command import Signature
+from stafett.service.passkeys import LOCAL, credential_of
+from stafett.service.signing import digest_of
+
+# What the event adds to, or calls otherwise than, the command.
+_NOT_SIGNED = frozenset({"type", "signature", "signatures", "round"})
+# An act may become several events; the signed one is among the first.
+_NEAR = 50
+
+
+@dataclass(frozen=True)
+class Line:
+    """An event of the record, as far as signatures are concerned."""
+
+    position: int
+    version: int
+    organisation: str
+    event: Mapping[str, Any]
+    signed: Mapping[str, Any] | None
+
+
+class Checked(msgspec.Struct, frozen=True):
+    """A signature as it is shown, and whether it holds: `why` not, if it does not.
+
+    `by_key` says that a key of the signer's own proves it, and not the record alone.
+    """
+
+    position: int
+    version: int
+    kind: str
+    about: str
+    person: str
+    name: str
+    organisation: str
+    meaning: str
+    at: datetime
+    method: str
+    digest: str
+    holds: bool
+    by_key: bool
+    why: str = ""
+
+
+def check(journey: str, lines: Iterable[Line]) -> list[Checked]:
+    """Return every signature of a journey's events, in order, each checked."""
+    found = []
+    for line in lines:
+        given = line.event.get("signatures") or ()
+        if isinstance(line.event.get("signature"), Mapping):
+            given = (*given, line.event["signature"])
+        for plain in given:
+            found.append(_checked(journey, line, msgspec.convert(plain, Signature)))
+    return found
+
+
+def _checked(journey: str, line: Line, one: Signature) -> Checked:
+    event = line.event
+    why = _wrong(journey, line, one)
+    about = next(
+        (str(event[k]) for k in ("step", "handoff", "decision", "activity", "deviation", "notice")
+         if event.get(k)), "",
+    )  # fmt: skip
+    return Checked(
+        line.position,
+        line.version,
+        str(event.get("type")),
+        about,
+        one.person,
+        one.name,
+        line.organisation,
+        one.meaning,
+        one.at,
+        one.method,
+        one.digest,
+        not why,
+        one.proof is not None and not why,
+        why,
+    )
+
+
+def _wrong(journey: str, line: Line, one: Signature) -> str:
+    """Say what does not hold, or ""."""
+    signed = line.signed
+    if signed is None:
+        return "the record does not hold the content that was signed"
+    digest = digest_of(dict(signed))
+    if one.digest != f"sha256:{digest.hex()}":
+        return "the content has another digest than the one that was signed"
+    if signed.get("journey") != journey:
+        return f"it was signed for another journey: {signed.get('journey')}"
+    after = signed.get("position")
+    if not isinstance(after, int) or not after < line.version <= after + _NEAR:
+        return f"it was signed after event {after}, and stands at {line.version}"
+    by, event_by = dict(signed.get("by") or {}), dict(line.event.get("by") or {})
+    if by.get("person") != one.person or event_by.get("person") != one.person:
+        return f"{one.person} signed what {event_by.get('person')} did"
+    if event_by.get("organisation") != line.organisation:
+        return "the act is another organisation's than its author's"
+    if signed.get("meaning") != one.meaning:
+        return "another meaning was signed"
+    if not _same(signed.get("signed_at"), one.at.isoformat()):
+        return "it was signed at another time"
+    for field in set(signed) & set(line.event) - _NOT_SIGNED:
+        if not _same(signed[field], line.event[field]):
+            return f"{field} is not what was signed"
+    return _key_says(one, digest)
+
+
+def _key_says(one: Signature, digest: bytes) -> str:
+    if one.proof is None:
+        return "" if one.method != "passkey" else "the passkey's proof is missing"
+    proof = one.proof
+    try:
+        origin = str(msgspec.json.decode(base64url_to_bytes(proof.client_data))["origin"])
+        host = origin.partition("://")[2].partition(":")[0]
+        if host != proof.rp and not host.endswith("." + proof.rp):
+            return f"it was signed at {origin}, not at {proof.rp}"
+        if not origin.startswith("https://") and host not in LOCAL:
+            return f"it was signed at {origin}, over an open line"
+        webauthn.verify_authentication_response(
+            credential=credential_of(proof),
+            expected_challenge=digest,
+            expected_rp_id=proof.rp,
+            expected_origin=origin,
+            credential_public_key=base64url_to_bytes(proof.public_key),
+            credential_current_sign_count=0,
+            require_user_verification=True,
+        )
+    except (WebAuthnException, ValueError, TypeError, KeyError, msgspec.MsgspecError) as error:
+        return f"the key does not verify it: {error}"
+    return ""
+
+
+def _same(signed: Any, stated: Any) -> bool:
+    """Compare two values; times by the moment and offset they name, lists by their elements."""
+    if isinstance(signed, str) and isinstance(stated, str) and signed != stated:
+        try:
+            a, b = datetime.fromisoformat(signed), datetime.fromisoformat(stated)
+        except ValueError:
+            return False
+        return a == b and a.utcoffset() == b.utcoffset()
+    if isinstance(signed, list | tuple) and isinstance(stated, list | tuple):
+        return list(signed) == list(stated)
+    return bool(signed == stated)
