@@ -259,12 +259,12 @@ def test_a_wrong_clock_is_corrected_and_said(quick: Site) -> None:
     assert abs(datetime.fromisoformat(row["latest_at"]).timestamp() - now) < 2
 
 
-def test_two_processes_raise_one_deviation(quick: Site, tmp_path: Any) -> None:
+def test_two_processes_raise_one_deviation(quick: Site) -> None:
     """A second server hears the same leaves, judges the same, and finds it raised."""
     from stafett.service.tower import Tower
 
     async def other() -> Tower:
-        tower = Tower(quick.tower.url, tmp_path, cheap_hashing=True)
+        tower = Tower(quick.tower.url, quick.tower.folder, cheap_hashing=True)
         tower.conditions.profile = quick.tower.conditions.profile
         await tower.__aenter__()
         return tower

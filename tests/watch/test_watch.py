@@ -6,7 +6,6 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -88,13 +87,11 @@ def wait_for(what: Any, seconds: float = 15) -> None:
         time.sleep(0.05)
 
 
-def test_a_late_handoff_is_raised_once_by_two_watching_processes(
-    site: Site, tmp_path: Path
-) -> None:
+def test_a_late_handoff_is_raised_once_by_two_watching_processes(site: Site) -> None:
     """Nobody does anything; the deviation is there a moment after the limit, and only once."""
 
     async def other() -> Tower:
-        tower = Tower(site.tower.url, tmp_path, cheap_hashing=True)
+        tower = Tower(site.tower.url, site.tower.folder, cheap_hashing=True)
         await tower.__aenter__()
         return tower
 
@@ -119,9 +116,7 @@ def test_a_late_handoff_is_raised_once_by_two_watching_processes(
         site.inside(second.__aexit__(None, None, None))
 
 
-def test_what_was_late_while_nobody_watched_is_raised_at_the_start(
-    site: Site, tmp_path: Path
-) -> None:
+def test_what_was_late_while_nobody_watched_is_raised_at_the_start(site: Site) -> None:
     """A process that comes up after the limit raises it then; one that comes later does not."""
     site.inside(site.tower.watch.close())
     labels = Labels(770_002)
@@ -131,7 +126,7 @@ def test_what_was_late_while_nobody_watched_is_raised_at_the_start(
     assert deviations(site, journey) == []
 
     async def once() -> None:
-        async with Tower(site.tower.url, tmp_path, cheap_hashing=True) as tower:
+        async with Tower(site.tower.url, site.tower.folder, cheap_hashing=True) as tower:
             await tower.board.ready.wait()
             await asyncio.sleep(1.5)
 

@@ -11,16 +11,13 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from stafett.ledger import Ledger, Receipt, Submission
+from stafett.ledger import Ledger, NotAcknowledged, Submission
 from stafett.ledger.author import STREAM, Signer
 
-Append = Callable[[Submission], Awaitable[Receipt]]
 
-
-class KeyLost(RuntimeError):
+class KeyLost(NotAcknowledged):
     """The record knows a key of the organisation, and its private half is not in the folder."""
 
 
@@ -49,14 +46,16 @@ class AuthorKeys:
         active = (await self._ledger.keys()).active(organisation)
         if active and not path.exists():
             raise KeyLost(
+                organisation,
                 f"the record knows the key {active[0].id} of {organisation!r}, and {path} is not "
                 "there: restore it from the backup of the keys, or replace it with "
-                f"`stafett ledger rotate-key {organisation} --lost`"
+                f"`stafett ledger rotate-key {organisation} --lost`",
             )
         signer = Signer(organisation, _seed(path))
         if all(key.id != signer.id for key in active):
             if active:
-                raise KeyLost(f"{path} is not the key {active[0].id} that the record knows")
+                what = f"{path} is not the key {active[0].id} that the record knows"
+                raise KeyLost(organisation, what)
             await self._ledger.append(signer.registration())
         self._signers[organisation] = signer
         return signer

@@ -48,7 +48,7 @@ from stafett.service.readings import Readings
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signing import ToSign
-from stafett.service.vault import Vault
+from stafett.service.vault import Erased, Vault
 
 KEPT = 50_000  # states in memory
 TRIES = 5
@@ -420,7 +420,11 @@ class Journeys:
         direct = live.net.protocol.identifiers
         for check in _checks(live.net, command.activity):
             if check.id == command.check and check.by in direct and direct[check.by].direct:
-                value = await self._vault.commitment(live.pseudonym, command.value.strip())
+                try:
+                    value = await self._vault.commitment(live.pseudonym, command.value.strip())
+                except Erased:
+                    what = "the patient was erased: no identifier can be compared any more"
+                    raise No("erased", "The patient was erased", Reason("journey", what)) from None
                 return msgspec.structs.replace(command, value=value)
         return command
 

@@ -25,6 +25,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "administer": ("administrator",),
     "invite": ("administrator", "operator"),
     "operate": ("operator",),
+    # The vault checks that the patient is the own hospital's.
+    "erase": ("administrator",),
     "audit": ("auditor", "administrator", "quality"),
     # Both sides of an onboarding: quality and administrators, for their own organisation.
     "onboard": ("quality", "administrator", "registrar"),

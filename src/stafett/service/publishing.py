@@ -28,6 +28,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from stafett.ledger import Ledger, author, bundle, proof
+from stafett.ledger.note import BadNote
 from stafett.ledger.policy import BadPolicy, Policy, parse_policy
 from stafett.ledger.publish import Published, Publisher
 from stafett.ledger.seal import NotReplicated, Tampered, WentBack, log_key
@@ -184,6 +185,8 @@ class Publishing:
                 self._ledger.halt(f"the record was rolled back: {error}")
             except Tampered as error:
                 self._stop(str(error))
+            except BadNote as error:
+                self._stop(f"the stored checkpoints are not of {self.folder / 'log.key'}: {error}")
             except (psycopg.Error, PoolTimeout, NotReplicated) as error:
                 self._trouble = f"the database: {str(error).strip() or type(error).__name__}"
                 log.warning("publishing waits: %s", self._trouble)

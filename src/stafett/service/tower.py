@@ -32,6 +32,7 @@ from stafett.service.documents import Documents
 from stafett.service.factors import Factors
 from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
+from stafett.service.keeping import Keeping
 from stafett.service.kept import KeptRows
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
@@ -110,6 +111,7 @@ class Tower:
             self.competences,
             self.readings,
         )
+        self.keeping = Keeping(self.journeys, self.vault, self.changes)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.watch = Watch(self.board, self.journeys)
         self.alerts, self.rosters = Alerts(self.pool), Rosters(self.pool)

@@ -18,6 +18,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -50,7 +51,6 @@ class Vault:
         self._pool = pool
         self._master = AESGCM(master)
         self._devices = HKDF(hashes.SHA256(), 32, None, b"stafett devices").derive(master)
-        self._keys: dict[str, bytes] = {}
 
     def device_key(self, person: str) -> bytes:
         """Return the key under which a device keeps what `person` has not shared yet (32 bytes).
@@ -77,7 +77,6 @@ class Vault:
                     _seal(AESGCM(key), msgspec.json.encode(identifiers), name),
                 ),
             )
-        self._keys[pseudonym] = key
         return pseudonym
 
     async def commitment(self, pseudonym: str, value: str) -> str:
@@ -97,25 +96,28 @@ class Vault:
         opened = _open(AESGCM(key), row[2], pseudonym.encode())
         return msgspec.json.decode(opened, type=dict[str, str])
 
-    async def erase(self, pseudonym: str, organisation: str) -> None:
-        """Destroy the patient's key for good."""
+    async def erase(
+        self, connection: AsyncConnection[Any], pseudonym: str, organisation: str
+    ) -> None:
+        """Destroy the patient's key for good, on `connection`, with what else it commits.
+
+        Raises Unknown for another hospital's patient. Older backups still hold the key, wrapped
+        in the master key: they must be let go as the backup plan says.
+        """
         if (await self._row(pseudonym))[0] != organisation:
             raise Unknown(pseudonym)
-        async with self._pool.connection() as connection:
-            await connection.execute(
-                "UPDATE vault.patient SET wrapped_key = NULL, sealed = NULL, erased = now()"
-                " WHERE pseudonym = %s AND erased IS NULL",
-                (pseudonym,),
-            )
-        self._keys.pop(pseudonym, None)
+        await connection.execute(
+            "UPDATE vault.patient SET wrapped_key = NULL, sealed = NULL, erased = now()"
+            " WHERE pseudonym = %s AND erased IS NULL",
+            (pseudonym,),
+        )
 
     async def _key(self, pseudonym: str) -> bytes:
-        if pseudonym not in self._keys:
-            wrapped = (await self._row(pseudonym))[1]
-            if wrapped is None:
-                raise Erased(pseudonym)
-            self._keys[pseudonym] = _open(self._master, wrapped, pseudonym.encode())
-        return self._keys[pseudonym]
+        """Unwrap the patient's key, anew each time: another process may have erased it."""
+        wrapped = (await self._row(pseudonym))[1]
+        if wrapped is None:
+            raise Erased(pseudonym)
+        return _open(self._master, wrapped, pseudonym.encode())
 
     async def _row(self, pseudonym: str) -> tuple[Any, ...]:
         async with (

@@ -1,0 +1,126 @@
+"""How long a journey's record must be kept, and how a patient is erased from it.
+
+Regulation (EC) No 1394/2007, Article 15(4): traceability data are kept for at least 30 years after
+the expiry date of the product; Article 15(2) asks the same chain, patient to product, of the
+hospital. The record itself is never cut: what is shown is when the law lets go, at the earliest.
+
+Erasing destroys the patient's key in the hospital's vault. The tree stays whole, and what it says
+of the patient can no longer be tied to anyone. While the law asks for the link (Regulation (EU)
+2016/679, Article 17(3)(b)) it is refused, unless no product ever reached the patient and the person
+says so with the reason, or an authority has ordered it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Literal
+
+import msgspec
+
+from stafett.journey import clock
+from stafett.journey.state import State
+from stafett.protocol.net import Net
+from stafett.service.accounts import Person
+from stafett.service.changes import Changes
+from stafett.service.journeys import Journeys
+from stafett.service.refusal import No, Reason, unknown
+from stafett.service.vault import Unknown, Vault
+
+YEARS = 30
+SOURCE = "Regulation (EC) No 1394/2007, Article 15(4)"
+Basis = Literal["retention-ended", "no-product-given", "ordered"]
+
+
+class Retention(msgspec.Struct, frozen=True):
+    """Until when a journey must be kept at least; None while the journey is open.
+
+    `since` is what the years are counted from: the latest expiry of a product, or (`assumed`) the
+    journey's end where no product has one.
+    """
+
+    journey: str
+    until: datetime | None
+    since: datetime | None
+    assumed: bool
+    years: int = YEARS
+    source: str = SOURCE
+
+
+class Erased(msgspec.Struct, frozen=True):
+    """A patient was erased: under which pseudonym the record goes on speaking of them."""
+
+    journey: str
+    pseudonym: str
+
+
+def retention(net: Net, state: State) -> Retention:
+    """Compute how long the record of a journey must be kept."""
+    if state.ended_at is None:
+        return Retention(state.journey, None, None, assumed=False)
+    known = []
+    for material in net.protocol.materials.values():
+        life = material.shelf_life
+        begun = clock.done_at(net, state, life.counts_from) if life else None
+        if life is not None and begun is not None:
+            known.append(begun + life.at_most.timedelta)
+    since = max(known, default=state.ended_at)
+    return Retention(state.journey, years_after(since, YEARS), since, assumed=not known)
+
+
+def years_after(moment: datetime, years: int) -> datetime:
+    """Return the same moment so many calendar years later; 29 February becomes 1 March."""
+    try:
+        return moment.replace(year=moment.year + years)
+    except ValueError:
+        return moment.replace(year=moment.year + years, month=3, day=1)
+
+
+class Keeping:
+    """Retention and erasing, as use cases."""
+
+    def __init__(self, journeys: Journeys, vault: Vault, changes: Changes) -> None:
+        self._journeys, self._vault, self._changes = journeys, vault, changes
+
+    async def retention(self, person: Person, journey: str) -> Retention:
+        """Return how long a journey of the person's organisation must be kept. Raises No."""
+        live = await self._journeys.see(person, journey)
+        return retention(live.net, live.state)
+
+    async def erase(
+        self, person: Person, journey: str, basis: Basis, reason: str, now: datetime | None = None
+    ) -> Erased:
+        """Destroy the patient's key, and record that it was done, by whom and why; or neither.
+
+        Raises No: unknown (not a patient of the person's own hospital), retention, reason-missing.
+        """
+        live = await self._journeys.see(person, journey)
+        must = retention(live.net, live.state)
+        now = now or datetime.now(UTC)
+        if basis == "retention-ended" and (must.until is None or now < must.until):
+            until = f"{must.until:%Y-%m-%d}" if must.until else "30 years after the product expires"
+            raise No(
+                "retention",
+                "The law asks for this record longer",
+                Reason("basis", f"to be kept until {until} at least ({SOURCE})", "wait"),
+            )
+        if basis == "no-product-given" and (live.state.ended_at is None or _given(live.state)):
+            raise No(
+                "retention",
+                "A product was given, or still may be",
+                Reason("basis", "the journey is open, or a material was used", "another basis"),
+            )
+        before = {"journey": journey, "pseudonym": live.pseudonym, "basis": basis}
+        async with self._changes.making(
+            person, "patient-erased", live.pseudonym, reason, before, {"key": "destroyed"}
+        ) as connection:
+            try:
+                await self._vault.erase(connection, live.pseudonym, person.organisation)
+            except Unknown:
+                raise unknown("patient", journey) from None
+        return Erased(journey, live.pseudonym)
+
+
+def _given(state: State) -> bool:
+    """Say whether anything may have reached the patient: a lot that was used, in no other lot."""
+    parents = {parent for lot in state.lots.values() for parent in lot.parents}
+    return any(lot.ended == "consumed" and lot.lot not in parents for lot in state.lots.values())
