@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -167,19 +168,57 @@ def backup(target: Path, folder: Path) -> None:
 @ledger.command()
 @click.argument("backup", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.argument("folder", type=click.Path(path_type=Path))
+@click.option(
+    "--archive",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    help="The archive of the server's log (serve --archive): brings back what came later.",
+)
+@click.option("--until", metavar="TIME", help="Stop at this moment (RFC 3339, with its offset).")
 @_json
-def restore(backup: Path, folder: Path, as_json: bool) -> None:
+def restore(
+    backup: Path, folder: Path, archive: Path | None, until: str | None, as_json: bool
+) -> None:
     """Put BACKUP into the new data folder FOLDER, start it, and hash the whole record again."""
     from stafett.ledger.keeping import restore as put
 
+    try:
+        moment = datetime.fromisoformat(until) if until else None
+    except ValueError:
+        raise click.BadParameter(
+            f"{until!r} is no time, such as 2026-11-25T14:03:00+01:00"
+        ) from None
     with _errors(), _bar("verifying", None) as step:
-        kept = put(backup, folder / "postgres", step)
+        kept = put(backup, folder / "postgres", step, archive=archive, until=moment)
     answer = {"folder": str(folder), "size": kept.size, "root": kept.root.hex()}
     _say(
         f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Put the keys back "
         "(log.key, vault.key) before you serve.",
         answer, as_json,
     )  # fmt: skip
+
+
+@ledger.command("rotate-key")
+@click.argument("organisation")
+@click.option("--reason", required=True, help="Why; it is recorded.")
+@click.option("--lost", is_flag=True, help="Nobody holds the old key: nobody vouches for the new.")
+@_folder
+@_json
+def rotate_key(organisation: str, reason: str, lost: bool, folder: Path, as_json: bool) -> None:
+    """Give a hosted ORGANISATION a new key to sign its events with, recorded with its history."""
+    from stafett.ledger import Ledger
+    from stafett.ledger.schema import migrate
+    from stafett.ledger.server import database
+    from stafett.service.author_keys import AuthorKeys
+
+    async def rotate(url: str) -> str:
+        async with Ledger(url) as ledger:
+            keys = AuthorKeys(folder / "author-keys", ledger)
+            return (await keys.rotate(organisation, reason, lost=lost)).id
+
+    with _errors(), database(folder / "postgres") as server:
+        migrate(server.url)
+        key = asyncio.run(rotate(server.url))
+    _say(f"{organisation} signs with the key {key} from now on", {"key": key}, as_json)
 
 
 @ledger.command()
@@ -254,6 +293,7 @@ def _errors() -> Iterator[None]:
     """Turn what the rooms raise into a line and an exit status."""
     from stafett.ledger.archive import BadArchive
     from stafett.ledger.binaries import NoBinaries
+    from stafett.ledger.event import NotAcknowledged, Refused
     from stafett.ledger.export import NothingSigned
     from stafett.ledger.keeping import KeepingFailed
     from stafett.ledger.note import BadNote
@@ -267,7 +307,7 @@ def _errors() -> Iterator[None]:
         _fail(f"TAMPERED: {error}", 1)
     except (BadArchive, BadNote, BadPolicy, NoBinaries, NothingSigned, ServerFailed) as error:
         _fail(str(error), 2)
-    except (KeepingFailed, NotReplicated, OSError) as error:
+    except (KeepingFailed, NotAcknowledged, NotReplicated, OSError, Refused) as error:
         _fail(str(error), 2)
 
 

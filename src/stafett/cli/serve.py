@@ -16,6 +16,7 @@ import uvloop
 
 from stafett.client.day import Day
 from stafett.client.loggers import Simulated
+from stafett.ledger.keeping import archiving
 from stafett.ledger.server import database
 from stafett.service import demo as demo_network
 from stafett.service.accounts import Person
@@ -36,9 +37,11 @@ DAY_PROTOCOL = "autologous-car-t"
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
 @click.option("--port", default=8321, show_default=True, help="0 takes any free port.")
-def serve(folder: Path, host: str, port: int) -> None:
+@click.option("--archive", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Keep the embedded database's log here, for recovery to a moment.")  # fmt: skip
+def serve(folder: Path, host: str, port: int, archive: Path | None) -> None:
     """Serve the control tower: API, stations, board."""
-    _run(folder, host, port, demo=False, day=False, pace=0, journeys=0)
+    _run(folder, host, port, demo=False, day=False, pace=0, journeys=0, archive=archive)
 
 
 @click.command()
@@ -67,7 +70,15 @@ def demo(folder: Path, host: str, port: int, day: bool, pace: float, journeys: i
 
 
 def _run(
-    folder: Path, host: str, port: int, *, demo: bool, day: bool, pace: float, journeys: int
+    folder: Path,
+    host: str,
+    port: int,
+    *,
+    demo: bool,
+    day: bool,
+    pace: float,
+    journeys: int,
+    archive: Path | None = None,
 ) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     listening = _listen(host, port)
@@ -77,7 +88,7 @@ def _run(
     try:
         click.echo("Starting the database ...", err=True)
         with (
-            database(folder / "postgres") as server,
+            database(folder / "postgres", archiving(archive) if archive else None) as server,
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):

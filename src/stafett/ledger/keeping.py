@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ import psycopg
 
 from stafett.ledger import binaries
 from stafett.ledger.seal import audit
-from stafett.ledger.server import Server
+from stafett.ledger.server import Server, ServerFailed
 
 Progress = Callable[[int, int], None]
 
@@ -58,14 +60,46 @@ def backup(url: str, target: Path) -> None:
     fresh.rename(target)
 
 
-def restore(source: Path, folder: Path, progress: Progress = lambda done, size: None) -> Kept:
+def archiving(archive: Path) -> dict[str, str]:
+    """Return the settings by which a server keeps its write-ahead log in the folder `archive`.
+
+    The folder must exist, be reachable for the user that the server runs as, and best be on
+    another machine's disk. A finished segment is copied under another name first: what has its
+    name is whole. At most a minute of work is not there yet.
+    """
+    to = shlex.quote(str(archive.resolve()))
+    copy = f"test ! -f {to}/%f && cp %p {to}/.%f.part && sync {to}/.%f.part"
+    return {
+        "archive_mode": "on",
+        "archive_command": f"{copy} && mv {to}/.%f.part {to}/%f",
+        "archive_timeout": "60s",
+    }
+
+
+def restore(
+    source: Path,
+    folder: Path,
+    progress: Progress = lambda done, size: None,
+    *,
+    archive: Path | None = None,
+    until: datetime | None = None,
+) -> Kept:
     """Put the backup `source` into the new folder `folder`, start it, and verify the whole ledger.
 
-    Raises KeepingFailed, or seal.Tampered naming what is wrong.
+    With `archive` (see `archiving`) everything that was committed after the backup comes back too,
+    up to the moment `until` (aware) if one is given. Raises KeepingFailed, or seal.Tampered naming
+    what is wrong.
+
+    Who goes back behind what witnesses have cosigned cannot go on in the log's name: the tower
+    stops at its first round. The copy is for looking, and for taking what is missing elsewhere.
     """
     if not (source / "PG_VERSION").is_file():
         raise KeepingFailed(f"{source} is no backup: it has no PG_VERSION")
-    server = Server(folder)
+    if until is not None and (archive is None or until.tzinfo is None):
+        raise KeepingFailed("a moment to restore to needs an archive, and a time zone")
+    if archive is not None and not archive.is_dir():
+        raise KeepingFailed(f"{archive} is no folder")
+    server = Server(folder, _recovery(archive, until))
     if server.data.exists():
         raise KeepingFailed(f"{folder} holds a database already: restore into a new folder")
     _run([binaries.find() / "pg_verifybackup", "--quiet", source])
@@ -74,9 +108,32 @@ def restore(source: Path, folder: Path, progress: Progress = lambda done, size: 
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(source, copy, symlinks=True)
     (copy / "backup_manifest").unlink(missing_ok=True)
+    if archive is not None:
+        (copy / "recovery.signal").touch()
     server.adopt(copy)
-    with server:
-        return verify_database(server.url, progress)
+    try:
+        with server:
+            return verify_database(server.url, progress)
+    except ServerFailed as error:
+        if "recovery target" not in str(error):
+            raise
+        raise KeepingFailed(
+            f"the archive ends before {until}: give an earlier moment, or none"
+        ) from None
+
+
+def _recovery(archive: Path | None, until: datetime | None) -> dict[str, str]:
+    """Return the settings of a server that is to recover from an archive, or none."""
+    if archive is None:
+        return {}
+    settings = {
+        "restore_command": f"cp {shlex.quote(str(archive.resolve()))}/%f %p",
+        "recovery_target_action": "promote",
+        "hot_standby": "off",  # ready means: recovery is done
+    }
+    if until is not None:
+        settings["recovery_target_time"] = until.astimezone(UTC).isoformat()
+    return settings
 
 
 def verify_database(url: str, progress: Progress = lambda done, size: None) -> Kept:

@@ -27,6 +27,7 @@ class AuthorKeys:
     def __init__(self, folder: Path, ledger: Ledger) -> None:
         self._folder, self._ledger = folder, ledger
         self._signers: dict[str, Signer] = {}
+        self._stamps: dict[str, tuple[int, int]] = {}
         self._lock = asyncio.Lock()
 
     async def sign(self, submission: Submission) -> Submission:
@@ -34,11 +35,18 @@ class AuthorKeys:
         if submission.stream == STREAM:
             return submission  # a registration brings its own signature
         organisation = submission.author.organisation
-        signer = self._signers.get(organisation)
+        signer = self._held(organisation)
         if signer is None:
             async with self._lock:
-                signer = self._signers.get(organisation) or await self._take(organisation)
+                signer = self._held(organisation) or await self._take(organisation)
         return signer.sign(submission)
+
+    def _held(self, organisation: str) -> Signer | None:
+        """Return the key that we hold, unless another process has put a new one in its place."""
+        signer = self._signers.get(organisation)
+        if signer is not None and self._stamps[organisation] != _stamp(self._path(organisation)):
+            return None
+        return signer
 
     async def _take(self, organisation: str) -> Signer:
         """Return the organisation's key, registered in the record. Raises KeyLost."""
@@ -57,7 +65,7 @@ class AuthorKeys:
                 what = f"{path} is not the key {active[0].id} that the record knows"
                 raise KeyLost(organisation, what)
             await self._ledger.append(signer.registration())
-        self._signers[organisation] = signer
+        self._signers[organisation], self._stamps[organisation] = signer, _stamp(path)
         return signer
 
     async def rotate(self, organisation: str, reason: str, *, lost: bool = False) -> Signer:
@@ -74,7 +82,7 @@ class AuthorKeys:
             gone = tuple(key.id for key in active) if lost else ()
             await self._ledger.append(fresh.registration(retires=old, lost=gone, reason=reason))
             path.with_name(f".{path.name}.new").replace(path)
-            self._signers[organisation] = fresh
+            self._signers[organisation], self._stamps[organisation] = fresh, _stamp(path)
             return fresh
 
     def _path(self, organisation: str) -> Path:
@@ -82,6 +90,14 @@ class AuthorKeys:
             raise ValueError(f"{organisation!r} can be no organisation's file name")
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._folder / organisation
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return 0, 0
+    return found.st_ino, found.st_mtime_ns
 
 
 def _seed(path: Path) -> bytes:
