@@ -81,7 +81,7 @@ def test_cases_are_counted_once_per_activity() -> None:
 
 
 def test_variants_are_ordered_by_frequency() -> None:
-    """The commonest course comes first and stands in for a missing protocol."""
+    """The commonest course comes first; what most do stands in for a missing protocol."""
     found = log("ab", "abc", "ab")
     assert variants(found)["n"].to_list() == [2, 1]
     assert typical_course(found).activities == ("a", "b")

@@ -18,6 +18,7 @@ origin                the activity that a recorded cause code names; null when n
 row                   row of the source, to cite it (a handoff: the row of the receiving event)
 ====================  =========================================================================
 
+The rows of a case stand together, in its own order: what follows what is read off neighbours.
 Times are UTC with microseconds; in a log without time zones they are the clock as written, and
 `EventLog.zone` is None. Every further column is an attribute of the source, kept as text.
 """
@@ -116,7 +117,8 @@ class EventLog:
 def validated(frame: pl.DataFrame, *, skip_bad: bool = False) -> tuple[pl.DataFrame, list[Problem]]:
     """Return `frame` with the schema's columns and types, and the problems of the rows left out.
 
-    Missing optional columns become null; the order of rows is kept.
+    Missing optional columns become null. Each case's rows are brought together at the place of its
+    first row, in the order in which they came.
 
     Raises:
         LogUnreadableError: a required column (case, activity, kind, start) is missing, or rows
@@ -142,7 +144,16 @@ def validated(frame: pl.DataFrame, *, skip_bad: bool = False) -> tuple[pl.DataFr
         )
     if problems:
         frame = frame.filter(~pl.any_horizontal([rule for rule, _ in _rules()]))
-    return frame, problems
+    return _together(frame), problems
+
+
+def _together(frame: pl.DataFrame) -> pl.DataFrame:
+    """Bring each case's rows together where a source (a simulation, a ledger) interleaves them."""
+    runs = frame.select((pl.col("case") != pl.col("case").shift(1)).sum()).item() + 1
+    if runs <= max(1, frame["case"].n_unique()):
+        return frame
+    numbered = frame.with_row_index("@place")
+    return numbered.sort(pl.col("@place").min().over("case"), "@place").drop("@place")
 
 
 def _rules() -> list[tuple[pl.Expr, str]]:

@@ -15,6 +15,7 @@ from stafett.insight.layers.shares import (
     boundary_tests,
     factor_shares,
     layer_shares,
+    profile_share,
 )
 
 __all__ = [
@@ -31,4 +32,5 @@ __all__ = [
     "factor_shares",
     "fit",
     "layer_shares",
+    "profile_share",
 ]

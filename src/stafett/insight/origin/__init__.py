@@ -1,6 +1,7 @@
 """Origin: where a journey's lateness or failure began, in three tiers on one table."""
 
 from stafett.insight.origin.latent import (
+    Anchor,
     Journeys,
     LatentOrigin,
     journeys_from_table,
@@ -12,6 +13,7 @@ from stafett.insight.origin.slack import SlackTrace, slack_trace
 
 __all__ = [
     "ASSUMPTIONS",
+    "Anchor",
     "Contribution",
     "Counterfactual",
     "Journeys",

@@ -18,7 +18,11 @@ CHAR = 6.3  # mean width of a character at 12 px, for leaving room
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture with what it takes to be read alone: n, period, a sentence, its table."""
+    """A picture with what it takes to be read alone: n, period, a sentence, its table.
+
+    `headline` is the finding for who reads nothing else, with its number and interval; empty where
+    the figure has none.
+    """
 
     key: str
     title: str
@@ -26,6 +30,7 @@ class Figure:
     basis: str
     svg: str
     table: pl.DataFrame
+    headline: str = ""
 
 
 class Canvas:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from stafett.eventlog import EventLog
 from stafett.insight.conformance import Reference
@@ -20,6 +20,25 @@ Chapter = tuple[list[Figure], list[str]]
 
 
 @dataclass(frozen=True)
+class Options:
+    """What an analysis may be told beside the log: the protocol's order, hours, a budget."""
+
+    reference: Reference | None = None
+    hours: WorkingHours = field(default_factory=WorkingHours)
+    budget_h: float | None = None
+    seed: int = 1
+
+
+CHAPTERS: dict[str, tuple[str, Callable[[EventLog, Options], Chapter]]] = {
+    "interfaces": ("Interfaces", lambda log, o: interface_figures(log, o.hours, o.seed)),
+    "layers": ("Layers of variability", lambda log, o: layer_figures(log, o.hours)),
+    "origin": ("Origin", lambda log, o: origin_figures(log, o.budget_h, o.seed)),
+    "process": ("Process and protocol", lambda log, o: process_figures(log, o.reference)),
+    "control": ("Control", lambda log, o: control_figures(log, o.hours)),
+}
+
+
+@dataclass(frozen=True)
 class Report:
     """Chapters of figures in order, with notes under each, and what the log is."""
 
@@ -33,6 +52,11 @@ class Report:
         """All figures in order."""
         return [figure for _, figures, _ in self.chapters for figure in figures]
 
+    @property
+    def headlines(self) -> list[tuple[str, str]]:
+        """The findings for who reads nothing else: the figure's key, and the finding."""
+        return [(figure.key, figure.headline) for figure in self.figures if figure.headline]
+
 
 def make_report(
     log: EventLog,
@@ -44,21 +68,19 @@ def make_report(
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Analyse `log`; `progress` is told the name of each chapter as it begins."""
-    hours = hours or WorkingHours()
-    parts: list[tuple[str, Callable[[], Chapter]]] = [
-        ("Interfaces", lambda: interface_figures(log, hours, seed)),
-        ("Layers of variability", lambda: layer_figures(log, hours)),
-        ("Origin", lambda: origin_figures(log, budget_h, seed)),
-        ("Process and protocol", lambda: process_figures(log, reference)),
-        ("Control", lambda: control_figures(log, hours)),
-    ]
+    options = Options(reference, hours or WorkingHours(), budget_h, seed)
     chapters = []
-    for name, part in parts:
+    for name, make in CHAPTERS.values():
         progress(name)
-        figures, notes = part()
+        figures, notes = make(log, options)
         chapters.append((name, tuple(figures), tuple(notes)))
+    return Report(log.source, facts(log), log.notes, tuple(chapters))
+
+
+def facts(log: EventLog) -> dict[str, str]:
+    """Return what a log is, in figures: how much of what, from when to when."""
     groups = log.steps["giver"].drop_nulls().n_unique()
-    facts = {
+    return {
         "journeys": f"{log.cases:,}",
         "steps": f"{log.steps.height:,}",
         "handoffs": f"{log.handoffs.height:,}",
@@ -66,4 +88,3 @@ def make_report(
         "period": period(log),
         "time zone": log.zone or "none stated",
     }
-    return Report(log.source, facts, log.notes, tuple(chapters))

@@ -13,7 +13,7 @@ from stafett.insight.pictures.heat import heat_map
 from stafett.insight.pictures.svg import Figure, number
 from stafett.insight.report.basis import basis
 
-MOST_GROUPS, MOST_BARS = 16, 15
+MOST_GROUPS, MOST_BARS, FEWEST_FOR_HEADLINE = 16, 15, 30
 
 
 def interface_figures(
@@ -52,6 +52,13 @@ def _ranking(log: EventLog, found: Interfaces) -> Figure:
         f"(95 % interval {number(first['cost_low'])} to {number(first['cost_high'])}), "
         f"{first['share_of_waiting']:.0%} of all waiting.{told}"
     )
+    few = int(first["n"]) < FEWEST_FOR_HEADLINE
+    headline = (
+        f"The handoff {first['interface']} costs patients most: {number(first['cost_h'])} hours of"
+        f" each journey (95 % interval {number(first['cost_low'])} to"
+        f" {number(first['cost_high'])}), {first['share_of_waiting']:.0%} of all waiting."
+        + (f" It rests on {first['n']} handoffs only." if few else "")
+    )
     svg = interval_bars(
         bars, title="Cost of interfaces", unit="hours per journey (dwell and rework), 95 % interval"
     )
@@ -62,6 +69,7 @@ def _ranking(log: EventLog, found: Interfaces) -> Figure:
         basis(log, int(found.table["n"].sum()), "handoffs"),
         svg,
         table.drop("giver", "receiver").select("interface", pl.exclude("interface")),
+        headline,
     )
 
 

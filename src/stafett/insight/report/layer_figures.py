@@ -8,7 +8,15 @@ import polars as pl
 from stafett.eventlog import EventLog
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import handoff_rows
-from stafett.insight.layers import Factor, Fit, boundary_tests, design, fit, layer_shares
+from stafett.insight.layers import (
+    Factor,
+    Fit,
+    boundary_tests,
+    design,
+    fit,
+    layer_shares,
+    profile_share,
+)
 from stafett.insight.layers.design import NotIdentifiableError
 from stafett.insight.pictures.bars import Bar, forest, layer_bar
 from stafett.insight.pictures.svg import Figure
@@ -39,15 +47,9 @@ def layer_figures(log: EventLog, hours: WorkingHours) -> tuple[list[Figure], lis
         fitted = fit(model)
     except NotIdentifiableError as error:
         return [], [f"Layers: {error}"]
-    shares = layer_shares(fitted)
+    bars = [Bar(s.name, s.share, s.low, s.high) for s in layer_shares(fitted)]
     tests = {t.name: t.p for t in boundary_tests(fitted)}
-    figures = [
-        _shares(
-            log, fitted, shares_bars := [Bar(s.name, s.share, s.low, s.high) for s in shares], tests
-        )
-    ]
-    del shares_bars
-    figures += _estimates(log, fitted)
+    figures = [_shares(log, fitted, bars, tests), *_estimates(log, fitted)]
     notes += [f"Layers: {note}" for note in fitted.notes]
     notes.append(
         "Layers: the biological share is all that stays with a case: the patient, and whatever"
@@ -104,6 +106,16 @@ def _shares(log: EventLog, fitted: Fit, bars: list[Bar], tests: dict[str, float]
         f"Of the variation in (log) dwell: {parts}; the rest differs from one handoff to the next. "
         f"What teams and institutions contribute is {more} what stays with the patient."
     )
+    people = [k for k, f in enumerate(fitted.design.factors) if f.layer != "biological"]
+    headline = ""
+    if people and "biological" in by_name:
+        low, high = profile_share(fitted, people)
+        patient = by_name["biological"]
+        headline = (
+            f"How long a handoff takes depends {'more' if other > biology else 'less'} on teams and"
+            f" institutions ({other:.0%} of the variation, 95 % interval {low:.0%} to {high:.0%})"
+            f" than on the patient ({biology:.0%}, {patient.low:.0%} to {patient.high:.0%})."
+        )
     table = pl.DataFrame(
         {
             "source": [*(f.name for f in fitted.design.factors), "residual"],
@@ -121,6 +133,7 @@ def _shares(log: EventLog, fitted: Fit, bars: list[Bar], tests: dict[str, float]
         basis(log, fitted.design.n, "handoffs"),
         layer_bar(bars, title="Shares of the variation of dwell by layer, 95 % profile intervals"),
         table,
+        headline,
     )
 
 

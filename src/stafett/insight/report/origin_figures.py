@@ -21,7 +21,7 @@ from stafett.insight.pictures.heat import heat_map
 from stafett.insight.pictures.svg import Figure, cut, number
 from stafett.insight.report.basis import basis
 
-MOST_CELLS = 14
+MOST_CELLS, MOST_STAGES = 14, 14
 FEWEST_DEFECTS = 20
 MOST_REPLAYED = 400_000
 
@@ -65,6 +65,13 @@ def _slack(log: EventLog, traced: SlackTrace) -> Figure:
         " of that began before the point where it was seen. Most hours of lateness began at"
         f" {began['began_at'][0]} ({number(began['hours'][0])} h)."
     )
+    stated = not any("No budget was stated" in note for note in traced.notes)
+    headline = (
+        f"{late.height:,} of {traced.journeys.height:,} journeys were late;"
+        f" {traced.upstream:.0%} of that lateness began before the point where it was seen."
+        if stated and late.height
+        else ""
+    )
     svg = heat_map(
         rows,
         columns,
@@ -81,6 +88,7 @@ def _slack(log: EventLog, traced: SlackTrace) -> Figure:
         basis(log, traced.journeys.height, "journeys"),
         svg,
         traced.matrix,
+        headline,
     )
 
 
@@ -92,25 +100,14 @@ def _latent(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
             f" {found['case'].n_unique()} journeys; {FEWEST_DEFECTS} are the fewest that are worth"
             " estimating from."
         ]
-    rank = pl.int_range(pl.len()).over("case")
-    order = (
-        log.steps.with_columns(rank.alias("rank"))
-        .group_by(pl.col("activity").cast(pl.String))
-        .agg(pl.col("rank").mean(), pl.len().alias("n"))
-    )
-    detected = set(found["detected_at"].cast(pl.String))
-    stages = order.sort("n", descending=True).head(8)["activity"].to_list()
-    stages = (
-        order.filter(pl.col("activity").is_in([*stages, *detected]))
-        .sort("rank")["activity"]
-        .to_list()
-    )
+    detected = found["detected_at"].cast(pl.String).value_counts().sort("count", descending=True)
+    stages = _stages(log, detected["detected_at"].to_list())
     known = found.filter(pl.col("detected_at").cast(pl.String).is_in(stages))
     defects = known.group_by(pl.col("case").cast(pl.String)).agg(
         pl.col("detected_at").cast(pl.String).first(), pl.col("origin").cast(pl.String).first()
     )
     units = (
-        log.steps.filter(pl.col("activity").cast(pl.String).is_in(stages))
+        log.frame.filter(pl.col("activity").cast(pl.String).is_in(stages))
         .group_by(
             pl.col("case").cast(pl.String), pl.col("activity").cast(pl.String), maintain_order=True
         )
@@ -130,7 +127,8 @@ def _latent(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
     }
     top = int(result.began.argmax())
     sentence = (
-        f"{result.upstream:.0%} of the defects began before the stage where they surfaced."
+        f"{result.upstream:.0%} of the defects (95 % interval {result.upstream_low:.0%} to"
+        f" {result.upstream_high:.0%}) began before the stage where they surfaced."
         f" {stages[top]} shows {result.seen[top]:.0%} of them and began {result.began[top]:.0%} (95"
         f" % interval {result.low[top]:.0%} to {result.high[top]:.0%})."
     )
@@ -159,8 +157,26 @@ def _latent(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
         basis(log, table.height, "journeys"),
         svg,
         answer,
+        f"{result.upstream:.0%} of the defects (95 % interval {result.upstream_low:.0%} to"
+        f" {result.upstream_high:.0%}) began before the stage where they were found.",
     )
     return [figure], [f"Latent origin: {note}" for note in result.notes]
+
+
+def _stages(log: EventLog, detected: list[str]) -> list[str]:
+    """Return the stages to choose from, in their usual order: where trouble was found or is said
+    to have begun, and the commonest steps before."""
+    rank = pl.int_range(pl.len()).over("case")
+    order = (
+        log.frame.with_columns(rank.alias("rank"))
+        .group_by(pl.col("activity").cast(pl.String))
+        .agg(pl.col("rank").median(), pl.len().alias("n"))
+    )
+    named = log.frame["origin"].cast(pl.String).drop_nulls().unique().sort().to_list()
+    common = log.steps["activity"].cast(pl.String).value_counts(sort=True)["activity"].to_list()
+    wanted = list(dict.fromkeys([*detected, *named, *common[:4]]))[:MOST_STAGES]
+    kept = order.filter(pl.col("activity").is_in(wanted)).sort("rank", "activity")
+    return list(kept["activity"])
 
 
 def _replayed(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
@@ -207,6 +223,10 @@ def _replayed(log: EventLog, seed: int) -> tuple[list[Figure], list[str]]:
             unit="hours per journey, 95 % interval",
         ),
         table,
+        f"Repairing the {len(result.contributions)} costliest interfaces would shorten the mean"
+        f" journey from {number(result.hours)} to {number(result.best)} hours, by replay of the log"
+        f" itself; most by {cut(top[0].interface, 60)}: {number(top[0].hours)} hours (95 % interval"
+        f" {number(top[0].hours - margin[0])} to {number(top[0].hours + margin[0])}).",
     )
     notes = [f"Replay assumes: {text}" for text in result.assumptions]
     if result.journeys < 2:

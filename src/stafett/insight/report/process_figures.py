@@ -32,8 +32,8 @@ def process_figures(log: EventLog, reference: Reference | None) -> tuple[list[Fi
     if reference is None:
         reference = typical_course(log)
         notes.append(
-            "Conformance: no protocol was given; the commonest course stands in for it, so "
-            "departures are departures from custom."
+            "Conformance: no protocol was given; what most journeys do, in its usual order, stands "
+            "in for it, so departures are departures from custom."
         )
     figures.insert(1, _conformance(log, reference))
     return figures, notes
