@@ -41,6 +41,9 @@ from stafett.insight.report import as_html, as_json, make_report
     metavar="HOURS",
     help="Hours that a journey may take (default: the log's ninth decile).",
 )
+@click.option(
+    "--site", help="End with the monthly page of this site (a group before ' / ' or ': ')."
+)
 @click.option("--seed", default=1, show_default=True, help="Seed of everything drawn.")
 def insight(
     file: Path,
@@ -54,6 +57,7 @@ def insight(
     group_type: str | None,
     expect: str | None,
     budget: float | None,
+    site: str | None,
     seed: int,
 ) -> None:
     """Turn an event log (CSV, XES, OCEL 2.0 JSON) into a report.
@@ -81,7 +85,9 @@ def insight(
             click.echo(f"{file.name}: {error}", err=True)
         sys.exit(2)
     if to_json:
-        click.echo(as_json(make_report(log, reference=reference, budget_h=budget, seed=seed)))
+        click.echo(
+            as_json(make_report(log, reference=reference, budget_h=budget, seed=seed, site=site))
+        )
         return
     from rich.console import Console
 
@@ -91,6 +97,7 @@ def insight(
             reference=reference,
             budget_h=budget,
             seed=seed,
+            site=site,
             progress=lambda name: status.update(name),
         )
         page = as_html(report)

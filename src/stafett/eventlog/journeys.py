@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ import polars as pl
 
 from stafett.eventlog.derive import AS_IT_IS, Reading
 from stafett.eventlog.problems import LogUnreadableError, Problem
-from stafett.eventlog.table import STAMP, EventLog, validated
+from stafett.eventlog.table import JUDGEMENTS, STAMP, EventLog, validated
 
 CLOSING = {"Accepted": "ok", "Quarantined": "quarantined", "Refused": "refused"}
 FAILED_RESULTS = ("fail", "oos", "out_of_spec", "out-of-spec", "reject", "lost")
@@ -58,6 +58,7 @@ class _Journey:
     rows: list[_Row] = field(default_factory=list)
     about: dict[str, str] = field(default_factory=dict)
     deviations: dict[str, _Row] = field(default_factory=dict)
+    judgements: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     reached: datetime | None = None
 
     def open_row(self, kind: str, activity: str, round_: int) -> _Row | None:
@@ -98,7 +99,16 @@ def log_from_journeys(
     notes = []
     if left_out:
         notes.append(f"{len(left_out):,} entries left out; the first: {left_out[0]}.")
-    return EventLog(frame, source, "UTC", tuple(notes), left_out)
+    return EventLog(frame, source, "UTC", tuple(notes), left_out, _judgements(journeys))
+
+
+def _judgements(journeys: Mapping[str, _Journey]) -> pl.DataFrame:
+    rows = [
+        (name, activity, check, f"{name} {unit}", judge, answer, journey.about.get("case:version"))
+        for name, journey in journeys.items()
+        for activity, check, unit, judge, answer in journey.judgements
+    ]
+    return pl.DataFrame(rows, schema=JUDGEMENTS, orient="row")
 
 
 def read_journeys(path: Path, *, reading: Reading = AS_IT_IS) -> EventLog:
@@ -129,7 +139,7 @@ def read_journeys(path: Path, *, reading: Reading = AS_IT_IS) -> EventLog:
         raise LogUnreadableError(problems, "Mend them, or leave them out with --skip-bad.")
     log = log_from_journeys(entries, source=path.name, skip_bad=reading.skip_bad)
     if problems:
-        log = EventLog(log.frame, log.source, log.zone, log.notes, (*problems, *log.skipped))
+        log = replace(log, skipped=(*problems, *log.skipped))
         log = log.with_notes([f"{len(problems):,} lines were no JSON objects and were left out."])
     return log
 
@@ -201,6 +211,7 @@ def _take(journey: _Journey, event: Mapping[str, Any], line: int) -> None:
         case "Accepted" | "Quarantined" | "Refused":
             _close_handoff(journey, event, kind, number)
         case "CheckAnswered" | "IdentifierBound" | "DocumentAttached":
+            _judge(journey, event, number)
             if event.get("side") == "accept":
                 row = journey.open_row("handoff", _text(event, "activity"), number)
                 if row is not None and row.start is None:
@@ -217,6 +228,17 @@ def _take(journey: _Journey, event: Mapping[str, Any], line: int) -> None:
             for row in journey.rows:
                 if row.end is None and not treated:
                     row.end, row.outcome = _time(event), "withdrawn"
+
+
+def _judge(journey: _Journey, event: Mapping[str, Any], number: int) -> None:
+    """Keep what a person judged; a scan is matched by the program and is no judgement."""
+    answer, check = event.get("result"), event.get("check")
+    if event["type"] != "CheckAnswered" or event.get("method") == "scan":
+        return
+    if isinstance(answer, str) and isinstance(check, str):
+        activity = _text(event, "activity")
+        unit = f"{activity} {number} {check} {event.get('about') or ''}"
+        journey.judgements.append((activity, check, unit, _group(event)[0], answer))
 
 
 def _finish_step(journey: _Journey, event: Mapping[str, Any], number: int) -> None:

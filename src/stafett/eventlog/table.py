@@ -52,6 +52,16 @@ SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     "row": pl.Int64,
 }
 
+JUDGEMENTS: dict[str, pl.DataType | type[pl.DataType]] = {
+    "case": pl.String,
+    "activity": pl.String,
+    "check": pl.String,
+    "unit": pl.String,
+    "judge": pl.String,
+    "answer": pl.String,
+    "version": pl.String,
+}
+
 # What became of a piece of work. `ok` alone is "right first time".
 OUTCOMES = (
     "ok",
@@ -72,7 +82,8 @@ class EventLog:
 
     `notes` are sentences for the reader of a report. `skipped` are the rows left out because they
     were broken (only when the caller asked to skip). `zone` is the IANA name of the zone in which
-    clock hours are to be read, None when the log has none.
+    clock hours are to be read, None when the log has none. `judgements` are what several were asked
+    about the same thing (columns `JUDGEMENTS`): a unit is one check on one thing, at one passage.
     """
 
     frame: pl.DataFrame
@@ -80,6 +91,7 @@ class EventLog:
     zone: str | None = None
     notes: tuple[str, ...] = ()
     skipped: tuple[Problem, ...] = field(default=())
+    judgements: pl.DataFrame = field(default_factory=lambda: pl.DataFrame(schema=JUDGEMENTS))
 
     @property
     def steps(self) -> pl.DataFrame:

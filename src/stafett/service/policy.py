@@ -22,6 +22,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "read-record": ("*",),
     "register-logger": ("role", "quality", "administrator"),
     "design": ("*",),
+    "learn": ("*",),
+    "improve": ("coordinator", "quality", "administrator"),
     "administer": ("administrator",),
     "invite": ("administrator", "operator"),
     "operate": ("operator",),

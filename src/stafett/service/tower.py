@@ -34,6 +34,7 @@ from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
 from stafett.service.keeping import Keeping
 from stafett.service.kept import KeptRows
+from stafett.service.learning import Learning
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
@@ -130,6 +131,7 @@ class Tower:
         self.conditions = Conditions(
             self.pool, self.board, self.journeys, self.loggers, self.intake
         )
+        self.learning = Learning(url, self.ledger, self.pool)
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)
@@ -156,6 +158,7 @@ class Tower:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self.learning.close()
         await self.exchange.__aexit__(None, None, None)
         if self.mqtt is not None:
             await self.mqtt.close()

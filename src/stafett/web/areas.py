@@ -11,6 +11,7 @@ from stafett.web import (
     conditions,
     design,
     exchange,
+    learn,
     pages,
     readiness,
     record,
@@ -48,6 +49,7 @@ AREAS: tuple[Area, ...] = (
     Area(
         "deviations", casework.ENDPOINTS, casework.ROUTES, menu=casework.MENU, words=casework.WORDS
     ),
+    Area("learn", learn.ENDPOINTS, learn.ROUTES, menu=learn.MENU, words=learn.WORDS),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
     Area(
         "registry",

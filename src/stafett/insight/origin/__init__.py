@@ -6,6 +6,7 @@ from stafett.insight.origin.latent import (
     LatentOrigin,
     journeys_from_table,
     latent_origin,
+    units_differ,
 )
 from stafett.insight.origin.replay import ASSUMPTIONS, Replay, ReplayError, prepare
 from stafett.insight.origin.shapley import Contribution, Counterfactual, shapley
@@ -26,4 +27,5 @@ __all__ = [
     "prepare",
     "shapley",
     "slack_trace",
+    "units_differ",
 ]

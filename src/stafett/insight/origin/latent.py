@@ -29,11 +29,13 @@ import numba
 import numpy as np
 import numpy.typing as npt
 import polars as pl
+from scipy import stats
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 CHAINS = 3
+FEWEST_IN_UNIT = 5
 MIXED = 1.1  # a larger ratio of the chains' spreads is told (Gelman and Rubin, Stat. Sci. 7, 1992)
 LEAST, MOST = 0.0, 7.6  # log of the prior count of the units' beta distribution: 1 to 2,000
 
@@ -135,6 +137,23 @@ def latent_origin(
     )  # fmt: skip
 
 
+def units_differ(journeys: Journeys) -> float:
+    """Return the chance that the units of no stage differ in how often their journeys' defects
+    surface (the least χ² p over the stages, times their number).
+
+    Origins are told apart by units that differ; where none do, what comes out is what was assumed.
+    """
+    bad = journeys.surfaced >= 0
+    least = []
+    for s in range(len(journeys.stages)):
+        unit = journeys.units[:, s]
+        table = np.stack([np.bincount(unit[bad == v], minlength=unit.max() + 1) for v in (0, 1)])
+        table = table[:, table.sum(axis=0) >= FEWEST_IN_UNIT]
+        if table.shape[1] > 1 and (table.sum(axis=1) > 0).all():
+            least.append(float(stats.chi2_contingency(table).pvalue))
+    return min(1.0, min(least) * len(least)) if least else 1.0
+
+
 def _notes(journeys: Journeys, anchors: Mapping[int, Anchor], mixing: float) -> tuple[str, ...]:
     k = len(journeys.stages)
     named = ", ".join(
@@ -176,7 +195,7 @@ class _Chain:
         self, journeys: Journeys, anchors: Mapping[int, Anchor], rng: np.random.Generator
     ) -> None:
         self.rng = rng
-        n, k = journeys.units.shape
+        k = journeys.units.shape[1]
         sizes = [int(journeys.units[:, s].max()) + 1 for s in range(k)]
         self.first = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         units = journeys.units + self.first[:-1]
@@ -216,9 +235,10 @@ class _Chain:
 
 @numba.njit(cache=True)
 def _gibbs(
-    rng, warm, units, at, cause, first, clean, mean, weight, rates, detection, anchor, counts,
-    mean_detection,
-):  # type: ignore[no-untyped-def]  # fmt: skip  # pragma: no cover
+    rng: np.random.Generator, warm: int, units: Ints, at: Ints, cause: Ints, first: Ints,
+    clean: Floats, mean: Floats, weight: Floats, rates: Floats, detection: Floats, anchor: Floats,
+    counts: Floats, mean_detection: Floats,
+) -> None:  # pragma: no cover  # fmt: skip
     """Sweep `warm` times in vain and then once for each of `counts`; all else is changed in place.
 
     `clean` counts by unit the journeys of which it is known that nothing began in them.
@@ -282,7 +302,9 @@ def _gibbs(
 
 
 @numba.njit(cache=True)
-def _common(rng, s, hits, risk, mean, weight):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _common(
+    rng: np.random.Generator, s: int, hits: Floats, risk: Floats, mean: Floats, weight: Floats
+) -> None:  # pragma: no cover
     """Move mean and spread of a stage's units by two Metropolis steps, their chances integrated
     out: one step mostly along the mean, one mostly along the spread."""
     value = _marginal(hits, risk, mean[s], weight[s])
@@ -299,10 +321,10 @@ def _common(rng, s, hits, risk, mean, weight):  # type: ignore[no-untyped-def]  
 
 
 @numba.njit(cache=True)
-def _marginal(hits, risk, mean, weight):  # type: ignore[no-untyped-def]  # pragma: no cover
+def _marginal(hits: Floats, risk: Floats, mean: float, weight: float) -> float:  # pragma: no cover
     """Log density of the units' counts, beta-binomial; uniform in the mean and in log weight."""
     a, b = mean * weight, (1 - mean) * weight
-    out = np.log(mean) + np.log1p(-mean)  # the walk is over the logit
+    out: float = np.log(mean) + np.log1p(-mean)  # the walk is over the logit
     base = lgamma(weight) - lgamma(a) - lgamma(b)
     for u in range(len(hits)):
         if risk[u] > 0:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, date, datetime
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from stafett.insight.control import Chart
+from stafett.insight.control import Chart, Cusum
 from stafett.insight.funnel import Funnel, exact_limits
 from stafett.insight.pictures.svg import (
     AMBER,
@@ -91,6 +92,86 @@ def control_chart(chart: Chart, labels: Sequence[str], *, title: str, unit: str)
         size=11,
         colour=FAINT,
     )
+    return str(canvas)
+
+
+def cusum_picture(
+    found: Cusum, labels: Sequence[str], failed: npt.NDArray[np.bool_], *, title: str = "CUSUM"
+) -> str:
+    """Draw the path of a CUSUM case by case, its limit, and a diamond at each crossing."""
+    canvas = Canvas(LEFT + WIDTH + 80, TOP + HEIGHT + 50, title)
+    n, high = len(found.path), max(float(found.path.max()), found.limit) * 1.05
+
+    def x(i: int) -> float:
+        return LEFT + WIDTH * (i + 0.5) / n
+
+    def y(value: float) -> float:
+        return TOP + HEIGHT * (1 - value / high)
+
+    for tick in ticks(0, high):
+        canvas.line(LEFT, y(tick), LEFT + WIDTH, y(tick))
+        canvas.text(LEFT - 8, y(tick) + 4, mark(tick), size=11, colour=FAINT, anchor="end")
+    canvas.line(LEFT, y(found.limit), LEFT + WIDTH, y(found.limit), AMBER, 1.5, "6 4")
+    canvas.text(LEFT + WIDTH + 6, y(found.limit) + 4, f"limit {found.limit:g}", size=11)
+    canvas.path(trail([(x(i), y(float(v))) for i, v in enumerate(found.path)]), BLUE, 1.4)
+    for i in np.flatnonzero(failed).tolist():
+        canvas.dot(x(i), y(float(found.path[i])), 2.2, INK, f"{labels[i]}: failed")
+    for i in found.crossings:
+        cx, cy = x(i), y(float(found.path[i]))
+        canvas.path(f"M{cx} {cy - 6} L{cx + 6} {cy} L{cx} {cy + 6} L{cx - 6} {cy} Z", fill=RED)
+    for i in range(0, n, max(1, n // 6)):
+        canvas.text(x(i), TOP + HEIGHT + 18, labels[i], size=11, colour=FAINT, anchor="middle")
+    canvas.text(
+        LEFT, TOP + HEIGHT + 38, "log odds for the risk having doubled; dots are failures",
+        size=11, colour=FAINT,
+    )  # fmt: skip
+    return str(canvas)
+
+
+def trial_picture(
+    weekly: pl.DataFrame,
+    starts: Sequence[date],
+    expected: npt.NDArray[np.float64] | None,
+    *,
+    title: str,
+    unit: str,
+) -> str:
+    """Draw a trial's weeks (``week``, ``n``, ``value``, ``changed``), its starts and, dashed, what
+    the time before would have given."""
+    canvas = Canvas(LEFT + WIDTH + 80, TOP + HEIGHT + 50, title)
+    values = weekly["value"].to_numpy()
+    high = float(max(values.max(), 0 if expected is None else expected.max())) * 1.05 or 1.0
+    first, last = weekly["week"].min(), weekly["week"].max()
+    assert isinstance(first, date) and isinstance(last, date)
+    days = max((last - first).days, 1)
+
+    def x(day: date) -> float:
+        return LEFT + WIDTH * (day - first).days / days
+
+    def y(value: float) -> float:
+        return TOP + HEIGHT * (1 - min(max(value, 0), high) / high)
+
+    for tick in ticks(0, high):
+        canvas.line(LEFT, y(tick), LEFT + WIDTH, y(tick))
+        canvas.text(LEFT - 8, y(tick) + 4, mark(tick), size=11, colour=FAINT, anchor="end")
+    begin, end = (datetime(d.year, d.month, d.day, tzinfo=UTC) for d in (first, last))
+    for at, label in day_ticks(begin, end):
+        canvas.text(x(at.date()), TOP + HEIGHT + 18, label, size=11, colour=FAINT, anchor="middle")
+    for day in starts:
+        if first <= day <= last:
+            canvas.line(x(day), TOP, x(day), TOP + HEIGHT, AMBER, 1.5, "6 4")
+            canvas.text(x(day) + 4, TOP + 10, "begins", size=11, colour=FAINT)
+    weeks = weekly["week"].to_list()
+    if expected is not None and len(expected) == len(weeks):
+        line = trail([(x(w), y(float(v))) for w, v in zip(weeks, expected, strict=True)])
+        canvas.path(line, INK, 1.3, dash="5 4")
+    for week, n, value, changed in weekly.select("week", "n", "value", "changed").iter_rows():
+        colour = BLUE if changed >= 0.5 else GREY
+        canvas.dot(x(week), y(value), 4, colour, f"{week}: {number(value)} {unit}, n = {n}")
+    canvas.text(
+        LEFT, TOP + HEIGHT + 38, f"{unit} by week; grey: before, blue: with the change"
+        + ("" if expected is None else "; dashed: without it"), size=11, colour=FAINT,
+    )  # fmt: skip
     return str(canvas)
 
 

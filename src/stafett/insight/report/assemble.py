@@ -9,33 +9,50 @@ from stafett.eventlog import EventLog
 from stafett.insight.conformance import Reference
 from stafett.insight.hours import WorkingHours
 from stafett.insight.pictures.svg import Figure
+from stafett.insight.report.agreement_figures import agreement_figures
 from stafett.insight.report.basis import period
 from stafett.insight.report.control_figures import control_figures
+from stafett.insight.report.feedback_figures import feedback_figures
 from stafett.insight.report.interface_figures import interface_figures
 from stafett.insight.report.layer_figures import layer_figures
 from stafett.insight.report.origin_figures import origin_figures
 from stafett.insight.report.process_figures import process_figures
+from stafett.insight.report.trial_figures import trial_figures
+from stafett.insight.trials import Trial
 
 Chapter = tuple[list[Figure], list[str]]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What an analysis may be told beside the log: the protocol's order, hours, a budget."""
+    """What an analysis may be told beside the log: the protocol's order, hours, a budget.
+
+    `site` is whose page feedback is; `everyone` all journeys, of which only aggregates are told.
+    """
 
     reference: Reference | None = None
     hours: WorkingHours = field(default_factory=WorkingHours)
     budget_h: float | None = None
     seed: int = 1
+    site: str | None = None
+    trials: tuple[Trial, ...] = ()
+    everyone: EventLog | None = None
 
 
 CHAPTERS: dict[str, tuple[str, Callable[[EventLog, Options], Chapter]]] = {
-    "interfaces": ("Interfaces", lambda log, o: interface_figures(log, o.hours, o.seed)),
+    "interfaces": (
+        "Interfaces",
+        lambda log, o: interface_figures(log, o.hours, o.seed, o.everyone),
+    ),
     "layers": ("Layers of variability", lambda log, o: layer_figures(log, o.hours)),
     "origin": ("Origin", lambda log, o: origin_figures(log, o.budget_h, o.seed)),
     "process": ("Process and protocol", lambda log, o: process_figures(log, o.reference)),
     "control": ("Control", lambda log, o: control_figures(log, o.hours)),
+    "agreement": ("Agreement", lambda log, o: agreement_figures(log, o.seed)),
+    "feedback": ("Feedback", lambda log, o: feedback_figures(log, o.hours, o.site, o.seed)),
+    "trials": ("Trials", lambda log, o: trial_figures(log, o.trials)),
 }
+IN_REPORT = ("interfaces", "layers", "origin", "process", "control", "agreement")
 
 
 @dataclass(frozen=True)
@@ -65,12 +82,17 @@ def make_report(
     hours: WorkingHours | None = None,
     budget_h: float | None = None,
     seed: int = 1,
+    site: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Analyse `log`; `progress` is told the name of each chapter as it begins."""
-    options = Options(reference, hours or WorkingHours(), budget_h, seed)
+    """Analyse `log`; `progress` is told the name of each chapter as it begins.
+
+    With a `site` the report ends with that site's own page.
+    """
+    options = Options(reference, hours or WorkingHours(), budget_h, seed, site)
     chapters = []
-    for name, make in CHAPTERS.values():
+    for key in IN_REPORT if site is None else (*IN_REPORT, "feedback"):
+        name, make = CHAPTERS[key]
         progress(name)
         figures, notes = make(log, options)
         chapters.append((name, tuple(figures), tuple(notes)))

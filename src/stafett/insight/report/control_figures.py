@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
 import polars as pl
 
 from stafett.eventlog import EventLog
-from stafett.insight.control import ControlError, p_chart, xmr
+from stafett.insight.control import ControlError, Signal, cusum, p_chart, t_chart, xmr
 from stafett.insight.funnel import funnel
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import FAILED, handoff_rows
-from stafett.insight.pictures.series import control_chart, funnel_picture
+from stafett.insight.pictures.series import control_chart, cusum_picture, funnel_picture
 from stafett.insight.pictures.svg import Figure
 from stafett.insight.report.basis import basis
 
-FEWEST_POINTS, FEWEST_TRIALS = 8, 10
+FEWEST_POINTS, FEWEST_TRIALS, SHRINK = 8, 10, 20
 
 
 def control_figures(log: EventLog, hours: WorkingHours) -> tuple[list[Figure], list[str]]:
@@ -24,7 +27,7 @@ def control_figures(log: EventLog, hours: WorkingHours) -> tuple[list[Figure], l
         return [], ["Control: the log shows no handoff to chart."]
     figures: list[Figure] = []
     notes: list[str] = []
-    for part in (_dwell, _failures, _slow):
+    for part in (_dwell, _failures, _between, _cusum, _slow):
         try:
             figures += part(log, rows)
         except ControlError as error:
@@ -38,7 +41,7 @@ def _dwell(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
     dearest = rows.group_by("giver", "receiver").agg(pl.col("dwell_h").sum(), pl.len().alias("n"))
     giver, receiver = dearest.sort("dwell_h", "giver", descending=[True, False]).row(0)[:2]
     mine = rows.filter((pl.col("giver") == giver) & (pl.col("receiver") == receiver))
-    weeks = _by_period(mine, pl.col("dwell_h").median().alias("median_h"))
+    weeks = by_period(mine, pl.col("dwell_h").median().alias("median_h"))
     if weeks.height < FEWEST_POINTS:
         raise ControlError(
             f"{giver} → {receiver} has {weeks.height} periods with handoffs; {FEWEST_POINTS} are"
@@ -49,7 +52,7 @@ def _dwell(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
         pl.Series("centre", chart.centre),
         pl.Series("lower", chart.lower),
         pl.Series("upper", chart.upper),
-        pl.Series("signal", _signals(chart.signals, weeks.height)),
+        pl.Series("signal", signal_words(chart.signals, weeks.height)),
     )
     svg = control_chart(
         chart, weeks["period"].to_list(), title="XmR chart of median dwell", unit="median hours"
@@ -66,14 +69,15 @@ def _dwell(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
     ]
 
 
-def _signals(signals: object, n: int) -> list[str]:
+def signal_words(signals: Sequence[Signal], n: int) -> list[str]:
+    """Return for each of `n` points the signals that it completes, in words."""
     words: list[list[str]] = [[] for _ in range(n)]
-    for signal in signals:  # type: ignore[attr-defined]
+    for signal in signals:
         words[signal.index].append(signal.words)
     return ["; ".join(found) for found in words]
 
 
-def _by_period(rows: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
+def by_period(rows: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
     """Sum up by week, or by month where weeks would be more than sixty."""
     span = (rows["end"].max() - rows["end"].min()).days  # type: ignore[operator, union-attr]
     every, fmt = ("1w", "%d %b %y") if span <= 420 else ("1mo", "%b %Y")
@@ -91,7 +95,7 @@ def _failures(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
     if judged.is_empty():
         return []
     failed = pl.col("outcome").cast(pl.String).is_in(FAILED).sum().alias("failed")
-    table = _by_period(judged, failed)
+    table = by_period(judged, failed)
     if table.height < FEWEST_POINTS:
         raise ControlError(
             f"outcomes are recorded in {table.height} periods; {FEWEST_POINTS} are needed for a"
@@ -101,7 +105,7 @@ def _failures(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
     svg = control_chart(
         chart, table["period"].to_list(), title="p chart of failed handoffs", unit="share failed"
     )
-    table = table.with_columns(pl.Series("signal", _signals(chart.signals, table.height)))
+    table = table.with_columns(pl.Series("signal", signal_words(chart.signals, table.height)))
     return [
         Figure(
             "control-failures",
@@ -109,6 +113,101 @@ def _failures(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
             chart.sentence(),
             basis(log, judged.height, "handoffs"),
             svg,
+            table,
+        )
+    ]
+
+
+def _failed(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return the judged handoffs in order of time with ``bad``: lost, failed, refused and so on."""
+    judged = rows.filter(pl.col("outcome").is_not_null()).sort("end")
+    return judged.with_columns(pl.col("outcome").cast(pl.String).is_in(FAILED).alias("bad"))
+
+
+def _between(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
+    """The days between failed handoffs: what is rare is charted by how far apart it lies."""
+    bad = _failed(rows).filter("bad")
+    if bad.is_empty():
+        return []
+    if bad.height <= FEWEST_POINTS:
+        raise ControlError(
+            f"{bad.height} failed handoffs are too few for a chart of the time between them"
+        )
+    days = bad["end"].diff().dt.total_microseconds().drop_nulls() / 8.64e10
+    chart = t_chart(days.to_list())
+    when = bad["end"][1:].dt.strftime("%d %b %y").to_list()
+    table = pl.DataFrame(
+        {
+            "failed_on": when,
+            "days_since_last": days,
+            "lower": chart.lower,
+            "upper": chart.upper,
+            "signal": signal_words(chart.signals, len(when)),
+        }
+    )
+    svg = control_chart(chart, when, title="T chart of failed handoffs", unit="days between")
+    return [
+        Figure(
+            "control-between",
+            "Time between failed handoffs",
+            chart.sentence(),
+            basis(log, bad.height, "failed handoffs"),
+            svg,
+            table,
+        )
+    ]
+
+
+def _cusum(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
+    """Failures beside what was to be expected of each handoff: its kind, and out of hours or not.
+
+    The expectation is the share failed among the first half of the handoffs of the same kind, drawn
+    towards the share of all; watched is the second half.
+    """
+    judged = _failed(rows)
+    half = judged.height // 2
+    learnt, watched = judged.head(half), judged.tail(judged.height - half)
+    count = int(learnt["bad"].sum())
+    if judged.is_empty() or not judged["bad"].any():
+        return []
+    if count < FEWEST_POINTS:
+        raise ControlError(
+            f"{count} failures in the first half of the handoffs are too few to say what is to be"
+            " expected of the second (CUSUM)"
+        )
+    covariates = ["activity", "outside"]
+    learnt, watched = (
+        part.with_columns((pl.col("out_h") > 0).alias("outside")) for part in (learnt, watched)
+    )
+    mean = count / half
+    expected = learnt.group_by(covariates).agg(
+        ((pl.col("bad").sum() + SHRINK * mean) / (pl.len() + SHRINK)).alias("expected")
+    )
+    watched = watched.join(expected, on=covariates, how="left", maintain_order="left")
+    watched = watched.with_columns(pl.col("expected").fill_null(mean).clip(1e-4, 1 - 1e-4))
+    found = cusum(watched["bad"].to_list(), watched["expected"].to_list())
+    times = watched["end"].dt.strftime("%d %b %y").to_list()
+    sentence = (
+        f"{int(watched['bad'].sum())} failures where {watched['expected'].sum():.1f} were to be"
+        " expected of handoffs of these kinds and hours. "
+        + (
+            f"The path crossed its limit {len(found.crossings)} times, first on"
+            f" {times[found.crossings[0]]}: a review is due."
+            if found.crossings
+            else "The path stayed below its limit: no sign that the odds of failing have doubled."
+        )
+    )
+    table = watched.select(
+        pl.Series("date", times), "activity", "outside", "bad", "expected",
+        pl.Series("path", found.path),
+    )  # fmt: skip
+    return [
+        Figure(
+            "control-cusum",
+            "Failures beside expectation (risk-adjusted CUSUM)",
+            sentence,
+            basis(log, watched.height, "handoffs in the second half"),
+            cusum_picture(found, times, np.asarray(watched["bad"])),
             table,
         )
     ]

@@ -12,12 +12,13 @@ from stafett.insight.pictures.flow import sankey
 from stafett.insight.pictures.heat import heat_map
 from stafett.insight.pictures.svg import Figure, number
 from stafett.insight.report.basis import basis
+from stafett.insight.sites import LEAST_JOURNEYS, beside_all
 
 MOST_GROUPS, MOST_BARS, FEWEST_FOR_HEADLINE = 16, 15, 30
 
 
 def interface_figures(
-    log: EventLog, hours: WorkingHours, seed: int
+    log: EventLog, hours: WorkingHours, seed: int, everyone: EventLog | None = None
 ) -> tuple[list[Figure], list[str]]:
     """Return the figures on interfaces, and notes."""
     found = interfaces(log, by="pair", hours=hours, seed=seed)
@@ -26,8 +27,35 @@ def interface_figures(
     figures = [_ranking(log, found), _heat(log, found), _sankey(log, found)]
     if found.mismatches.height:
         figures.append(_mismatches(log, found))
+    if everyone is not None and everyone.cases > log.cases:
+        figures.append(_beside_all(log, everyone, hours))
     notes = [*found.notes, f"Out of hours is what lies outside {hours.sentence()}."]
     return figures, notes
+
+
+def _beside_all(log: EventLog, everyone: EventLog, hours: WorkingHours) -> Figure:
+    table = beside_all(log, everyone, hours)
+    told = table.drop_nulls("others_median_h")
+    slower = told.filter(pl.col("median_h") > pl.col("others_median_h"))
+    sentence = (
+        f"Journeys of others are told in sums only, from {LEAST_JOURNEYS} of them on: that is so at"
+        f" {told.height} of {table.height} interfaces. At {slower.height} of these half of your"
+        " handoffs take longer than half of theirs; this is a comparison without intervals."
+    )
+    bars = [
+        Bar(r["interface"], r["median_h"] - r["others_median_h"], 0.0, 0.0) for r in told.to_dicts()
+    ]
+    bars = [Bar(b.name, b.value, b.value, b.value) for b in bars]
+    return Figure(
+        "interfaces-all",
+        "Beside all journeys of the network",
+        sentence,
+        basis(log, int(told["journeys"].sum()), "passages of yours"),
+        interval_bars(
+            bars, title="Yours less others'", unit="hours of median dwell, yours less others'"
+        ),
+        table,
+    )
 
 
 def _named(table: pl.DataFrame) -> pl.DataFrame:

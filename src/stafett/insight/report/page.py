@@ -19,7 +19,7 @@ MOST_CSV = 20_000  # rows of a figure's table that travel in the page
 
 def as_html(report: Report) -> str:
     """Return the report as one HTML page: no scripts, nothing fetched from outside."""
-    views = {figure.key: _view(figure) for figure in report.figures}
+    views = {figure.key: view(figure) for figure in report.figures}
     loader = jinja2.PackageLoader("stafett.insight.report", package_path="")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
     return environment.get_template("page.html").render(report=report, views=views)
@@ -66,19 +66,26 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _view(figure: Figure) -> dict[str, Any]:
+def as_csv(figure: Figure, most: int | None = None) -> bytes:
+    """Return a figure's table as CSV, its first `most` rows."""
+    out = io.BytesIO()
+    table = figure.table if most is None else figure.table.head(most)
+    _flat(table).write_csv(out)
+    return out.getvalue()
+
+
+def view(figure: Figure) -> dict[str, Any]:
+    """Return what a template shows of a figure: links with the data in them, and its first rows."""
     table = figure.table
     numeric = [dtype.is_numeric() for dtype in table.dtypes]
     names = [name.replace("_", " ") for name in table.columns]
     rows = [
-        [(_cell(value), n) for value, n in zip(row, numeric, strict=True)]
+        [(cell(value), n) for value, n in zip(row, numeric, strict=True)]
         for row in table.head(SHOWN).iter_rows()
     ]
-    out = io.BytesIO()
-    _flat(table.head(MOST_CSV)).write_csv(out)
     return {
         "svg": _data("image/svg+xml", figure.svg.encode()),
-        "csv": _data("text/csv", out.getvalue()),
+        "csv": _data("text/csv", as_csv(figure, MOST_CSV)),
         "cut": f", first {MOST_CSV:,} of {table.height:,} rows" if table.height > MOST_CSV else "",
         "columns": list(zip(names, numeric, strict=True)),
         "rows": rows,
@@ -96,7 +103,8 @@ def _flat(table: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _cell(value: Any) -> str:
+def cell(value: Any) -> str:
+    """Write a value of a table for people."""
     if value is None:
         return "–"
     if isinstance(value, bool):

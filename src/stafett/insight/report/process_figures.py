@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from stafett.eventlog import EventLog
@@ -18,6 +20,7 @@ from stafett.insight.pictures.flow import process_map
 from stafett.insight.pictures.series import spectrum_picture
 from stafett.insight.pictures.svg import Figure, cut, number
 from stafett.insight.report.basis import basis
+from stafett.insight.sites import site
 
 MOST_ACTIVITIES, MOST_EDGES, SPECTRA = 22, 60, 2
 
@@ -35,8 +38,75 @@ def process_figures(log: EventLog, reference: Reference | None) -> tuple[list[Fi
             "Conformance: no protocol was given; what most journeys do, in its usual order, stands "
             "in for it, so departures are departures from custom."
         )
-    figures.insert(1, _conformance(log, reference))
+    figures[1:1] = [_conformance(log, reference), *_by_site(log)]
     return figures, notes
+
+
+def usual_order(log: EventLog, order: Sequence[str]) -> Reference:
+    """Return the protocol's steps in its order, those that most journeys come to.
+
+    A protocol holds the paths of refusal and loss too; who holds every journey against all of them
+    finds each journey wanting.
+    """
+    usual = set(typical_course(log).activities)
+    return Reference(tuple(name for name in order if name in usual), {})
+
+
+def _by_site(log: EventLog) -> list[Figure]:
+    """Do sites take different courses? Each site's commonest courses, beside those of all."""
+    steps = log.frame.filter(pl.col("kind") == "step").with_columns(
+        pl.col("case").cast(pl.String), site("giver").alias("site")
+    )
+    # The site of a journey is the one that does most of its steps, among those that differ.
+    own = steps.group_by("case", "site").len().drop_nulls("site")
+    shared = own.group_by("site").agg(pl.len().alias("cases"))
+    everywhere = shared.filter(pl.col("cases") > 0.9 * log.cases)["site"]
+    own = own.filter(~pl.col("site").is_in(everywhere.implode()))
+    home = own.sort("len", "site", descending=[True, False]).unique("case", keep="first")
+    courses = steps.group_by("case", maintain_order=True).agg(
+        pl.col("activity").cast(pl.String).alias("course")
+    )
+    table = courses.join(home.select("case", "site"), on="case")
+    if table["site"].n_unique() < 2:
+        return []
+    common = table.group_by("course").len().sort("len", descending=True)["course"][0]
+    table = table.with_columns(
+        (pl.col("course").list.join(" > ") == " > ".join(common)).alias("usual")
+    )
+    sums = (
+        table.group_by("site")
+        .agg(
+            pl.len().alias("journeys"),
+            pl.col("course").list.join(" > ").n_unique().alias("courses"),
+            pl.col("usual").sum().alias("usual"),
+        )
+        .filter(pl.col("journeys") >= 10)
+        .sort("site")
+    )
+    if sums.height < 2:
+        return []
+    bars = [
+        Bar(name, k / n, *_wilson(k, n))
+        for name, n, k in sums.select("site", "journeys", "usual").iter_rows()
+    ]
+    low, high = min(b.value for b in bars), max(b.value for b in bars)
+    apart = max(b.low for b in bars) > min(b.high for b in bars)
+    sentence = (
+        f"Between {low:.0%} and {high:.0%} of a site's journeys take the commonest course; the"
+        f" sites' intervals {'do not all overlap' if apart else 'overlap: this may be chance'}."
+    )
+    return [
+        Figure(
+            "variants-by-site",
+            "Courses by site",
+            sentence,
+            basis(log, int(sums["journeys"].sum()), "journeys"),
+            interval_bars(
+                bars, title="Share on the commonest course", unit="share of journeys, 95 % interval"
+            ),
+            sums,
+        )
+    ]
 
 
 def _map(log: EventLog, follows: pl.DataFrame) -> Figure:
