@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stafett.eventlog import EventLog, validated
@@ -108,6 +108,7 @@ def test_the_weekend_lies_out_of_hours() -> None:
     assert out_of_hours(start, end, WorkingHours(7, 18), None)[0] == pytest.approx(61)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 20_000), st.integers(0, 20_000))
 def test_hours_out_agree_with_counting_minutes(first: int, length: int) -> None:
     """The closed form agrees with looking at every minute."""

@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import logging
 import multiprocessing
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -172,6 +173,9 @@ class Learning:
         if self._executor is None:
             # Spawned, not forked: the server has threads and connections that must not be copied.
             spawned = multiprocessing.get_context("spawn")
+            # Many small matrices: two threads per product would wait for each other. The child
+            # reads this when it loads its libraries; this process has loaded its own.
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             self._executor = ProcessPoolExecutor(1, spawned, work.begin)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._executor, function, *arguments)

@@ -13,7 +13,7 @@ from stafett.insight.layers.reml import Factorised, Reml, Solved
 
 STARTS = (1.0, 0.2)
 SMALLEST, LARGEST = 1e-4, 1e4
-TOLERANCE = 1e-5
+TOLERANCE = 3e-4
 NONE = 0.05  # a θ below this is also tried at exactly zero
 
 
@@ -76,8 +76,9 @@ def fit(design: Design, *, reml: Reml | None = None, start: Floats | None = None
         theta, solved = minimise(reml, np.clip(start, 0.05, None))
     else:
         theta, solved = minimise(reml, np.full(k, STARTS[0]))
-        # The second start only has to show whether it leads elsewhere: it is run coarsely first.
-        other, found = minimise(reml, np.full(k, STARTS[1]), tolerance=1e-1)
+        # The second start only has to show whether it leads elsewhere: it is run coarsely, and
+        # left as soon as it comes where the first one ended.
+        other, found = minimise(reml, np.full(k, STARTS[1]), tolerance=1e-1, known=theta)
         if found.criterion < solved.criterion - 1e-2:
             theta, solved = minimise(reml, other)
     theta, solved = _with_zeros(reml, theta, solved)
@@ -101,9 +102,15 @@ def fit(design: Design, *, reml: Reml | None = None, start: Floats | None = None
 
 
 def minimise(
-    reml: Reml, start: Floats, fixed: Sequence[int] = (), tolerance: float = TOLERANCE
+    reml: Reml,
+    start: Floats,
+    fixed: Sequence[int] = (),
+    tolerance: float = TOLERANCE,
+    known: Floats | None = None,
 ) -> tuple[Floats, Solved]:
     """Minimise over θ > 0 from `start`; the factors in `fixed` stay where they are.
+
+    The search is left when it comes within a standard error (in each factor) of `known`.
 
     The search runs over x_k = √(2q_k) log θ_k: log θ_k is known to about 1/√(2q_k) at best, so a
     unit of x is about a standard error, the curvature is near one for every factor, and
@@ -121,8 +128,14 @@ def minimise(
             last[:] = [solved]
             return solved.criterion, solved.gradient[free] * theta[free] / scale
 
+        goal = None if known is None else np.log(np.maximum(known[free], SMALLEST)) * scale
+
+        def arrived(x: Floats) -> None:
+            if goal is not None and np.abs(x - goal).max() < 1:
+                raise StopIteration
+
         best = optimize.minimize(
-            value, np.log(theta[free]) * scale, jac=True, method="L-BFGS-B",
+            value, np.log(theta[free]) * scale, jac=True, method="L-BFGS-B", callback=arrived,
             bounds=[(s * np.log(SMALLEST), s * np.log(LARGEST)) for s in scale],
             options={"ftol": 1e-16, "gtol": tolerance, "maxiter": 200},
         )  # fmt: skip

@@ -1,0 +1,180 @@
+"""Learn: pages made in the background, downloads, foreign logs, trials; nobody sees another's."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+
+pytestmark = [pytest.mark.xdist_group("browser")]
+CLINIC, COURIER = "treating-clinic-1", "courier-1"
+PATIENCE_S = 120
+
+
+def small_log() -> bytes:
+    """Return a log of forty journeys between three groups, every fifth slow."""
+    lines = ["case,activity,timestamp,group"]
+    for i in range(40):
+        day = f"2026-{1 + i // 20:02d}-{1 + i % 20:02d}"
+        late = 9 if i % 5 == 0 else 1
+        lines += [
+            f"c{i},collect,{day}T08:00:00Z,clinic",
+            f"c{i},make,{day}T{9 + late:02d}:00:00Z,factory",
+            f"c{i},infuse,{day}T{11 + late:02d}:30:00Z,ward {i % 3}",
+        ]
+    return "\n".join(lines).encode()
+
+
+def bring(site: Site, login: str = CLINIC) -> str:
+    """Bring the small log; return its source."""
+    answer = site.call(
+        login, "POST", "/api/learn/logs?name=small.csv&zone=Europe/Stockholm",
+        content=small_log(), headers={"Content-Type": "application/octet-stream"},
+    )  # fmt: skip
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["facts"]["journeys"] == "40"
+    return str(answer.json()["source"])
+
+
+def made(site: Site, chapter: str, source: str, login: str = CLINIC) -> dict[str, Any]:
+    """Wait for a chapter."""
+    end = time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        answer = site.call(login, "GET", f"/api/learn/chapters/{chapter}?source={source}").json()
+        if answer["ready"] or answer["problem"]:
+            return answer  # type: ignore[no-any-return]
+        time.sleep(0.2)
+    raise AssertionError(f"{chapter} was not made within {PATIENCE_S} s")
+
+
+@pytest.fixture(scope="module")
+def source(site: Site) -> str:
+    """Return the source of a foreign log that the clinic has brought."""
+    return bring(site)
+
+
+def test_a_chapter_is_made_and_its_figures_go_out(site: Site, source: str) -> None:
+    """Each figure has n, period, a sentence, a picture that parses and its data."""
+    found = made(site, "interfaces", source)
+    assert {"interfaces", "heat-map", "flow"} <= {f["key"] for f in found["figures"]}
+    for figure in found["figures"]:
+        assert re.match(r"n = [\d,]+ \w+, \d+ \w+ 2026", figure["basis"])
+        svg = site.call(CLINIC, "GET", figure["svg"])
+        assert svg.headers["content-type"] == "image/svg+xml"
+        assert ElementTree.fromstring(svg.content).tag.endswith("svg")
+        data = site.call(CLINIC, "GET", figure["csv"])
+        assert data.headers["content-type"].startswith("text/csv")
+        assert len(data.text.splitlines()) > 1
+
+
+def test_a_foreign_log_is_its_organisations_own(site: Site, source: str) -> None:
+    """Another organisation neither lists it nor learns from it, nor takes it away."""
+    assert site.call(COURIER, "GET", "/api/learn/logs").json() == []
+    found = made(site, "interfaces", source, COURIER)
+    assert "no such log" in found["problem"] and found["figures"] == []
+    log = source.partition(":")[2]
+    answer = site.call(COURIER, "DELETE", f"/api/learn/logs/{log}", headers={"X-Stafett": "1"})
+    assert answer.status_code in (403, 404)
+    assert [one["id"] for one in site.call(CLINIC, "GET", "/api/learn/logs").json()] == [log]
+
+
+@pytest.mark.parametrize(
+    ("data", "name", "words"),
+    [
+        (b"case,activity\n1,a\n", "x.csv", "no column is recognised as the time"),
+        (small_log() + b"\nc99,make,yesterday,factory\n", "x.csv", "row 122"),
+        (b"", "x.csv", ""),
+        (b"\x00\x01", "x.bin", "does not tell the format"),
+    ],
+)
+def test_a_log_that_cannot_be_read_is_refused_in_words(
+    site: Site, data: bytes, name: str, words: str
+) -> None:
+    """The refusal names the row or the lack, and nothing is kept."""
+    before = len(site.call(CLINIC, "GET", "/api/learn/logs").json())
+    answer = site.call(
+        CLINIC, "POST", f"/api/learn/logs?name={name}", content=data,
+        headers={"Content-Type": "application/octet-stream"},
+    )  # fmt: skip
+    assert answer.status_code == 422
+    assert answer.json()["reasons"] and words in answer.text
+    assert len(site.call(CLINIC, "GET", "/api/learn/logs").json()) == before
+
+
+@pytest.mark.parametrize(
+    ("query", "field"),
+    [("source=elsewhere", "source"), ("source=log:../../x", "source"),
+     ("protocol=nope", "protocol"),
+     ("since=2026-02-02&until=2026-01-01", "since"), ("since=soon", "since")],
+)  # fmt: skip
+def test_an_address_that_cannot_be_shown_says_why(site: Site, query: str, field: str) -> None:
+    """The refusal names the field."""
+    answer = site.call(CLINIC, "GET", f"/api/learn/progress?{query}")
+    assert answer.status_code == 422 and answer.json()["reasons"][0]["field"] == field
+
+
+def test_a_trial_is_registered_seen_by_its_partners_and_ended_once(site: Site) -> None:
+    """Who registered it and when is kept; a partner sees it; others don't; it ends once."""
+    wish = {
+        "interface": "H08", "change": "papers go ahead of the bag", "outcome": "dwell",
+        "expected": -20, "starts": {"university-hospital": "2027-01-10"},
+        "partners": ["nordic-cryo-courier"],
+    }  # fmt: skip
+    answer = site.call(CLINIC, "POST", "/api/learn/trials", json=wish)
+    assert answer.status_code == 201, answer.text
+    trial = answer.json()
+    assert trial["registered_by"] == CLINIC and trial["organisation"] == "university-hospital"
+
+    def seen(login: str) -> bool:
+        found = site.call(login, "GET", "/api/learn/trials").json()
+        return trial["id"] in {one["id"] for one in found}
+
+    assert seen(CLINIC) and seen(COURIER) and not seen("qualified-person-1")
+    path = f"/api/learn/trials/{trial['id']}/end"
+    assert site.call(COURIER, "POST", path, json={"why": "no"}).status_code in (403, 404, 422)
+    assert site.call(CLINIC, "POST", path, json={"why": "kept for good"}).status_code == 204
+    assert site.call(CLINIC, "POST", path, json={"why": "again"}).status_code == 404
+    bad = site.call(CLINIC, "POST", "/api/learn/trials", json={**wish, "expected": 0})
+    assert bad.status_code == 422 and bad.json()["reasons"][0]["field"] == "expected"
+
+
+def test_the_record_teaches_only_from_ones_own_journeys(site: Site) -> None:
+    """Who takes part in nothing is told so in words; who does gets their journeys."""
+    site.order()
+    found = made(site, "feedback", "record", "qualified-person-1")
+    assert not found["figures"] or "n = " in found["figures"][0]["basis"]
+    mine = made(site, "process", "record")
+    assert mine["figures"] or mine["notes"] or mine["problem"]
+
+
+@pytest.mark.browser
+def test_the_pages_fill_by_themselves(
+    site: Site, browser_of: Callable[..., Page], source: str, shoot: Any
+) -> None:
+    """The overview says what is being made and then shows it; filters stand in the address."""
+    page = browser_of(CLINIC)
+    page.goto(f"/learn?source={source}")
+    expect(page.locator(".learn-short li").first).to_be_visible(timeout=PATIENCE_S * 1000)
+    page.goto(f"/learn/interfaces?source={source}&since=2026-01-05")
+    expect(page.locator("#interfaces svg")).to_be_visible(timeout=PATIENCE_S * 1000)
+    expect(page.locator("#since")).to_have_value("2026-01-05")
+    with page.expect_download() as download:
+        page.locator("#interfaces a[download]").first.click()
+    assert download.value.suggested_filename == "interfaces.svg"
+    shoot(page, "learn-interfaces")
+    page.goto("/learn?source=record")
+    expect(page.locator("h1")).to_be_visible()
+    page.goto("/learn/trials?source=record")
+    expect(page.locator("#trial")).to_be_visible()
+    narrow = browser_of(CLINIC, "sv", 320)
+    narrow.goto(f"/learn/interfaces?source={source}")
+    expect(narrow.locator("#interfaces svg")).to_be_visible(timeout=PATIENCE_S * 1000)
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(narrow, "learn-320")
