@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from stafett.eventlog import read_log
 from stafett.insight.report.assemble import CHAPTERS, Options
 
 HEADER = "case,activity,timestamp,group,outcome"
-START = datetime(2026, 1, 5, 8)
+START = datetime(2026, 1, 5, 8, tzinfo=UTC)
 
 
 def rows(cases: int = 30, zone: str = "Z") -> list[str]:

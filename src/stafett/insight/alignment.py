@@ -75,7 +75,12 @@ def align(log: EventLog, order: Mapping[str, Sequence[str]]) -> Alignments:
     if not order:
         raise NoAlignmentsError("the protocol expects no activity that the log shows")
     net, labels = _net(order)
-    costs = dict(log_move_cost=1, model_move_cost=1, silent_move_cost=0, sync_move_cost=0)
+    costs = {
+        "log_move_cost": 1,
+        "model_move_cost": 1,
+        "silent_move_cost": 0,
+        "sync_move_cost": 0,
+    }
     options = {"max_states": MOST_STATES, "cost_fn": costs}
     shortest = len(order)
     cost = most = 0
@@ -90,15 +95,16 @@ def align(log: EventLog, order: Mapping[str, Sequence[str]]) -> Alignments:
         cost += n * found["cost"]
         most += n * (shortest + len(course))
         perfect += n * (found["cost"] == 0)
-        skipped, extra = set(), set()
+        skipped: set[str] = set()
+        extra: set[str] = set()
         for move in found["moves"]:
             (kind, what), *_ = move.items()
             if kind == "ModelMove":
                 skipped.add(labels[what["transition"]])
             elif kind == "LogMove":
                 extra.add(course[what["trace_event_index"]])
-        for counted, names in ((left_out, skipped), (added, extra)):
-            for name in names:
+        for counted, concerned in ((left_out, skipped), (added, extra)):
+            for name in concerned:
                 counted[name] = counted.get(name, 0) + n
     names = sorted({*left_out, *added}, key=lambda a: -(left_out.get(a, 0) + added.get(a, 0)))
     moves = pl.DataFrame(
