@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -93,11 +92,11 @@ def test_a_critical_deviation_is_in_the_application_within_a_second(
     assert alerts(site, "courier-1", journey) == []
 
 
-def test_two_processes_call_each_rung_once(site: Site, journey: str, tmp_path: Path) -> None:
+def test_two_processes_call_each_rung_once(site: Site, journey: str) -> None:
     """Whoever is first calls it; the other finds it called."""
 
     async def other() -> Tower:
-        tower = Tower(site.tower.url, tmp_path, cheap_hashing=True)
+        tower = Tower(site.tower.url, site.tower.folder, cheap_hashing=True)
         await tower.__aenter__()
         return tower
 

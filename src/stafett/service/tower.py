@@ -30,6 +30,7 @@ from stafett.service.conditions import Conditions
 from stafett.service.deviations import Deviations
 from stafett.service.documents import Documents
 from stafett.service.factors import Factors
+from stafett.service.forecasting import Forecasts
 from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
 from stafett.service.keeping import Keeping
@@ -117,6 +118,7 @@ class Tower:
         self.watch = Watch(self.board, self.journeys)
         self.alerts, self.rosters = Alerts(self.pool), Rosters(self.pool)
         self.alerting = Alerting(url, self.board, self.journeys, self.alerts, self.rosters)
+        self.forecasts = Forecasts(self.board, self.journeys)
         self.deviations = Deviations(self.pool, self.board, self.journeys)
         self.peers = Peers(self.pool, self.journeys, self.accounts)
         server = mail.configured()
@@ -145,6 +147,7 @@ class Tower:
         await self.intake.start()
         await self.conditions.start()
         await self.alerting.start()
+        await self.forecasts.start()
         if self.mail is not None:
             self._mailing = asyncio.create_task(keep("mail", self.mail.run))
         if self.mqtt is not None:
@@ -168,6 +171,7 @@ class Tower:
             self._mailing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._mailing
+        await self.forecasts.close()
         await self.alerting.close()
         await self.watch.close()
         await self.board.close()

@@ -12,6 +12,7 @@ from stafett.web import (
     design,
     exchange,
     learn,
+    outlook,
     pages,
     readiness,
     record,
@@ -45,6 +46,7 @@ AREAS: tuple[Area, ...] = (
         menu=shipments.MENU,
         words=shipments.WORDS,
     ),
+    Area("outlook", outlook.ENDPOINTS, outlook.ROUTES, menu=outlook.MENU, words=outlook.WORDS),
     Area("alerts", told.ENDPOINTS, told.ROUTES, menu=told.MENU, words=told.WORDS),
     Area(
         "deviations", casework.ENDPOINTS, casework.ROUTES, menu=casework.MENU, words=casework.WORDS

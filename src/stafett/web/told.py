@@ -277,7 +277,7 @@ async def alerts_page(request: Request) -> Response:
         names=names,
         roster=entries,
         may_roster=policy.allows("roster", person),
-        zone=organisations[person.organisation].time_zone,
+        own_zone=organisations[person.organisation].time_zone,
         mail=await tower.rosters.address(person.id),
         mailing=tower.mail is not None,
     )

@@ -3,7 +3,7 @@ const badge = document.getElementById("badge");
 let stream = null;
 
 function show({ waiting, critical }) {
-  badge.hidden = waiting === 0;
+  badge.classList.toggle("hidden", waiting === 0);
   badge.textContent = String(waiting);
   badge.classList.toggle("red", critical > 0);
 }

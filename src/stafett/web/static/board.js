@@ -6,6 +6,7 @@ const start = JSON.parse(document.getElementById("start").textContent);
 const body = document.querySelector("#board tbody");
 const rows = new Map();
 const drawn = new Map();
+let forecasts = new Map();
 const LIMIT = 200;
 let position = 0;
 let selected = null;
@@ -35,6 +36,8 @@ function state(row, now) {
   if (row.due !== null && Date.parse(row.due) < now) tags.push(h("span", { class: "tag red" }, "◷ ", t("state.late")));
   if (row.critical && row.status !== "held") tags.push(h("span", { class: "tag red" }, "⚠ ", t("state.critical", { n: row.critical })));
   else if (row.deviations) tags.push(h("span", { class: "tag amber" }, "⚠ ", t("state.deviations", { n: row.deviations })));
+  const likely = forecasts.get(row.journey);
+  if (likely && !(row.due !== null && Date.parse(row.due) < now)) tags.push(h("span", { class: "tag amber", title: `${likely.activity} ← ${likely.since}` }, "◷ ", t("outlook.board", { p: Math.round(100 * likely.miss) })));
   if (!tags.length) tags.push(h("span", { class: "tag" }, "▸ ", t("state.on-way")));
   return tags;
 }
@@ -141,3 +144,14 @@ for (const row of first.rows) rows.set(row.journey, row);
 refresh();
 follow(position, (row) => { rows.set(row.journey, row); refresh(); });
 setInterval(refresh, 15000);
+
+// What is likely late is a forecast: fetched now and then, never in the way of what has happened.
+async function foresee() {
+  try {
+    forecasts = new Map(Object.entries(await call("GET", "/api/forecasts")));
+    for (const entry of drawn.values()) entry.minute = -1;
+    refresh();
+  } catch { /* the board is right without it */ }
+}
+foresee();
+setInterval(foresee, 30000);

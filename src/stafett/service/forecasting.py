@@ -1,0 +1,111 @@
+"""Which open journeys are likely to run late: looked at again whenever one moves, and as time goes.
+
+Curves are learnt from the journeys of the same protocol, finished and open. They are a view like
+any other: thrown away with the process and made again from the record.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio.to_thread
+
+from stafett.service.accounts import Person
+from stafett.service.board import Board
+from stafett.service.journeys import Journeys, Live
+from stafett.watch import prediction
+from stafett.watch.prediction import Curves, Deadline, Outlook, Plan
+
+log = logging.getLogger(__name__)
+LOOK_S: Final = 5.0
+FRESH_S: Final = 60.0  # how old an outlook may be, though nothing has happened
+LEARN_S: Final = 300.0  # how often the curves are learnt again
+MOST: Final = 2000  # journeys learnt from: the latest ones
+
+
+class Forecasts:
+    """The outlooks of the open journeys. One instance per process."""
+
+    def __init__(self, board: Board, journeys: Journeys) -> None:
+        self._board, self._journeys = board, journeys
+        self._learnt: dict[tuple[str, str | None], tuple[float, Plan, Curves]] = {}
+        self._known: dict[str, tuple[int, float, Outlook]] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begin to look ahead."""
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """Stop."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        await self._board.ready.wait()
+        while True:
+            for journey, row in list(self._board.rows.items()):
+                if row.status == "ended":
+                    self._known.pop(journey, None)
+                    continue
+                known = self._known.get(journey)
+                old = known is None or time.monotonic() - known[1] > FRESH_S
+                if not old and known is not None and known[0] == row.position:
+                    continue
+                try:
+                    live = await self._journeys.live(journey)
+                    if live is not None:
+                        await self.of(live)
+                except Exception:
+                    log.exception("forecasts: could not look at %s", journey)
+            await asyncio.sleep(LOOK_S)
+
+    async def of(self, live: Live) -> Outlook:
+        """Return the outlook of one journey as it is now."""
+        plan, curves = await self._curves(live)
+        journey = live.state.journey
+        row = self._board.rows.get(journey)
+        at = prediction.progress(live.net, live.state, datetime.now(UTC))
+        outlook = await anyio.to_thread.run_sync(prediction.look_ahead, plan, curves, at)
+        self._known[journey] = (row.position if row else 0, time.monotonic(), outlook)
+        return outlook
+
+    async def _curves(self, live: Live) -> tuple[Plan, Curves]:
+        key = (live.pinned, live.state.product)
+        found = self._learnt.get(key)
+        if found is None or time.monotonic() - found[0] > LEARN_S:
+            plan, past = prediction.plan(live.net), []
+            name = f"{live.state.protocol} {live.state.version}"
+            now = datetime.now(UTC)
+            same = [r for r in self._board.rows.values() if r.protocol == name]
+            for row in sorted(same, key=lambda r: -r.position)[:MOST]:
+                other = await self._journeys.live(row.journey)
+                if other is not None and other.pinned == live.pinned:
+                    past.append(prediction.progress(other.net, other.state, now))
+            curves = await anyio.to_thread.run_sync(prediction.learn, plan, past)
+            found = self._learnt[key] = (time.monotonic(), plan, curves)
+        return found[1], found[2]
+
+    def likely_late(self, person: Person) -> dict[str, Deadline]:
+        """Return the journeys of the person's organisation that are more likely late than not."""
+        found = {}
+        for journey, (_, _, outlook) in self._known.items():
+            row = self._board.rows.get(journey)
+            if row is None or person.organisation not in row.parties or row.status == "ended":
+                continue
+            worst = prediction.likely_late(outlook)
+            if worst is not None:
+                found[journey] = worst
+        return found
+
+    async def basis(self, live: Live) -> dict[str, int]:
+        """Return how many finished stretches each activity's curve rests on."""
+        _, curves = await self._curves(live)
+        return {name: curve.finished for name, curve in curves.items()}

@@ -1,0 +1,116 @@
+"""Whether the probabilities are right: Brier score, reliability, and histories to judge by.
+
+G. W. Brier, Monthly Weather Review 78 (1950) 1: the mean squared difference between the probability
+and what happened; 0 is perfect. A reliability table asks of all that were given about 30 % whether
+about 30 % happened; intervals are Wilson's (J. Am. Stat. Assoc. 22 (1927) 209).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from math import sqrt
+from typing import Any, Final, NamedTuple
+
+import polars as pl
+
+from stafett.watch.prediction import Plan, Progress
+
+Z: Final = 1.959964  # 95 %
+
+
+class Bin(NamedTuple):
+    """Predictions of about one probability: their mean, how often it happened, with interval."""
+
+    n: int
+    said: float
+    happened: float
+    low: float
+    high: float
+
+
+class History(NamedTuple):
+    """One journey as it was: when it opened, and when each passage began and was done."""
+
+    case: str
+    opened: float
+    passages: tuple[tuple[str, float, float | None], ...]
+    ended: float
+
+
+def brier(said: Sequence[float], happened: Sequence[bool]) -> float:
+    """Return the Brier score."""
+    return sum((p - y) ** 2 for p, y in zip(said, happened, strict=True)) / len(said)
+
+
+def skill(score: float, reference: float) -> float:
+    """Return the share of the reference's score that is saved: 1 is perfect, 0 is no better."""
+    return 1 - score / reference
+
+
+def reliability(said: Sequence[float], happened: Sequence[bool], bins: int = 10) -> list[Bin]:
+    """Return a table of equally wide bins; empty ones are left out."""
+    found = []
+    for i in range(bins):
+        mine = [
+            (p, y) for p, y in zip(said, happened, strict=True) if min(int(p * bins), bins - 1) == i
+        ]
+        if mine:
+            n, hits = len(mine), sum(y for _, y in mine)
+            low, high = wilson(hits, n)
+            found.append(Bin(n, sum(p for p, _ in mine) / n, hits / n, low, high))
+    return found
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Return Wilson's interval for a share."""
+    share = hits / n
+    middle = share + Z * Z / (2 * n)
+    half = Z * sqrt(share * (1 - share) / n + Z * Z / (4 * n * n))
+    return (middle - half) / (1 + Z * Z / n), (middle + half) / (1 + Z * Z / n)
+
+
+def histories(frame: pl.DataFrame) -> list[History]:
+    """Return the journeys of an event log, in order of their beginning."""
+    by_case: dict[str, list[tuple[str, float, float | None]]] = {}
+    opened: dict[str, float] = {}
+    columns = frame.select(pl.col("case").cast(pl.String), pl.col("activity").cast(pl.String),
+                           "enqueue", "start", "end")  # fmt: skip
+    for case, activity, enqueue, start, end in columns.iter_rows():
+        by_case.setdefault(case, []).append((activity, _s(start), None if end is None else _s(end)))
+        opened[case] = min(opened.get(case, _s(enqueue)), _s(enqueue))
+    found = [
+        History(
+            case,
+            opened[case],
+            tuple(sorted(rows, key=lambda row: row[1])),
+            max(at for _, start, end in rows for at in (start, end or start)),
+        )
+        for case, rows in by_case.items()
+    ]
+    return sorted(found, key=lambda one: (one.opened, one.case))
+
+
+def _s(moment: Any) -> float:
+    assert isinstance(moment, datetime)
+    return moment.timestamp()
+
+
+def at(plan: Plan, history: History, now: float) -> Progress:
+    """Return how far a journey was at `now`: what was begun again since is not done."""
+    done: dict[str, float] = {}
+    last: dict[str, float | None] = {}
+    for activity, start, end in history.passages:
+        if start <= now:
+            last[activity] = end
+    for name in plan.order:
+        end = last.get(name)
+        earlier = [done.get(b) for b in plan.before[name]]
+        if end is not None and end <= now and all(b is not None and b <= end for b in earlier):
+            done[name] = end
+    return Progress(history.opened, done, min(now, history.ended))
+
+
+def whole(plan: Plan, history: History) -> Progress:
+    """Return a journey as it was at its end."""
+    return at(plan, history, history.ended)

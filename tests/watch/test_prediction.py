@@ -1,0 +1,128 @@
+"""Remaining time and deadlines: learnt with censoring, and right about held-out journeys."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from stafett.journey.state import State
+from stafett.protocol.net import Net
+from stafett.watch import calibration, prediction
+from stafett.watch.curve import ENOUGH, Seen, Target, curve
+from stafett.watch.prediction import Limit, Plan, Progress, learn, look_ahead
+
+HOUR = 3600.0
+PLAN = Plan(
+    order=("a", "b", "c"),
+    before={"a": (), "b": ("a",), "c": ("b",)},
+    targets=dict.fromkeys("abc", Target(HOUR, 4 * HOUR)),
+    limits=(Limit("c", "a", 3 * HOUR),),
+    handoffs=frozenset({"b"}),
+)
+
+
+def test_the_curve_is_kaplan_and_meiers() -> None:
+    """The textbook case: 6, 7+, 10, 15+, 19 of five at risk."""
+    seen = [
+        Seen(t, whole=w) for t, w in ((6, True), (7, False), (10, True), (15, False), (19, True))
+    ]
+    many = seen * ENOUGH  # so that the targets weigh nothing; the curve is the same
+    found = curve(many, Target(1, 2))
+    expected = {6: 4 / 5, 7: 4 / 5, 10: 4 / 5 * 2 / 3, 15: 4 / 5 * 2 / 3, 19: 0.0}
+    for at, left in expected.items():
+        assert found.survival(at) == pytest.approx(left)
+
+
+def test_without_a_record_the_targets_stand_in_and_fade() -> None:
+    """No stretch seen: the median is the usual time. Twenty seen: the targets say nothing."""
+    target = Target(HOUR, 4 * HOUR)
+    assert curve([], target).quantile(0.5) == pytest.approx(HOUR)
+    fast = [Seen(60.0 + i, whole=True) for i in range(ENOUGH)]
+    assert curve(fast, target).survival(90.0) == 0.0
+
+
+def test_a_length_drawn_is_never_shorter_than_what_has_passed() -> None:
+    """Given that two hours have passed, it takes two hours at least, also beyond all seen."""
+    seen = [Seen(x * HOUR, whole=True) for x in np.linspace(0.5, 3, 40)]
+    found = curve(seen, Target(HOUR, 2 * HOUR))
+    uniform = np.linspace(0.001, 0.999, 500)
+    assert found.draw(uniform, 2 * HOUR).min() >= 2 * HOUR
+    assert found.draw(uniform, 10 * HOUR).min() >= 10 * HOUR
+
+
+def test_draws_have_the_curves_distribution() -> None:
+    """The share of draws beyond a length is the curve's survival there."""
+    chance = random.Random(5)
+    seen = [Seen(chance.lognormvariate(8, 0.6), whole=True) for _ in range(400)]
+    found = curve(seen, Target(HOUR, 2 * HOUR))
+    drawn = found.draw((np.arange(20_000) + 0.5) / 20_000, 0.0)
+    for share in (0.1, 0.5, 0.9):
+        at = found.quantile(share)
+        assert float((drawn > at).mean()) == pytest.approx(found.survival(at), abs=0.002)
+
+
+def test_time_that_passes_without_news_makes_a_miss_likelier() -> None:
+    """While `b` waits, the probability of missing rises, and after the limit it is one."""
+    curves = learn(PLAN, [])
+    said = [
+        look_ahead(PLAN, curves, Progress(0, {"a": 0.0}, hours * HOUR)).deadlines[0].miss
+        for hours in (0, 1, 2, 2.9, 3.1)
+    ]
+    assert said == sorted(said)
+    assert said[-1] == 1.0
+
+
+def test_the_interface_that_buys_most_time_is_named() -> None:
+    """Only `b` is a handoff: shortening it helps, and never makes anything worse."""
+    deadline = look_ahead(PLAN, learn(PLAN, []), Progress(0, {"a": 0.0}, HOUR)).deadlines[0]
+    assert deadline.best == "b"
+    assert 0 < deadline.gain <= deadline.miss
+
+
+def test_a_built_in_journey_has_an_outlook_in_every_state(
+    states: tuple[Net, list[State]],
+) -> None:
+    """From the first event to the last: what is left is never in the past."""
+    net, every = states
+    plan = prediction.plan(net)
+    curves = learn(plan, [])
+    for state in every[:: len(every) // 8]:
+        at = prediction.progress(net, state, state.latest_at)
+        outlook = look_ahead(plan, curves, at, draws=50)
+        assert all(segment.low >= 0 for segment in outlook.segments)
+        assert all(0 <= deadline.miss <= 1 for deadline in outlook.deadlines)
+        assert not {segment.activity for segment in outlook.segments} & at.done.keys()
+
+
+def test_probabilities_are_calibrated_on_held_out_journeys_and_beat_the_base_rate() -> None:
+    """Two hundred journeys learnt from, two hundred predicted: right within their intervals."""
+    seed = 20_260_302
+    chance = random.Random(seed)
+
+    def journey() -> list[float]:
+        return [chance.lognormvariate(8.3, 0.6) for _ in range(3)]
+
+    def until(lengths: list[float], now: float) -> Progress:
+        ends = np.cumsum(lengths)
+        done = {n: float(e) for n, e in zip("abc", ends, strict=True) if e <= now}
+        return Progress(0.0, done, min(now, float(ends[-1])))
+
+    curves = learn(PLAN, [until(journey(), 1e9) for _ in range(200)])
+    said, happened = [], []
+    for _ in range(200):
+        lengths = journey()
+        late = lengths[1] + lengths[2] > PLAN.limits[0].seconds
+        # Asked at fixed times: a moment chosen by how long it takes would tell how long it takes.
+        for passed in (0.2 * HOUR, HOUR, 2 * HOUR):
+            now = lengths[0] + passed
+            if now >= sum(lengths):
+                continue
+            said.append(look_ahead(PLAN, curves, until(lengths, now)).deadlines[0].miss)
+            happened.append(late)
+    rate = sum(happened) / len(happened)
+    score = calibration.brier(said, happened)
+    assert score < 0.95 * calibration.brier([rate] * len(said), happened), f"seed {seed}"
+    off = [b for b in calibration.reliability(said, happened, 5) if not b.low <= b.said <= b.high]
+    assert len(off) <= 2, f"seed {seed}: {off}"
