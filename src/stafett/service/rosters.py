@@ -93,7 +93,7 @@ class Rosters:
             raise No("bad-value", "No hours", Reason("ends", what, "00:00 to 23:59 is a whole day"))
         try:
             ZoneInfo(zone)
-        except (ValueError, OSError):
+        except (KeyError, ValueError, OSError):
             raise No("bad-value", "No such zone", Reason("zone", f"{zone!r} is no zone")) from None
         async with self._pool.connection() as connection:
             await connection.execute(

@@ -1,0 +1,151 @@
+"""Find the earliest chain that fits the calendars; move one link and what depends on it.
+
+The search goes link by link, each link's starts in order, and turns back where the next link finds
+no place; that a link cannot follow a given end is remembered, so each is tried once. The chain
+found is the earliest by its first link, then by its second, and so on: the tests hold it to
+`tests/naive_chains.py`, which tries everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from stafett.capacity.calendar import Calendar
+from stafett.capacity.chain import Link, Slot, Template
+
+Calendars = Mapping[str, Sequence[Calendar]]  # link -> where it may be
+Ordered = Callable[[Link, int, int], Iterator[Slot]]
+
+
+@dataclass(frozen=True)
+class Blocked:
+    """Why there is no chain: `link` finds no place between `begin` and `end` (its starts).
+
+    `closed`: nothing is open then at all; else all that is open is taken.
+    """
+
+    link: str
+    begin: int
+    end: int
+    closed: bool
+
+
+def earliest(
+    template: Template,
+    calendars: Calendars,
+    begin: int,
+    end: int,
+    *,
+    keep: Mapping[str, Slot] | None = None,
+    fixed: Mapping[str, Sequence[Slot]] | None = None,
+    deadline: int | None = None,
+) -> list[Slot] | Blocked:
+    """Return the earliest chain whose first link begins in [begin, end], or why there is none.
+
+    `keep`: the slot that a link takes first if it fits (it is tried before the earlier ones);
+    `fixed`: the only slots that a link may have, whatever its calendar says. `deadline`: the last
+    link must begin by then.
+    """
+    keep, fixed, links = keep or {}, fixed or {}, template.links
+    dead: set[tuple[int, int]] = set()
+    worst = (-1, Blocked(links[0].name, begin, end, True))
+
+    def follow(n: int, low: int, high: int) -> list[Slot] | None:
+        nonlocal worst
+        if n == len(links) - 1 and deadline is not None:
+            high = min(high, deadline)
+        if (n, low) in dead:
+            return None
+        link = links[n]
+        for slot in _places(link, calendars.get(link.name, ()), low, high, keep, fixed):
+            if n == len(links) - 1:
+                return [slot]
+            rest = follow(n + 1, *links[n + 1].window(slot.ends))
+            if rest is not None:
+                return [slot, *rest]
+        dead.add((n, low))
+        if n > worst[0]:
+            shut = not any(
+                c.opened(at, at + link.seconds)
+                for c in calendars.get(link.name, ())
+                for at in c.starts(low, high)
+            )
+            worst = (n, Blocked(link.name, low, high, shut))
+        return None
+
+    found = follow(0, begin, end)
+    return worst[1] if found is None else found
+
+
+def offers(
+    template: Template, calendars: Calendars, begin: int, end: int, count: int
+) -> list[list[Slot]]:
+    """Return up to `count` chains, the earliest first, each with a later first link."""
+    found: list[list[Slot]] = []
+    while len(found) < count and begin <= end:
+        chain = earliest(template, calendars, begin, end)
+        if isinstance(chain, Blocked):
+            break
+        found.append(chain)
+        begin = chain[0].begins + 1
+    return found
+
+
+def moved(
+    template: Template,
+    calendars: Calendars,
+    slots: Sequence[Slot],
+    link: str,
+    begins: int,
+    *,
+    resource: str | None = None,
+    now: int | None = None,
+) -> list[Slot] | Blocked:
+    """Return the chain after `link` is moved to `begins`, or why it cannot be moved there.
+
+    The calendars are without this chain. What comes before stays; what comes after stays where it
+    can, and else goes to its first place that keeps the lead times. Nothing begins before `now`.
+    """
+    by = {slot.link: slot for slot in slots}
+    names = [one.name for one in template.links]
+    at = names.index(link)
+    seconds = template.links[at].seconds
+    places = [
+        Slot(link, c.resource.id, unit, begins, begins + seconds)
+        for c in calendars.get(link, ())
+        if resource is None or c.resource.id == resource
+        for unit in c.units(begins, begins + seconds)
+        if now is None or begins >= now
+    ]
+    places.sort(key=lambda s: (s.resource != by[link].resource, s.unit != by[link].unit))
+    fixed = {name: [by[name]] for name in names[:at]} | {link: places}
+    if not places:
+        shut = not any(c.opened(begins, begins + seconds) for c in calendars.get(link, ()))
+        return Blocked(link, begins, begins, shut)
+    first = by[names[0]].begins if at else begins
+    return earliest(template, calendars, first, first, keep=by, fixed=fixed)
+
+
+def _places(
+    link: Link,
+    calendars: Sequence[Calendar],
+    low: int,
+    high: int,
+    keep: Mapping[str, Slot],
+    fixed: Mapping[str, Sequence[Slot]],
+) -> Iterator[Slot]:
+    """Yield where a link may be if it begins in [low, high]: what it keeps, then by time."""
+    if link.name in fixed:
+        yield from (slot for slot in fixed[link.name] if low <= slot.begins <= high)
+        return
+    kept = keep.get(link.name)
+    if kept is not None and low <= kept.begins <= high:
+        calendar = next((c for c in calendars if c.resource.id == kept.resource), None)
+        if calendar is not None and calendar.fits(kept.unit, kept.begins, kept.ends):
+            yield kept
+    starts = sorted({(at, n) for n, c in enumerate(calendars) for at in c.starts(low, high)})
+    for at, n in starts:
+        unit = calendars[n].unit(at, at + link.seconds)
+        if unit is not None:
+            yield Slot(link.name, calendars[n].resource.id, unit, at, at + link.seconds)
