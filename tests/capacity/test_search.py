@@ -56,7 +56,7 @@ def test_the_earliest_chain_is_the_naive_searchs() -> None:
             low = draw.randint(0, 2)
             links.append(link(name, draw.choice((1, 2, 3)), low, low + draw.randint(0, 3)))
         template = Template(id="tt", title={}, protocol="p", links=tuple(links))
-        calendars = {}
+        calendars: dict[str, list[Calendar]] = {}
         for one in links:
             calendars[one.name] = []
             for n in range(draw.randint(1, 2)):
