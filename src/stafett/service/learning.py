@@ -93,7 +93,7 @@ class Learning:
         self,
         scope: Scope,
         chapters: Sequence[str],
-        order: tuple[str, ...] = (),
+        order: tuple[tuple[str, tuple[str, ...]], ...] = (),
         *,
         again: bool = False,
     ) -> tuple[Study, Study | None]:

@@ -39,7 +39,8 @@ class Task:
     """Which log, seen by whom, cut to what.
 
     `source` is ``record``, ``simulated:NETWORK`` or ``log:ID``; of the record, `organisation` sees
-    its own journeys up to `position`. `order` is the protocol's activities for conformance.
+    its own journeys up to `position`. `order` is the protocol's activities, each
+    with those that it comes after.
     """
 
     url: str
@@ -50,7 +51,7 @@ class Task:
     since: date | None = None
     until: date | None = None
     site: str | None = None
-    order: tuple[str, ...] = ()
+    order: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -110,9 +111,11 @@ def chapter(task: Task, name: str, trials: tuple[Trial, ...] = ()) -> Made:
         log = _log(task)
     except LogUnreadableError as error:
         return Made(problem=str(error))
-    reference = usual_order(log, task.order) if task.order else None
+    after = dict(task.order)
+    steps = [name for name in after if name in set(log.steps["activity"].cast(pl.String))]
+    reference = usual_order(log, steps) if steps else None
     everyone = _everyone(task) if task.source == "record" and name == "interfaces" else None
-    options = Options(reference, site=task.site, trials=trials, everyone=everyone)
+    options = Options(reference, site=task.site, trials=trials, everyone=everyone, after=after)
     figures, notes = CHAPTERS[name][1](log, options)
     return Made(tuple(drawn(f) for f in figures), tuple(notes))
 

@@ -118,9 +118,14 @@ async def _study(
     scope = Scope(
         asked.source, person.organisation, asked.protocol, asked.since, asked.until, asked.site
     )
-    order: tuple[str, ...] = ()
+    order: tuple[tuple[str, tuple[str, ...]], ...] = ()
     if asked.protocol:
-        order = tuple(tower.library.current()[asked.protocol].document.bind().steps)
+        protocol = tower.library.current()[asked.protocol].document.bind()
+        after = {name: step.after for name, step in protocol.steps.items()}
+        after |= {name: handoff.after for name, handoff in protocol.handoffs.items()}
+        order = tuple(
+            (name, tuple(ref.partition("=")[0] for ref in refs)) for name, refs in after.items()
+        )
     return await tower.learning.study(scope, chapters, order, again=again)
 
 

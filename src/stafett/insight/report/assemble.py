@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stafett.eventlog import EventLog
@@ -27,7 +27,8 @@ Chapter = tuple[list[Figure], list[str]]
 class Options:
     """What an analysis may be told beside the log: the protocol's order, hours, a budget.
 
-    `site` is whose page feedback is; `everyone` all journeys, of which only aggregates are told.
+    `after` says what of the protocol comes after what; `site` is whose page feedback is;
+    `everyone` all journeys, of which only aggregates are told.
     """
 
     reference: Reference | None = None
@@ -37,6 +38,7 @@ class Options:
     site: str | None = None
     trials: tuple[Trial, ...] = ()
     everyone: EventLog | None = None
+    after: Mapping[str, Sequence[str]] | None = None
 
 
 CHAPTERS: dict[str, tuple[str, Callable[[EventLog, Options], Chapter]]] = {
@@ -46,7 +48,7 @@ CHAPTERS: dict[str, tuple[str, Callable[[EventLog, Options], Chapter]]] = {
     ),
     "layers": ("Layers of variability", lambda log, o: layer_figures(log, o.hours)),
     "origin": ("Origin", lambda log, o: origin_figures(log, o.budget_h, o.seed)),
-    "process": ("Process and protocol", lambda log, o: process_figures(log, o.reference)),
+    "process": ("Process and protocol", lambda log, o: process_figures(log, o.reference, o.after)),
     "control": ("Control", lambda log, o: control_figures(log, o.hours)),
     "agreement": ("Agreement", lambda log, o: agreement_figures(log, o.seed)),
     "feedback": ("Feedback", lambda log, o: feedback_figures(log, o.hours, o.site, o.seed)),

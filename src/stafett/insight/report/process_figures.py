@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 import polars as pl
 
 from stafett.eventlog import EventLog
+from stafett.insight.alignment import NoAlignmentsError, align, partial_order
 from stafett.insight.conformance import (
     Reference,
     conformance,
@@ -25,8 +27,16 @@ from stafett.insight.sites import site
 MOST_ACTIVITIES, MOST_EDGES, SPECTRA = 22, 60, 2
 
 
-def process_figures(log: EventLog, reference: Reference | None) -> tuple[list[Figure], list[str]]:
-    """Return the process map, conformance and the spectra of the slowest segments."""
+def process_figures(
+    log: EventLog,
+    reference: Reference | None,
+    after: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[list[Figure], list[str]]:
+    """Return the process map, conformance and the spectra of the slowest segments.
+
+    `after` says what of the protocol comes after what; with it, journeys are aligned with the
+    protocol as a partial order.
+    """
     follows = directly_follows(log)
     if follows.is_empty():
         return [], ["Process: no case has two steps, so nothing follows anything."]
@@ -38,7 +48,15 @@ def process_figures(log: EventLog, reference: Reference | None) -> tuple[list[Fi
             "Conformance: no protocol was given; what most journeys do, in its usual order, stands "
             "in for it, so departures are departures from custom."
         )
+    elif not after:
+        after = {b: [a] for a, b in pairwise(reference.activities)}
+        after[reference.activities[0]] = []
     figures[1:1] = [_conformance(log, reference), *_by_site(log)]
+    if after:
+        try:
+            figures.insert(2, _aligned(log, reference, after))
+        except NoAlignmentsError as error:
+            notes.append(f"Alignments: none, {error}.")
     return figures, notes
 
 
@@ -50,6 +68,32 @@ def usual_order(log: EventLog, order: Sequence[str]) -> Reference:
     """
     usual = set(typical_course(log).activities)
     return Reference(tuple(name for name in order if name in usual), {})
+
+
+def _aligned(log: EventLog, reference: Reference, after: Mapping[str, Sequence[str]]) -> Figure:
+    """The cheapest way in which journeys and the protocol can be brought to agree."""
+    found = align(log, partial_order(after, reference.activities))
+    bars = []
+    for name, left_out, added in found.moves.head(15).iter_rows():
+        kind, k = ("left out", left_out) if left_out >= added else ("added", added)
+        bars.append(Bar(f"{name} {kind}", k / found.journeys, *_wilson(k, found.journeys)))
+    low, high = _wilson(round(found.perfect * found.journeys), found.journeys)
+    sentence = (
+        f"{found.perfect:.0%} of {found.journeys:,} journeys (95 % interval {low:.0%} to"
+        f" {high:.0%}) agree with the protocol without a move, work side by side counted as in"
+        " order; fitness"
+        f" {number(found.fitness)} (1: every step agrees)."
+    )
+    if found.unknown:
+        sentence += f" For {found.unknown:,} journeys the search was given up."
+    return Figure(
+        "alignments",
+        "Alignments with the protocol",
+        sentence,
+        basis(log, found.journeys, "journeys"),
+        interval_bars(bars, title="Moves", unit="share of journeys, 95 % interval"),
+        found.moves,
+    )
 
 
 def _by_site(log: EventLog) -> list[Figure]:
