@@ -38,9 +38,11 @@ def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
-    def open_for(login: str, language: str = "en", width: int = 1280) -> Page:
+    def open_for(
+        login: str, language: str = "en", width: int = 1280, base: str | None = None
+    ) -> Page:
         context = chromium.new_context(
-            viewport={"width": width, "height": 900}, locale=language, base_url=site.base
+            viewport={"width": width, "height": 900}, locale=language, base_url=base or site.base
         )
         contexts.append(context)
         page = context.new_page()

@@ -13,10 +13,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+import zxingcpp
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 
 from site_ import Site, serving
+from stafett.identity import keyboard
+from stafett.journey.identifier import normal
 from stafett.journey.label import Labels, make
 from stafett.journey.script import _check as of_view
 from stafett.journey.script import right_answer
@@ -35,9 +39,11 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 class Device:
     """One device: a browser profile on disk that outlives its browser."""
 
-    def __init__(self, playwright: Any, executable: str, folder: Path, base: str) -> None:
+    def __init__(
+        self, playwright: Any, executable: str, folder: Path, base: str, options: tuple[str, ...]
+    ) -> None:
         self._playwright, self._executable = playwright, executable
-        self._folder, self._base = folder, base
+        self._folder, self._base, self._options = folder, base, options
         self.context: BrowserContext | None = None
 
     def on(self) -> Page:
@@ -45,7 +51,7 @@ class Device:
         self.context = self._playwright.chromium.launch_persistent_context(
             self._folder,
             executable_path=self._executable,
-            args=["--no-sandbox"],
+            args=["--no-sandbox", *self._options],
             base_url=self._base,
             locale="en",
             viewport={"width": 1024, "height": 900},
@@ -78,16 +84,16 @@ def offline_ready(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def device_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], Device]]:
+def device_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Device]]:
     """Give devices, each with a profile of its own."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not here: the browser tests were not run")
     made: list[Device] = []
     with sync_playwright() as playwright:
 
-        def new(base: str) -> Device:
+        def new(base: str, *options: str) -> Device:
             folder = tmp_path_factory.mktemp("profile")
-            made.append(Device(playwright, CHROMIUM, folder, base))
+            made.append(Device(playwright, CHROMIUM, folder, base, options))
             return made[-1]
 
         yield new
@@ -140,7 +146,7 @@ def held_shown(page: Page, number: int) -> None:
 
 
 def test_acts_outlive_the_network_the_tab_and_the_server(
-    postgres: Server, tmp_path: Path, device_of: Callable[[str], Device], shoot: Any
+    postgres: Server, tmp_path: Path, device_of: Callable[..., Device], shoot: Any
 ) -> None:
     """Cut mid-handoff, tab killed, server restarted: every act arrives once, with its own time."""
     import psycopg
@@ -203,7 +209,7 @@ def test_acts_outlive_the_network_the_tab_and_the_server(
 
 
 def test_a_lost_answer_counts_once(
-    site: Site, wire: Wire, device_of: Callable[[str], Device]
+    site: Site, wire: Wire, device_of: Callable[..., Device]
 ) -> None:
     """The record takes an act in and its answer is lost, twice: one event, not three."""
     under = bring(site, "H08", "accept")
@@ -228,7 +234,7 @@ def test_a_lost_answer_counts_once(
 
 
 def test_a_signature_whose_page_died_is_looked_up_never_repeated(
-    site: Site, wire: Wire, device_of: Callable[[str], Device]
+    site: Site, wire: Wire, device_of: Callable[..., Device]
 ) -> None:
     """The release was recorded, its answer lost and the tab killed: the next page finds it done."""
     under = bring(site, "H08", "release")
@@ -262,7 +268,7 @@ def test_a_signature_whose_page_died_is_looked_up_never_repeated(
 
 
 def test_a_sure_mismatch_is_red_without_a_network(
-    site: Site, wire: Wire, device_of: Callable[[str], Device], shoot: Any
+    site: Site, wire: Wire, device_of: Callable[..., Device], shoot: Any
 ) -> None:
     """What the giver's own people read before is compared here: red in under 200 ms, and told."""
     under = bring(site, "H08", "release")
@@ -313,9 +319,7 @@ def test_a_receiver_is_never_sent_what_the_giver_read(site: Site) -> None:
         assert value not in answer and value.lstrip("(0)") not in answer
 
 
-def test_two_people_on_one_device(
-    site: Site, wire: Wire, device_of: Callable[[str], Device]
-) -> None:
+def test_two_people_on_one_device(site: Site, wire: Wire, device_of: Callable[..., Device]) -> None:
     """Signed out, nothing can be read here; another person sends nothing of it; one's own waits."""
     under = bring(site, "H08", "accept")
     device = device_of(wire.base)
@@ -381,7 +385,7 @@ DUMP = """async () => {
 
 
 def test_a_station_never_opened_opens_from_the_list(
-    site: Site, wire: Wire, device_of: Callable[[str], Device], shoot: Any
+    site: Site, wire: Wire, device_of: Callable[..., Device], shoot: Any
 ) -> None:
     """My handoffs was seen with the network; without it the list and its stations open."""
     under = bring(site, "H08", "accept")
@@ -405,7 +409,7 @@ def test_a_station_never_opened_opens_from_the_list(
 
 
 def test_a_refused_act_stays_until_it_is_seen(
-    site: Site, wire: Wire, device_of: Callable[[str], Device], shoot: Any
+    site: Site, wire: Wire, device_of: Callable[..., Device], shoot: Any
 ) -> None:
     """The record says no to what was kept: the reason stands there, over a reload, until seen."""
     under = bring(site, "H08", "accept")
@@ -425,3 +429,78 @@ def test_a_refused_act_stays_until_it_is_seen(
     refusal.get_by_role("button").click()
     expect(refusal).to_have_count(0)
     expect(page.locator("[data-scan]")).to_be_focused()
+
+
+def test_the_camera_reads_a_label(
+    site: Site, tmp_path: Path, device_of: Callable[..., Device]
+) -> None:
+    """A Data Matrix held before the camera (Chromium's fake one) is the scan of the station."""
+    under = bring(site, "H08", "accept")
+    film(first_label(site, under), tmp_path / "label.y4m")
+    page = device_of(
+        site.base,
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-capture",
+        f"--use-file-for-fake-video-capture={tmp_path / 'label.y4m'}",
+    ).on()
+    sign_in(page, "courier-1")
+    page.goto(f"/journeys/{under.journey}/H08/accept")
+    page.get_by_role("button", name="Camera").click()
+    expect(page.locator(".done li").filter(has_text="fits")).to_have_count(1, timeout=30_000)
+    found = answers(site, "courier-1", under.journey, "H08", "accept")
+    assert [e["event"]["result"] for e in found] == ["pass"]
+    # The page itself may not compile WebAssembly; only the camera's worker may.
+    page.goto("/scanner")
+    refused = page.evaluate(
+        "WebAssembly.compile(new Uint8Array([0,97,115,109,1,0,0,0])).then(() => '', String)"
+    )
+    assert "Content Security Policy" in refused
+    page.locator("#typed").press_sequentially(keyboard.as_swedish(keyboard.SELF_TEST))
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("another keyboard")
+    page.locator("#typed").press_sequentially(keyboard.SELF_TEST)
+    page.keyboard.press("Enter")
+    expect(page.locator("#said")).to_contain_text("set up rightly")
+
+
+def film(content: str, file: Path) -> None:
+    """Write a short film (YUV4MPEG2) of a Data Matrix with `content`."""
+    made = zxingcpp.create_barcode(content, zxingcpp.BarcodeFormat.DataMatrix, force_square=True)
+    symbol = np.array(zxingcpp.write_barcode_to_image(made, scale=8), dtype=np.uint8)
+    luma = np.full((480, 640), 255, dtype=np.uint8)
+    top, left = (480 - symbol.shape[0]) // 2, (640 - symbol.shape[1]) // 2
+    luma[top : top + symbol.shape[0], left : left + symbol.shape[1]] = symbol
+    chroma = np.full(240 * 320 * 2, 128, dtype=np.uint8).tobytes()
+    frame = b"FRAME\n" + luma.tobytes() + chroma
+    file.write_bytes(b"YUV4MPEG2 W640 H480 F10:1 Ip A1:1 C420\n" + frame * 5)
+
+
+def test_the_station_reads_identifiers_as_the_record_does(
+    site: Site, device_of: Callable[..., Device]
+) -> None:
+    """Whatever the browser makes of a scan, the record makes the same; else it leaves it alone."""
+    random_ = random.Random(7)
+    cases: list[tuple[str, str]] = []
+    for structure in ("isbt128-coi", "isbt128-din", "gs1-sscc", "plain", "gs1-giai", "sec"):
+        for number in range(12):
+            good = make(structure, random_.randrange(1, 800_000), number)
+            at = random_.randrange(len(good))
+            bad = good[:at] + random_.choice("0A=&(") + good[at + 1 :]
+            forms = (good, bad, f"]d2{good}", f" {good}\r\n", good[1:], good.lower(), f"{good}\x1d")
+            cases += [(structure, form) for form in forms]
+    page = device_of(site.base).on()
+    page.goto("/sign-in")
+    read = page.evaluate(
+        """async (cases) => {
+          const { canonical } = await import("/static/identify.js");
+          return cases.map(([structure, raw]) => canonical(structure, raw));
+        }""",
+        cases,
+    )
+    told = 0
+    for (structure, raw), canonical in zip(cases, read, strict=True):
+        if canonical is None:
+            continue
+        told += 1
+        assert normal(structure, raw) == canonical, (structure, raw)
+    assert told > 150

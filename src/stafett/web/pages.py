@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -21,8 +21,8 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
+from stafett.web import chart, evidence, relay, zone
 from stafett.web import language as languages
-from stafett.web import relay, zone
 from stafett.web.area import Line, seen_by
 from stafett.web.problem import Part, Problem
 from stafett.web.session import person_of
@@ -223,6 +223,14 @@ async def journey(request: Request) -> Response:
         entries=entries,
         names=names,
         picture=picture,
+        now=datetime.now(UTC),
+        charts=[
+            (seen.shipment, chart.chart(seen, languages.translator(language), language))
+            for seen in await tower.conditions.of_journey(person, live)
+            if len(seen.series.times)
+        ],
+        answers=evidence.answers(live.net, live.state, person, language),
+        documents=evidence.documents(live.net, entries, language),
         story=relay.story(live.net, live.state, names, language),
         signatures=await tower.record.signatures(live.state.journey, person.organisation),
     )

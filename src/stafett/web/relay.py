@@ -2,7 +2,9 @@
 
 Lanes are roles, grouped by organisation. A bar is a step, a filled line is custody of a material, a
 vertical line with two ends is a handoff (dashed while nobody has accepted), a triangle is a
-deviation, the strip on top says who is accountable. The past never moves; the red line is now.
+deviation, the strip on top says who is accountable. Time between a release and its acceptance, when
+nobody has taken over yet, is a gap and drawn as one; the window of what is open now is an outline
+that reaches to its limit. The past never moves; the red line is now.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from babel.dates import format_datetime
 from markupsafe import Markup, escape
 
 from stafett.journey.state import State, custody
+from stafett.journey.tasks import next_moves
 from stafett.protocol.model import Handoff, Step, text
 from stafett.protocol.net import OPEN, STOPPED, Net
 from stafett.web import zone
@@ -64,6 +67,8 @@ def marks(net: Net, state: State, language: str, now: datetime) -> list[Mark]:
             kind = "bad" if at == STOPPED else "open" if at == OPEN else ""
             giver, receiver = activity.giver, activity.receiver
             found.append(Mark("handoff", title, giver, moment, moment, receiver, kind))
+            if begun is not None and (done or end) > begun:
+                found.append(Mark("gap", title, receiver, begun, done or end))
     for spell in custody(state):
         until = spell.until or end
         title = f"{text(net.protocol.materials[spell.material].title, language)} ({spell.lot})"
@@ -75,6 +80,11 @@ def marks(net: Net, state: State, language: str, now: datetime) -> list[Mark]:
         lane = _lane(net, where) or state.owner.role
         kind = "" if raised.closed_at else raised.severity
         found.append(Mark("deviation", title, lane, raised.raised_at, raised.raised_at, state=kind))
+    for task in next_moves(net, state) if state.ended_at is None else ():
+        if task.due is not None and task.due > task.since:
+            title = f"{task.activity} {text(net.activity(task.activity).title, language)}"
+            late = "bad" if task.due < now else ""
+            found.append(Mark("planned", title, task.role, task.since, task.due, state=late))
     for turn in state.accountability:
         found.append(Mark("owner", turn.role, "", turn.since, turn.until or end))
     return found
@@ -97,8 +107,8 @@ def story(net: Net, state: State, names: dict[str, str], language: str) -> list[
         if mark.other:
             other = net.protocol.roles.get(mark.other)
             who = f"{who} → {text(other.title, language) if other else mark.other}"
-        sign = {"step": "▬", "handoff": "⇄", "custody": "●", "deviation": "▲"}.get(mark.kind)
-        if sign is not None and mark.kind != "custody":
+        sign = {"step": "▬", "handoff": "⇄", "deviation": "▲"}.get(mark.kind)
+        if sign is not None:
             found.append(Line(mark.start, mark.title, f"{who}, {organisation}", sign, mark.state))
     return sorted(found, key=lambda line: line.at)
 
@@ -117,11 +127,17 @@ def draw(
     lanes = [role for role in net.protocol.roles if role in used]
     y = {role: TOP + 24 + i * LANE for i, role in enumerate(lanes)}
     start = state.opened_at
-    end = max([m.end for m in table] + [state.ended_at or now, start + timedelta(minutes=1)])
+    end = max([m.end for m in table if m.kind != "planned"] + [state.ended_at or now])
+    end = max(end, start + timedelta(minutes=1))
+    # What is planned is seen coming, but the past keeps at least two thirds of the width.
+    limits = [m.end for m in table if m.kind == "planned"]
+    if limits:
+        end = min(max([end, *limits]), end + (end - start) / 2)
     span = (end - start).total_seconds()
     height = TOP + 24 + LANE * len(lanes) + 24
 
     def x(at: datetime) -> float:
+        at = min(at, end)
         return LEFT + (WIDTH - LEFT - 24) * (at - start).total_seconds() / span
 
     out = [
@@ -131,7 +147,7 @@ def draw(
     ]
     for i in range(7):
         at = start + (end - start) * i / 6
-        label = format_datetime(at.astimezone(zone.here()), "d MMM HH:mm", locale=language)
+        label = shown(at, language)
         anchor = "start" if i == 0 else "end" if i == 6 else "middle"
         out.append(_line("tick", x(at), TOP, height - 22))
         out.append(_text(x(at), height - 6, label, f'class="soft" text-anchor="{anchor}"'))
@@ -142,7 +158,7 @@ def draw(
         out.append(_text(4, y[role] - 1, title))
         out.append(_text(4, y[role] + 12, organisation, 'class="soft"'))
     for mark in table:
-        out.append(_mark(mark, x, y, net, language))
+        out.append(_mark(mark, x, y, net, language, t))
     if state.ended_at is None:
         out.append(_line("now", x(now), TOP - 6, height - 22))
     out.append("</svg>")
@@ -150,20 +166,31 @@ def draw(
 
 
 def _mark(
-    mark: Mark, x: Callable[[datetime], float], y: dict[str, float], net: Net, language: str
+    mark: Mark,
+    x: Callable[[datetime], float],
+    y: dict[str, float],
+    net: Net,
+    language: str,
+    t: Callable[..., str],
 ) -> str:
     left, right = x(mark.start), max(x(mark.end), x(mark.start) + 3)
     at = y.get(mark.lane, 0.0)
     if mark.kind == "owner":
         role = net.protocol.roles.get(mark.title)
         label = text(role.title, language) if role else mark.title
-        shown = f"★ {label}" if right - left > 130 else "★"
+        words = f"★ {label}" if right - left > 130 else "★"
         bar = _bar("step", left, 20, right - left, 18)
-        return _group(label, bar + _text(left + 4, 33, shown))
+        return _group(label, bar + _text(left + 4, 33, words))
     if not at:
         return ""
     if mark.kind == "step":
         return _group(mark.title, _bar(f"step {mark.state}", left, at - 9, right - left, 12))
+    if mark.kind == "gap":
+        said = t("journey.gap", what=mark.title, length=length(mark.end - mark.start))
+        return _group(said, _bar("gap", left, at - 9, right - left, 12))
+    if mark.kind == "planned":
+        said = t("journey.planned", what=mark.title, at=shown(mark.end, language))
+        return _group(said, _bar(f"planned {mark.state}", left, at - 10, right - left, 14))
     if mark.kind == "custody":
         return _group(mark.title, _bar("custody", left, at + 5, right - left, 4))
     if mark.kind == "deviation":
@@ -174,6 +201,22 @@ def _mark(
     circle = "bad" if mark.state == "bad" else "handoff"
     end = f'<circle class="{circle}" cx="{left:.1f}" cy="{other:.1f}" r="5"/>'
     return _group(mark.title, _line("gap" if mark.state else "passed", left, at, other) + end)
+
+
+def shown(at: datetime, language: str) -> str:
+    """Return a moment as the axis shows it, in the organisation's zone."""
+    return str(format_datetime(at.astimezone(zone.here()), "d MMM HH:mm", locale=language))
+
+
+def length(span: timedelta) -> str:
+    """Return a length of time in its two largest units."""
+    s = round(span.total_seconds())
+    days, hours, minutes = s // 86_400, s % 86_400 // 3600, s % 3600 // 60
+    if days:
+        return f"{days} d {hours} h"
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min" if minutes else f"{s} s"
 
 
 def _group(title: str, inner: str) -> str:

@@ -1,33 +1,26 @@
 // The board: every live journey the organisation takes part in, ordered by time to harm.
-import { call, h, pick, span, t } from "./dom.js";
+import { call, h, pick, span, t, when } from "./dom.js";
 import { follow } from "./live.js";
+import * as outbox from "./outbox.js";
+import { before, pageOf, rank, urgency } from "./places.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const body = document.querySelector("#board tbody");
+const form = document.getElementById("filters");
+const saved = document.getElementById("saved");
+const more = document.getElementById("more");
 const rows = new Map();
-const drawn = new Map();
+const drawn = new Map(); // journey -> {element, row, stamp}: a row is drawn again only if it changed
+const PAGE = 200;
+const FIELDS = ["q", "show", "at", "product"];
+let limit = PAGE;
+let found = [];
 let forecasts = new Map();
-const LIMIT = 200;
-let position = 0;
 let selected = null;
 
-// Lower comes first: stopped, then late, then what will be late soonest, then the rest by age.
-function rank(row, now) {
-  if (row.status === "ended") return [4, -row.position];
-  if (row.critical || row.status === "held") return [0, -(row.critical || 0)];
-  if (row.due === null) return [3, row.position];
-  const left = Date.parse(row.due) - now;
-  return left < 0 ? [1, left] : [2, left];
-}
-const before = (a, b) => a[0] - b[0] || a[1] - b[1];
+const nameOf = (organisation) => start.organisations[organisation] ?? organisation ?? "";
 
-function urgency(row, now) {
-  if (row.status === "ended") return "";
-  if (row.critical || row.status === "held") return "red";
-  if (row.due !== null && Date.parse(row.due) < now) return "red";
-  if (row.due !== null && Date.parse(row.due) - now < 0.25 * (Date.parse(row.due) - Date.parse(row.since))) return "amber";
-  return row.deviations ? "amber" : "";
-}
+// -- one row --------------------------------------------------------------------------------------
 
 function state(row, now) {
   const tags = [];
@@ -38,20 +31,16 @@ function state(row, now) {
   else if (row.deviations) tags.push(h("span", { class: "tag amber" }, "⚠ ", t("state.deviations", { n: row.deviations })));
   const likely = forecasts.get(row.journey);
   if (likely && !(row.due !== null && Date.parse(row.due) < now)) tags.push(h("span", { class: "tag amber", title: `${likely.activity} ← ${likely.since}` }, "◷ ", t("outlook.board", { p: Math.round(100 * likely.miss) })));
+  if (!tags.length && urgency(row, now) === "amber") tags.push(h("span", { class: "tag amber" }, "◷ ", t("state.soon")));
   if (!tags.length) tags.push(h("span", { class: "tag" }, "▸ ", t("state.on-way")));
   return tags;
 }
 
 function lanes(row) {
-  const at = row.lanes.findIndex((lane) => lane === row.baton);
-  return h("div", {},
-    h("div", { class: "lanes", "aria-hidden": "true" }, row.lanes.map((lane, i) => h("i", { class: i === at ? "baton" : i < at ? "been" : "", title: start.organisations[lane] ?? lane }))),
-    h("small", {}, start.organisations[row.baton] ?? row.baton ?? ""));
-}
-
-function station(row, task) {
-  const about = task.about ? `?about=${encodeURIComponent(task.about)}` : "";
-  return `/journeys/${row.journey}/${task.activity}/${task.side}${about}`;
+  const at = row.lanes.indexOf(row.baton);
+  return h("div", { class: "baton" },
+    h("div", { class: "lanes", "aria-hidden": "true" }, row.lanes.map((lane, i) => h("i", { class: i === at ? "baton" : i < at ? "been" : "", title: nameOf(lane) }))),
+    h("small", {}, nameOf(row.baton)));
 }
 
 function left(row, now) {
@@ -62,94 +51,183 @@ function left(row, now) {
 
 function draw(row, now) {
   const next = row.next
-    ? [row.next.organisation === start.organisation ? h("a", { href: station(row, row.next) }, pick(row.next.title)) : pick(row.next.title), h("br"), h("small", { class: "soft" }, start.organisations[row.next.organisation] ?? row.next.organisation)]
+    ? [row.next.organisation === start.organisation ? h("a", { href: pageOf(row.journey, row.next) }, pick(row.next.title)) : pick(row.next.title), " ", h("small", { class: "soft" }, nameOf(row.next.organisation))]
     : "";
   return h("tr", { "data-journey": row.journey, "data-act": urgency(row, now), "aria-selected": row.journey === selected ? "true" : null },
-    h("td", {}, h("a", { href: `/journeys/${row.journey}`, class: "mono" }, row.coi)),
-    h("td", {}, state(row, now)), h("td", {}, lanes(row)), h("td", {}, next),
-    h("td", { class: "n" }, left(row, now)), h("td", { class: "wide" }, row.product), h("td", { class: "wide" }, start.organisations[row.owner] ?? row.owner));
+    h("td", {}, h("a", { href: `/journeys/${encodeURIComponent(row.journey)}`, class: "mono" }, row.coi)),
+    h("td", { class: "state" }, state(row, now)), h("td", {}, lanes(row)), h("td", { class: "next", title: pick(row.next?.title) || null }, next),
+    h("td", { class: "n", title: row.due ? when(row.due) : null }, left(row, now)), h("td", { class: "wide" }, row.product), h("td", { class: "wide" }, nameOf(row.owner)));
 }
 
-function wanted(row, q, show) {
+// -- what is wanted ---------------------------------------------------------------------------------
+
+function wish() {
+  return Object.fromEntries(FIELDS.map((name) => [name, form.elements[name].value.trim()]));
+}
+
+function wanted(row, { q, show, at, product }, now) {
   if (show === "open" && row.status === "ended") return false;
   if (show === "ended" && row.status !== "ended") return false;
-  if (show === "act" && !urgency(row, Date.now())) return false;
+  if (show === "act" && !urgency(row, now)) return false;
+  if (show === "deviations" && !row.deviations) return false;
   if (show === "mine" && !row.tasks.some((task) => task.organisation === start.organisation)) return false;
-  return !q || [row.coi, row.product, pick(row.next?.title), row.journey].some((s) => (s || "").toLowerCase().includes(q));
+  if (at && row.baton !== at) return false;
+  if (product && row.product !== product) return false;
+  const low = q.toLowerCase();
+  return !low || [row.coi, row.product, pick(row.next?.title), row.journey].some((s) => (s || "").toLowerCase().includes(low));
 }
 
 let pending = false;
 function refresh() {
   if (pending) return;
   pending = true;
-  requestAnimationFrame(() => {
-    pending = false;
-    const now = Date.now();
-    const form = new FormData(document.getElementById("filters"));
-    const q = String(form.get("q") || "").trim().toLowerCase();
-    const show = String(form.get("show") || "open");
-    const found = [...rows.values()].filter((row) => wanted(row, q, show));
-    found.sort((a, b) => before(rank(a, now), rank(b, now)));
-    const shown = found.slice(0, LIMIT);
-    const keep = new Set(shown.map((row) => row.journey));
-    for (const [journey, entry] of drawn) if (!keep.has(journey)) { entry.element.remove(); drawn.delete(journey); }
-    let previous = null;
-    for (const row of shown) {
-      const minute = Math.floor(now / 30000);
-      let entry = drawn.get(row.journey);
-      if (!entry || entry.row !== row || entry.minute !== minute || entry.selected !== (row.journey === selected)) {
-        const element = draw(row, now);
-        const focus = entry?.element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
-        entry?.element.replaceWith(element);
-        if (focus) element.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus();
-        entry = { element, row, minute, selected: row.journey === selected };
-        drawn.set(row.journey, entry);
-      }
-      const place = previous ? previous.nextSibling : body.firstChild;
-      if (entry.element !== place) body.insertBefore(entry.element, place);
-      previous = entry.element;
-    }
-    document.getElementById("count").textContent = t("board.count", { shown: shown.length, of: found.length, all: rows.size });
-    const url = new URL(location.href);
-    q ? url.searchParams.set("q", q) : url.searchParams.delete("q");
-    show !== "open" ? url.searchParams.set("show", show) : url.searchParams.delete("show");
-    if (url.href !== location.href) history.replaceState(null, "", url);
-  });
+  // A hidden tab draws nothing: what it shows when it comes back is made then.
+  (document.hidden ? setTimeout : requestAnimationFrame)(paint);
 }
 
-// Keyboard: / search, j and k move, Enter opens, ? says so.
+function paint() {
+  pending = false;
+  const now = Date.now();
+  const wished = wish();
+  found = [...rows.values()].filter((row) => wanted(row, wished, now)).map((row) => [rank(row, now), row]);
+  found.sort((a, b) => before(a[0], b[0]));
+  found = found.map(([, row]) => row);
+  const shown = found.slice(0, limit);
+  const keep = new Set(shown.map((row) => row.journey));
+  for (const [journey, entry] of drawn) if (!keep.has(journey)) { entry.element.remove(); drawn.delete(journey); }
+  let previous = null;
+  const half = Math.floor(now / 30000); // the countdown moves twice a minute
+  for (const row of shown) {
+    const stamp = `${half} ${row.journey === selected}`;
+    let entry = drawn.get(row.journey);
+    if (!entry || entry.row !== row || entry.stamp !== stamp) {
+      const element = draw(row, now);
+      const focus = entry?.element.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+      entry?.element.replaceWith(element);
+      if (focus) element.querySelector(`a[href="${CSS.escape(focus)}"]`)?.focus();
+      entry = { element, row, stamp };
+      drawn.set(row.journey, entry);
+    }
+    const place = previous ? previous.nextSibling : body.firstChild;
+    if (entry.element !== place) body.insertBefore(entry.element, place);
+    previous = entry.element;
+  }
+  const count = t("board.count", { shown: shown.length, of: found.length, all: rows.size });
+  const counter = document.getElementById("count");
+  if (counter.textContent !== count) counter.textContent = count;
+  more.classList.toggle("hidden", shown.length >= found.length);
+  document.getElementById("empty").classList.toggle("hidden", found.length > 0);
+  const url = address(wished);
+  if (url.href !== location.href) history.replaceState(null, "", url);
+  document.body.dataset.painted = String(Math.round(performance.now()));
+}
+
+function address(wished) {
+  const url = new URL(location.href);
+  for (const name of FIELDS) {
+    const plain = name === "show" ? "open" : "";
+    wished[name] !== plain ? url.searchParams.set(name, wished[name]) : url.searchParams.delete(name);
+  }
+  return url;
+}
+
+function choices(name, values, label) {
+  const field = form.elements[name];
+  const chosen = field.value || field.dataset.wanted || "";
+  const there = [...field.options].slice(1).map((o) => o.value).join("\n");
+  const sorted = [...new Set([...values, chosen].filter(Boolean))].sort((a, b) => label(a).localeCompare(label(b)));
+  if (there === sorted.join("\n")) return;
+  field.replaceChildren(field.options[0], ...sorted.map((value) => h("option", { value }, label(value))));
+  field.value = chosen;
+}
+function lists() {
+  choices("at", [...rows.values()].flatMap((row) => row.lanes), nameOf);
+  choices("product", [...rows.values()].map((row) => row.product), (name) => name);
+}
+
+// -- saved views, export ----------------------------------------------------------------------------
+
+const SHELF = `stafett-views-${start.person}`;
+const kept = () => JSON.parse(localStorage.getItem(SHELF) ?? "[]");
+const patient = /\d{4}|^ch/i; // a search that may name a patient is not kept on the device
+
+function shelf() {
+  const url = new URL(location.href);
+  saved.replaceChildren(...kept().map(({ name, query }) => h("li", {}, h("a", { href: `/board${query}`, "aria-current": query === url.search ? "true" : null }, name), " ", h("button", { class: "plain", type: "button", "aria-label": t("board.forget", { name }), onclick: () => { localStorage.setItem(SHELF, JSON.stringify(kept().filter((v) => v.name !== name))); shelf(); } }, "×"))));
+}
+
+document.getElementById("save").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const field = event.currentTarget.elements.name;
+  const wished = wish();
+  if (patient.test(wished.q)) wished.q = "";
+  const view = { name: field.value.trim(), query: address(wished).search };
+  localStorage.setItem(SHELF, JSON.stringify([...kept().filter((v) => v.name !== view.name), view].slice(-12)));
+  field.value = "";
+  shelf();
+});
+
+document.getElementById("export").addEventListener("click", () => {
+  const cell = (value) => { const text = String(value ?? ""); const safe = /^[=+\-@\t]/.test(text) ? `'${text}` : text; return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe; };
+  const head = ["journey", "coi", "status", "product", "protocol", "baton", "owner", "next", "next_by", "due", "deviations", "critical", "changed", "position"];
+  const lines = found.map((row) => [row.journey, row.coi, row.status, row.product, row.protocol, nameOf(row.baton), nameOf(row.owner), pick(row.next?.title), nameOf(row.next?.organisation), row.due, row.deviations, row.critical, row.changed, row.position]);
+  const text = [head, ...lines].map((line) => line.map(cell).join(",")).join("\r\n");
+  const link = h("a", { href: URL.createObjectURL(new Blob([`\ufeff${text}\r\n`], { type: "text/csv" })), download: `stafett-${new Date().toISOString().slice(0, 16).replace(":", "")}.csv` });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 1000);
+});
+
+// -- keyboard ---------------------------------------------------------------------------------------
+
+const help = document.getElementById("help");
+document.getElementById("help-open").addEventListener("click", () => help.showModal());
 document.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
-    if (event.key === "Escape") event.target.blur?.();
+  if (help.open || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
+    if (event.key === "Escape") event.target.blur();
     return;
   }
   const list = [...body.querySelectorAll("tr")];
   const at = list.findIndex((tr) => tr.dataset.journey === selected);
-  if (event.key === "/") { event.preventDefault(); document.getElementById("q").focus(); }
+  if (event.key === "/") { event.preventDefault(); form.elements.q.focus(); }
+  else if (event.key === "?") help.showModal();
   else if (event.key === "j" || event.key === "k") {
     const next = list[Math.min(list.length - 1, Math.max(0, at + (event.key === "j" ? 1 : -1)))];
     if (next) { selected = next.dataset.journey; next.querySelector("a")?.focus(); refresh(); }
-  } else if (event.key === "Enter" && selected && document.activeElement === document.body) location.assign(`/journeys/${selected}`);
+  } else if (event.key === "Enter" && selected && document.activeElement === document.body) location.assign(`/journeys/${encodeURIComponent(selected)}`);
 });
 
 const query = new URLSearchParams(location.search);
-document.getElementById("q").value = query.get("q") || "";
-document.getElementById("show").value = query.get("show") || "open";
-document.getElementById("filters").addEventListener("input", refresh);
-document.getElementById("filters").addEventListener("submit", (event) => event.preventDefault());
+for (const name of FIELDS) {
+  const value = query.get(name);
+  if (value === null) continue;
+  form.elements[name].dataset.wanted = value;
+  form.elements[name].value = value;
+}
+form.addEventListener("input", () => { limit = PAGE; for (const name of ["at", "product"]) delete form.elements[name].dataset.wanted; refresh(); });
+form.addEventListener("submit", (event) => event.preventDefault());
+more.addEventListener("click", () => { limit += PAGE; refresh(); });
+document.addEventListener("visibilitychange", refresh);
+shelf();
 
-const first = await call("GET", "/api/journeys");
-position = first.position;
+const first = await call("GET", "/api/journeys", undefined, 60000);
 for (const row of first.rows) rows.set(row.journey, row);
+lists();
 refresh();
-follow(position, (row) => { rows.set(row.journey, row); refresh(); });
+let fresh = 0;
+follow(first.position, (row) => {
+  rows.set(row.journey, row);
+  fresh += 1;
+  document.body.dataset.received = String(fresh);
+  refresh();
+}, { onBeat: (beat) => { outbox.sealedTo(beat.sealed); lists(); } });
 setInterval(refresh, 15000);
 
 // What is likely late is a forecast: fetched now and then, never in the way of what has happened.
 async function foresee() {
   try {
     forecasts = new Map(Object.entries(await call("GET", "/api/forecasts")));
-    for (const entry of drawn.values()) entry.minute = -1;
+    for (const entry of drawn.values()) entry.stamp = "";
     refresh();
   } catch { /* the board is right without it */ }
 }
