@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.label import Labels
-from stafett.journey.script import _check, right_answer
+from stafett.journey.script import check_of, right_answer
 from stafett.journey.view import Station, StationCheck
 from stafett.protocol.net import Net
 from stafett.service import demo
@@ -81,7 +81,7 @@ def do_side(
             expect(page.locator(".ask").first).to_have_text(shown.ask)
             if shown.second:
                 _comes(page, colleague)
-            check = _check(net, view, shown.id)
+            check = check_of(net, view, shown.id)
             answer = right_answer(net, check, shown, under.labels, datetime.now(UTC))
             give(page, shown, answer)
         elif paper is not None:

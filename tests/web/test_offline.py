@@ -22,7 +22,7 @@ from site_ import Site, serving
 from stafett.identity import keyboard
 from stafett.journey.identifier import normal
 from stafett.journey.label import Labels, make
-from stafett.journey.script import _check as of_view
+from stafett.journey.script import check_of as of_view
 from stafett.journey.script import right_answer
 from stafett.journey.view import Station, StationCheck
 from stafett.ledger.server import Server

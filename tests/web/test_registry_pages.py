@@ -119,3 +119,43 @@ def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) ->
     shoot(public, "requirements")
     for one in pages.values():
         one.context.close()
+
+
+def test_a_drill_is_carried_on_the_page_of_a_real_station(
+    browser_of: Any, site: Site, shoot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies on the table is scanned by a press; a wrong label is the same red stop."""
+    from stafett.protocol.net import Net
+    from stafett.service import practice
+
+    def wrong_label(net: Net, place: practice.Place, rng: object) -> practice.Fault:
+        part = net.activity(place.activity)
+        checks = next(c for side, _, c in practice._sides(part) if side == place.side)
+        check = next(c for c in checks if practice.can_fail(net, c, "WRONG_LABEL"))
+        return practice.Fault("WRONG_LABEL", place.activity, check.id)
+
+    monkeypatch.setattr(practice, "_choose", wrong_label)
+    monkeypatch.setattr(practice, "NOTHING_WRONG", 0.0)
+    page = browser_of("courier-1")
+    page.goto("/training")
+    shoot(page, "training")
+    labels = page.locator("#place option").all_inner_texts()
+    wanted = next(n for n, text in enumerate(labels) if "autologous-car-t: H05" in text)
+    page.locator("#place").select_option(index=wanted)
+    page.locator("#begin button").click()
+    page.wait_for_url("**/practice/*")
+    for _ in range(12):
+        if page.locator(".stop").count():
+            break
+        label = page.locator("#table button")
+        if label.count():
+            label.click()
+        else:
+            seen = page.locator("#table b").inner_text()
+            page.locator(".choices button").get_by_text(seen, exact=True).click()
+        page.wait_for_timeout(300)
+    shoot(page, "practice-stop")
+    expect(page.locator(".stop")).to_be_visible()
+    page.locator(".stop button").click()
+    expect(page.locator("#station")).to_contain_text("recognised")
+    shoot(page, "practice-result")

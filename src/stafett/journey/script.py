@@ -145,7 +145,8 @@ def signature(place: Station, by: c.Actor, at: datetime) -> c.Signature:
     )
 
 
-def _check(net: Net, place: Station, name: str) -> Check:
+def check_of(net: Net, place: Station, name: str) -> Check:
+    """Return the check called `name` of a station."""
     part = net.activity(place.activity)
     if isinstance(part, Step):
         checks = part.checks
@@ -158,7 +159,7 @@ def _answer(
     net: Net, place: Station, labels: Labels, cast: Cast, at: datetime, fault: Fault | None
 ) -> c.Answer:
     shown = next(check for check in place.checks if check.id == place.next)
-    check = _check(net, place, shown.id)
+    check = check_of(net, place, shown.id)
     value: c.Value
     if fault is not None and fault.fits(place, check.id) and can_fail(net, check, fault.name):
         value = wrong_answer(net, check, shown, labels, fault.name)

@@ -114,6 +114,10 @@ class Library:
         """Return the SHA-256 of every version of a protocol that this process knows."""
         return {p.version: p.sha256 for p in self._pinned.values() if p.name == name}
 
+    def pinned(self, sha256: str) -> Pinned:
+        """Return a version that this process knows. Raises KeyError."""
+        return self._pinned[sha256]
+
     def net(self, sha256: str, product: str | None) -> Net:
         """Return the net of a pinned protocol for one product. Raises KeyError, ReadError."""
         key = (sha256, product)

@@ -42,6 +42,7 @@ from stafett.service.network import Networks
 from stafett.service.openid import Providers
 from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
+from stafett.service.practice import Practice
 from stafett.service.publishing import Publishing
 from stafett.service.readiness import Onboardings
 from stafett.service.readings import Readings
@@ -50,6 +51,7 @@ from stafett.service.registry import Registry
 from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
 from stafett.service.signin import SignIn
+from stafett.service.training import Training
 from stafett.service.vault import Vault, master_key
 from stafett.service.watching import Watch
 
@@ -127,6 +129,8 @@ class Tower:
         self.exchange = Exchange(url, self.ledger)
         self.registry = Registry(self.ledger)
         self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
+        self.practice = Practice(self.ledger, self.library)
+        self.training = Training(self.library, self.competences)
         self.loggers = Loggers(self.pool)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
         self.mqtt = mqtt.from_environment(url, self.intake)

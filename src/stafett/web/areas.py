@@ -22,6 +22,7 @@ from stafett.web import (
     signin,
     stations,
     told,
+    training,
 )
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
@@ -76,5 +77,12 @@ AREAS: tuple[Area, ...] = (
         words=readiness.WORDS,
     ),
     Area("design", design.ENDPOINTS, design.ROUTES, menu=design.MENU, words=design.WORDS),
+    Area(
+        "training",
+        training.ENDPOINTS,
+        training.ROUTES,
+        menu=training.MENU,
+        words=training.WORDS,
+    ),
 )
 ENDPOINTS: tuple[Endpoint, ...] = tuple(e for area in AREAS for e in area.endpoints)
