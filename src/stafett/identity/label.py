@@ -24,10 +24,15 @@ from stafett.identity.product import ProductCode
 
 @dataclass(frozen=True, slots=True)
 class Label:
-    """A label's content: lines for people, the string of its symbol."""
+    """A label's content: lines for people, the string of its symbol.
+
+    With `gs1` the string is an element string with its identifiers in brackets, and the symbol is a
+    GS1 DataMatrix (FNC1 first).
+    """
 
     lines: tuple[str, ...]
     payload: str
+    gs1: bool = False
 
 
 def material_label(
@@ -71,20 +76,21 @@ def material_label(
     return Label(tuple(lines), compound.Compound(fields).wire)
 
 
-def matrix(payload: str) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+def matrix(payload: str, *, gs1: bool = False) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     """Return the Data Matrix of `payload`, shape (n, n), True = dark, without quiet zone."""
     if not payload or not payload.isascii():
         raise IdentifierError(
             f"{payload!r} cannot be printed", "label payload", "it must be non-empty ASCII"
         )
-    barcode = zxingcpp.create_barcode(payload, zxingcpp.BarcodeFormat.DataMatrix, force_square=True)
+    kind = zxingcpp.BarcodeFormat.DataMatrix
+    barcode = zxingcpp.create_barcode(payload, kind, force_square=True, gs1=gs1)
     image = np.array(zxingcpp.write_barcode_to_image(barcode, scale=1, add_quiet_zones=False))
     return np.asarray(image < 128)
 
 
 def svg(label: Label, *, width_mm: float = 100, height_mm: float = 50) -> str:
     """Return the label as one SVG, in millimetres: symbol on the left, lines on the right."""
-    dark = matrix(label.payload)
+    dark = matrix(label.payload, gs1=label.gs1)
     module = (height_mm * 0.7) / (len(dark) + 4)
     path = "".join(f"M{x + 2} {y + 2}h1v1h-1z" for y, x in zip(*np.nonzero(dark), strict=True))
     left = module * (len(dark) + 6)
@@ -111,7 +117,9 @@ def zpl(label: Label, *, dots_per_module: int = 6) -> str:
     Signs with a meaning in ZPL (`^`, `~`, `_`) are written as hexadecimal, so no text of a label
     can become a command.
     """
-    dots = np.kron(matrix(label.payload), np.ones((dots_per_module, dots_per_module), bool))
+    dots = np.kron(
+        matrix(label.payload, gs1=label.gs1), np.ones((dots_per_module, dots_per_module), bool)
+    )
     packed = np.packbits(dots, axis=1)
     total, row = packed.size, packed.shape[1]
     left = 40 + dots.shape[1] + 40

@@ -41,6 +41,7 @@ from stafett.protocol.read import ReadError
 from stafett.service import signing
 from stafett.service.accounts import Accounts, Person, SignInRefused
 from stafett.service.competence import Competences
+from stafett.service.labels import GAP, Labels
 from stafett.service.library import Library
 from stafett.service.network import Networks
 from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
@@ -114,12 +115,13 @@ class Journeys:
         passkeys: Passkeys,
         competences: Competences,
         readings: Readings,
+        labels: Labels,
         facility: str = FACILITY,
     ) -> None:
         self._ledger, self._accounts, self.library = ledger, accounts, library
         self._vault, self._networks, self._facility = vault, networks, facility
         self._passkeys, self._competences = passkeys, competences
-        self._readings = readings
+        self._readings, self._labels = readings, labels
         self._live: OrderedDict[str, Live] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -331,6 +333,7 @@ class Journeys:
                 await self._may_sign(actor, live, ask.role)
                 signature = await self._signature(actor, due, ask, signed, site)
             command = signing.complete(ask.command, by, now, signature)
+            await self._labels_add_up(actor, live, command)
             command = await self._hide(live, command)
             made = decide(live.net, live.state, command)
             if isinstance(made, Refusal):
@@ -412,6 +415,16 @@ class Journeys:
             reason = Reason("passkey", str(error), "sign again")
             raise No("signature", "The signature does not hold", reason) from None
         return due.by(person, "passkey", proof)
+
+    async def _labels_add_up(self, person: Person, live: Live, command: Command) -> None:
+        """Raise No where somebody says that labels add up, and the counts say otherwise."""
+        if not isinstance(command, Answer) or command.value is None:
+            return
+        for check in _checks(live.net, command.activity):
+            if check.id == command.check and check.deviation == GAP and check.choices:
+                choice = check.choices.get(str(command.value))
+                if choice is not None and choice.means == "pass":
+                    await self._labels.add_up(person, live.state.journey)
 
     async def _hide(self, live: Live, command: Command) -> Command:
         """Replace a direct patient identifier by its commitment before anything looks at it."""

@@ -35,6 +35,7 @@ from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
 from stafett.service.keeping import Keeping
 from stafett.service.kept import KeptRows
+from stafett.service.labels import Labels
 from stafett.service.learning import Learning
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
@@ -87,6 +88,7 @@ class Tower:
         self.providers = Providers(self.pool, self.accounts, self.changes, challenges, master)
         self.competences = Competences(self.pool, self.accounts, self.changes)
         self.readings = Readings(self.pool)
+        self.labels = Labels(self.pool, self.changes)
         self.admission = Admission(self.library, self.changes)
         self.networks = Networks(self.pool)
         self.administration = Administration(
@@ -114,6 +116,7 @@ class Tower:
             self.passkeys,
             self.competences,
             self.readings,
+            self.labels,
         )
         self.keeping = Keeping(self.journeys, self.vault, self.changes)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))

@@ -11,6 +11,7 @@ from stafett.web import (
     conditions,
     design,
     exchange,
+    labels,
     learn,
     outlook,
     pages,
@@ -53,6 +54,7 @@ AREAS: tuple[Area, ...] = (
         "deviations", casework.ENDPOINTS, casework.ROUTES, menu=casework.MENU, words=casework.WORDS
     ),
     Area("learn", learn.ENDPOINTS, learn.ROUTES, menu=learn.MENU, words=learn.WORDS),
+    Area("labels", labels.ENDPOINTS, labels.ROUTES, words=labels.WORDS),
     Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
     Area(
         "registry",
