@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -59,13 +60,14 @@ def test_a_failing_migration_leaves_nothing(postgres, tmp_path, monkeypatch):
     assert found == []
 
 
-def test_every_room_has_its_own_branch():
-    """Revisions are named after their room and number, so that rooms never collide."""
+def test_every_branch_has_its_own_numbers():
+    """A file is named after its revision: its branch and a number, so that rooms never collide."""
     for folder in folders():
-        room = folder.parent.name
         for path in folder.glob("*.py"):
             if path.name != "env.py":
-                assert path.name.startswith(f"{room}_"), path
+                named = re.match(r"([a-z]+_\d{4})_", path.name)
+                assert named, path
+                assert f'revision = "{named[1]}"' in path.read_text(), path
 
 
 def test_events_from_before_the_tree_get_one(postgres, submission):
