@@ -1,0 +1,175 @@
+"""A journey's dossier: complete, the same bytes each time, and honest about what is not known."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import zipfile
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stafett.exchange import dossier as dossiers
+from stafett.exchange.dossier import Condition, Dossier, package
+from stafett.exchange.dossier_pdf import pdf
+from stafett.exchange.release import behind, releases
+from stafett.journey.event import to_json
+from stafett.journey.script import Fault, Story, play
+from stafett.protocol import builtin
+from stafett.protocol.net import Net
+
+START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+
+
+@dataclass
+class Recorded:
+    """One event of the record."""
+
+    position: int
+    version: int
+    recorded_at: datetime
+    leaf_hash: str
+    event: dict[str, Any]
+
+
+def recorded(story: Story) -> list[Recorded]:
+    """Give a story as its record."""
+    return [
+        Recorded(n, n, START + timedelta(seconds=n), hashlib.sha256(b"%d" % n).hexdigest(),
+                 to_json(e))
+        for n, e in enumerate(story.events, 1)
+    ]  # fmt: skip
+
+
+def made(net: Net, story: Story, *conditions: Condition, language: str = "en") -> Dossier:
+    """Make the dossier of a story."""
+    assert story.state is not None
+    return dossiers.build(
+        net, story.state, recorded(story), pinned="ab" * 32, pseudonym="P-TEST2345",
+        reader="org-hospital", names={"org-hospital": "Norra <sjukhuset> & \x07 مستشفى"},
+        conditions=conditions, language=language,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def net() -> Net:
+    """Return the built-in CAR-T chain."""
+    return Net(builtin.builtin("autologous-car-t").bind("kymriah"))
+
+
+@pytest.fixture(scope="module")
+def walked(net: Net) -> Story:
+    """Walk a journey on which a label is wrong once."""
+    return play(net, START, faults=(Fault("WRONG_LABEL", "H07"),))
+
+
+def test_nothing_of_the_record_is_left_out(net: Net, walked: Story) -> None:
+    """Each check, signature, document, custody and deviation of the record is in the dossier."""
+    found = made(net, walked)
+    kinds = [e["type"] for e in found.events]
+    assert len(found.events) == len(walked.events) == len(found.leaves)
+    assert len(found.checks) == kinds.count("CheckAnswered")
+    assert len(found.documents) == kinds.count("DocumentAttached") > 0
+    assert len(found.deviations) == kinds.count("DeviationRaised") > 0
+    assert len(found.corrections) == kinds.count("Corrected")
+    signed = sum(len(e.get("signatures") or ()) + ("signature" in e) for e in found.events)
+    assert len(found.signatures) == signed > 10
+    assert all(s.meaning and s.digest and s.name for s in found.signatures)
+    moved = kinds.count("CustodyMoved") + kinds.count("MaterialCreated")
+    assert len(found.custody) == moved
+    wrong = [c for c in found.checks if c.result == "fail"]
+    assert wrong and all(c.expected for c in wrong)
+
+
+@pytest.mark.parametrize("language", ["en", "sv"])
+def test_the_pdf_is_the_same_bytes_each_time_and_says_what_it_is(
+    net: Net, walked: Story, language: str
+) -> None:
+    """PDF/A-2a, tagged for screen readers, independent of clock and fonts; odd text harms none."""
+    unknown = Condition(
+        lot="shipper/1", logger=None, since=START, until=None, verdict="unknown", readings=0,
+        coldest=None, warmest=None, limits="", findings=("no logger was scanned",),
+    )  # fmt: skip
+    found = made(net, walked, unknown, language=language)
+    first, second = pdf(found, language=language), pdf(found, language=language)
+    assert first == second
+    assert first.startswith(b"%PDF-1.7")
+    assert b"<pdfaid:part>2</pdfaid:part>" in first
+    assert b"<pdfaid:conformance>A</pdfaid:conformance>" in first
+    assert b"<pdfuaid:part>1</pdfuaid:part>" in first
+    later = made(net, play(net, START), language=language)
+    assert pdf(later, language=language) != first
+
+
+def test_the_package_proves_itself_and_refuses_a_changed_document(
+    net: Net, walked: Story
+) -> None:
+    """Each file's digest is in the manifest; bytes that do not fit their name are not exported."""
+    found = made(net, walked)
+    data = b"a consent form"
+    name = hashlib.sha256(data).hexdigest()
+    one = package(found, b"%PDF", b"{}", {name: data})
+    assert one == package(found, b"%PDF", b"{}", {name: data})
+    with zipfile.ZipFile(io.BytesIO(one)) as archive:
+        files = {n: archive.read(n) for n in archive.namelist()}
+    for line in files["MANIFEST"].decode().splitlines():
+        digest, _, entry = line.partition("  ")
+        assert hashlib.sha256(files[entry]).hexdigest() == digest
+    assert set(files) == {"README.txt", "dossier.json", "dossier.pdf", "proof.json", "MANIFEST",
+                          f"documents/{name}"}  # fmt: skip
+    assert json.loads(files["dossier.json"])["format"] == "stafett-dossier/1"
+    with pytest.raises(ValueError, match="has changed in the store"):
+        package(found, b"", None, {name: data + b"!"})
+
+
+def test_the_release_view_says_what_blocks_before_and_the_evidence_after(
+    net: Net, walked: Story
+) -> None:
+    """At the start all that comes before blocks; at the end the certificate lists its evidence."""
+    from stafett.journey.evolve import replay
+
+    first = replay(net, walked.events[:3])
+    early = Story(net, walked.labels, walked.cast, events=walked.events[:3], state=first)
+    (start,) = releases(net, first, made(net, early), START)
+    assert start.standing == "waiting" and start.evidence == ()
+    assert {p.about for p in start.blocks if p.kind == "activity"} == set(behind(net, "CERTIFY"))
+    assert walked.state is not None
+    (end,) = releases(net, walked.state, made(net, walked), START)
+    assert end.standing == "certified" and end.certified_by and not end.blocks
+    own = end.evidence[0]
+    assert own.activity == "CERTIFY" and own.signatures[0].meaning == end.meaning
+    assert {"coi", "chain", "deviations", "specification"} <= {c.check for c in own.checks}
+    assert {"H14", "TEST"} <= {e.activity for e in end.evidence}
+
+
+def test_a_stop_at_the_certification_blocks_it(net: Net) -> None:
+    """A wrong label on the batch record: blocked, with the decision that is awaited."""
+    story = play(net, START, faults=(Fault("WRONG_LABEL", "CERTIFY"),))
+    stopped = next(i for i, e in enumerate(story.events) if type(e).__name__ == "Stopped")
+    from stafett.journey.evolve import replay
+
+    state = replay(net, story.events[: stopped + 6])
+    part = Story(net, story.labels, story.cast, events=story.events[: stopped + 6], state=state)
+    (view,) = releases(net, state, made(net, part), START)
+    assert view.standing == "blocked"
+    assert {"decision", "deviation"} & {p.kind for p in view.blocks}
+
+
+def test_every_built_in_protocol_has_a_release_view() -> None:
+    """The five built-in chains each certify at least once."""
+    for name in builtin.names():
+        document = builtin.builtin(name)
+        net = Net(document.bind(next(iter(document.products), None)))
+        story = play(net, START)
+        assert story.state is not None
+        found = releases(net, story.state, made(net, story), START)
+        assert found and all(v.standing == "certified" for v in found), name
+
+
+def test_the_dossier_template_ships_with_the_package() -> None:
+    """The Typst template is where the code looks for it."""
+    assert (Path(dossiers.__file__).parent / "dossier.typ").is_file()
