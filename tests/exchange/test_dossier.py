@@ -105,9 +105,7 @@ def test_the_pdf_is_the_same_bytes_each_time_and_says_what_it_is(
     assert pdf(later, language=language) != first
 
 
-def test_the_package_proves_itself_and_refuses_a_changed_document(
-    net: Net, walked: Story
-) -> None:
+def test_the_package_proves_itself_and_refuses_a_changed_document(net: Net, walked: Story) -> None:
     """Each file's digest is in the manifest; bytes that do not fit their name are not exported."""
     found = made(net, walked)
     data = b"a consent form"

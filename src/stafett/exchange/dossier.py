@@ -29,15 +29,24 @@ class Recorded(Protocol):
     """One event as the record holds it."""
 
     @property
-    def position(self) -> int: ...
+    def position(self) -> int:
+        """Its place in the whole record."""
+
     @property
-    def version(self) -> int: ...
+    def version(self) -> int:
+        """Its place in the journey."""
+
     @property
-    def recorded_at(self) -> datetime: ...
+    def recorded_at(self) -> datetime:
+        """When it was recorded."""
+
     @property
-    def leaf_hash(self) -> str: ...
+    def leaf_hash(self) -> str:
+        """Its leaf in the tree, in hex."""
+
     @property
-    def event(self) -> dict[str, Any]: ...
+    def event(self) -> dict[str, Any]:
+        """The journey's event."""
 
 
 class Frozen(msgspec.Struct, frozen=True, kw_only=True):
@@ -444,9 +453,7 @@ def package(
     for name, data in documents.items():
         if hashlib.sha256(data).hexdigest() != name:
             raise ValueError(f"document {name} has changed in the store: it is not exported")
-    here = tuple(
-        msgspec.structs.replace(d, here=d.sha256 in documents) for d in dossier.documents
-    )
+    here = tuple(msgspec.structs.replace(d, here=d.sha256 in documents) for d in dossier.documents)
     dossier = msgspec.structs.replace(dossier, documents=here)
     files = {
         "README.txt": README.encode(),

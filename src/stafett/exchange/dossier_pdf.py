@@ -19,7 +19,9 @@ from stafett.exchange.dossier import Dossier
 STANDARDS: Final = ("a-2a", "ua-1")
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
 # Characters that no PDF/A may hold, or that the fonts here have no shape for.
-_ODD: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff0-\uffff]")
+_ODD: Final = re.compile(
+    r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\ufff0-\uffff]"
+)
 
 WORDS: Final[dict[str, str]] = {
     "title": "Dossier of one journey",

@@ -1,9 +1,9 @@
 """Captured events and journeys: joined by their identifiers, or visibly waiting for a match.
 
-A journey is known by its chain-of-identity number and by the labels of its materials, in each
-spelling that a partner may use (element string, Digital Link, EPC URN, bare number). An event
-belongs to every journey of which it names an identifier; one that names none waits, and is listed
-as waiting until a journey appears. Nothing that was captured is dropped.
+A journey is known by its chain-of-identity number, by the labels of its materials and by the
+patient's pseudonym, in each spelling that a partner may use (element string, Digital Link, EPC
+URN, bare number). An event belongs to every journey of which it names an identifier; one that names
+none waits, and is listed as waiting until a journey appears. Nothing that was captured is dropped.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from stafett.identity.errors import IdentifierError
 from stafett.identity.gs1 import Gs1
 from stafett.ledger import Event, Ledger
 
-CURSOR: Final = "joins"
+CURSOR: Final = "joins/2"  # 2: pseudonyms too, also of journeys that were read before
 # Events that bind an identifier, and how long they may wait to be joined, in seconds.
 KINDS: Final = ("JourneyOpened", "MaterialCreated", "IdentifierBound")
 PAUSE_S: Final = 0.2
@@ -87,6 +87,23 @@ class Joins:
                 " SELECT * FROM unnest(%s::uuid[], %s::text[], %s::text[]) ON CONFLICT DO NOTHING",
                 (keys, journeys, values),
             )
+
+    def spoken(self, value: str) -> frozenset[str]:
+        """Give every way of writing an identifier: two are the same if they share one."""
+        return frozenset(spellings(value)) if len(value) >= 4 else frozenset()
+
+    async def journeys(self, value: str) -> tuple[int, list[str]]:
+        """Give the journeys that an identifier belongs to, as of a position in the record."""
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT position FROM exchange.cursor WHERE name = %s", [CURSOR]
+            )
+            row = await cursor.fetchone()
+            cursor = await connection.execute(
+                "SELECT DISTINCT journey FROM exchange.subject WHERE key = ANY(%s) ORDER BY 1",
+                [list(self.keys(value))],
+            )
+            return (row[0] if row else 0), [found[0] for found in await cursor.fetchall()]
 
     async def watch(self, every_s: float = 5.0) -> None:
         """Renew whenever a partner's document brought a new namespace, for ever."""
@@ -174,7 +191,9 @@ def identifiers_of(event: Event) -> set[str]:
     body = event.body.get("event", event.body)
     if not isinstance(body, Mapping):
         return set()
-    return _identifiers(event.stream, body)
+    pseudonym = event.body.get("pseudonym")
+    found = _identifiers(event.stream, body)
+    return found | {pseudonym} if isinstance(pseudonym, str) else found
 
 
 def _identifiers(journey: str, body: Mapping[str, Any]) -> set[str]:

@@ -156,9 +156,7 @@ def _blocks(
             Point(kind="decision", about=pending.about, what=f"awaited: {title}", todo="decide it")
         )
     if view.stop is not None:
-        found.append(
-            Point(kind="stop", about=view.stop.check, what=f"stopped: {view.stop.ask}")
-        )
+        found.append(Point(kind="stop", about=view.stop.check, what=f"stopped: {view.stop.ask}"))
     for one in before:
         if net_status(net, state, one) != DONE:
             found.append(Point(kind="activity", about=one, what=_title(net, one, language)))

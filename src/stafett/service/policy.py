@@ -20,6 +20,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "order": ("coordinator", "role"),
     "act": ("role", "coordinator", "quality"),
     "read-record": ("*",),
+    # Patient to product and back, 30 years: who answers for it, not everybody who is signed in.
+    "trace": ("coordinator", "quality", "auditor"),
     "register-logger": ("role", "quality", "administrator"),
     "design": ("*",),
     "learn": ("*",),

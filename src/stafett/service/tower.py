@@ -41,6 +41,7 @@ from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
 from stafett.service.openid import Providers
+from stafett.service.outside import Outside
 from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
 from stafett.service.practice import Practice
@@ -141,6 +142,7 @@ class Tower:
             self.pool, self.board, self.journeys, self.loggers, self.intake
         )
         self.learning = Learning(url, self.ledger, self.pool)
+        self.outside = Outside(self)
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)

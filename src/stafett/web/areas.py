@@ -55,7 +55,14 @@ AREAS: tuple[Area, ...] = (
     ),
     Area("learn", learn.ENDPOINTS, learn.ROUTES, menu=learn.MENU, words=learn.WORDS),
     Area("labels", labels.ENDPOINTS, labels.ROUTES, words=labels.WORDS),
-    Area("exchange", exchange.ENDPOINTS, mounts=exchange.routes),
+    Area(
+        "exchange",
+        exchange.ENDPOINTS,
+        exchange.ROUTES,
+        mounts=exchange.routes,
+        menu=exchange.MENU,
+        words=exchange.WORDS,
+    ),
     Area(
         "registry",
         registry.ENDPOINTS,

@@ -21,6 +21,7 @@ from stafett.exchange.problem import Problem as Refusal
 from stafett.exchange.subscriptions import Webhook
 from stafett.exchange.views import ADMINISTERING, administering_steps, journey_document
 from stafett.service.tower import Tower
+from stafett.web import dossiers
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.epcis import Caller, Epcis
 from stafett.web.problem import Part, Problem
@@ -191,7 +192,11 @@ async def replay(call: Call[Replay, Nothing]) -> dict[str, Any]:
     return revived.body()
 
 
+MENU = (*dossiers.MENU,)
+WORDS: tuple[str, ...] = ()
+ROUTES = (*dossiers.ROUTES,)
 ENDPOINTS: tuple[Endpoint, ...] = (
+    *dossiers.ENDPOINTS,
     Endpoint(
         "GET", "/api/journeys/{journey}/epcis", as_epcis, "A journey as EPCIS 2.0", "read-record",
         answer=dict[str, Any], tag="exchange",

@@ -1,0 +1,29 @@
+"""What the outside is given: dossiers and traceability, over one tower."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stafett.service.dossiers import Dossiers
+from stafett.service.traceability import Traceability
+
+if TYPE_CHECKING:
+    from stafett.service.tower import Tower
+
+
+class Outside:
+    """The use cases of the exchange that tie several rooms together."""
+
+    def __init__(self, tower: Tower) -> None:
+        self.dossiers = Dossiers(
+            tower.journeys,
+            tower.record,
+            tower.accounts,
+            tower.conditions,
+            tower.documents,
+            tower.publishing,
+            tower.readings,
+        )
+        self.traceability = Traceability(
+            tower.journeys, tower.record, tower.exchange.joins, tower.accounts, tower.readings
+        )

@@ -1,0 +1,162 @@
+"""Dossier, release view and traceability in the tower: who may read what, and that it is noted."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import time
+import zipfile
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.ledger import bundle
+from web_hands import Under
+from web_walk import walk
+
+CLINIC, COURIER, QP = "treating-clinic-1", "courier-1", "qualified-person-1"
+
+
+@pytest.fixture(scope="module")
+def treated(site: Site) -> Under:
+    """Carry one journey up to the follow-up."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    product = next(iter(site.day().nets))
+    journey = site.order(labels.patient, coi=labels.coi, product=product)
+    site.inside(walk(site, journey, labels, ("FOLLOW_UP", "step")))
+    return Under(journey, labels)
+
+
+def cosigned(site: Site) -> None:
+    """Wait until all that is recorded is signed and cosigned."""
+    for _ in range(100):
+        found = site.call(CLINIC, "GET", "/api/record").json()
+        if found["signed"] == found["size"] and found["quorum"]:
+            return
+        time.sleep(0.2)
+    raise AssertionError(found)
+
+
+def package(site: Site, login: str, journey: str) -> dict[str, bytes]:
+    """Get the package; wait until it is sealed."""
+    for _ in range(60):
+        answer = site.call(login, "GET", f"/api/journeys/{journey}/dossier.zip")
+        if answer.status_code != 409:
+            break
+        time.sleep(0.5)
+    assert answer.status_code == 200, answer.text
+    with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
+        return {n: archive.read(n) for n in archive.namelist()}
+
+
+def test_the_package_of_a_treated_patient_holds_and_proves_the_whole_chain(
+    site: Site, treated: Under
+) -> None:
+    """Its proof verifies, is of exactly the dossier's events, and its leaves are the dossier's."""
+    cosigned(site)
+    files = package(site, CLINIC, treated.journey)
+    proof = bundle.parse(files["proof.json"])
+    assert bundle.verify(proof).sound
+    found = json.loads(files["dossier.json"])
+    assert len(found["events"]) == len(proof.entries) == found["as_of"]
+    assert files["dossier.pdf"].startswith(b"%PDF-1.7")
+    assert found["patient"].startswith("P-")
+    assert treated.labels.patient not in files["dossier.json"].decode()
+    assert found["signatures"] and all(s["meaning"] for s in found["signatures"])
+    assert all(c["verdict"] == "unknown" for c in found["conditions"] if not c["readings"])
+
+
+def test_a_stranger_gets_no_dossier_and_nobody_one_without_signing_in(
+    site: Site, treated: Under
+) -> None:
+    """What is not there and what is not yours look alike."""
+    for form in ("dossier", "dossier.pdf", "dossier.zip", "release"):
+        path = f"/api/journeys/{treated.journey}/{form}"
+        assert site.call(None, "GET", path).status_code == 401
+        assert site.call(CLINIC, "GET", f"/api/journeys/none/{form}").status_code == 404
+    bad = site.call(CLINIC, "GET", f"/api/journeys/{treated.journey}/dossier?language=xx")
+    assert bad.status_code == 422
+
+
+def test_the_release_view_names_the_certificate_and_its_evidence(
+    site: Site, treated: Under
+) -> None:
+    """Certified, by whom, on which checks; the same for every party of the journey."""
+    (view,) = site.call(QP, "GET", f"/api/journeys/{treated.journey}/release").json()
+    assert view["standing"] == "certified" and view["certified_by"].startswith("qualified-person")
+    assert view["evidence"][0]["activity"] == "CERTIFY"
+    (other,) = site.call(COURIER, "GET", f"/api/journeys/{treated.journey}/release").json()
+    assert [e["position"] for e in other["evidence"]] == [e["position"] for e in view["evidence"]]
+    fresh = site.order()
+    (early,) = site.call(QP, "GET", f"/api/journeys/{fresh}/release").json()
+    assert early["standing"] == "waiting" and len(early["blocks"]) > 5
+
+
+def find(site: Site, login: str, **query: str) -> Any:
+    """Search the traceability record."""
+    return site.call(login, "GET", "/api/traceability", params=query)
+
+
+def test_patient_and_products_lead_to_each_other(site: Site, treated: Under) -> None:
+    """From any label, however it is spelled, to the pseudonym and the hospital; and all back."""
+    dossier = site.call(CLINIC, "GET", f"/api/journeys/{treated.journey}/dossier").json()
+    patient = dossier["patient"]
+    back = find(site, CLINIC, patient=patient).json()
+    (trace,) = back["traces"]
+    assert trace["hospital"] == "university-hospital" and trace["patient"] == patient
+    given = [p for p in trace["products"] if p["administered_at"]]
+    assert given and trace["keep_until"][:4] == str(int(given[0]["administered_at"][:4]) + 30)
+    labels = {v for p in trace["products"] for v in p["identifiers"].values()}
+    assert labels
+    for label in sorted(labels):
+        for _ in range(50):
+            found = find(site, CLINIC, product=label).json()["traces"]
+            if found:
+                break
+            time.sleep(0.1)
+        mine = [t for t in found if t["journey"] == treated.journey]
+        assert mine and mine[0]["patient"] == patient, label
+        assert any(p["matches"] for p in mine[0]["products"])
+
+
+def test_traceability_is_for_those_who_answer_for_it_and_each_search_is_noted(site: Site) -> None:
+    """A courier may not search; a search is in the audit of reads, also one that finds nothing."""
+    assert find(site, COURIER, patient="P-ABCDEFGH").status_code == 403
+    assert find(site, CLINIC, patient="P-NOBODY22").json()["traces"] == []
+    for query in ({}, {"patient": "P"}, {"patient": "P-ABCDEFGH", "product": "A9999"}):
+        assert find(site, CLINIC, **query).status_code == 422, query
+    looks = site.call("administrator", "GET", "/api/audit/readings").json()
+    assert any("traceability by patient P-NOBODY22" in str(look) for look in looks), looks[:3]
+
+
+def test_the_pages_show_release_and_traceability(
+    site: Site,
+    treated: Under,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """From the journey's page to the release view; from a pseudonym to its products; all fits."""
+    page = browser_of(CLINIC)
+    page.goto(f"/journeys/{treated.journey}")
+    page.get_by_role("link", name="Release view").click()
+    page.wait_for_url("**/release")
+    assert page.locator(".verdict.certified").count() == 1
+    shoot(page, "release-1280")
+    patient = site.call(CLINIC, "GET", f"/api/journeys/{treated.journey}/dossier").json()["patient"]
+    page.goto("/traceability")
+    page.locator("#patient").fill(patient)
+    page.locator("#patient").press("Enter")
+    page.wait_for_url("**/traceability?patient=*")
+    assert page.get_by_text("given to the patient").count() >= 1
+    shoot(page, "traceability-1280")
+    narrow = browser_of(CLINIC, "sv", 320)
+    for where in (f"/journeys/{treated.journey}/release", f"/traceability?patient={patient}"):
+        narrow.goto(where)
+        wide = narrow.evaluate("document.documentElement.scrollWidth")
+        shoot(narrow, "narrow-" + where.split("/")[1])
+        assert wide <= 320, (where, wide)
