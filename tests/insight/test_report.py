@@ -55,7 +55,7 @@ def test_every_figure_states_n_period_sentence_and_table(page: tuple[str, str]) 
     figures = [f for c in json.loads(text)["chapters"] for f in c["figures"]]
     assert len(figures) >= 9
     for figure in figures:
-        assert re.match(r"n = [\d,]+ \w+, \d+ \w+ 2026 – ", figure["basis"])
+        assert re.match(r"n = [\d,]+ [\w ]+, \d+ \w+ 2026 – ", figure["basis"])
         assert figure["sentence"].endswith(".")
         assert figure["rows"]
         assert f'download="{figure["key"]}.svg"' in html
@@ -145,15 +145,24 @@ def test_a_wrong_call_is_status_two(option: list[str], tmp_path: Path) -> None:
     assert run(path, *option).exit_code == 2
 
 
-def test_defects_detected_late_get_their_figure(chain: Chain) -> None:
-    """With recorded places of detection the second tier has its matrix."""
+def test_defects_detected_late_get_their_figure_where_units_differ(chain: Chain) -> None:
+    """With two clinics, of which one's journeys fail late, there is an estimate; else a reason."""
     log = chain(150)
-    late = (pl.col("activity").cast(pl.String) == "infuse") & (pl.col("row") % 3 == 0)
-    frame = log.frame.with_columns(
-        pl.when(late).then(pl.lit("infuse")).cast(pl.Categorical).alias("detected_at")
-    )
-    keys = [figure.key for figure in make_report(EventLog(frame)).figures]
-    assert "origin-latent" in keys
+    odd = pl.col("case").cast(pl.String).str.slice(1).cast(pl.Int64) % 2 == 1
+    infuse = pl.col("activity").cast(pl.String) == "infuse"
+    collect = pl.col("activity").cast(pl.String) == "collect"
+    clinic = pl.when(odd).then(pl.lit("Clinic A")).otherwise(pl.lit("Clinic B"))
+    first = pl.int_range(pl.len()).over("case", "activity") == 0
+    for late, expected in ((infuse & odd & first, True), (infuse & first, False)):
+        frame = log.frame.with_columns(
+            pl.when(late).then(pl.lit("infuse")).cast(pl.Categorical).alias("detected_at"),
+            pl.when(collect).then(clinic).otherwise(pl.col("giver").cast(pl.String))
+            .cast(pl.Categorical).alias("giver"),
+        )  # fmt: skip
+        found = make_report(EventLog(frame))
+        assert ("origin-latent" in [figure.key for figure in found.figures]) is expected
+        notes = [note for _, _, told in found.chapters for note in told]
+        assert any("no estimate" in note for note in notes) is not expected
 
 
 def test_the_sepsis_log_becomes_a_page(shared: Path, tmp_path: Path) -> None:
