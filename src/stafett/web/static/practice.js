@@ -43,6 +43,7 @@ function scan(text) {
 function shown() {
   const f = view.station.stop;
   const screen = stop({ ...f, direct: String(f.got ?? "").startsWith("sha256:"), shared: true }, [{ label: t("training.to-result"), onclick: () => screen.remove() }]);
+  screen.querySelector(".told").textContent = `⚠ ${t("training.banner")}`;
 }
 
 function over(result) {
