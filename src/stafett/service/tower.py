@@ -53,6 +53,7 @@ from stafett.service.registry import Registry
 from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
 from stafett.service.signin import SignIn
+from stafett.service.system import SystemView
 from stafett.service.training import Training
 from stafett.service.vault import Vault, master_key
 from stafett.service.watching import Watch
@@ -135,6 +136,7 @@ class Tower:
         self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
         self.practice = Practice(self.ledger, self.library)
         self.training = Training(self.library, self.competences)
+        self.system = SystemView(self.pool, self.board, self.journeys, self.library, self.registry)
         self.loggers = Loggers(self.pool)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
         self.mqtt = mqtt.from_environment(url, self.intake)

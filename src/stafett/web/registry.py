@@ -20,6 +20,7 @@ from stafett.registry.site import SiteEntry
 from stafett.registry.trial import Trial
 from stafett.service.refusal import No
 from stafett.service.registry import TYPES, Imported, Kind, Registry, Version
+from stafett.service.system import System
 from stafett.web.api import problem
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
@@ -171,6 +172,18 @@ def uptake_lines(registry: Registry) -> list[UptakeLine]:
     return lines
 
 
+class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A year; none is the last 365 days."""
+
+    year: Annotated[int, msgspec.Meta(ge=2000, le=2100)] | None = None
+
+
+async def system(call: Call[Nothing, Period]) -> System:
+    """Return the whole chain as it may be published."""
+    tower = call.request.app.state.tower
+    return await tower.system.see(call.query.year)  # type: ignore[no-any-return]
+
+
 async def put(call: Call[Entered, Nothing]) -> Version:
     """Record an entry, or its next version."""
     kind = _kind(call.path["kind"])
@@ -261,6 +274,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              tag=TAG),
     Endpoint("GET", "/api/registry/uptake", uptake, "Uptake by region", "anyone",
              answer=list[UptakeLine], tag=TAG),
+    Endpoint("GET", "/api/registry/system", system, "The whole chain", "anyone", query=Period,
+             answer=System, tag=TAG),
     Endpoint("GET", "/api/registry/schema/{kind}", schema, "Schema of an entry", "anyone",
              answer="application/schema+json", tag=TAG, answers={404: "No such kind."}),
     Endpoint("GET", "/api/registry/{kind}/{id}", versions, "Every version of an entry", "anyone",

@@ -32,6 +32,7 @@ MENU = (
     Line("registry.match", "/registry/match", "menu.registry", "anyone"),
     Line("registry.adoption", "/registry/adoption", "menu.registry", "anyone"),
     Line("registry.sites", "/registry/sites", "menu.registry", "anyone"),
+    Line("registry.system", "/registry/system", "menu.registry", "anyone"),
     Line("registry.keep", "/registry/keep", "menu.registry", "change-registry"),
 )
 WORDS = ("registry.",)
@@ -239,6 +240,25 @@ async def site(request: Request, registry: Registry) -> Response:
     )
 
 
+async def system(request: Request) -> Response:
+    """The whole chain on one page; `?mine=1` for the own organisation's journeys, exactly."""
+    person = await person_of(request)
+    year = request.query_params.get("year", "")
+    chosen = int(year) if year.isdigit() and 2000 <= int(year) <= datetime.now(UTC).year else None
+    mine = person is not None and request.query_params.get("mine") == "1"
+    tower = request.app.state.tower
+    found = await tower.system.see(chosen, person.organisation if person and mine else None)
+    this = datetime.now(UTC).year
+    return await show(
+        request,
+        "registry_system.html",
+        it=found,
+        year=chosen,
+        mine=mine,
+        years=range(this - 4, this + 1),
+    )
+
+
 async def embed(request: Request) -> Response:
     """The list of trials without our frame, for others' pages."""
     registry = await registry_of(request)
@@ -294,6 +314,7 @@ ROUTES = [
     Route("/registry/adoption/{id}", assessment),
     Route("/registry/sites", sites),
     Route("/registry/sites/{id}", site),
+    Route("/registry/system", system),
     Route("/registry/embed", embed),
     Route("/registry/keep", keep),
 ]

@@ -1,0 +1,59 @@
+"""The whole chain on one page: counts that may be published, exact ones for one's own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import pytest
+
+from site_ import Site
+from stafett.client import Client
+
+pytestmark = pytest.mark.xdist_group("registry")
+
+
+def test_the_view_counts_what_the_record_says(site: Site) -> None:
+    """A played journey: its handoffs, its outcome; open journeys where the board has them."""
+    day = site.day(fault_share=0.0, at_once=1)
+
+    async def play() -> None:
+        async with Client(site.base) as client:
+            await day.journey(client, 8123)
+
+    asyncio.run(play())
+    orders = [site.order() for _ in range(7)]
+    site.tower.system._kept.clear()
+    seen = site.call(None, "GET", "/api/registry/system").json()
+    rows = site.call("treating-clinic-1", "GET", "/api/journeys").json()["rows"]
+    waiting = Counter(r["next"]["activity"] for r in rows if r["status"] != "ended")
+    assert len(orders) == 7 and waiting.most_common(1)[0][1] >= 7
+    top = seen["spots"][0]
+    assert top["activity"] == waiting.most_common(1)[0][0]
+    assert top["journeys"]["value"] in (5, 10) and top["waiting_h"] is not None
+    first = {i["handoff"]: i for i in seen["interfaces"]}
+    # One journey is a small number: no interface tells a count or a rate.
+    assert first and all(i["passed"]["why"] == "<5" for i in first.values())
+    assert all(i["right_first_time"] is None for i in first.values())
+    assert seen["ended"]["why"] == "<5" and seen["treated"] is None
+
+
+def test_a_member_sees_its_own_journeys_exactly_and_no_others(site: Site) -> None:
+    """The exact numbers are those of the member's own board; an outsider's are empty."""
+    site.order()
+    own = site.inside(site.tower.system.see(None, "university-hospital"))
+    rows = site.call("treating-clinic-1", "GET", "/api/journeys").json()["rows"]
+    open_ = [r for r in rows if r["status"] != "ended"]
+    assert own.own and own.open.value == len(open_)
+    assert sum(s.journeys.value for s in own.spots) == len([r for r in open_ if r["next"]])
+    nobody = site.inside(site.tower.system.see(None, "somebody-else"))
+    assert nobody.open.value == 0 and nobody.spots == []
+
+
+def test_a_year_without_journeys_is_empty(site: Site) -> None:
+    """An earlier year counts nothing; one that is no year is refused."""
+    seen = site.call(None, "GET", "/api/registry/system?year=2001").json()
+    assert seen["interfaces"] == [] and seen["ended"]["value"] == 0
+    assert site.call(None, "GET", "/api/registry/system?year=12").status_code == 422
+    page = site.call(None, "GET", "/registry/system?year=2001", headers={"Accept": "text/html"})
+    assert page.status_code == 200 and "2001" in page.text
