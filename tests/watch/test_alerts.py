@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 import uuid
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import psycopg
@@ -18,14 +19,16 @@ import pytest
 from aiosmtpd.controller import Controller
 
 from site_ import Site
+from stafett.exchange.cloudevents import check, read
+from stafett.exchange.deliveries import Deliveries
 from stafett.journey.label import Labels
 from stafett.service.demo import NETWORK
 from stafett.service.mail import Mail, Server
 from stafett.service.tower import Tower
+from told_ import CLINIC, REFERRER, alerts, report, rows, wait_for
 from web_walk import walk
 
 _numbers = iter(range(780_001, 790_000))
-CLINIC, REFERRER = "treating-clinic-1", "referring-clinic-1"
 
 
 @pytest.fixture
@@ -37,45 +40,6 @@ def journey(site: Site) -> str:
     )
     site.inside(walk(site, name, labels, ("H01", "accept")))
     return name
-
-
-def report(site: Site, journey: str, code: str, about: str = "H01") -> str:
-    """Report a deviation as the clinic; return its number."""
-    command = {
-        "type": "RaiseDeviation", "code": code, "about": about, "note": "seen at the desk",
-        "occurred_at": datetime.now(UTC).isoformat(),
-    }  # fmt: skip
-    answer = site.send(CLINIC, journey, command)
-    assert answer.status_code == 200, answer.text
-    return next(
-        str(e["deviation"]) for e in answer.json()["events"] if e["type"] == "DeviationRaised"
-    )
-
-
-def alerts(site: Site, login: str, journey: str) -> list[dict[str, Any]]:
-    """Return the open alerts that `login` is told of in one journey."""
-    answer = site.call(login, "GET", "/api/alerts")
-    assert answer.status_code == 200, answer.text
-    return [x["alert"] for x in answer.json()["alerts"] if x["alert"]["journey"] == journey]
-
-
-def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
-    """Wait until `what()` is true; return it."""
-    until = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < until, "it never happened"
-        time.sleep(0.02)
-    return found
-
-
-def rows(site: Site, journey: str) -> list[tuple[Any, ...]]:
-    """Return the alert rows of a journey as the database has them."""
-    with psycopg.connect(site.tower.url) as connection:
-        return connection.execute(
-            "SELECT id, cause, rung, role, kind, acknowledged, ended FROM alerts.alert"
-            " WHERE journey = %s ORDER BY id",
-            [journey],
-        ).fetchall()
 
 
 def test_a_critical_deviation_is_in_the_application_within_a_second(
@@ -258,6 +222,72 @@ def test_mail_reaches_who_is_told_and_is_sent_again_after_a_failure(
         smtp.stop()
         with psycopg.connect(site.tower.url) as connection:
             connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
+
+
+class Receiver(BaseHTTPRequestHandler):
+    """A partner's system that takes CloudEvents, and refuses the first."""
+
+    taken: list[tuple[dict[str, str], bytes]] = []  # noqa: RUF012
+    refusals = 1
+
+    def do_POST(self) -> None:
+        """Take one event, or fail once."""
+        body = self.rfile.read(int(self.headers["content-length"]))
+        if Receiver.refusals:
+            Receiver.refusals -= 1
+            self.send_response(503)
+        else:
+            Receiver.taken.append((dict(self.headers), body))
+            self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+def test_a_webhook_gets_signed_events_of_its_own_alerts_in_order(site: Site, journey: str) -> None:
+    """Raised, told, acknowledged: each once and signed, after a failure too; nobody else's."""
+    secret = "a-secret-of-more-than-16"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    tower = site.tower
+    subscriptions = tower.exchange.subscriptions
+    sending = Deliveries(subscriptions, alerts=tower.alerts.feed)
+
+    async def subscribe() -> None:
+        position = await tower.alerts.size()
+        await subscriptions.announce(
+            f"http://127.0.0.1:{server.server_port}/", "structured", owner="university-hospital",
+            secret=secret, position=position, source="alerts",
+        )  # fmt: skip
+
+    async def deliver() -> None:
+        with psycopg.connect(tower.url, autocommit=True) as connection:
+            connection.execute("UPDATE exchange.webhook SET next_try = now(), dead = false")
+        await sending.once()
+
+    try:
+        site.inside(subscribe())
+        report(site, journey, "IDENTITY_MISMATCH")
+        one = wait_for(lambda: alerts(site, CLINIC, journey))[0]
+        site.call(CLINIC, "POST", f"/api/alerts/{one['id']}/acknowledge", json={})
+        until = time.monotonic() + 20
+        while time.monotonic() < until:
+            site.inside(deliver())
+            kinds = [read(h, b).type for h, b in Receiver.taken]
+            if "org.stafett.alert.acknowledged" in kinds:
+                break
+        events = [read(headers, body) for headers, body in Receiver.taken]
+        for headers, body in Receiver.taken:
+            signature = {k.lower(): v for k, v in headers.items()}["stafett-signature"]
+            check(secret, read(headers, body).id, body, signature)
+        mine = [e for e in events if e.subject == journey and e.data["id"] == one["id"]]
+        assert [e.type.rpartition(".")[2] for e in mine] == ["raised", "told", "acknowledged"]
+        assert [int(e.id) for e in events] == sorted({int(e.id) for e in events})
+    finally:
+        server.shutdown()
+        with psycopg.connect(tower.url, autocommit=True) as connection:
+            connection.execute("DELETE FROM exchange.webhook")
 
 
 def test_the_load_counts_what_was_told_together_once(site: Site) -> None:

@@ -1,7 +1,7 @@
 """Telling receivers: one loop that brings each due webhook up to date, in order, with signatures.
 
 EPCIS subscriptions get EPCISQueryDocuments of what their owner may read (`may_read`: whose
-captures, by default its own); the ledger's subscribers get one CloudEvent a message.
+captures, by default its own); subscribers of the ledger or of alerts get one CloudEvent a message.
 An outgoing request follows no redirect and is given up after ten seconds; a host that must not be
 reached (`refuse_host`) counts as a failure with its reason.
 """
@@ -39,12 +39,13 @@ class Deliveries:
         *,
         client: httpx.AsyncClient | None = None,
         ledger: LedgerFeed | None = None,
+        alerts: LedgerFeed | None = None,
         refuse_host: Callable[[str], Awaitable[str | None]] | None = None,
         may_read: Callable[[str], Sequence[str] | None] = lambda owner: [owner],
     ) -> None:
         self.subscriptions = subscriptions
         self._client = client
-        self._ledger = ledger
+        self._feeds = {"ledger": ledger, "alerts": alerts}
         self._refuse_host = refuse_host
         self._may_read = may_read
 
@@ -72,8 +73,8 @@ class Deliveries:
         return True
 
     async def _serve(self, hook: Webhook) -> tuple[int, bool]:
-        if hook.source == "ledger":
-            return await self._serve_ledger(hook)
+        if hook.source in self._feeds:
+            return await self._serve_feed(hook)
         store = self.subscriptions.store
         assert hook.query_name is not None
         named = await self.subscriptions.query(hook.query_name)
@@ -93,11 +94,12 @@ class Deliveries:
         await self._send(hook, Message(_epcis_headers(hook, body), body))
         return reached, True
 
-    async def _serve_ledger(self, hook: Webhook) -> tuple[int, bool]:
-        if self._ledger is None:
-            raise Refused("this process does not follow the ledger")
+    async def _serve_feed(self, hook: Webhook) -> tuple[int, bool]:
+        feed = self._feeds[hook.source]
+        if feed is None:
+            raise Refused(f"this process does not follow the {hook.source}")
         position, told = hook.position, False
-        for reached, event in await self._ledger(hook.owner, hook.position, 50):
+        for reached, event in await feed(hook.owner, hook.position, 50):
             make = cloudevents.binary if hook.mode == "binary" else cloudevents.structured
             message = make(event)
             if hook.secret:

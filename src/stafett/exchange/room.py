@@ -21,7 +21,7 @@ import psycopg
 
 from stafett.exchange.captures import Captures
 from stafett.exchange.cloudevents import CloudEvent
-from stafett.exchange.deliveries import Deliveries, ledger_event
+from stafett.exchange.deliveries import Deliveries, LedgerFeed, ledger_event
 from stafett.exchange.epcis_listing import Listing
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.joins import Joins
@@ -35,14 +35,21 @@ PAUSE_S: Final = 2.0  # before a loop that failed is begun again
 class Exchange:
     """One exchange for one process and event loop; the database must be migrated."""
 
-    def __init__(self, url: str, ledger: Ledger, *, source: str = "urn:stafett:ledger") -> None:
+    def __init__(
+        self,
+        url: str,
+        ledger: Ledger,
+        *,
+        source: str = "urn:stafett:ledger",
+        alerts: LedgerFeed | None = None,
+    ) -> None:
         self.store = EpcisStore(url, connections=12)
         self.captures = Captures(self.store)
         self.subscriptions = Subscriptions(self.store)
         self.listing = Listing(self.store)
         self.joins = Joins(self.store)
         self.deliveries = Deliveries(
-            self.subscriptions, ledger=self._feed, refuse_host=refused_host
+            self.subscriptions, ledger=self._feed, alerts=alerts, refuse_host=refused_host
         )
         self._ledger = ledger
         self._source = source

@@ -177,11 +177,18 @@ class Subscriptions:
         )  # fmt: skip
 
     async def announce(
-        self, dest: str, mode: Mode, *, owner: str, secret: str | None, position: int
+        self,
+        dest: str,
+        mode: Mode,
+        *,
+        owner: str,
+        secret: str | None,
+        position: int,
+        source: Literal["ledger", "alerts"] = "ledger",
     ) -> Webhook:
-        """Send the ledger's events beyond `position` to `dest` as CloudEvents."""
+        """Send the events of the ledger or of alerts beyond `position` to `dest` as CloudEvents."""
         return await self._add(
-            owner, "ledger", None, check_dest(dest), mode, secret, None, False, position, None,
+            owner, source, None, check_dest(dest), mode, secret, None, False, position, None,
             datetime.now(UTC),
         )  # fmt: skip
 

@@ -14,6 +14,7 @@ import msgspec
 from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.exchange.cloudevents import CloudEvent
 from stafett.service.accounts import Person
 from stafett.service.refusal import No, Reason, unknown
 from stafett.watch.ladder import Call, Cause
@@ -363,6 +364,12 @@ class Alerts:
             )
             return list(await cursor.fetchall())
 
+    async def feed(self, owner: str, after: int, limit: int) -> list[tuple[int, CloudEvent]]:
+        """Return what became of an organisation's alerts, as the events that webhooks send."""
+        happened = await self.happened(after, limit, owner)
+        alerts = {alert.id: alert for alert in await self.several({h.alert for h in happened})}
+        return [(h.position, _event(h, alerts[h.alert])) for h in happened]
+
     async def size(self) -> int:
         """Return the last position."""
         async with self._pool.connection() as connection:
@@ -392,6 +399,19 @@ class Alerts:
         ):
             await cursor.execute(f"SELECT {COLUMNS} FROM alerts.alert {rest}".encode(), values)
             return list(await cursor.fetchall())
+
+
+def _event(happened: Happened, alert: Alert) -> CloudEvent:
+    said = ("id", "cause", "rung", "role", "kind", "urgency", "code", "activity", "about", "why")
+    data = {name: getattr(alert, name) for name in (*said, "raised", "told", "holder", "ended")}
+    return CloudEvent(
+        id=str(happened.position),
+        source="urn:stafett:alerts",
+        type=f"org.stafett.alert.{happened.what}",
+        time=happened.at,
+        subject=alert.journey,
+        data=msgspec.to_builtins({**data, "note": happened.note, "person": happened.person}),
+    )
 
 
 async def _locked(cursor: Any) -> None:

@@ -131,7 +131,7 @@ class Tower:
         server = mail.configured()
         self.mail = mail.Mail(self.pool, server) if server else None
         self._mailing: asyncio.Task[None] | None = None
-        self.exchange = Exchange(url, self.ledger)
+        self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
         self.registry = Registry(self.ledger)
         self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
         self.practice = Practice(self.ledger, self.library)

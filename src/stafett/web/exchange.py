@@ -114,9 +114,10 @@ async def waiting(call: Call[Nothing, Nothing]) -> Response:
 
 
 class Announce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Tell `dest` of the record's events beyond `position` (the record's end, if not given)."""
+    """Tell `dest` of the record, or of alerts, beyond `position` (from now on, if not given)."""
 
     dest: Annotated[str, msgspec.Meta(min_length=8, max_length=2000)]
+    of: Literal["record", "alerts"] = "record"
     mode: Literal["structured", "binary"] = "structured"
     secret: Annotated[str, msgspec.Meta(min_length=16, max_length=500)] | None = None
     position: Annotated[int, msgspec.Meta(ge=0, le=2**62)] | None = None
@@ -156,11 +157,14 @@ async def announce(call: Call[Announce, Nothing]) -> dict[str, Any]:
     """Send the organisation's part of the record to an address, as signed CloudEvents."""
     tower: Tower = call.request.app.state.tower
     wish = call.body
-    position = await tower.ledger.size() if wish.position is None else wish.position
+    position = wish.position
+    if position is None:
+        position = await (tower.alerts.size() if wish.of == "alerts" else tower.ledger.size())
     try:
         hook = await tower.exchange.subscriptions.announce(
             wish.dest, wish.mode, owner=call.request.state.person.organisation,
             secret=wish.secret, position=position,
+            source="alerts" if wish.of == "alerts" else "ledger",
         )  # fmt: skip
     except Refusal as refusal:
         raise _refused(refusal) from None
@@ -214,8 +218,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=dict[str, Any], tag="exchange",
     ),
     Endpoint(
-        "POST", "/api/webhooks", announce, "Be told of the record", "administer", Announce,
-        answer=dict[str, Any], status=201, answers={400: "The address is none."}, tag="exchange",
+        "POST", "/api/webhooks", announce, "Be told of the record or of alerts", "administer",
+        Announce, answer=dict[str, Any], status=201, answers={400: "The address is none."},
+        tag="exchange",
     ),
     Endpoint(
         "GET", "/api/webhooks", hooks, "Webhooks; the dead ones with ?dead=true", "administer",
