@@ -165,7 +165,7 @@ async def work_page(request: Request) -> Response:
         start={
             "journey": live.state.journey,
             "deviation": raised.deviation,
-            "weights": assess.CRITERIA,
+            "organisations": {o.id: o.name for o in organisations.values()},
         },
         row=tower.board.current(live),
         state=live.state,

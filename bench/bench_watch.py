@@ -1,0 +1,141 @@
+"""The watch: timers that fire when they should, and alerts that arrive while it is still of use.
+
+1. **Timers.** 100,000 pending ones in the watch's heap, spread over ten seconds; how late each fires,
+   beside `loop.call_at` of asyncio for the same moments in the same run.
+2. **Alerts.** A served tower on its own PostgreSQL; critical deviations are reported over HTTP while
+   other people act; from the moment the report is acknowledged to the moment the clinic's open
+   stream has the alert.
+
+Run: python bench/bench_watch.py [timers] [reports]
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import json
+import random
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import httpx
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+
+SPREAD_S = 10.0
+
+
+def said(name: str, errors: list[float]) -> None:
+    """Print the distribution of errors given in seconds."""
+    ms = 1e3 * np.array(errors)
+    p50, p99 = np.quantile(ms, (0.5, 0.99))
+    print(
+        f"  {name:28} n {len(ms):7d}  p50 {p50:8.2f} ms  p99 {p99:8.2f} ms  max {ms.max():8.2f} ms"
+    )
+
+
+async def timers(count: int) -> None:
+    """Fire `count` timers from a heap as the watch does, then with asyncio's own."""
+    chance = random.Random(1)
+    print(f"{count} pending timers over {SPREAD_S:.0f} s")
+    start = datetime.now(UTC) + timedelta(seconds=1)
+    heap = [(start + timedelta(seconds=chance.random() * SPREAD_S), i) for i in range(count)]
+    heapq.heapify(heap)
+    late: list[float] = []
+    while heap:
+        # The loop of stafett.service.watching, with an empty look.
+        now = datetime.now(UTC)
+        while heap and heap[0][0] <= now:
+            at, _ = heapq.heappop(heap)
+            late.append((datetime.now(UTC) - at).total_seconds())
+        wait = 0.5 if not heap else min(0.5, max((heap[0][0] - now).total_seconds(), 0.005))
+        await asyncio.sleep(wait)
+    said("heap of the watch", late)
+    loop, late = asyncio.get_running_loop(), []
+    begin = loop.time() + 3
+    for _ in range(count):
+        at = begin + chance.random() * SPREAD_S
+        loop.call_at(at, lambda at=at: late.append(loop.time() - at))  # type: ignore[misc]
+    await asyncio.sleep(3 + SPREAD_S + 1)
+    said("asyncio call_at", late)
+
+
+def alerts(reports: int) -> None:
+    """Report critical deviations while others act; time each until it is in the stream."""
+    from site_ import serving
+    from stafett.journey.label import Labels
+    from stafett.ledger.schema import migrate
+    from stafett.ledger.server import Server
+    from web_walk import walk
+
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Server(Path(folder) / "server") as server,
+    ):
+        migrate(server.url)
+        with serving(server.url, Path(folder) / "site") as site:
+            journeys = []
+            for i in range(reports):
+                labels = Labels(600_000 + i)
+                name = site.order(
+                    labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex
+                )
+                site.inside(walk(site, name, labels, ("H01", "accept")))
+                journeys.append(name)
+            seen: dict[str, float] = {}
+            listening = threading.Event()
+
+            def listen() -> None:
+                headers = {"Authorization": f"Bearer {site.token('referring-clinic-1')}"}
+                path = f"{site.base}/api/alerts/stream"
+                with httpx.stream("GET", path, headers=headers, timeout=None) as answer:
+                    listening.set()
+                    for line in answer.iter_lines():
+                        if not line.startswith("data: ") or '"alerts"' not in line:
+                            continue
+                        at = time.monotonic()
+                        for one in json.loads(line[6:])["alerts"]:
+                            if one["alert"]["urgency"] == "critical":
+                                seen.setdefault(one["alert"]["journey"], at)
+
+            threading.Thread(target=listen, daemon=True).start()
+            listening.wait(30)
+            day, stop = site.day(at_once=4, seed=9), asyncio.Event()
+
+            async def load() -> None:
+                playing = asyncio.create_task(day.run())
+                await stop.wait()
+                playing.cancel()
+
+            acting = threading.Thread(target=asyncio.run, args=(load(),), daemon=True)
+            acting.start()
+            time.sleep(5)
+            reported = {}
+            for name in journeys:
+                command = {
+                    "type": "RaiseDeviation", "code": "IDENTITY_MISMATCH", "about": "H01",
+                    "note": "bench", "occurred_at": datetime.now(UTC).isoformat(),
+                }  # fmt: skip
+                answer = site.send("treating-clinic-1", name, command)
+                answer.raise_for_status()
+                reported[name] = time.monotonic()
+                time.sleep(0.1)
+            until = time.monotonic() + 20
+            while len(seen.keys() & reported.keys()) < reports and time.monotonic() < until:
+                time.sleep(0.05)
+            acts = day.acts
+            found = [max(seen[name] - at, 0.0) for name, at in reported.items() if name in seen]
+            print(f"\n{reports} critical deviations while scripted people did {acts} acts beside")
+            said("report to open stream", found)
+            print(f"  not seen: {reports - len(found)}")
+
+
+if __name__ == "__main__":
+    asyncio.run(timers(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    alerts(int(sys.argv[2]) if len(sys.argv) > 2 else 60)

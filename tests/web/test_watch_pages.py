@@ -1,0 +1,84 @@
+"""The pages of the watch, as a person uses them: be told, work a deviation to its end, ask peers."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.service import demo
+from told_ import report
+from web_walk import walk
+
+
+def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
+    site: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """From the badge to the closed case, each step by its one obvious form; then blind peers."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    page = browser_of("treating-clinic-1")
+    page.goto("/alerts")
+    name = report(site, journey, "TEMP_EXCURSION")
+    row = page.locator("#alerts tbody tr", has_text=journey).first
+    expect(row).to_be_visible()
+    expect(page.locator("#badge")).to_have_text("1")
+    row.get_by_role("button").click()
+    expect(row).to_contain_text("silent until it is assessed as worse")
+    shoot(page, "alerts")
+
+    page.goto("/deviations")
+    page.get_by_role("link", name="Temperature out of range").first.click()
+    page.wait_for_url(f"**/deviations/{journey}/{name}")
+    page.get_by_role("button", name="I take it").click()
+    triage = page.locator("form[data-command=TriageDeviation]")
+    triage.get_by_label("A limit of time or temperature").check()
+    for what in ("identity", "custody", "product", "patient"):
+        triage.locator(f"[name='impact.{what}']").select_option("none")
+    expect(triage.locator(".weight")).to_have_text("major")
+    triage.get_by_role("button").click()
+    cause = page.locator("form[data-command=NameCause]")
+    cause.locator("[name=cause]").select_option("equipment")
+    cause.locator("[name=why]").fill("the logger was not started")
+    cause.get_by_role("button").click()
+    decision = page.locator("form[data-command=DecideDeviation]")
+    decision.locator("[name=disposition]").select_option("no-effect")
+    decision.locator("[name=reason]").fill("within its stability data")
+    decision.locator("[name=password]").fill("not mine")
+    decision.get_by_role("button").click()
+    expect(decision.locator(".said")).to_contain_text("⚠")
+    decision.locator("[name=password]").fill(demo.PASSWORD)
+    decision.get_by_role("button").click()
+    closing = page.locator("form[data-command=CloseDeviation]")
+    closing.locator("[name=conclusion]").fill("logger checked at release from now on")
+    closing.locator("[name=password]").fill(demo.PASSWORD)
+    closing.get_by_role("button").click()
+    expect(page.locator(".note")).to_contain_text("logger checked at release")
+    shoot(page, "deviation")
+
+    page.locator("#ask [name=facts]").fill(f"journey {journey}: logger not started")
+    page.locator("#ask button").click()
+    expect(page.locator("#ask .said")).to_contain_text("leave it out")
+    page.locator("#ask [name=facts]").fill("A logger was not started for two hours.")
+    page.locator("#ask button").click()
+    expect(page.locator("#ask")).to_have_count(0)
+    judge = browser_of("peer-quality-1", width=320)
+    judge.goto("/peers")
+    case = judge.locator("form[data-case]")
+    case.get_by_label("minor").check()
+    case.get_by_label("no effect").check()
+    case.get_by_role("button").click()
+    expect(judge.locator("form[data-case]")).to_have_count(0)
+    assert judge.evaluate("document.documentElement.scrollWidth") <= 320
+    csv = site.call("treating-clinic-1", "GET", "/api/peers/answers.csv").text
+    assert "southern-university-hospital,judge-1,minor,no-effect" in csv
+    for path in ("alert-load", "ownership", "deviations"):
+        page.goto(f"/{path}")
+        expect(page.locator("h1")).to_be_visible()
