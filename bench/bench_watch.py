@@ -1,10 +1,10 @@
 """The watch: timers that fire when they should, and alerts that arrive while it is still of use.
 
-1. **Timers.** 100,000 pending ones in the watch's heap, spread over ten seconds; how late each fires,
-   beside `loop.call_at` of asyncio for the same moments in the same run.
-2. **Alerts.** A served tower on its own PostgreSQL; critical deviations are reported over HTTP while
-   other people act; from the moment the report is acknowledged to the moment the clinic's open
-   stream has the alert.
+1. **Timers.** 100,000 pending ones in the watch's heap, spread over ten seconds; how late each
+   fires, beside `loop.call_at` of asyncio for the same moments in the same run.
+2. **Alerts.** A served tower on its own PostgreSQL; critical deviations are reported over HTTP
+   while other people act; from the moment the report is acknowledged to the moment the clinic's
+   open stream has the alert.
 
 Run: python bench/bench_watch.py [timers] [reports]
 """

@@ -1,4 +1,4 @@
-"""The pages of the watch, as a person uses them: be told, work a deviation to its end, ask peers."""
+"""The pages of the watch as a person uses them: be told, work a deviation, ask peers."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
 
     page.locator("#ask [name=facts]").fill(f"journey {journey}: logger not started")
     page.locator("#ask button").click()
-    expect(page.locator("#ask .said")).to_contain_text("leave it out")
+    expect(page.locator("#ask .said")).to_contain_text("says whose case it is")
     page.locator("#ask [name=facts]").fill("A logger was not started for two hours.")
     page.locator("#ask button").click()
     expect(page.locator("#ask")).to_have_count(0)
