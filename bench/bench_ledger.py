@@ -28,9 +28,16 @@ import psycopg
 
 from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.ledger import binarycopy as copy
+from stafett.ledger.author import Signer
 from stafett.ledger.leaf import leaf_hash
+from stafett.ledger.merkle import Frontier, inclusion_proof
+from stafett.ledger.note import NoteSigner
+from stafett.ledger.policy import parse_policy
+from stafett.ledger.publish import Publisher
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
+from stafett.ledger.witness_app import Witness
+from stafett.ledger.witness_store import WitnessFolder
 
 BODY = {
     "handoff": "H05",
@@ -133,16 +140,75 @@ def copies(server: Server, seconds: float) -> float:
         return copied * 1000 / (time.perf_counter() - began)
 
 
+async def signed_appends(url: str, seconds: float, first: int) -> dict[str, float]:
+    """Append with 256 submitters, each event signed by its author and checked before it is taken.
+
+    Signing is the author's work and done beforehand; what is measured is the checking.
+    """
+    signer = Signer("hospital", b"\x01" * 32)
+    ready = [signer.sign(submission(first + n)) for n in range(int(4_000 * seconds))]
+    taken: list[float] = []
+    async with Ledger(url) as ledger:
+        await ledger.append(signer.registration())
+        waiting = iter(ready)
+
+        async def submit() -> None:
+            for one in waiting:
+                began = time.perf_counter()
+                await ledger.append(one)
+                taken.append(time.perf_counter() - began)
+
+        began = time.perf_counter()
+        await asyncio.gather(*[submit() for _ in range(256)])
+        passed = time.perf_counter() - began
+    cuts = statistics.quantiles(taken, n=100)
+    return {"rate": len(taken) / passed, "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3}
+
+
+async def checkpoints(url: str, folder: Path, seconds: float, first: int) -> dict[str, float]:
+    """Sign and have five witnesses cosign, again and again, while 256 submitters append."""
+    signer = NoteSigner("bench.example/log", b"\x01" * 32)
+    witnesses = {}
+    lines = [f"log {signer.vkey}"]
+    for n in range(5):
+        made = WitnessFolder.create(folder / f"w{n}", f"w{n}.example/w")
+        made.trust(signer.vkey)
+        witnesses[f"w{n}"] = Witness(made)
+        lines.append(f"witness w{n} {made.cosigner().vkey} w{n}")
+    lines += ["group g 3 w0 w1 w2 w3 w4", "quorum g", ""]
+
+    def post(address: str, body: str) -> tuple[int, str]:
+        answer = witnesses[address.split("/")[0]].add(body.encode())
+        return answer.status, answer.body
+
+    took: list[float] = []
+    async with Ledger(url) as ledger:
+        publisher = Publisher(ledger.pool, signer, parse_policy("\n".join(lines)), post)
+        await publisher.publish()
+        load = asyncio.create_task(appends(ledger, 256, seconds, first))
+        while not load.done():
+            began = time.perf_counter()
+            published = await publisher.publish()
+            took.append(time.perf_counter() - began)
+            assert published.verdict.quorum
+            await asyncio.sleep(0.1)
+        rate = (await load)["rate"]
+    took.sort()
+    return {"rate": rate, "rounds": len(took), "p50": took[len(took) // 2], "worst": took[-1]}
+
+
 def main() -> None:
     """Measure and print."""
     options = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     options.add_argument("--seconds", type=float, default=3)
     options.add_argument("--submitters", default="1,16,64,256,1024")
+    options.add_argument("--peers", metavar="PYTHON", help="a Python that has ledger_peers.py's")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "server") as server:
         migrate(server.url)
         with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE raw")
+            connection.execute("CREATE DATABASE signed")
         copied = copies(server, given.seconds)
         print(f"machine: {os.cpu_count()} cores; one event a submission, {STREAMS:,} streams")
         print(f"limit: binary COPY x1000 {copied:,.0f} rows/s")
@@ -166,7 +232,49 @@ def main() -> None:
                         flush=True,
                     )
 
+            signed = await signed_appends(server.url_of("signed"), given.seconds, 0)
+            print(
+                f"256, each signed by its author: {signed['rate']:,.0f} /s"
+                f" (p50 {signed['p50']:.1f} ms, p99 {signed['p99']:.1f} ms)"
+            )
+            found = await checkpoints(server.url, Path(folder) / "w", given.seconds, 2 * 10**9)
+            print(
+                f"checkpoint with a round of 5 witnesses, under {found['rate']:,.0f} appends/s:"
+                f" p50 {found['p50'] * 1e3:.0f} ms, worst {found['worst'] * 1e3:.0f} ms"
+                f" ({found['rounds']:.0f} rounds)"
+            )
+
+        for name in ("raw", "signed"):
+            migrate(server.url_of(name))
         asyncio.run(measure())
+        if given.peers:
+            peers(given.peers, server, given.seconds)
+
+
+def peers(python: str, server: Server, seconds: float) -> None:
+    """Run the peers on the same server, and our own tree beside pymerkle's."""
+    with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE peer")
+    with psycopg.connect(server.url_of("peer")) as connection:
+        where = (connection.info.host, "peer", connection.info.user, str(seconds))
+    script = str(Path(__file__).with_name("ledger_peers.py"))
+    subprocess.run([python, script, "eventsourcing", *where], check=True)
+    count = 20_000
+    subprocess.run([python, script, "pymerkle", str(count)], check=True)
+    began = time.process_time()
+    hashes = [leaf_hash(b"%d" % number) for number in range(count)]
+    stored: dict[tuple[int, int], bytes] = {}
+
+    def keep(level: int, index: int, value: bytes) -> None:
+        stored[level, index] = value
+
+    Frontier().append(hashes, keep)
+    appended = count / (time.process_time() - began)
+    began = time.process_time()
+    for number in range(200):
+        inclusion_proof(number * (count // 200), count, lambda level, n: stored[level, n])
+    proved = 200 / (time.process_time() - began)
+    print(f"  stafett        {appended:,.0f} leaves/s, {proved:,.0f} inclusion proofs/s")
 
 
 if __name__ == "__main__":
