@@ -176,10 +176,12 @@ def test_a_proof_is_checked_in_the_browser_and_every_mangling_is_named(
     policy = parse_policy(site.call(NURSE, "GET", "/api/record/policy").text)
     assert bundle.verify(bundle.parse(raw), policy=policy).sound
     page = browser_of(NURSE)
-    page.goto(f"/record?journey={journey}")
+    page.goto(f"/journeys/{journey}")
+    page.locator("a.button", has_text="Proof of this journey").click()
     page.locator('[data-sound="true"]').wait_for()
     said = page.locator("#outcome").inner_text()
     assert "demo-baltic-qc" in said and "demo-host" not in said
+    page.locator("#outcome", has_text="The journey is open").wait_for()
     shoot(page, "record")
     for name, (mangle, where) in MANGLED.items():
         made = json.loads(raw)

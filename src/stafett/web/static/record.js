@@ -43,6 +43,15 @@ async function fetched() {
     return;
   }
   await check(new Uint8Array(await answer.arrayBuffer()), `${wanted}.proof.json`);
+  const kept = await fetch(`/api/journeys/${encodeURIComponent(wanted)}/retention`);
+  if (kept.ok) outcome.append(h("p", {}, retention(await kept.json())));
+}
+
+// How long the law asks for this journey's record, and what the years are counted from.
+function retention({ until, since, assumed, years, source }) {
+  const day = (iso) => new Date(iso).toLocaleDateString(document.documentElement.lang);
+  if (until === null) return t("record.kept-open", { years, source });
+  return t(assumed ? "record.kept-assumed" : "record.kept", { until: day(until), since: day(since), years, source });
 }
 
 file.addEventListener("change", async () => { if (file.files[0]) await check(new Uint8Array(await file.files[0].arrayBuffer())); });
