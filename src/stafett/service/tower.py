@@ -23,6 +23,7 @@ from stafett.service.alerting import Alerting, keep
 from stafett.service.alerts import Alerts
 from stafett.service.author_keys import AuthorKeys
 from stafett.service.board import Board
+from stafett.service.bookings import Bookings
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
 from stafett.service.competence import Competences
@@ -56,6 +57,7 @@ from stafett.service.signin import SignIn
 from stafett.service.system import SystemView
 from stafett.service.training import Training
 from stafett.service.vault import Vault, master_key
+from stafett.service.waitlist import Waitlist
 from stafett.service.watching import Watch
 
 
@@ -133,6 +135,8 @@ class Tower:
         self._mailing: asyncio.Task[None] | None = None
         self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
         self.registry = Registry(self.ledger)
+        self.bookings = Bookings(self.pool, self.ledger, self.networks)
+        self.waitlist = Waitlist(self.pool, self.bookings)
         self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
         self.practice = Practice(self.ledger, self.library)
         self.training = Training(self.library, self.competences)
@@ -153,6 +157,7 @@ class Tower:
         await self.publishing.start()
         await self.library.open()
         await self.changes.relay()
+        await self.bookings.relay()
         await self.board.start()
         await self.watch.start()
         await self.intake.start()

@@ -1,0 +1,137 @@
+"""The waitlist: its rule, explained and replayed before adoption; freed slots offered by it."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import msgspec
+import psycopg
+import pytest
+from psycopg_pool import AsyncConnectionPool
+
+from small_network import booking, opened, person
+from stafett.capacity.rule import FIRST, Rule, Waiting, ahead, rank, replay, wrong
+from stafett.service.bookings import Bookings
+from stafett.service.refusal import No
+from stafett.service.waitlist import Waitlist
+
+NOW = datetime(2026, 3, 2, tzinfo=UTC)
+HOSPITAL = person("hospital")
+
+
+def one(
+    patient: str, weeks: float = 0, urgency: Any = "3", completion: float = 0.5, **more: Any
+) -> Waiting:
+    """Return a patient who has waited so many weeks."""
+    given = {"organisation": "hospital", "template": "autologous-car-t",
+             "listed_at": NOW - timedelta(weeks=weeks)}  # fmt: skip
+    return Waiting(patient=patient, urgency=urgency, completion=completion, **{**given, **more})
+
+
+def test_the_order_does_not_depend_on_how_the_list_lies() -> None:
+    """Shuffled, the list has the same order; equal points go by listing, then identifier."""
+    seed = random.SystemRandom().randrange(1 << 30)
+    print("seed", seed)
+    draw = random.Random(seed)
+    people = [one(f"p-{n:02}", draw.randrange(6), draw.choice("123"), draw.choice((0.2, 0.8)))
+              for n in range(40)]  # fmt: skip
+    first = rank(FIRST, people, NOW)
+    for _ in range(10):
+        draw.shuffle(people)
+        assert rank(FIRST, people, NOW) == first, seed
+
+
+def test_points_are_the_published_sum() -> None:
+    """Class 2, four weeks, probability 0.5: 30 + 1.5 x 4 + 20 x 0.5 = 46."""
+    got = rank(FIRST, [one("p-1", 4, "2", 0.5)], NOW)[0]
+    assert got.points == 46 and [t.points for t in got.terms] == [30, 6, 10]
+
+
+def test_waiting_counts_up_to_its_cap() -> None:
+    """Beyond the cap more weeks give no more points."""
+    a, b = rank(FIRST, [one("p-1", 26), one("p-2", 60)], NOW)
+    assert a.points == b.points and a.waiting.patient == "p-2"
+
+
+def test_why_one_stands_before_another_is_said_in_parts() -> None:
+    """The parts that differ, the largest first; for equals the date of listing."""
+    a, b = rank(FIRST, [one("p-1", 10, "2"), one("p-2", 1, "2")], NOW)
+    assert ahead(a, b) == [("waited", 13.5)]
+    c, d = rank(FIRST, [one("p-1", 30), one("p-2", 40)], NOW)
+    assert ahead(c, d) == [("listed", 0.0)]
+
+
+def test_a_replay_shows_each_groups_effect() -> None:
+    """With one slot the urgent patient gets it under the first rule, and the one who waited longest
+    under a rule that only counts weeks."""
+    people = [one("p-1", 1, "1", group="north"), one("p-2", 20, "3", group="south")]
+    weeks = Rule(urgency={"1": 0, "2": 0, "3": 0}, per_week=1, weeks_cap=52, completion=0)
+    for rule, group in ((FIRST, "north"), (weeks, "south")):
+        effects = {(e.by, e.group): e for e in replay(rule, people, [NOW], NOW)}
+        assert effects["group", group].offered == 1
+        assert effects["all", ""].offered == 1 and effects["all", ""].patients == 2
+        low, high = effects["all", ""].reached
+        assert low <= high
+
+
+@pytest.mark.parametrize("urgency", [{"1": 1}, {"1": 0, "2": 1, "3": 0}])
+def test_a_wrong_rule_is_told(urgency: dict[Any, float]) -> None:
+    """A class without points, or a less urgent one with more, is named."""
+    assert wrong(msgspec.structs.replace(FIRST, urgency=urgency))[0][0] == "urgency"
+
+
+async def _list(bookings: Bookings, database: str) -> tuple[Waitlist, AsyncConnectionPool[Any]]:
+    pool: AsyncConnectionPool[Any] = AsyncConnectionPool(database, open=False)
+    await pool.open()
+    return Waitlist(pool, bookings), pool
+
+
+@pytest.mark.anyio
+async def test_a_freed_slot_is_offered_by_the_rule_and_then_to_the_next(database: str) -> None:
+    """Cancelling offers the slots to the first; when that ends, to the second; confirmed,
+    the patient is off the list. The record says why."""
+    async with opened(database) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        chain = await bookings.book(HOSPITAL, booking(1))
+        await waitlist.put(HOSPITAL, one("p-long", 20))
+        await waitlist.put(HOSPITAL, one("p-urgent", 1, "1"))
+        _, offer = await waitlist.cancel(HOSPITAL, chain.id, 1, "cancel-1", "progression")
+        assert offer is not None and offer.patient == "p-urgent" and offer.status == "held"
+        assert offer.offered is not None and offer.offered["place"] == 1
+        assert offer.offered["before_next"][0][0] == "urgency"
+        assert offer.slots == chain.slots
+        with psycopg.connect(database) as connection:
+            connection.execute("UPDATE capacity.chain SET hold_until = now() WHERE status = 'held'")
+        await waitlist.sweep()
+        lines = {x.ranked.waiting.patient for x in await waitlist.lines(HOSPITAL)}
+        assert lines == {"p-urgent"}
+        with psycopg.connect(database) as connection:
+            query = "SELECT id FROM capacity.chain WHERE patient = 'p-long' AND status = 'held'"
+            row = connection.execute(query).fetchone()
+        assert row is not None
+        await bookings.confirm(HOSPITAL, row[0], 1, "confirm-1")
+        await pool.close()
+        kinds = [e.kind for e in await bookings._ledger.stream(f"capacity/chain/{row[0]}")]
+        assert kinds == ["SlotOffered", "SlotChainBooked"]
+
+
+@pytest.mark.anyio
+async def test_a_rule_is_adopted_with_its_reason_and_effect(database: str) -> None:
+    """It is in force, and public with its effect; an old view and no reason are refused."""
+    async with opened(database) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        await waitlist.put(HOSPITAL, one("p-long", 20))
+        other = msgspec.structs.replace(FIRST, per_week=3)
+        with pytest.raises(No, match="reason-missing"):
+            await waitlist.adopt(HOSPITAL, other, "", 0)
+        compared = await waitlist.compare(HOSPITAL, other)
+        assert compared.now and compared.proposed and "assum" not in compared.assumed
+        adopted = await waitlist.adopt(HOSPITAL, other, "waiting counts for more", 0)
+        assert adopted.version == 1 and adopted.rule == other
+        with pytest.raises(No, match="stale"):
+            await waitlist.adopt(HOSPITAL, FIRST, "back again", 0)
+        events = await bookings._ledger.stream("capacity/rule", organisation="public")
+        assert events[0].body["reason"] == "waiting counts for more" and events[0].body["effect"]
+        await pool.close()
