@@ -15,13 +15,14 @@ test: ## set everything up and run every test
 	@sh scripts/test-tools.sh
 	@$(PY) -m pytest -n 2 --dist loadgroup
 
-check: ## formatting, linting, strict typing, the floor rule, and the tests
+check: ## formatting, linting, strict typing, the floor rule, known vulnerabilities, and the tests
 	@sh scripts/setup.sh dev
 	.venv/bin/ruff format --check src tests bench scripts
 	.venv/bin/ruff check src tests bench scripts
 	.venv/bin/mypy
 	.venv/bin/lint-imports --no-cache
 	.venv/bin/sphinx-build -W -q -b html docs docs/_build/html
+	@sh scripts/audit.sh
 	@$(MAKE) --no-print-directory test
 
 format: ## format and mend what can be mended by itself

@@ -74,7 +74,9 @@ class Competences:
         if found is None:
             raise unknown("competence", str(id))
         grant = Grant(*found)
-        await self._own(by, grant.person)
+        whose = await self._accounts.person(grant.person)
+        if whose is None or whose.organisation != by.organisation:
+            raise unknown("competence", str(id))  # as if there were none: no name is given away
         if grant.withdrawn is not None:
             what = "it was withdrawn already"
             raise No("already-answered", "Withdrawn already", Reason("competence", what))
