@@ -50,7 +50,7 @@ def draw(dots: Sequence[Dot], title: str, width: int = 420) -> str:
 
     out = [
         f'<svg class="map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
-        f' role="img" aria-label="{escape(title, quote=True)}">'
+        f' role="group" aria-label="{escape(title, quote=True)}">'
     ]
     for rings in _rings().values():
         path = ""

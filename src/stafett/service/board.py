@@ -293,7 +293,8 @@ class Board:
                 waiting.clear()
                 position = self.position
                 rows = self.since(after, organisation)
-                after = max(after, position)
+                # Rows of a batch that is still being taken in come in order, and come once.
+                after = max(after, position, rows[-1].position if rows else 0)
                 if rows:
                     yield rows
                     continue

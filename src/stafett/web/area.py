@@ -15,6 +15,11 @@ from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 from stafett.web.endpoint import Endpoint
 
+# The headings of the menu, in their order; others follow.
+GROUPS = tuple(
+    f"menu.{name}" for name in ("work", "watch", "learn", "design", "record", "registry", "admin")
+)
+
 
 @dataclass(frozen=True)
 class Line:
@@ -47,10 +52,10 @@ class Area:
 
 
 def seen_by(person: Person | None, areas: Sequence[Area]) -> list[tuple[str, list[Line]]]:
-    """Return the menu of `person`: (group, its lines), in the order of the areas."""
-    groups: dict[str, list[Line]] = {}
+    """Return the menu of `person`: (group, its lines in the order of the areas), by GROUPS."""
+    groups: dict[str, list[Line]] = {group: [] for group in GROUPS}
     for area in areas:
         for line in area.menu:
             if policy.allows(line.may, person):
                 groups.setdefault(line.group, []).append(line)
-    return list(groups.items())
+    return [(group, lines) for group, lines in groups.items() if lines]

@@ -23,7 +23,7 @@ from stafett.web.api import tower_of
 from stafett.web.area import Line
 from stafett.web.chart import SIGN, chart, degrees, lane, length, shown
 from stafett.web.conditions import find
-from stafett.web.pages import page, signed_in
+from stafett.web.pages import page, signed_in, start_of
 
 MENU = (
     Line("shipments", "/shipments", "menu.watch"),
@@ -103,7 +103,8 @@ async def shipment_page(request: Request) -> Response:
         facts=_facts(seen, t, language),
         table=_table(seen, language),
         names=names,
-        start={"shipment": seen.shipment.id},
+        row=tower.board.current(live),
+        start={**await start_of(request, person), "shipment": seen.shipment.id},
         deviations=[
             d
             for d in live.state.deviations.values()

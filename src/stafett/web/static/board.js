@@ -184,7 +184,7 @@ document.getElementById("help-open").addEventListener("click", () => help.showMo
 document.addEventListener("keydown", (event) => {
   if (help.open || event.ctrlKey || event.metaKey || event.altKey) return;
   if (/^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName)) {
-    if (event.key === "Escape") event.target.blur();
+    if (event.key === "Escape") { event.preventDefault(); event.target.blur(); } // the search stays
     return;
   }
   const list = [...body.querySelectorAll("tr")];

@@ -45,3 +45,13 @@ function sure(what) {
     box.showModal();
   });
 }
+
+// One menu is open at a time; Escape and a press elsewhere close it.
+const menus = [...document.querySelectorAll("details.menu")];
+const shut = (but = null) => menus.forEach((menu) => { if (menu !== but) menu.open = false; });
+for (const menu of menus) menu.addEventListener("toggle", () => { if (menu.open) shut(menu); });
+document.addEventListener("pointerdown", (event) => shut(event.target.closest("details.menu")));
+document.addEventListener("keydown", (event) => {
+  const open = event.key === "Escape" && menus.find((menu) => menu.open);
+  if (open) { open.open = false; open.querySelector("summary").focus(); }
+});

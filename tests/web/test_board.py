@@ -1,0 +1,109 @@
+"""The board: nothing missed or doubled over a break, thousands of rows, a view in its address."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from stafett.service.board import Board
+from web_wire import Wire
+
+ORGANISATION = "university-hospital"
+
+
+def test_a_follower_who_looks_in_the_middle_of_a_batch_misses_nothing(site: Site) -> None:
+    """A batch of many journeys is taken in while followers ask all the time."""
+    for number in range(24):
+        site.order(wristband=f"19500101-{number:04d}")
+
+    async def check() -> None:
+        events = await site.tower.ledger.read(0, 5000)
+        board = Board(site.tower.ledger, site.tower.journeys)
+        seen: list[tuple[str, int]] = []
+
+        async def follow() -> None:
+            async for rows in board.follow(0, ORGANISATION, 0.0005):
+                seen.extend((row.journey, row.position) for row in rows or ())
+
+        following = asyncio.create_task(follow())
+        await asyncio.sleep(0)
+        await board.apply(events)
+        await asyncio.sleep(0.05)
+        following.cancel()
+        assert len(seen) >= 24
+        assert dict(seen) == {row.journey: row.position for row in board.of(ORGANISATION)}
+        assert len(seen) == len(set(seen))
+        # Whoever comes back at any position gets exactly what is beyond it, in order.
+        every = sorted(board.of(ORGANISATION), key=lambda row: row.position)
+        for cut in range(0, events[-1].position + 1, 7):
+            beyond = [row.position for row in every if row.position > cut]
+            assert [row.position for row in board.since(cut, ORGANISATION)] == beyond
+
+    site.inside(check())
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("browser")
+def test_the_stream_is_cut_and_no_change_is_missed_or_doubled(
+    site: Site, chromium: object, browser_of: Callable[..., Page]
+) -> None:
+    """Orders before, during and after a break: each arrives once, and the break is visible."""
+    wire = Wire(site.base)
+    try:
+        page = browser_of("treating-clinic-1", base=wire.base)
+        page.goto("/board?show=all")
+        expect(page.locator("#live")).to_have_attribute("data-state", "live")
+        made = [site.order(wristband=f"19510101-{n:04d}") for n in range(5)]
+        expect(page.locator("body")).to_have_attribute("data-received", "5")
+        wire.set("cut")
+        expect(page.locator("#live")).to_have_attribute("data-state", "lost")
+        expect(page.locator("#live")).to_contain_text("last update")
+        made += [site.order(wristband=f"19520101-{n:04d}") for n in range(5)]
+        wire.set("gateway")  # a 502 makes a browser give up the stream: the page does not
+        page.wait_for_timeout(1500)
+        wire.set("through")
+        expect(page.locator("#live")).to_have_attribute("data-state", "live", timeout=20_000)
+        made += [site.order(wristband=f"19530101-{n:04d}") for n in range(5)]
+        expect(page.locator("body")).to_have_attribute("data-received", "15", timeout=10_000)
+        for journey in made:
+            expect(page.locator(f'tr[data-journey="{journey}"]')).to_have_count(1)
+    finally:
+        wire.close()
+
+
+@pytest.mark.browser
+@pytest.mark.xdist_group("browser")
+def test_a_view_has_its_address_is_saved_and_exported(
+    site: Site, browser_of: Callable[..., Page], tmp_path: Path
+) -> None:
+    """Search and filters stand in the address; a saved view leads back; the export is the view."""
+    journey = site.order(wristband="19540101-0001")
+    page = browser_of("treating-clinic-1")
+    page.goto("/board")
+    page.keyboard.press("/")
+    page.keyboard.type(journey.lower())
+    expect(page.locator("#board tbody tr")).to_have_count(1)
+    assert f"q={journey.lower()}" in page.url
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    expect(page.locator("#board tbody tr a").first).to_be_focused()
+    with page.expect_download() as got:
+        page.locator("#export").click()
+    text = Path(got.value.path()).read_text("utf-8-sig")
+    lines = list(csv.DictReader(io.StringIO(text)))
+    assert [line["journey"] for line in lines] == [journey]
+    page.goto("/board?show=mine")
+    page.locator("#name").fill("Ours")
+    page.locator("#save button").click()
+    page.goto("/board")
+    page.locator("#saved a").click()
+    expect(page.locator("#show")).to_have_value("mine")
+    page.keyboard.press("?")
+    expect(page.get_by_role("dialog")).to_contain_text("next and previous")

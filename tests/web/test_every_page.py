@@ -1,0 +1,241 @@
+"""Every page of every area: axe finds nothing, it fits any screen, it is light.
+
+The list is made from the areas' own routes: a page that is added is tested, or the test says that
+it does not know how to get there.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page
+from starlette.routing import Route
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.web.areas import AREAS
+from web_walk import walk
+
+pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+
+PEOPLE = ("treating-clinic-1", "administrator", "courier-1")
+# Not pages: what answers with a script, a file, a redirect, or needs a secret of its own.
+NOT_PAGES = re.compile(r"^/(worker\.js|welcome/|sign-in/with/|sign-in/from/|sign-out)|/embed")
+LIMIT_BYTES = 300_000
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+def routes() -> list[Route]:
+    """Return the routes of every area that a browser can ask for a page."""
+    found = [r for area in AREAS for r in area.routes if isinstance(r, Route)]
+    return [
+        r for r in found if "GET" in (r.methods or ()) and not NOT_PAGES.search(r.path)
+    ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def journey(site: Site) -> str:
+    """Bring a journey to where two organisations are in the middle of a handoff."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    made = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, made, labels, ("H08", "accept")))
+    return made
+
+
+@pytest.fixture
+def people(browser_of: Callable[..., Page]) -> Iterator[dict[str, Page]]:
+    """Give a browser to each person the pages may be for."""
+    yield {login: browser_of(login) for login in PEOPLE}
+
+
+def weigh(page: Page) -> int:
+    """Return the compressed bytes of the page and what it loads: data and charts excluded."""
+    return int(
+        page.evaluate(
+            """() => performance.getEntries()
+              .filter((e) => ["navigation", "resource"].includes(e.entryType))
+              .filter((e) => !new URL(e.name).pathname.startsWith("/api/"))
+              .reduce((sum, e) => sum + e.encodedBodySize, 0)"""
+        )
+    )
+
+
+def faults(page: Page, path: str) -> list[str]:
+    """Return what is wrong with the page that is open."""
+    found = []
+    result: Any = Axe().run(page, options={"resultTypes": ["violations"], **WCAG}).response
+    for violation in result["violations"]:
+        nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
+        found.append(f"{path}: {violation['id']}: {violation['help']}: {nodes}")
+    for width in (320, 3840):
+        page.set_viewport_size({"width": width, "height": 900})
+        wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+        if wide > 0:
+            found.append(f"{path}: {wide} pixels too wide at {width}")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    weight = weigh(page)
+    if weight > LIMIT_BYTES:
+        found.append(f"{path}: {weight} bytes")
+    return found
+
+
+def test_every_page_is_accessible_fits_and_is_light(
+    site: Site, journey: str, people: dict[str, Page], shoot: Any
+) -> None:
+    """WCAG 2.2 AA by axe; no sideways scrolling at 320 px and on a 4K wall; below 300 kB."""
+    todo = {r.path: r for r in routes()}
+    filled = {"journey": journey, "activity": "H08", "side": "accept", "lot": "none"}
+    links: set[str] = set()
+    wrong: list[str] = []
+    visited: dict[str, str] = {}
+    for round_ in range(3):
+        for template, route in list(todo.items()):
+            path = _address(route, filled, links)
+            if path is None:
+                continue
+            opened = _open(people, path)
+            if opened is None:
+                if round_ == 2:
+                    wrong.append(f"{template}: {path} opens for nobody")
+                continue
+            del todo[template]
+            visited[template] = path
+            page, is_page = opened
+            if not is_page:
+                continue
+            links |= set(
+                page.evaluate(
+                    """[...document.querySelectorAll("a[href^='/']")]
+                      .map((a) => a.getAttribute("href").split(/[?#]/)[0])"""
+                )
+            )
+            wrong += faults(page, path)
+            name = re.sub(r"\W+", "-", template).strip("-") or "front"
+            shoot(page, f"page-{name}")
+    print("pages seen:", len(visited), *wrong, sep="\n")
+    assert wrong == []
+    # What nothing links to in this small site; its own area's tests open it.
+    lonely = sorted(todo)
+    print("pages seen:", len(visited), "no link led to:", lonely)
+    assert len(visited) >= 15
+    assert all("{" in path for path in lonely), lonely
+
+
+def _address(route: Route, filled: dict[str, str], links: set[str]) -> str | None:
+    if not route.param_convertors:
+        return route.path
+    for link in sorted(links):
+        if route.path_regex.fullmatch(link):
+            return link
+    if set(route.param_convertors) <= set(filled):
+        return route.path.format(**filled)
+    return None
+
+
+def _open(people: dict[str, Page], path: str) -> tuple[Page, bool] | None:
+    """Open `path` for the first person who may; say whether it is a page."""
+    for page in people.values():
+        head = page.request.get(path, headers={"Accept": "text/html"}, max_redirects=0)
+        if head.status in (303, 307):
+            return page, False
+        if head.status != 200:
+            continue
+        if "text/html" not in head.headers.get("content-type", ""):
+            return page, False
+        page.goto(path)
+        page.wait_for_timeout(500)  # its script fills it
+        return page, True
+    return None
+
+
+@pytest.mark.parametrize("language", ["sv", "es"])
+def test_no_page_falls_back_to_english(
+    site: Site, journey: str, browser_of: Callable[..., Page], language: str
+) -> None:
+    """In Swedish and Spanish no message is shown by its English words or by its key."""
+    from stafett.web.language import words
+
+    page = browser_of("treating-clinic-1")
+    english, own = words("en"), words(language)
+    telling = {v for k, v in english.items() if own[k] != v and "{" not in v and len(v) > 14}
+    for path in ("/board", "/tasks", "/order", "/scanner", f"/journeys/{journey}"):
+        page.goto(f"{path}?language={language}")
+        page.wait_for_timeout(400)
+        shown = page.locator("body").inner_text()
+        assert [v for v in telling if v in shown] == [], path
+        assert re.findall(r"\b(?:board|station|journey|tasks|state|live)\.[a-z-]+", shown) == []
+
+
+def test_a_handoff_is_received_with_the_keyboard_alone(
+    site: Site, journey: str, browser_of: Callable[..., Page]
+) -> None:
+    """From the list to the signature: Tab, Enter and a scanner's typing, no pointer."""
+    from stafett.service import demo
+    from web_hands import net_of, view_of
+
+    page = browser_of("courier-2")
+    page.goto("/tasks")
+    link = page.get_by_role("row").filter(has_text=journey).get_by_role("link")
+    link.wait_for()
+    _tab_to(page, lambda: link.evaluate("(e) => e === document.activeElement"))
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("/H08/accept"))
+    net = net_of(site, journey)
+    labels = _labels_of(site, journey)
+    for _ in range(12):
+        view = view_of(site, "courier-2", journey, "H08", "accept")
+        if view.next is None:
+            break
+        check = next(c for c in view.checks if c.id == view.next)
+        page.locator(".ask").first.filter(has_text=check.ask).wait_for()
+        _answer(page, net, view, check, labels)
+        for _ in range(100):
+            if view_of(site, "courier-2", journey, "H08", "accept") != view:
+                break
+            page.wait_for_timeout(50)
+    page.locator("#password").wait_for()
+    page.keyboard.type(demo.PASSWORD)
+    accept = page.locator("[data-option=accept]")
+    _tab_to(page, lambda: accept.evaluate("(e) => e === document.activeElement"))
+    page.keyboard.press("Enter")
+    page.get_by_text("This is done").wait_for()
+
+
+def _answer(page: Page, net: Any, view: Any, check: Any, labels: Labels) -> None:
+    from datetime import UTC, datetime
+
+    from stafett.journey.script import _check, right_answer
+
+    right = right_answer(net, _check(net, view, check.id), check, labels, datetime.now(UTC))
+    if check.kind == "choice":
+        title = next(o.title for o in check.choices if o.id == right)
+        button = page.locator(".choices button").get_by_text(title, exact=True)
+        _tab_to(page, lambda: button.evaluate("(e) => e === document.activeElement"))
+    else:
+        page.locator("[data-first]:focus").wait_for()
+        page.keyboard.type(str(right))
+    page.keyboard.press("Enter")
+
+
+def _labels_of(site: Site, journey: str) -> Labels:
+    """Read back from the record what is stuck on what."""
+    labels = Labels(1)
+    live = site.inside(site.tower.journeys.live(journey))
+    for lot in live.state.lots.values():
+        for name, value in lot.identifiers.items():
+            labels.stuck[(lot.material, name)] = value
+    return labels
+
+
+def _tab_to(page: Page, there: Callable[[], bool]) -> None:
+    for _ in range(80):
+        if there():
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError("the keyboard does not lead there")
