@@ -26,7 +26,9 @@ pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
 
 PEOPLE = ("treating-clinic-1", "administrator", "courier-1")
 # Not pages: what answers with a script, a file, a redirect, or needs a secret of its own.
-NOT_PAGES = re.compile(r"^/(worker\.js|welcome/|sign-in/with/|sign-in/from/|sign-out)|/embed")
+NOT_PAGES = re.compile(
+    r"^/(worker\.js|welcome/|sign-in/(with/|from/|back)|sign-out|\.well-known/)|/embed"
+)
 LIMIT_BYTES = 300_000
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
