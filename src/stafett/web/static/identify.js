@@ -47,6 +47,7 @@ const READ = {
 export function canonical(structure, raw) {
   if (structure === "plain") return READ.plain(raw.trim());
   let text = clean(raw);
+  if (/^\](C1|d2|Q3|e0|J1)/.test(text)) return null; // GS1 element strings: the record reads them
   if (/^\][A-Za-z][0-9A-Za-z]/.test(text)) text = text.slice(3);
   return READ[structure]?.(text) ?? null;
 }
