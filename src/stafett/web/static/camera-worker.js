@@ -2,7 +2,7 @@
 import { prepareZXingModule, readBarcodes } from "./vendor/zxing-wasm-3.1.4/reader/index.js";
 
 prepareZXingModule({ overrides: { locateFile: (name) => new URL(`./vendor/zxing-wasm-3.1.4/reader/${name}`, import.meta.url).href } });
-const OPTIONS = { formats: ["DataMatrix", "QRCode", "Code128", "GS1 DataBar", "DataBar"], tryHarder: true, maxNumberOfSymbols: 4 };
+const OPTIONS = { formats: ["DataMatrix", "QRCode", "Code128", "DataBar"], tryHarder: true, maxNumberOfSymbols: 4 };
 // Of these symbologies FNC1 says that the content is GS1: a scanner tells so in front.
 const GS1 = new Set(["]C1", "]d2", "]Q3", "]e0", "]J1"]);
 
