@@ -12,6 +12,7 @@ Run: python bench/bench_watch.py [timers] [reports]
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import heapq
 import json
 import random
@@ -29,6 +30,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 SPREAD_S = 10.0
+PACE_S = 0.5  # between two acts of each of eight journeys
 
 
 def said(name: str, errors: list[float]) -> None:
@@ -94,7 +96,10 @@ def alerts(reports: int) -> None:
             def listen() -> None:
                 headers = {"Authorization": f"Bearer {site.token('referring-clinic-1')}"}
                 path = f"{site.base}/api/alerts/stream"
-                with httpx.stream("GET", path, headers=headers, timeout=None) as answer:
+                with (
+                    contextlib.suppress(httpx.HTTPError),
+                    httpx.stream("GET", path, headers=headers, timeout=None) as answer,
+                ):
                     listening.set()
                     for line in answer.iter_lines():
                         if not line.startswith("data: ") or '"alerts"' not in line:
@@ -104,36 +109,46 @@ def alerts(reports: int) -> None:
                             if one["alert"]["urgency"] == "critical":
                                 seen.setdefault(one["alert"]["journey"], at)
 
+            def timed(names: list[str]) -> list[float]:
+                reported = {}
+                for name in names:
+                    command = {
+                        "type": "RaiseDeviation", "code": "IDENTITY_MISMATCH", "about": "H01",
+                        "note": "bench", "occurred_at": datetime.now(UTC).isoformat(),
+                    }  # fmt: skip
+                    answer = site.send("treating-clinic-1", name, command)
+                    answer.raise_for_status()
+                    reported[name] = time.monotonic()
+                    time.sleep(0.2)
+                until = time.monotonic() + 20
+                while reported.keys() - seen.keys() and time.monotonic() < until:
+                    time.sleep(0.05)
+                return [max(seen[name] - at, 0.0) for name, at in reported.items() if name in seen]
+
             threading.Thread(target=listen, daemon=True).start()
             listening.wait(30)
-            day, stop = site.day(at_once=4, seed=9), asyncio.Event()
+            day = site.day(at_once=8, pace=PACE_S, seed=9)
+            loop = asyncio.new_event_loop()
 
-            async def load() -> None:
-                playing = asyncio.create_task(day.run())
-                await stop.wait()
-                playing.cancel()
+            def load() -> None:
+                with contextlib.suppress(asyncio.CancelledError, RuntimeError):
+                    loop.run_until_complete(day.run())
 
-            acting = threading.Thread(target=asyncio.run, args=(load(),), daemon=True)
+            acting = threading.Thread(target=load, daemon=True)
+            quiet = timed(journeys[: reports // 2])
             acting.start()
             time.sleep(5)
-            reported = {}
-            for name in journeys:
-                command = {
-                    "type": "RaiseDeviation", "code": "IDENTITY_MISMATCH", "about": "H01",
-                    "note": "bench", "occurred_at": datetime.now(UTC).isoformat(),
-                }  # fmt: skip
-                answer = site.send("treating-clinic-1", name, command)
-                answer.raise_for_status()
-                reported[name] = time.monotonic()
-                time.sleep(0.1)
-            until = time.monotonic() + 20
-            while len(seen.keys() & reported.keys()) < reports and time.monotonic() < until:
-                time.sleep(0.05)
             acts = day.acts
-            found = [max(seen[name] - at, 0.0) for name, at in reported.items() if name in seen]
-            print(f"\n{reports} critical deviations while scripted people did {acts} acts beside")
-            said("report to open stream", found)
-            print(f"  not seen: {reports - len(found)}")
+            busy = timed(journeys[reports // 2 :])
+            acts = day.acts - acts
+            loop.call_soon_threadsafe(loop.stop)
+            acting.join(10)
+            print(
+                f"\n{reports} critical deviations; {acts} acts of scripted people beside the second"
+            )
+            said("report to stream, idle", quiet)
+            said("report to stream, others act", busy)
+            print(f"  not seen: {reports - len(quiet) - len(busy)}")
 
 
 if __name__ == "__main__":

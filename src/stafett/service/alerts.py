@@ -123,14 +123,18 @@ class Alerts:
         called again. What was called from a later `version` of the journey is left alone: whoever
         saw that knows more.
         """
-        new: list[int] = []
         async with self._pool.connection() as connection, connection.transaction():
             cursor = connection.cursor(row_factory=tuple_row)
             await _locked(cursor)
-            for one in wanted:
-                id_ = await self._insert(cursor, journey, version, one, now)
-                if id_ is not None:
-                    new.append(id_)
+            await cursor.execute(
+                "SELECT alerts.call(%s, %s, %s::jsonb, %s, %s)",
+                [
+                    journey, version, msgspec.json.encode([_plain(one) for one in wanted]).decode(),
+                    now, BUNDLE_MINUTES,
+                ],
+            )  # fmt: skip
+            row = await cursor.fetchone()
+            new = [int(one) for one in row[0]] if row else []
             for id_ in over:
                 await cursor.execute(
                     "UPDATE alerts.alert SET ended = clock_timestamp()"
@@ -150,42 +154,6 @@ class Alerts:
             await cursor.execute(f"NOTIFY {CHANNEL}".encode())
         return new
 
-    async def _insert(
-        self, cursor: Any, journey: str, version: int, one: Wanted, now: datetime
-    ) -> int | None:
-        cause, call, delivery = one
-        bundle = f"{cause.kind}.{cause.code}.{cause.originated or cause.activity or cause.about}"
-        await cursor.execute(
-            "INSERT INTO alerts.alert (journey, cause, rung, seen, organisation, role, kind,"
-            " urgency, code, activity, about, deputy, why, worse, bundle, due, tell_at, people)"
-            " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT DO NOTHING RETURNING id",
-            [
-                journey, cause.key, call.rung, version, call.organisation, call.role, cause.kind,
-                cause.urgency, cause.code, cause.activity, cause.about, call.deputy, cause.why,
-                cause.worse, bundle, call.at, delivery.at,
-                None if delivery.people is None else list(delivery.people),
-            ],
-        )  # fmt: skip
-        row = await cursor.fetchone()
-        if row is None:
-            return None
-        id_ = int(row[0])
-        await _happened(cursor, id_, "raised" if call.rung == 0 else "escalated")
-        if cause.urgency != "critical":
-            # Told together with an open one of the same cause, if that was told just now.
-            await cursor.execute(
-                "UPDATE alerts.alert SET joined = (SELECT min(id) FROM alerts.alert a WHERE"
-                " a.organisation = %s AND a.role = %s AND a.bundle = %s AND a.id < %s"
-                " AND a.rung <= %s AND a.joined IS NULL AND a.ended IS NULL"
-                " AND a.acknowledged IS NULL"
-                " AND a.raised > clock_timestamp() - make_interval(mins => %s)) WHERE id = %s",
-                [call.organisation, call.role, bundle, id_, call.rung, BUNDLE_MINUTES, id_],
-            )
-        if delivery.at <= now:
-            await _tell(cursor, id_)
-        return id_
-
     async def tell_due(self) -> int:
         """Tell what waited for somebody's hours and whose time has come; return how many."""
         async with self._pool.connection() as connection, connection.transaction():
@@ -203,7 +171,7 @@ class Alerts:
             )
             due = [int(row[0]) for row in await cursor.fetchall()]
             for id_ in due:
-                await _tell(cursor, id_)
+                await cursor.execute("SELECT alerts.tell(%s)", [id_])
             await cursor.execute(f"NOTIFY {CHANNEL}".encode())
         return len(due)
 
@@ -414,6 +382,29 @@ def _event(happened: Happened, alert: Alert) -> CloudEvent:
     )
 
 
+def _plain(one: Wanted) -> dict[str, object]:
+    """Return a rung to call as the database's function reads it."""
+    cause, call, delivery = one
+    return {
+        "cause": cause.key,
+        "rung": call.rung,
+        "organisation": call.organisation,
+        "role": call.role,
+        "kind": cause.kind,
+        "urgency": cause.urgency,
+        "code": cause.code,
+        "activity": cause.activity,
+        "about": cause.about,
+        "deputy": call.deputy,
+        "why": cause.why,
+        "worse": cause.worse,
+        "bundle": f"{cause.kind}.{cause.code}.{cause.originated or cause.activity or cause.about}",
+        "due": call.at,
+        "tell_at": delivery.at,
+        "people": delivery.people,
+    }
+
+
 async def _locked(cursor: Any) -> None:
     await cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
 
@@ -426,20 +417,6 @@ async def _happened(
         " SELECT coalesce(max(position), 0) + 1, %s, %s, %s, %s FROM alerts.event",
         [alert, what, person, note],
     )
-
-
-async def _tell(cursor: Any, alert: int) -> None:
-    await cursor.execute(
-        "UPDATE alerts.alert SET told = clock_timestamp() WHERE id = %s AND told IS NULL"
-        " RETURNING joined",
-        [alert],
-    )
-    row = await cursor.fetchone()
-    if row is None:
-        return
-    await _happened(cursor, alert, "told" if row[0] is None else "told-together")
-    if row[0] is None:
-        await _mail(cursor, alert)
 
 
 async def _mail(cursor: Any, alert: int) -> None:
