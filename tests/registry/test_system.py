@@ -38,6 +38,23 @@ def test_the_view_counts_what_the_record_says(site: Site) -> None:
     assert seen["ended"]["why"] == "<5" and seen["treated"] is None
 
 
+def test_a_site_shows_what_it_received_only_where_enough_did(site: Site) -> None:
+    """Counts below five and rates below twenty are hidden; what is counted is what was accepted."""
+    found = site.inside(site.tower.system.of_site("malaren-cell-works"))
+    entries = site.call("treating-clinic-1", "GET", "/api/journeys").json()["rows"]
+    accepted: Counter[str] = Counter()
+    for row in entries:
+        path = f"/api/journeys/{row['journey']}/events"
+        for entry in site.call("treating-clinic-1", "GET", path).json():
+            if entry["kind"] == "Accepted" and entry["organisation"] == "malaren-cell-works":
+                accepted[entry["event"]["handoff"]] += 1
+    assert {i.handoff for i in found} == set(accepted) != set()
+    assert all(i.received.why == "<5" and i.right_first_time is None for i in found)
+    assert all(i.median_h is None for i in found)
+    page = site.call(None, "GET", "/registry/sites/university-hospital")
+    assert page.status_code == 200 and "What it received" in page.text
+
+
 def test_a_member_sees_its_own_journeys_exactly_and_no_others(site: Site) -> None:
     """The exact numbers are those of the member's own board; an outsider's are empty."""
     site.order()

@@ -17,7 +17,7 @@ from typing import Any, LiteralString
 import msgspec
 
 from stafett.journey.state import State
-from stafett.registry.disclosure import MINIMUM, Rate, Shown, one, rate, table
+from stafett.registry.disclosure import MINIMUM, RATE_MINIMUM, Rate, Shown, one, rate, table
 from stafett.service import sql
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys
@@ -47,6 +47,39 @@ SELECT count(*), count(*) FILTER (
   WHERE (convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,treated}')::boolean)
 FROM ledger.event_store WHERE kind = 'JourneyEnded' AND recorded_at >= %s AND recorded_at < %s
 """
+
+
+OF_SITE: LiteralString = """
+WITH opened AS (
+  SELECT stream, convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,protocol}' AS protocol
+  FROM ledger.event_store WHERE kind = 'JourneyOpened'),
+told AS (
+  SELECT stream, kind, organisation, occurred_at,
+    convert_from(leaf, 'UTF8')::jsonb #> '{body,event}' AS event
+  FROM ledger.event_store
+  WHERE kind IN ('Released', 'Accepted', 'Quarantined', 'Refused') AND recorded_at >= %s)
+SELECT opened.protocol, c.event ->> 'handoff',
+  count(*) FILTER (WHERE (c.event ->> 'round')::int = 1),
+  count(*) FILTER (WHERE (c.event ->> 'round')::int = 1 AND c.kind = 'Accepted'
+                   AND NOT coalesce((c.event ->> 'with_deviation')::boolean, false)),
+  percentile_cont(0.5) WITHIN GROUP (
+    ORDER BY extract(epoch FROM c.occurred_at - r.occurred_at) / 3600)
+FROM told c JOIN opened USING (stream)
+LEFT JOIN told r ON r.stream = c.stream AND r.kind = 'Released'
+  AND r.event ->> 'handoff' = c.event ->> 'handoff' AND r.event ->> 'round' = c.event ->> 'round'
+WHERE c.kind <> 'Released' AND c.organisation = %s GROUP BY 1, 2 ORDER BY 1, 2
+"""
+
+
+class Received(msgspec.Struct, frozen=True):
+    """What a site received over one interface in the last year, as it may be published."""
+
+    protocol: str
+    handoff: str
+    title: Any
+    received: Shown
+    right_first_time: Rate | None
+    median_h: float | None
 
 
 class Spot(msgspec.Struct, frozen=True):
@@ -113,6 +146,7 @@ class SystemView:
         self._pool, self._board, self._journeys = pool, board, journeys
         self._library, self._registry = library, registry
         self._kept: dict[tuple[int | None, str | None], tuple[float, System]] = {}
+        self._sites: dict[str, tuple[float, list[Received]]] = {}
         self._lock = asyncio.Lock()
 
     async def see(self, year: int | None = None, organisation: str | None = None) -> System:
@@ -126,6 +160,37 @@ class SystemView:
                 while len(self._kept) > 200:
                     del self._kept[next(iter(self._kept))]
         return kept[1]
+
+    async def of_site(self, organisation: str) -> list[Received]:
+        """Return how an organisation receives, interface by interface, over the last 365 days.
+
+        Raises nothing for one that received nothing: the list is empty.
+        """
+        kept = self._sites.get(organisation)
+        if kept is None or time.monotonic() - kept[0] > FRESH_S:
+            since = datetime.now(UTC) - timedelta(days=365)
+            found = await sql.rows(self._pool, OF_SITE, (since, organisation))
+            titles = self._titles()
+            made = [
+                Received(
+                    protocol,
+                    handoff,
+                    titles.get((protocol, handoff), handoff),
+                    one(first),
+                    rate(good, first),
+                    round(float(hours), 1) if hours is not None and first >= RATE_MINIMUM else None,
+                )
+                for protocol, handoff, first, good, hours in found
+            ]
+            kept = self._sites[organisation] = (time.monotonic(), made)
+        return kept[1]
+
+    def _titles(self) -> dict[tuple[str, str], Any]:
+        return {
+            (pinned.name, name): handoff.title
+            for pinned in self._library.current().values()
+            for name, handoff in pinned.document.bind().handoffs.items()
+        }
 
     async def _make(self, year: int | None, organisation: str | None) -> System:
         now = datetime.now(UTC)
@@ -195,11 +260,7 @@ class SystemView:
     def _interfaces(
         self, closed: list[Any], unowned: dict[tuple[str, str], float]
     ) -> list[Interface]:
-        titles = {
-            (pinned.name, name): handoff.title
-            for pinned in self._library.current().values()
-            for name, handoff in pinned.document.bind().handoffs.items()
-        }
+        titles = self._titles()
         lost = {(p, h): first - good for p, h, first, good in closed}
         total = sum(lost.values())
         found = []

@@ -228,9 +228,11 @@ async def site(request: Request, registry: Registry) -> Response:
         for t in registry.index().trials
         if t.open and any(s.organisation == entry.organisation for s in t.sites)
     ]
+    received = await request.app.state.tower.system.of_site(entry.organisation)
     return await show(
         request,
         "registry_site.html",
+        received=received,
         versions=versions,
         site=entry,
         trials=mine,
