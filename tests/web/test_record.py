@@ -46,6 +46,7 @@ def test_the_running_tower_seals_and_is_witnessed_by_itself(site: Site) -> None:
 
 def test_appending_goes_on_while_witnesses_are_away_and_it_is_told(site: Site) -> None:
     """Three of five away: events are taken, the standing says so; back again, it is whole."""
+    journey = site.order()
     settled(site)
     inside = site.tower.publishing.inside
     away = {name: inside.pop(name) for name in ("baltic-qc", "malaren-qp", "nordic-cryo-courier")}
@@ -56,6 +57,9 @@ def test_appending_goes_on_while_witnesses_are_away_and_it_is_told(site: Site) -
             assert time.monotonic() < end, found
             time.sleep(0.1)
         assert not found["quorum"] and found["signed"] == found["size"]
+        policy = parse_policy(site.call(NURSE, "GET", "/api/record/policy").text)
+        raw = site.call(NURSE, "GET", f"/api/journeys/{journey}/proof").content
+        assert bundle.verify(bundle.parse(raw), policy=policy).sound  # from the last quorum
         told = {w["name"]: w["away"] for w in found["seen"]}
         assert "not reached" in told["demo-baltic-qc"] and not told["demo-university-hospital"]
     finally:

@@ -29,7 +29,7 @@ def proof(name: str, output: Path | None, reader: str | None, folder: Path, as_j
     """Write the proof bundle of JOURNEY: its entries, each with its path to a cosigned root.
 
     What is recorded and not sealed yet is sealed first, and the witnesses of the trust policy are
-    asked to cosign it.
+    asked to cosign it. The proof is of the newest checkpoint that a quorum has cosigned.
     """
     from stafett.ledger.publish import NotYet
     from stafett.ledger.schema import migrate

@@ -18,9 +18,9 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.ledger import bundle as bundles
 from stafett.ledger import proof, tree
 from stafett.ledger.bundle import Bundle
-from stafett.ledger.checkpoint import Signed
+from stafett.ledger.checkpoint import Signed, open_checkpoint
 from stafett.ledger.event import Event
-from stafett.ledger.note import NoteSigner
+from stafett.ledger.note import NoteSigner, note_verifier
 from stafett.ledger.policy import Party, Policy, Verdict
 from stafett.ledger.proof import Receipt
 from stafett.ledger.seal import newest, seal
@@ -28,6 +28,13 @@ from stafett.ledger.witness_client import Outcome, OverHttp, Post, round_of
 
 KEEP: LiteralString = """
 INSERT INTO ledger.cosignature (size, name, line) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+"""
+COSIGNED: LiteralString = """
+SELECT size, note || (SELECT string_agg(line, '' ORDER BY got_at) FROM ledger.cosignature AS c
+                      WHERE c.size = k.size)
+FROM ledger.checkpoint AS k
+WHERE size >= %s AND EXISTS (SELECT FROM ledger.cosignature AS c WHERE c.size = k.size)
+ORDER BY size DESC LIMIT 20
 """
 KNOWN: LiteralString = "SELECT name, max(size) FROM ledger.cosignature GROUP BY name"
 
@@ -86,25 +93,28 @@ class Publisher:
         return Published(after, self._policy.judge(after.text), tuple(outcomes))
 
     async def receipt(self, position: int) -> Receipt:
-        """Return the `.tlog-proof` of the event at `position` (from 1) in the newest checkpoint.
+        """Return the `.tlog-proof` of the event at `position` (from 1).
 
-        Raises NotYet when no signed checkpoint holds it. Whether its cosignatures are a quorum
-        is for the reader's policy to say.
+        It is in the newest checkpoint with a quorum that holds the event, else in the newest: then
+        the reader's policy says what is missing. Raises NotYet when no signed checkpoint holds it.
         """
         async with self._pool.connection() as connection:
-            signed = await newest(connection, self._signer)
+            signed = await self._best(connection, position)
             if signed is None or signed.checkpoint.size < position:
                 raise NotYet(f"event {position} is not under a signed checkpoint yet")
             path = await tree.inclusion(connection, position - 1, signed.checkpoint.size)
         return proof.make(position - 1, path, signed.text)
 
     async def bundle(self, stream: str, events: Sequence[Event], keys: Sequence[Event]) -> Bundle:
-        """Return the proof of a stream's `events`, as far as the newest checkpoint holds them.
+        """Return the proof of a stream's `events`, as far as one checkpoint holds them.
+
+        That is the newest with a quorum, else the newest.
 
         `keys` are the events of `record/keys`. Raises NotYet when it holds none.
         """
         async with self._pool.connection() as connection:
-            signed = await newest(connection, self._signer)
+            first = min((e.position for e in events), default=0)
+            signed = await self._best(connection, first)
             size = signed.checkpoint.size if signed else 0
             chosen = [[e for e in some if e.position <= size] for some in (keys, events)]
             if signed is None or not chosen[1]:
@@ -118,6 +128,16 @@ class Publisher:
             bundles.FORMAT, stream, str(self._signer.vkey), self._policy.text, signed.text,
             keys=made[0], entries=made[1],
         )  # fmt: skip
+
+    async def _best(self, connection: psycopg.AsyncConnection[Any], position: int) -> Signed | None:
+        """Return the newest checkpoint with a quorum that holds `position`, else the newest."""
+        rows = await (await connection.execute(COSIGNED, [position])).fetchall()
+        for size, text in rows:
+            if self._policy.judge(text).quorum:
+                found = open_checkpoint(text, [note_verifier(self._signer.vkey)])
+                if found.checkpoint.size == size:
+                    return found
+        return await newest(connection, self._signer)
 
     async def greet(self) -> tuple[Outcome, ...]:
         """Ask every witness to look at the newest checkpoint again; nothing is kept of it.
