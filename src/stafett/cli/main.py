@@ -16,6 +16,10 @@ import stafett
 # tab completion stay fast: a room is imported only when its verb is called.
 VERBS: dict[str, tuple[str, str]] = {
     "exchange": ("stafett.cli.exchange:exchange", "read and write EPCIS, FHIR, OCEL, XES, tables"),
+    "conformance": (
+        "stafett.cli.conformance:conformance",
+        "try an endpoint against what a handoff owes",
+    ),
     "insight": (
         "stafett.cli.insight:insight",
         "learn from an event log: interfaces, layers, origin",

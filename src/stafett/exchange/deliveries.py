@@ -1,7 +1,8 @@
 """Telling receivers: one loop that brings each due webhook up to date, in order, with signatures.
 
 EPCIS subscriptions get EPCISQueryDocuments of what their owner may read (`may_read`: whose
-captures, by default its own); subscribers of the ledger or of alerts get one CloudEvent a message.
+captures, by default its own); subscribers of the ledger or of alerts get one CloudEvent a message,
+those of FHIR one notification that names the journey.
 An outgoing request follows no redirect and is given up after ten seconds; a host that must not be
 reached (`refuse_host`) counts as a failure with its reason.
 """
@@ -21,6 +22,8 @@ import msgspec
 from stafett.exchange import cloudevents
 from stafett.exchange.cloudevents import CloudEvent, Message
 from stafett.exchange.epcis_answers import query_document
+from stafett.exchange.fhir_extra import NUMBER, notification
+from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
 
@@ -100,8 +103,7 @@ class Deliveries:
             raise Refused(f"this process does not follow the {hook.source}")
         position, told = hook.position, False
         for reached, event in await feed(hook.owner, hook.position, 50):
-            make = cloudevents.binary if hook.mode == "binary" else cloudevents.structured
-            message = make(event)
+            message = _message(hook, reached, event)
             if hook.secret:
                 signature = cloudevents.sign(hook.secret, event.id, message.body)
                 message.headers["stafett-signature"] = signature
@@ -132,6 +134,16 @@ class Deliveries:
 
 class Refused(Exception):
     """The receiver did not take a message, or may not be sent one."""
+
+
+def _message(hook: Webhook, position: int, event: CloudEvent) -> Message:
+    if hook.mode in ("fhir-r5", "fhir-r4b"):
+        version: Version = "R5" if hook.mode == "fhir-r5" else "R4B"
+        body = notification(version, hook, position, event.subject or "", event.time.isoformat())
+        kind = f"application/fhir+json; fhirVersion={NUMBER[version][:3]}"
+        return Message({"content-type": kind}, msgspec.json.encode(body))
+    make = cloudevents.binary if hook.mode == "binary" else cloudevents.structured
+    return make(event)
 
 
 def _epcis_headers(hook: Webhook, body: bytes) -> dict[str, str]:

@@ -12,13 +12,15 @@
 | product administered | BiologicallyDerivedProductDispense | BDP status unavailable |
 
 R4 and R5 BiologicallyDerivedProduct are incompatible: source event, status, category and storage
-moved or changed their type. Resource ids are digests of journey and thing, the same each time.
+moved or changed their type. Resource ids are the journey and a digest of the thing, the same each
+time; `touched` says which event changed a resource last.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, Literal
 
@@ -29,12 +31,16 @@ Json = dict[str, Any]
 Version = Literal["R5", "R4B"]
 
 PSEUDONYM: Final = "urn:stafett:pseudonym"
+COMMITMENT: Final = "urn:stafett:commitment"
 JOURNEY: Final = "urn:stafett:journey"
 LOT: Final = "urn:stafett:lot"
 CATEGORY: Final = "http://hl7.org/fhir/product-category"
 STATUS: Final = "http://hl7.org/fhir/biologicallyderived-product-status"
 SIGNATURE: Final = "urn:iso-astm:E1762-95:2013"
 VERIFIED: Final = "1.2.840.10065.1.12.1.5"  # verification signature
+# A journey's name can stand in a resource's id (64 of A-Z a-z 0-9 - .), which then tells it.
+_TELLING: Final = re.compile(r"[A-Za-z0-9.-]{1,38}")
+_ID: Final = re.compile(r"([A-Za-z0-9.-]{1,38})-[a-z2-7]{24}")
 SAMPLES: Final = frozenset(("sample", "qc-sample", "retain", "specimen"))
 
 
@@ -46,12 +52,16 @@ class Bundle:
         journey: str,
         version: Version = "R5",
         administering: Collection[str] = ADMINISTERING,
+        pseudonym: str | None = None,
     ) -> None:
         if version not in ("R5", "R4B"):
             raise ValueError(f"{version!r} is neither R5 nor R4B")
         self.journey = journey
         self.version = version
         self.administering = administering
+        self.pseudonym = pseudonym
+        self.touched: dict[str, int] = {}
+        self.now = 0
         self.resources: dict[str, Json] = {}
         self.roles: dict[str, str] = {}
         self.coi = ""
@@ -61,6 +71,7 @@ class Bundle:
     def add(self, record: Iterable[tuple[int, Mapping[str, Any]]]) -> Json:
         """Go through (position, journey event as JSON) pairs and give the bundle."""
         for position, event in record:
+            self.now = position
             handle = getattr(self, f"on_{event['type']}", None)
             if handle is not None:
                 handle(position, event)
@@ -80,12 +91,22 @@ class Bundle:
     def name(self, kind: str, thing: str) -> str:
         """Give the reference of a resource of this journey."""
         digest = hashlib.sha256(f"{self.journey}|{kind}|{thing}".encode()).digest()[:15]
-        return f"{kind}/{base64.b32encode(digest).decode().lower()}"
+        tail = base64.b32encode(digest).decode().lower()
+        telling = _TELLING.fullmatch(self.journey)
+        return f"{kind}/{self.journey}-{tail}" if telling else f"{kind}/{tail}"
+
+    def touch(self, name: str) -> Json | None:
+        """Give a resource that the present event changes, if there is one."""
+        found = self.resources.get(name)
+        if found is not None:
+            self.touched[name] = self.now
+        return found
 
     def put(self, kind: str, thing: str, body: Json) -> Json:
         """Keep a resource under its name."""
         name = self.name(kind, thing)
         self.resources[name] = {"resourceType": kind, "id": name.split("/")[1], **body}
+        self.touched[name] = self.now
         return self.resources[name]
 
     def organisation(self, role: str) -> Json:
@@ -98,7 +119,7 @@ class Bundle:
 
     def lot(self, lot: str) -> Json:
         """Refer to a material."""
-        kind = "Specimen" if lot.split("/")[0] in SAMPLES else "BiologicallyDerivedProduct"
+        kind = "Specimen" if _is_sample(lot) else "BiologicallyDerivedProduct"
         return {"reference": self.name(kind, lot)}
 
     # -- one method for each kind of journey event -----------------------------------------------
@@ -107,10 +128,10 @@ class Bundle:
         """The pseudonymous patient and the order."""
         self.roles, self.coi = dict(e["parties"]), e["coi"]
         self.patient = self.name("Patient", e["patient"])
-        self.put(
-            "Patient", e["patient"],
-            {"identifier": [{"system": PSEUDONYM, "value": e["patient"]}]},
-        )  # fmt: skip
+        known = [{"system": PSEUDONYM, "value": self.pseudonym or e["patient"]}]
+        if self.pseudonym:
+            known.append({"system": COMMITMENT, "value": e["patient"]})
+        self.put("Patient", e["patient"], {"identifier": known})
         text = {"text": f"{e['protocol']} {e['version']}"}
         self.put(
             "ServiceRequest", "order",
@@ -132,7 +153,7 @@ class Bundle:
         ]
         self.din = e["identifiers"].get("din", self.din)
         parents = [self.lot(p) for p in dict.fromkeys(e["parents"])]
-        if e["lot"].split("/")[0] in SAMPLES:
+        if _is_sample(e["lot"]):
             self.put(
                 "Specimen", e["lot"],
                 {"identifier": identifiers, "subject": {"reference": self.patient},
@@ -173,7 +194,7 @@ class Bundle:
         self._no_longer(e["lot"])
 
     def _no_longer(self, lot: str) -> None:
-        resource = self.resources.get(self.lot(lot)["reference"])
+        resource = self.touch(self.lot(lot)["reference"])
         if resource is None or resource["resourceType"] == "Specimen":
             return
         if self.version == "R5":
@@ -227,20 +248,26 @@ class Bundle:
 
     def _settle(self, e: Mapping[str, Any], task: str, transport: str) -> None:
         thing = f"{e['handoff']}/{e['round']}"
-        there = self.resources.get(self.name("Task", thing))
+        there = self.touch(self.name("Task", thing))
         if there is None:
             return
         there["status"] = task
         there["lastModified"] = e["occurred_at"]
-        moved = self.resources.get(self.name("Transport", thing))
+        moved = self.touch(self.name("Transport", thing))
         if moved is not None:
             moved["status"] = transport
             if transport == "completed":
                 moved["completionTime"] = e["occurred_at"]
                 moved["currentLocation"] = moved["requestedLocation"]
-        supply = self.resources.get(self.name("SupplyDelivery", thing))
+        supply = self.touch(self.name("SupplyDelivery", thing))
         if supply is not None:
             supply["status"] = transport
+
+    def on_JourneyEnded(self, position: int, e: Mapping[str, Any]) -> None:
+        """The order was carried out, or was not."""
+        order = self.touch(self.name("ServiceRequest", "order"))
+        if order is not None:
+            order["status"] = "completed" if e["treated"] else "revoked"
 
     def on_CustodyMoved(self, position: int, e: Mapping[str, Any]) -> None:
         """Who gave, who took, when."""
@@ -274,6 +301,16 @@ class Bundle:
             {"target": target, "recorded": e["occurred_at"], "activity": {"text": e["type"]},
              "agent": agents, "signature": signatures},
         )  # fmt: skip
+
+
+def _is_sample(lot: str) -> bool:
+    return lot.split("/")[0].replace("_", "-") in SAMPLES
+
+
+def journey_of(identifier: str) -> str | None:
+    """Give the journey that a resource's id tells; None where it does not tell."""
+    found = _ID.fullmatch(identifier)
+    return found[1] if found else None
 
 
 def journey_bundle(

@@ -27,7 +27,7 @@ GIVE_UP: Final = 12
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 3600.0
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
-Mode = Literal["epcis", "structured", "binary"]
+Mode = Literal["epcis", "structured", "binary", "fhir-r5", "fhir-r4b"]
 
 _COLUMNS: Final = """id, owner, source, query_name, dest, mode, secret, schedule, report_if_empty,
   position, created, initial_time, last_notified, last_run, failures, last_error, next_try, dead"""

@@ -1,10 +1,11 @@
-"""What the outside is given: dossiers and traceability, over one tower."""
+"""What the outside is given: dossiers, FHIR and traceability, over one tower."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from stafett.service.dossiers import Dossiers
+from stafett.service.fhir import Fhir
 from stafett.service.traceability import Traceability
 
 if TYPE_CHECKING:
@@ -23,6 +24,16 @@ class Outside:
             tower.documents,
             tower.publishing,
             tower.readings,
+        )
+        self.fhir = Fhir(
+            tower.ledger,
+            tower.board,
+            tower.journeys,
+            tower.record,
+            tower.networks,
+            tower.registry,
+            tower.readings,
+            tower.exchange.subscriptions,
         )
         self.traceability = Traceability(
             tower.journeys, tower.record, tower.exchange.joins, tower.accounts, tower.readings

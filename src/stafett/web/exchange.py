@@ -21,7 +21,7 @@ from stafett.exchange.problem import Problem as Refusal
 from stafett.exchange.subscriptions import Webhook
 from stafett.exchange.views import ADMINISTERING, administering_steps, journey_document
 from stafett.service.tower import Tower
-from stafett.web import dossiers
+from stafett.web import dossiers, fhir
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.epcis import Caller, Epcis
 from stafett.web.problem import Part, Problem
@@ -42,7 +42,7 @@ def routes(tower: Tower) -> list[BaseRoute]:
             raise Refusal(403, "SecurityException", "send the header X-Stafett: 1")
         return Caller(person.organisation, (person.organisation,))
 
-    return [Mount("/epcis", Epcis(tower.exchange.store, who))]
+    return [Mount("/epcis", Epcis(tower.exchange.store, who)), *fhir.routes(tower)]
 
 
 async def _record(call: Call[Nothing, Nothing]) -> list[tuple[int, dict[str, Any]]]:

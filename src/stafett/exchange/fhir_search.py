@@ -1,0 +1,266 @@
+"""Searching FHIR resources: what may be asked, and whether a resource answers to it. Pure.
+
+A parameter that is not known, a modifier, an unreadable value: each is refused, never left out,
+because a search that quietly ignores a condition gives somebody the wrong list. Semantics of dates,
+tokens and references after FHIR R5, 3.2.1 (Search).
+"""
+
+from __future__ import annotations
+
+from calendar import monthrange
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Literal
+
+import msgspec
+
+from stafett.exchange.problem import Finding, Problem
+
+Json = dict[str, Any]
+Kind = Literal["token", "reference", "date", "text"]
+# Where a parameter looks: dotted paths; a list is looked into.
+Paths = tuple[Kind, tuple[str, ...]]
+
+_ALL: Final[dict[str, Paths]] = {
+    "_id": ("token", ("id",)),
+    "_lastUpdated": ("date", ("meta.lastUpdated",)),
+    "identifier": ("token", ("identifier",)),
+}
+_PATIENT: Final[Paths] = ("reference", ("subject", "for", "patient", "#patient"))
+PARAMETERS: Final[dict[str, dict[str, Paths]]] = {
+    "Patient": {},
+    "Organization": {"name": ("text", ("name",))},
+    "ServiceRequest": {
+        "patient": _PATIENT, "subject": _PATIENT, "status": ("token", ("status",)),
+        "requester": ("reference", ("requester",)), "authored": ("date", ("authoredOn",)),
+    },
+    "Task": {
+        "patient": _PATIENT, "status": ("token", ("status",)), "owner": ("reference", ("owner",)),
+        "requester": ("reference", ("requester",)), "focus": ("reference", ("focus",)),
+        "authored-on": ("date", ("authoredOn",)), "modified": ("date", ("lastModified",)),
+    },
+    "Specimen": {
+        "patient": _PATIENT, "subject": _PATIENT,
+        "collected": ("date", ("collection.collectedDateTime",)),
+    },
+    "BiologicallyDerivedProduct": {
+        "patient": _PATIENT, "status": ("token", ("productStatus", "status")),
+        "product-status": ("token", ("productStatus",)),
+        "product-category": ("token", ("productCategory",)),
+        "biological-source-event": ("token", ("biologicalSourceEvent",)),
+    },
+    "BiologicallyDerivedProductDispense": {
+        "patient": _PATIENT, "status": ("token", ("status",)),
+        "product": ("reference", ("product",)),
+    },
+    "Transport": {
+        "patient": _PATIENT, "status": ("token", ("status",)), "focus": ("reference", ("focus",)),
+    },
+    "SupplyDelivery": {
+        "patient": _PATIENT, "status": ("token", ("status",)),
+        "supplier": ("reference", ("supplier",)),
+    },
+    "Provenance": {
+        "patient": _PATIENT, "target": ("reference", ("target",)),
+        "recorded": ("date", ("recorded",)), "agent": ("reference", ("agent.who",)),
+    },
+    "AuditEvent": {
+        "date": ("date", ("recorded",)), "entity": ("reference", ("entity.what",)),
+        "patient": _PATIENT,
+    },
+    "ResearchStudy": {
+        "status": ("token", ("status",)), "title": ("text", ("title",)),
+        "condition": ("text", ("condition.text", "condition.coding.display")),
+    },
+    "Subscription": {
+        "status": ("token", ("status",)), "url": ("text", ("endpoint", "channel.endpoint")),
+    },
+}  # fmt: skip
+_R5_ONLY: Final = ("Transport", "BiologicallyDerivedProductDispense")
+_R4B_ONLY: Final = ("SupplyDelivery",)
+CONTROLS: Final = ("_count", "_summary", "_total", "_page", "_format")
+DEFAULT_COUNT: Final = 50
+MAX_COUNT: Final = 500
+_PREFIXES: Final = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
+
+
+class Condition(msgspec.Struct, frozen=True):
+    """One parameter: a resource answers if one of `values` fits one of `paths`."""
+
+    name: str
+    kind: Kind
+    paths: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+class Search(msgspec.Struct, frozen=True):
+    """A search that was understood; all conditions must hold."""
+
+    kind: str
+    conditions: tuple[Condition, ...]
+    count: int
+    only_count: bool
+    accurate: bool
+    page: str
+
+    def values(self, name: str) -> tuple[str, ...]:
+        """Return what was asked of one parameter; () where nothing was."""
+        return next((c.values for c in self.conditions if c.name == name), ())
+
+
+def types(version: str) -> tuple[str, ...]:
+    """Return the resource types of a FHIR version."""
+    not_here = _R4B_ONLY if version == "R5" else _R5_ONLY
+    return tuple(t for t in PARAMETERS if t not in not_here)
+
+
+def parameters(kind: str) -> dict[str, Paths]:
+    """Return the search parameters of a resource type."""
+    return {**_ALL, **PARAMETERS[kind]}
+
+
+def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
+    """Read the parameters of a search; raise `Problem` 400 for what is not understood."""
+    known = parameters(kind)
+    conditions: list[Condition] = []
+    controls: dict[str, str] = {}
+    for name, value in given:
+        if name in CONTROLS:
+            controls[name] = value
+        elif name == "patient.identifier" and "patient" in known:
+            conditions.append(Condition(name, "token", ("#identifier",), _values(name, value)))
+        elif name in known:
+            kind_, paths = known[name]
+            values = _values(name, value)
+            if kind_ == "date":
+                for one in values:
+                    period(one)
+            conditions.append(Condition(name, kind_, paths, values))
+        else:
+            base, _, modifier = name.partition(":")
+            why = (
+                f"the modifier :{modifier} is not supported here"
+                if modifier and base in known
+                else f"{kind} is not searched by {name!r} here"
+            )
+            raise _wrong(name, f"{why}; known: {', '.join((*known, *CONTROLS))}")
+    return Search(
+        kind,
+        tuple(conditions),
+        _count(controls.get("_count")),
+        controls.get("_summary") == "count" or controls.get("_count") == "0",
+        controls.get("_total") == "accurate",
+        controls.get("_page", ""),
+    )
+
+
+def _values(name: str, value: str) -> tuple[str, ...]:
+    found = tuple(v for v in value.replace("\\,", "\x00").split(",") if v)
+    if not found or len(found) > 100:
+        raise _wrong(name, "1 to 100 values are needed")
+    return tuple(v.replace("\x00", ",") for v in found)
+
+
+def _count(text: str | None) -> int:
+    if text is None:
+        return DEFAULT_COUNT
+    if not text.isascii() or not text.isdigit() or len(text) > 9:
+        raise _wrong("_count", "a number of resources, 0 or more")
+    return min(int(text), MAX_COUNT)
+
+
+def _wrong(name: str, why: str) -> Problem:
+    return Problem(400, "QueryParameterException", f"{name}: {why}", [Finding(name, why)])
+
+
+def matches(search: Search, resource: Json, about: Mapping[str, str]) -> bool:
+    """Say whether a resource answers; `about` gives what it is about but does not itself say:
+
+    `patient` (a reference) and `identifier` (the patient's).
+    """
+    return all(_holds(one, resource, about) for one in search.conditions)
+
+
+def _holds(condition: Condition, resource: Json, about: Mapping[str, str]) -> bool:
+    found: list[Any] = []
+    for path in condition.paths:
+        if path.startswith("#"):
+            found += [about[path[1:]]] if path[1:] in about else []
+        else:
+            found += list(_at(resource, path.split(".")))
+    test = {"token": _token, "reference": _refers, "date": _date, "text": _text}[condition.kind]
+    return any(test(value, wanted) for value in found for wanted in condition.values)
+
+
+def _at(node: Any, path: Sequence[str]) -> Iterable[Any]:
+    if isinstance(node, list):
+        for one in node:
+            yield from _at(one, path)
+    elif not path:
+        yield node
+    elif isinstance(node, dict) and path[0] in node:
+        yield from _at(node[path[0]], path[1:])
+
+
+def _token(value: Any, wanted: str) -> bool:
+    """`code`, `system|code`, `|code` (no system) or `system|`; of an identifier, coding or text."""
+    system, bar, code = wanted.rpartition("|")
+    if isinstance(value, dict):
+        for coding in value.get("coding", ()):
+            if _token(coding, wanted):
+                return True
+        here, there = value.get("value", value.get("code")), value.get("system", "")
+    else:
+        here, there = value, ""
+    if bar and system != there:
+        return False
+    return here is not None and (not code or str(here) == code)
+
+
+def _refers(value: Any, wanted: str) -> bool:
+    reference = value.get("reference", "") if isinstance(value, dict) else str(value)
+    tail = "/".join(wanted.rstrip("/").split("/")[-2:])
+    return bool(reference) and (reference == tail or reference.partition("/")[2] == wanted)
+
+
+def _text(value: Any, wanted: str) -> bool:
+    return wanted.casefold() in str(value).casefold()
+
+
+def _date(value: Any, wanted: str) -> bool:
+    prefix, low, high = period(wanted)
+    at = datetime.fromisoformat(str(value))
+    at = at.replace(tzinfo=UTC) if at.tzinfo is None else at
+    inside = low <= at < high
+    return {
+        "eq": inside, "ne": not inside, "gt": at >= high, "sa": at >= high, "lt": at < low,
+        "eb": at < low, "ge": at >= low, "le": at < high,
+    }[prefix]  # fmt: skip
+
+
+def period(text: str) -> tuple[str, datetime, datetime]:
+    """Return (prefix, first moment, first moment after) of a date in a search; `Problem` if none.
+
+    A date without a time is that day in UTC; a time needs its zone.
+    """
+    prefix = text[:2] if text[:2] in _PREFIXES else "eq"
+    rest = text[2:] if text[:2] in _PREFIXES else text
+    try:
+        match len(rest):
+            case 4:
+                low = datetime(int(rest), 1, 1, tzinfo=UTC)
+                return prefix, low, low.replace(year=low.year + 1)
+            case 7:
+                low = datetime.fromisoformat(rest + "-01").replace(tzinfo=UTC)
+                return prefix, low, low + timedelta(days=monthrange(low.year, low.month)[1])
+            case 10:
+                low = datetime.fromisoformat(rest).replace(tzinfo=UTC)
+                return prefix, low, low + timedelta(days=1)
+        low = datetime.fromisoformat(rest.replace(" ", "+"))
+        if low.tzinfo is None:
+            raise ValueError
+        step = timedelta(microseconds=1) if "." in rest else timedelta(seconds=1)
+        return prefix, low, low + step
+    except (ValueError, OverflowError):
+        why = "a date, or a time with its zone: 2026-11-25, ge2026-11-25T08:00:00+01:00"
+        raise _wrong(text, why) from None

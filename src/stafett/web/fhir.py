@@ -1,0 +1,222 @@
+"""FHIR over HTTP at `/fhir/R5` and `/fhir/R4B`: thin; what is done is in `stafett.service.fhir`."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route
+
+from stafett.exchange import fhir_extra as extra
+from stafett.exchange.epcis import parse
+from stafett.exchange.fhir_search import Search, read_search
+from stafett.exchange.fhir_write import Version
+from stafett.exchange.problem import Problem
+from stafett.service.accounts import Person
+from stafett.service.fhir import PUBLIC, Found, allowed
+from stafett.service.refusal import No
+from stafett.service.tower import Tower
+from stafett.web.api import STATUS
+from stafett.web.endpoint import read_body
+from stafett.web.problem import Problem as WebProblem
+from stafett.web.session import SAFE, person_of
+
+MAX_BODY = 4_000_000
+MAX_QUERY = 8_000
+JSON = ("application/fhir+json", "application/json", "text/json")
+STARTED = datetime.now(UTC).replace(microsecond=0).isoformat()
+Handler = Callable[[Request, Version], Awaitable[Response]]
+
+
+def _answer(version: Version, body: Any, status: int = 200, **headers: str) -> Response:
+    kind = f"application/fhir+json; fhirVersion={extra.NUMBER[version][:3]}"
+    content = msgspec.json.encode(body) if body is not None else b""
+    return Response(content, status, {"Cache-Control": "no-store", **headers}, kind)
+
+
+def _base(request: Request, version: Version) -> str:
+    return f"{str(request.base_url).rstrip('/').removesuffix(f'/fhir/{version}')}/fhir/{version}"
+
+
+def _guarded(handler: Handler, version: Version) -> Callable[[Request], Awaitable[Response]]:
+    """Let a handler answer; whatever it refuses is an OperationOutcome."""
+
+    async def serve(request: Request) -> Response:
+        try:
+            if any("\x00" in str(v) for v in request.path_params.values()):
+                raise Problem(404, "NoSuchResourceException", "no such address")
+            _negotiated(request)
+            return await handler(request, version)
+        except Problem as problem:
+            headers = {"WWW-Authenticate": "Bearer"} if problem.status == 401 else {}
+            return _answer(version, extra.of_problem(problem), problem.status, **headers)
+        except No as no:
+            status = STATUS.get(no.code, 409)
+            found = [(r.field, f"{r.what}" + (f"; {r.todo}" if r.todo else "")) for r in no.reasons]
+            return _answer(version, extra.outcome(status, no.title, found), status)
+        except WebProblem as problem:
+            document = problem.document
+            return _answer(version, extra.outcome(document.status, document.title), document.status)
+
+    return serve
+
+
+def _negotiated(request: Request) -> None:
+    wish = request.query_params.get("_format") or request.headers.get("accept", "*/*")
+    kinds = {part.partition(";")[0].strip().lower() for part in wish.split(",")}
+    if not kinds & {*JSON, "*/*", "application/*", "json", "text/html", ""}:
+        raise Problem(406, "NotAcceptableException", f"of forms only JSON, not {wish[:80]!r}")
+
+
+async def _person(request: Request) -> Person:
+    person = await person_of(request)
+    if person is None:
+        raise Problem(401, "SecurityException", "sign in: POST /api/session gives a token")
+    own = "authorization" in request.headers or "x-stafett" in request.headers
+    if request.method not in SAFE and not own:
+        raise Problem(403, "SecurityException", "send a bearer token, or the header X-Stafett: 1")
+    return person
+
+
+def _tower(request: Request) -> Tower:
+    tower: Tower = request.app.state.tower
+    return tower
+
+
+async def metadata(request: Request, version: Version) -> Response:
+    """Say what this server can do."""
+    return _answer(version, extra.capabilities(version, _base(request, version), STARTED))
+
+
+async def read(request: Request, version: Version) -> Response:
+    """Read one resource."""
+    kind, id_ = request.path_params["kind"], request.path_params["id"]
+    allowed(kind, version)
+    person = None if kind in PUBLIC else await _person(request)
+    found = await _tower(request).outside.fhir.read(person, version, kind, id_)
+    number = found["meta"].get("versionId")
+    headers = {"ETag": f'W/"{number}"'} if number else {}
+    return _answer(version, found, **headers)
+
+
+async def search(request: Request, version: Version) -> Response:
+    """Search one type, by the address or by a form posted to `_search`."""
+    kind = request.path_params["kind"]
+    allowed(kind, version)
+    given = parse_qsl(request.url.query, keep_blank_values=True)
+    if len(request.url.query) > MAX_QUERY:
+        raise Problem(414, "URITooLongException", f"a query has at most {MAX_QUERY:,} bytes")
+    person = None if kind in PUBLIC else await _person_of_search(request)
+    if request.method == "POST":
+        data = await read_body(request, MAX_QUERY)
+        given += parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True)
+    asked = read_search(kind, given)
+    found = await _tower(request).outside.fhir.search(person, version, asked)
+    return _answer(version, _bundle(request, version, asked, given, found))
+
+
+async def _person_of_search(request: Request) -> Person:
+    person = await person_of(request)
+    if person is None:
+        raise Problem(401, "SecurityException", "sign in: POST /api/session gives a token")
+    return person
+
+
+def _bundle(
+    request: Request,
+    version: Version,
+    asked: Search,
+    given: list[tuple[str, str]],
+    found: Found,
+) -> dict[str, Any]:
+    base = _base(request, version)
+    here = f"{base}/{asked.kind}"
+    plain = [(k, v) for k, v in given if k != "_page"]
+    links = [{"relation": "self", "url": f"{here}?{urlencode(given)}"}]
+    if found.next:
+        following = urlencode([*plain, ("_page", found.next)])
+        links.append({"relation": "next", "url": f"{here}?{following}"})
+    body: dict[str, Any] = {"resourceType": "Bundle", "type": "searchset", "link": links}
+    if found.total is not None:
+        body["total"] = found.total
+    if found.resources:
+        body["entry"] = [
+            {"fullUrl": f"{here}/{one['id']}", "resource": one, "search": {"mode": "match"}}
+            for one in found.resources
+        ]
+    return body
+
+
+async def _json(request: Request) -> dict[str, Any]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind not in JSON:
+        raise Problem(415, "UnsupportedMediaTypeException", "send application/fhir+json")
+    value = parse(await read_body(request, MAX_BODY), max_bytes=MAX_BODY)
+    if not isinstance(value, dict):
+        raise Problem(400, "ValidationException", "a resource is an object")
+    return value
+
+
+async def transact(request: Request, version: Version) -> Response:
+    """Open a journey by a transaction Bundle."""
+    person = await _person(request)
+    return _answer(
+        version,
+        await _tower(request).outside.fhir.transaction(person, version, await _json(request)),
+    )
+
+
+async def create(request: Request, version: Version) -> Response:
+    """Make a Subscription; everything else is made by what happens in a journey."""
+    kind = request.path_params["kind"]
+    allowed(kind, version)
+    person = await _person(request)
+    if kind != "Subscription":
+        raise Problem(405, "SecurityException", f"{kind} is not created here; it is a view")
+    body = await _json(request)
+    if body.get("resourceType") != kind:
+        raise Problem(422, "ValidationException", "resourceType must be Subscription")
+    made = await _tower(request).outside.fhir.subscribe(person, version, body)
+    where = f"{_base(request, version)}/Subscription/{made['id']}"
+    return _answer(version, made, 201, Location=where)
+
+
+async def remove(request: Request, version: Version) -> Response:
+    """End a Subscription."""
+    kind = request.path_params["kind"]
+    allowed(kind, version)
+    person = await _person(request)
+    if kind != "Subscription":
+        raise Problem(405, "SecurityException", f"{kind} is never deleted")
+    await _tower(request).outside.fhir.unsubscribe(person, version, request.path_params["id"])
+    return Response(status_code=204)
+
+
+def routes(tower: Tower) -> list[BaseRoute]:
+    """Give the routes of both versions."""
+    found: list[BaseRoute] = []
+    versions: tuple[Version, ...] = ("R5", "R4B")
+    for version in versions:
+        under = partial(_guarded, version=version)
+        found.append(
+            Mount(
+                f"/fhir/{version}",
+                routes=[
+                    Route("/metadata", under(metadata)),
+                    Route("/", under(transact), methods=["POST"]),
+                    Route("/{kind}/_search", under(search), methods=["POST"]),
+                    Route("/{kind}/{id}", under(read)),
+                    Route("/{kind}/{id}", under(remove), methods=["DELETE"]),
+                    Route("/{kind}", under(search)),
+                    Route("/{kind}", under(create), methods=["POST"]),
+                ],
+            )
+        )
+        found.append(Route(f"/fhir/{version}", under(transact), methods=["POST"]))
+    return found

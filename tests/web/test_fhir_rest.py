@@ -1,0 +1,329 @@
+"""FHIR over HTTP: what may be read, searched and ordered, and what is refused with an outcome."""
+
+from __future__ import annotations
+
+import json
+import random
+import threading
+import time
+import uuid
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import httpx
+import pytest
+
+from site_ import PROTOCOL, Site
+from stafett.exchange.fhir_search import PARAMETERS, types
+from stafett.exchange.room import refused_host
+from stafett.journey.label import Labels
+from stafett.service.accounts import Organisation, Person
+from stafett.service.demo import NETWORK, PASSWORD
+from web_walk import walk
+
+CLINIC, COURIER, ADMIN = "treating-clinic-1", "courier-1", "administrator"
+VERSIONS = ("R5", "R4B")
+
+
+@pytest.fixture(scope="module")
+def treated(site: Site) -> str:
+    """Carry one journey up to the follow-up."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    product = next(iter(site.day().nets))
+    journey = site.order(labels.patient, coi=labels.coi, product=product)
+    site.inside(walk(site, journey, labels, ("FOLLOW_UP", "step")))
+    return journey
+
+
+@pytest.fixture(scope="module")
+def outsider(site: Site) -> str:
+    """Give somebody of an organisation that takes part in nothing."""
+    who = Person("stranger", "stranger", "Stranger", "elsewhere", ("courier",), ("administrator",))
+    site.inside(site.tower.accounts.add_organisation(Organisation("elsewhere", "Else", "courier")))
+    site.inside(site.tower.accounts.add_person(who, PASSWORD))
+    return "stranger"
+
+
+def get(site: Site, path: str, login: str | None = CLINIC, **more: Any) -> httpx.Response:
+    """Read something of `/fhir`."""
+    return site.call(login, "GET", f"/fhir/{path}", **more)
+
+
+def resources(answer: httpx.Response) -> list[dict[str, Any]]:
+    """Give the resources of a searchset."""
+    assert answer.status_code == 200, answer.text
+    return [entry["resource"] for entry in answer.json().get("entry", [])]
+
+
+def valid(version: str, resource: dict[str, Any]) -> None:
+    """Validate a resource by fhir.resources."""
+    pytest.importorskip("fhir.resources")
+    if version == "R4B":
+        from fhir.resources.R4B import get_fhir_model_class as model
+    else:
+        from fhir.resources import get_fhir_model_class as model
+    model(resource["resourceType"]).model_validate(resource)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_the_server_says_what_it_can_do_and_does_it(site: Site, treated: str, version: str) -> None:
+    """Each type of the CapabilityStatement can be searched and read; each resource is valid."""
+    said = get(site, f"{version}/metadata", None)
+    assert said.headers["content-type"].startswith("application/fhir+json")
+    valid(version, said.json())
+    listed = {r["type"]: r for r in said.json()["rest"][0]["resource"]}
+    assert set(listed) == set(types(version))
+    for kind, entry in listed.items():
+        names = {p["name"] for p in entry["searchParam"]}
+        assert names == {"_id", "_lastUpdated", "identifier", *PARAMETERS[kind]}
+        login = ADMIN if kind in ("AuditEvent", "Subscription") else CLINIC
+        answer = get(site, f"{version}/{kind}", login, params={"_count": "3"})
+        valid(version, answer.json())
+        found = resources(answer)
+        assert found or kind == "Subscription", kind
+        for one in found:
+            valid(version, one)
+            assert get(site, f"{version}/{kind}/{one['id']}", login).json() == one
+
+
+def test_a_patient_is_known_by_pseudonym_only(site: Site, treated: str) -> None:
+    """No name, no date of birth, no wristband; what is about the patient is found by it."""
+    order = resources(get(site, "R5/ServiceRequest", params={"identifier": treated}))[0]
+    patient = order["subject"]["reference"]
+    read = get(site, f"R5/{patient}").json()
+    assert set(read) == {"resourceType", "id", "meta", "identifier"}
+    pseudonym = read["identifier"][0]["value"]
+    assert pseudonym.startswith("P-")
+    for kind in ("Task", "Specimen", "BiologicallyDerivedProduct", "Transport", "Provenance",
+                 "BiologicallyDerivedProductDispense"):  # fmt: skip
+        by_id = resources(get(site, f"R5/{kind}", params={"patient": patient}))
+        by_name = resources(get(site, f"R5/{kind}", params={"patient.identifier": pseudonym}))
+        assert by_id and by_id == by_name, kind
+        assert all(treated in r["id"] for r in by_id)
+    told = resources(get(site, "R5/Provenance", params={"patient": patient, "_count": "500"}))
+    signed = [p for p in told if "signature" in p]
+    assert signed and all(s["who"]["display"] for p in signed for s in p["signature"])
+
+
+def test_pages_give_each_resource_once_and_conditions_narrow(site: Site, treated: str) -> None:
+    """Following `next` gives all that `_total` counted; status, date and several values narrow."""
+    site.order()
+    everything = get(site, "R5/Task", params={"_total": "accurate", "_count": "500"})
+    total = everything.json()["total"]
+    seen: list[str] = []
+    url: str | None = f"{site.base}/fhir/R5/Task?_count=7"
+    while url:
+        page = httpx.get(url, headers={"Authorization": f"Bearer {site.token(CLINIC)}"}).json()
+        seen += [e["resource"]["id"] for e in page["entry"]]
+        assert len(page["entry"]) <= 7
+        url = next((k["url"] for k in page["link"] if k["relation"] == "next"), None)
+    assert len(seen) == len(set(seen)) == total > 20
+    count = get(site, "R5/Task", params={"_summary": "count"}).json()
+    assert count["total"] == total and "entry" not in count
+    done = resources(get(site, "R5/Task", params={"status": "completed", "_count": "500"}))
+    assert done and {t["status"] for t in done} == {"completed"}
+    both = resources(get(site, "R5/Task", params={"status": "completed,requested"}))
+    assert len(both) >= len(done[:50])
+    assert not resources(get(site, "R5/Task", params={"_lastUpdated": "lt2020-01-01"}))
+    assert resources(get(site, "R5/Task", params={"_lastUpdated": "ge2020-01-01"}))
+    form = site.call(CLINIC, "POST", "/fhir/R5/Task/_search", data={"status": "completed"})
+    assert len(resources(form)) == len(resources(get(site, "R5/Task?status=completed")))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("R5/Task?colour=red", 400, "known:"),
+        ("R5/Task?status:not=completed", 400, "modifier"),
+        ("R5/Task?_count=many", 400, "number"),
+        ("R5/Task?_lastUpdated=yesterday", 400, "a date"),
+        ("R5/Task?_lastUpdated=2026-11-25T08:00:00", 400, "zone"),
+        ("R5/Task?_page=%FF", 400, "next"),
+        ("R5/Task?status=", 400, "values"),
+        ("R5/Observation", 404, "not served"),
+        ("R4B/Transport", 404, "not served"),
+        ("R5/Task/nothing", 404, "there is no"),
+        ("R5/Task?_format=xml", 406, "JSON"),
+        ("R5/Task?status=" + "x" * 9000, 414, "bytes"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_an_outcome(
+    site: Site, path: str, status: int, says: str
+) -> None:
+    """Never ignored: a search that leaves a condition out gives somebody the wrong list."""
+    answer = get(site, path)
+    assert answer.status_code == status, answer.text
+    outcome = answer.json()
+    valid("R5", outcome)
+    assert says in json.dumps(outcome)
+
+
+def test_nobody_finds_what_is_not_theirs(site: Site, treated: str, outsider: str) -> None:
+    """Without sign-in 401; an outsider finds no journey, and by id it is not there. Studies are
+    public."""
+    mine = resources(get(site, "R5/Task"))[0]["id"]
+    assert get(site, "R5/Task", None).status_code == 401
+    assert get(site, f"R5/Task/{mine}", outsider).status_code == 404
+    for kind in ("Patient", "ServiceRequest", "Task", "Provenance"):
+        assert resources(get(site, f"R5/{kind}", outsider)) == []
+    assert get(site, "R5/AuditEvent", COURIER).status_code == 403
+    assert get(site, "R5/Subscription", COURIER).status_code == 403
+    assert resources(get(site, "R5/ResearchStudy", None))
+    looks = resources(get(site, "R5/AuditEvent", ADMIN, params={"_count": "500"}))
+    assert any(treated in json.dumps(look) for look in looks)
+
+
+def bundle(version: str, **change: Any) -> dict[str, Any]:
+    """Give an order as a transaction."""
+    code = {
+        "coding": [
+            {"system": "urn:stafett:protocol", "code": PROTOCOL},
+            {"system": "urn:stafett:product", "code": "kymriah"},
+        ]
+    }
+    request: dict[str, Any] = {
+        "resourceType": "ServiceRequest", "status": "active", "intent": "order",
+        "code": {"concept": code} if version == "R5" else code,
+        "subject": {"reference": "urn:uuid:patient"},
+        "performer": [{"identifier": {"system": "urn:stafett:network", "value": NETWORK}}],
+        "requester": {"identifier": {"system": "urn:stafett:role", "value": "treating_clinic"}},
+    }  # fmt: skip
+    patient: dict[str, Any] = {
+        "resourceType": "Patient", "id": "p",
+        "identifier": [{"system": "urn:stafett:wristband", "value": uuid.uuid4().hex[:12]}],
+    }  # fmt: skip
+    patient |= change.pop("patient", {})
+    request |= change
+    return {
+        "resourceType": "Bundle", "type": "transaction",
+        "entry": [
+            {"fullUrl": "urn:uuid:patient", "resource": patient,
+             "request": {"method": "POST", "url": "Patient"}},
+            {"fullUrl": "urn:uuid:order", "resource": request,
+             "request": {"method": "POST", "url": "ServiceRequest"}},
+        ],
+    }  # fmt: skip
+
+
+def post(site: Site, version: str, body: Any, login: str = CLINIC, **headers: str) -> Any:
+    """Send a transaction."""
+    kind = {"Content-Type": "application/fhir+json", **headers}
+    return site.call(login, "POST", f"/fhir/{version}", content=json.dumps(body), headers=kind)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_order_opens_one_journey_and_sent_again_none(site: Site, version: str) -> None:
+    """The transaction's answer leads to the order; the same bundle again gives the same one."""
+    body = bundle(version)
+    first = post(site, version, body)
+    assert first.status_code == 200, first.text
+    valid(version, first.json())
+    entries = [e["response"] for e in first.json()["entry"]]
+    assert [e["status"] for e in entries] == ["201 Created"] * 2
+    where = entries[1]["location"].partition("/_history")[0]
+    order = get(site, f"{version}/{where}").json()
+    assert order["status"] == "active"
+    journey = next(i["value"] for i in order["identifier"] if i["system"] == "urn:stafett:journey")
+    wristband = body["entry"][0]["resource"]["identifier"][0]["value"]
+    assert wristband not in site.call(CLINIC, "GET", f"/api/journeys/{journey}/events").text
+    again = post(site, version, body).json()["entry"]
+    assert [e["response"]["status"] for e in again] == ["200 OK"] * 2
+    assert [e["response"]["location"].partition("/_h")[0] for e in again] == [
+        e["location"].partition("/_h")[0] for e in entries
+    ]
+
+
+def test_a_wrong_order_opens_nothing_and_each_mistake_is_named(site: Site) -> None:
+    """Direct identifiers, no wristband, another subject, a draft, other resources: refused."""
+    before = get(site, "R5/ServiceRequest", params={"_summary": "count"}).json()["total"]
+    wrong: list[tuple[Any, int, str]] = [
+        (bundle("R5", patient={"name": [{"family": "Lind"}]}), 422, "vault"),
+        (bundle("R5", patient={"identifier": [{"value": "1234"}]}), 422, "wristband"),
+        (bundle("R5", subject={"reference": "Patient/other"}), 422, "/subject"),
+        (bundle("R5", status="draft"), 422, "active"),
+        (bundle("R5", intent="plan"), 422, "order"),
+        (bundle("R5", code={"concept": {"text": "CAR-T"}}), 422, "/code"),
+        ({**bundle("R5"), "type": "batch"}, 422, "transaction"),
+        ({**bundle("R5"), "entry": "x"}, 400, "list"),
+        ({**bundle("R5"), "entry": bundle("R5")["entry"] * 2}, 422, "exactly one"),
+        ([], 400, "object"),
+    ]
+    more = bundle("R5")
+    more["entry"].append(
+        {"resource": {"resourceType": "Device"}, "request": {"method": "POST", "url": "Device"}}
+    )
+    wrong.append((more, 422, "no part of an order"))
+    unknown = bundle("R5")
+    unknown["entry"][1]["resource"]["code"]["concept"]["coding"][0]["code"] = "no-such"
+    wrong.append((unknown, 422, "no-such"))
+    for body, status, says in wrong:
+        answer = post(site, "R5", body)
+        assert answer.status_code == status, (says, answer.text)
+        assert says in answer.text
+        valid("R5", answer.json())
+    assert post(site, "R5", bundle("R5"), ADMIN).status_code == 403
+    kind = {"Content-Type": "text/plain"}
+    assert site.call(CLINIC, "POST", "/fhir/R5", content="{}", headers=kind).status_code == 415
+    after = get(site, "R5/ServiceRequest", params={"_summary": "count"}).json()["total"]
+    assert after == before
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, version: str) -> None:
+    """The notification is valid, signed, and names the order; what is in it is read by its id."""
+    got: list[tuple[dict[str, str], dict[str, Any]]] = []
+
+    class Receiver(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            data = self.rfile.read(int(self.headers["content-length"]))
+            got.append(({k.lower(): v for k, v in self.headers.items()}, json.loads(data)))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: Any) -> None:
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Receiver)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    deliveries = site.tower.exchange.deliveries
+    deliveries._refuse_host = None  # loopback is refused, except for this test
+    dest = f"http://127.0.0.1:{server.server_port}/hook"
+    topic, secret = "urn:stafett:topic:journey", "s" * 20
+    wish: dict[str, Any] = (
+        {"status": "requested", "topic": topic, "endpoint": dest, "content": "id-only",
+         "channelType": {"code": "rest-hook"}, "parameter": [{"name": "secret", "value": secret}]}
+        if version == "R5"
+        else {"status": "requested", "reason": "test", "criteria": topic,
+              "channel": {"type": "rest-hook", "endpoint": dest,
+                          "header": [f"Stafett-Secret: {secret}"]}}
+    )  # fmt: skip
+    wish["resourceType"] = "Subscription"
+    try:
+        path = f"/fhir/{version}/Subscription"
+        made = site.call(ADMIN, "POST", path, json=wish)
+        assert made.status_code == 201, made.text
+        valid(version, made.json())
+        assert secret not in made.text
+        journey = site.order()
+        for _ in range(100):
+            named = [b for _, b in got if journey in json.dumps(b)]
+            if named:
+                break
+            time.sleep(0.1)
+        valid(version, named[0])
+        status = named[0]["entry"][0]["resource"]
+        focus = status["notificationEvent"][0]["focus"]["reference"]
+        assert get(site, f"{version}/{focus}").json()["resourceType"] == "ServiceRequest"
+        assert "P-" not in json.dumps(named[0]) and "stafett-signature" in got[0][0]
+        listed = resources(get(site, f"{version}/Subscription", ADMIN))
+        assert made.json()["id"] in [s["id"] for s in listed]
+        assert site.call(COURIER, "DELETE", f"{path}/{made.json()['id']}").status_code == 403
+        assert site.call(ADMIN, "DELETE", f"{path}/{made.json()['id']}").status_code == 204
+        assert get(site, f"{version}/Subscription/{made.json()['id']}", ADMIN).status_code == 404
+    finally:
+        deliveries._refuse_host = refused_host
+        server.shutdown()
+    for change in ({"endpoint": "ftp://x", "channel": {"type": "rest-hook", "endpoint": "x"}},
+                   {"topic": "x", "criteria": "Task?"}):  # fmt: skip
+        wrong = site.call(ADMIN, "POST", path, json={**wish, **change})
+        assert wrong.status_code in (400, 422), wrong.text
