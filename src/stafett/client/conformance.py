@@ -444,11 +444,11 @@ class Kit(Day):
                 raise Broken(f"{check}: a wrong label ({said}) raised no deviation")
             command = _accept(place, self._person(place))
             sent = self._say(client, place, command)
-            refused = await self._no(client, place, f"accepting after {check} was {name}", sent)
+            answer = await self._no(client, place, f"accepting after {check} was {name}", sent)
             view = await self._view(client, place.journey, place.task)
             if view.status == "done":
                 raise Broken(f"{place.task.activity} is done although {check} was {name}")
-            return f"{check}: {said}; accepting was refused: {refused.code}"
+            return f"{check}: {said}; accepting was refused: {answer.code}"
 
         return trial
 

@@ -65,9 +65,9 @@ def read(body: Json) -> Wanted:
         ):  # fmt: skip
             there = pointer("entry", i, "request")
             errors.append(Finding(there, f"method POST and url {kind!r} are needed"))
-    for kind, there in found.items():
-        if len(there) != 1:
-            errors.append(Finding("/entry", f"exactly one {kind}; there are {len(there)}"))
+    for kind, those in found.items():
+        if len(those) != 1:
+            errors.append(Finding("/entry", f"exactly one {kind}; there are {len(those)}"))
     if errors:
         raise Problem(422, "ValidationException", "this is not an order", errors)
     (where_p, patient), (where_s, request) = found["Patient"][0], found["ServiceRequest"][0]

@@ -102,7 +102,7 @@ async def read(request: Request, version: Version) -> Response:
     found = await _tower(request).outside.fhir.read(person, version, kind, id_)
     number = found["meta"].get("versionId")
     headers = {"ETag": f'W/"{number}"'} if number else {}
-    return _answer(version, found, **headers)
+    return _answer(version, found, 200, **headers)
 
 
 async def search(request: Request, version: Version) -> Response:
