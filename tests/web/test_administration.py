@@ -1,0 +1,167 @@
+"""Administration: competence before a signature, proven protocols only, reasons, the audit."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from site_ import Site
+from stafett.registry.competence import Gap, Grant, find
+from stafett.service import demo
+from web_hands import Under
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+WHY = {"reason": "as the plan for training says"}
+
+
+def grant(**more: Any) -> Grant:
+    given: dict[str, Any] = {
+        "person": "p", "protocol": "car-t", "version": "1.0", "role": "ward",
+        "valid_from": NOW - DAY, "valid_until": NOW + DAY, "granted_by": "a", "reason": "r",
+    }  # fmt: skip
+    return Grant(**{**given, **more})
+
+
+@pytest.mark.parametrize(
+    ("grants", "found"),
+    [
+        ([], "none"),
+        ([grant()], "holds"),
+        ([grant(version="*")], "holds"),
+        ([grant(version="0.9")], "other-version"),
+        ([grant(role="courier")], "none"),
+        ([grant(protocol="other")], "none"),
+        ([grant(valid_until=NOW)], "ended"),
+        ([grant(valid_from=NOW + DAY / 2)], "not-begun"),
+        ([grant(withdrawn=NOW)], "withdrawn"),
+        ([grant(withdrawn=NOW + DAY / 2)], "holds"),
+        ([grant(withdrawn=NOW), grant()], "holds"),
+    ],
+)
+def test_competence_is_for_a_version_a_role_and_a_time(grants: list[Grant], found: str) -> None:
+    """The first moment is in, the last is not; withdrawal ends it; a new version begins anew."""
+    answer = find(grants, "car-t", "1.0", "ward", NOW)
+    assert (answer.kind if isinstance(answer, Gap) else "holds") == found
+
+
+def test_without_current_competence_nobody_signs(
+    site: Site, brought_to: Callable[[str, str], Under]
+) -> None:
+    """The refusal names what is missing and who grants it; nothing is recorded; then it works."""
+    under = brought_to("H05", "release")
+    login, role = "ward-1", "ward"
+    before = site.call(login, "GET", f"/api/journeys/{under.journey}/events").json()
+    grants = site.call("administrator", "GET", "/api/admin/competence").json()
+    mine = [g for g in grants if g["person"] == login and g["holds"]]
+    for one in mine:
+        path = f"/api/admin/competence/{one['id']}/withdraw"
+        assert site.call("administrator", "POST", path, json=WHY).status_code == 204
+    release = {"type": "Release", "handoff": "H05"}
+    refused = site.send(login, under.journey, release, role=role)
+    assert refused.status_code == 403 and refused.json()["type"] == "/problems/competence"
+    (reason,) = refused.json()["reasons"]
+    assert "withdrawn" in reason["what"] and "Ada Admin" in reason["todo"]
+    assert site.call(login, "GET", f"/api/journeys/{under.journey}/events").json() == before
+    body = {
+        "person": login, "protocol": "autologous-car-t", "version": mine[0]["version"],
+        "roles": [role], "valid_until": (datetime.now(UTC) + DAY).isoformat(), **WHY,
+    }  # fmt: skip
+    assert site.call("administrator", "POST", "/api/admin/competence", json=body).status_code == 204
+    again = site.send(login, under.journey, release, role=role)
+    assert again.json().get("type") != "/problems/competence", again.text
+    for wrong, status in (
+        ({"person": "administrator"}, 403), ({"person": "courier-1"}, 404),
+        ({"roles": ["courier"]}, 422), ({"version": "9.9.9"}, 422),
+        ({"valid_until": "2020-01-01T00:00:00+00:00"}, 422), ({"reason": "  "}, 422),
+    ):  # fmt: skip
+        answer = site.call("administrator", "POST", "/api/admin/competence", json={**body, **wrong})
+        assert answer.status_code == status, (wrong, answer.text)
+
+
+def test_only_a_proven_protocol_comes_into_force(site: Site) -> None:
+    """A hole is refused, with its line; a proven version is admitted, with what changes."""
+    pinned = site.tower.library.current()["tissue-engineered"]
+
+    async def text() -> bytes:
+        async with site.tower.pool.connection() as connection:
+            query = "SELECT text FROM service.protocol WHERE sha256 = %s"
+            row = await (await connection.execute(query, (pinned.sha256,))).fetchone()
+            return bytes(row[0])
+
+    old = site.inside(text())
+    version = pinned.version.encode()
+    new = old.replace(b"version: " + version, b"version: 9.0.0", 1)
+    assert new != old
+    proof = site.call("administrator", "POST", "/api/admin/protocols/proof", content=new).json()
+    assert proof["proven"] and proof["version"] == "9.0.0" and proof["in_force"] == pinned.version
+    path = "/api/admin/protocols"
+    broken = new.replace(b"handoffs:", b"handoffz:", 1)
+    for wrong, status in ((b"{", 422), (broken, 422), (b"", 422)):
+        answer = site.call(
+            "administrator", "POST", path, content=wrong, params={"reason": "because"}
+        )
+        assert answer.status_code == status, answer.text
+    assert site.call("administrator", "POST", path, content=new).status_code == 422  # no reason
+    made = site.call("administrator", "POST", path, content=new, params={"reason": "version nine"})
+    assert made.status_code == 201, made.text
+    assert site.tower.library.current()["tissue-engineered"].version == "9.0.0"
+    same = new.replace(b"version: 9.0.0", b"version: 9.0.0 # other", 1)
+    taken = site.call("administrator", "POST", path, content=same, params={"reason": "again"})
+    assert taken.status_code == 409
+    trail = site.call("administrator", "GET", "/api/audit/changes").json()
+    assert trail[0]["what"] == "protocol admitted" and trail[0]["reason"] == "version nine"
+
+
+def test_nobody_gives_themselves_rights(site: Site) -> None:
+    """Not one's own roles or duties, not an operator's by who is none, not suspending oneself."""
+    own = {"name": "Torsten Ström", "roles": [], "duties": ["administrator", "auditor"], **WHY}
+    path = "/api/admin/people/courier-admin"
+    more = {**own, "duties": [*own["duties"], "quality"]}
+    assert site.call("courier-admin", "PUT", path, json=more).status_code == 403
+    assert site.call("courier-admin", "PUT", path, json=own).status_code == 200
+    assert site.call("courier-admin", "POST", f"{path}/suspend", json=WHY).status_code == 403
+    body = {"login": f"x-{uuid.uuid4().hex[:6]}", "name": "N N", "duties": ["operator"], **WHY}
+    answer = site.call("courier-admin", "POST", "/api/admin/people", json=body)
+    assert answer.status_code == 403
+    other = {**body, "duties": [], "organisation": "university-hospital"}
+    assert site.call("courier-admin", "POST", "/api/admin/people", json=other).status_code == 404
+    foreign = {**body, "duties": [], "roles": ["ward"]}
+    assert site.call("courier-admin", "POST", "/api/admin/people", json=foreign).status_code == 422
+
+
+def test_the_trail_is_in_the_record_and_cannot_be_changed(site: Site) -> None:
+    """Each change has its place in the ledger; the table refuses every other change of itself."""
+    site_body = {"name": "Hub north", "time_zone": "Europe/Stockholm", **WHY}
+    answer = site.call("courier-admin", "PUT", "/api/admin/sites/hub-north", json=site_body)
+    assert answer.status_code == 204, answer.text
+    change = site.call("courier-admin", "GET", "/api/audit/changes").json()[0]
+    assert change["what"] == "site added" and change["reason"] == WHY["reason"]
+    stream = site.inside(site.tower.ledger.stream("administration/nordic-cryo-courier"))
+    assert stream[-1].position == change["recorded"]
+    assert stream[-1].body["change"]["about"] == "hub-north"
+    assert site.call("administrator", "GET", "/api/audit/changes").text.count("hub-north") == 0
+    for statement in ("UPDATE service.change SET reason = 'x'", "DELETE FROM service.change"):
+        with psycopg.connect(site.tower.url) as connection, pytest.raises(psycopg.Error):
+            connection.execute(statement.encode())
+
+
+def test_who_looked_at_a_journey_is_known(site: Site) -> None:
+    """Own people by name; of another organisation only that it looked; not who takes no part."""
+    journey = site.order()
+    for login in ("treating-clinic-2", "courier-1"):
+        assert site.call(login, "GET", f"/api/journeys/{journey}").status_code == 200
+    query = {"journey": journey}
+    looks = site.call("administrator", "GET", "/api/audit/readings", params=query).json()
+    seen = {(look["organisation"], look["person"]) for look in looks}
+    assert ("university-hospital", "treating-clinic-2") in seen
+    assert ("nordic-cryo-courier", "") in seen
+    theirs = site.call("courier-admin", "GET", "/api/audit/readings", params=query).json()
+    names = {look["person"] for look in theirs}
+    assert "courier-1" in names and "treating-clinic-2" not in names
+    assert demo.PASSWORD not in str(looks)
