@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -13,6 +14,8 @@ import pytest
 
 from site_ import Site
 from stafett.service import demo, passwords, sessions, throttle
+from stafett.service.tower import Tower
+from stafett.web.app import application
 
 GOOD = "fyra trötta hästar målar"
 
@@ -339,3 +342,31 @@ def test_every_response_is_kept_from_frames_caches_and_foreign_scripts(site: Sit
         assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["referrer-policy"] == "same-origin"
+
+
+@pytest.mark.anyio
+async def test_the_first_administrator_comes_in_by_the_printed_link(
+    database: str, tmp_path: Path
+) -> None:
+    """With no account at all: one link, one organisation, one administrator; then never again."""
+    async with Tower(database, tmp_path, cheap_hashing=True) as tower:
+        link = f"/welcome/{await tower.signin.invite(None)}"
+        app = application(tower, opened=True)
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app), base_url="http://localhost",
+            headers={"Sec-Fetch-Site": "same-origin"},
+        ) as browser:  # fmt: skip
+            assert 'name="organisation"' in (await browser.get(link)).text
+            form = {
+                "organisation": "Norra sjukhuset", "kind": "hospital", "country": "SE",
+                "time_zone": "Europe/Stockholm", "name": "Ada Admin", "login": "ada",
+                "password": GOOD, "again": GOOD,
+            }  # fmt: skip
+            for wrong in ({"time_zone": "Mars"}, {"login": "?"}, {"password": "x", "again": "x"}):
+                assert (await browser.post(link, data={**form, **wrong})).status_code == 422
+            assert (await browser.post(link, data=form)).status_code == 303
+            me = (await browser.get("/api/me")).json()
+            assert me["organisation"] == "norra-sjukhuset" and "operator" in me["duties"]
+            assert (await browser.get(link)).status_code == 404
+            other = f"/welcome/{await tower.signin.invite(None)}"
+            assert (await browser.post(other, data={**form, "login": "eve"})).status_code == 422
