@@ -24,6 +24,7 @@ import sys
 import tempfile
 import time
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -213,7 +214,9 @@ def rates(site: Site, journey: str, seconds: float) -> dict[str, float]:
             counts = await asyncio.gather(*(one() for _ in range(8)))
             return sum(counts) / (time.perf_counter() - start)
 
-    return {name: asyncio.run(run(path)) for name, path in paths.items()}
+    # In a thread: Playwright keeps an event loop in this one.
+    with ThreadPoolExecutor(1) as apart:
+        return {name: apart.submit(asyncio.run, run(path)).result() for name, path in paths.items()}
 
 
 def main() -> None:
