@@ -48,11 +48,11 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     patient: Id
     organisation: str
     template: Id
-    listed_at: datetime
+    listed_at: Annotated[datetime, msgspec.Meta(tz=True)]
     urgency: Urgency
     completion: Annotated[float, msgspec.Meta(ge=0, le=1)]
     group: Annotated[str, msgspec.Meta(max_length=60)] = ""
-    ready_from: datetime | None = None
+    ready_from: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
 
 
 class Term(msgspec.Struct, frozen=True):

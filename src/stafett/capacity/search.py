@@ -8,14 +8,13 @@ found is the earliest by its first link, then by its second, and so on: the test
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stafett.capacity.calendar import Calendar
 from stafett.capacity.chain import Link, Slot, Template
 
 Calendars = Mapping[str, Sequence[Calendar]]  # link -> where it may be
-Ordered = Callable[[Link, int, int], Iterator[Slot]]
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,25 @@ def earliest(
     """
     keep, fixed, links = keep or {}, fixed or {}, template.links
     dead: set[tuple[int, int]] = set()
+    known: dict[tuple[int, int, int], Slot | None] = {}  # link, start, calendar -> its free unit
     worst = (-1, Blocked(links[0].name, begin, end, True))
+
+    # When each link must begin at the latest for the last to begin by the deadline.
+    latest: list[int | None] = [deadline]
+    for one, after in zip(reversed(links[:-1]), reversed(links[1:]), strict=True):
+        low = one.seconds + after.window(0)[0]
+        latest.insert(0, None if latest[0] is None else latest[0] - low)
 
     def follow(n: int, low: int, high: int) -> list[Slot] | None:
         nonlocal worst
-        if n == len(links) - 1 and deadline is not None:
-            high = min(high, deadline)
+        due = latest[n]
+        if due is not None:
+            high = min(high, due)
         if (n, low) in dead:
             return None
         link = links[n]
-        for slot in _places(link, calendars.get(link.name, ()), low, high, keep, fixed):
+        every = calendars.get(link.name, ())
+        for slot in _places(n, link, every, low, high, keep, fixed, known):
             if n == len(links) - 1:
                 return [slot]
             rest = follow(n + 1, *links[n + 1].window(slot.ends))
@@ -128,12 +136,14 @@ def moved(
 
 
 def _places(
+    n: int,
     link: Link,
     calendars: Sequence[Calendar],
     low: int,
     high: int,
     keep: Mapping[str, Slot],
     fixed: Mapping[str, Sequence[Slot]],
+    known: dict[tuple[int, int, int], Slot | None],
 ) -> Iterator[Slot]:
     """Yield where a link may be if it begins in [low, high]: what it keeps, then by time."""
     if link.name in fixed:
@@ -144,8 +154,12 @@ def _places(
         calendar = next((c for c in calendars if c.resource.id == kept.resource), None)
         if calendar is not None and calendar.fits(kept.unit, kept.begins, kept.ends):
             yield kept
-    starts = sorted({(at, n) for n, c in enumerate(calendars) for at in c.starts(low, high)})
-    for at, n in starts:
-        unit = calendars[n].unit(at, at + link.seconds)
-        if unit is not None:
-            yield Slot(link.name, calendars[n].resource.id, unit, at, at + link.seconds)
+    starts = sorted({(at, k) for k, c in enumerate(calendars) for at in c.starts(low, high)})
+    for at, k in starts:
+        if (n, at, k) not in known:
+            end, id_ = at + link.seconds, calendars[k].resource.id
+            unit = calendars[k].unit(at, end)
+            known[n, at, k] = None if unit is None else Slot(link.name, id_, unit, at, end)
+        slot = known[n, at, k]
+        if slot is not None:
+            yield slot

@@ -33,7 +33,9 @@ from stafett.service.request import Key
 log = logging.getLogger(__name__)
 TRIES = 30  # of a booking that others overtook
 LOCK = 0x43617061636974  # shared by bookings, alone for a change of a calendar
-AHEAD = timedelta(days=120)  # how far a chain may reach, and be searched
+AHEAD = timedelta(days=120)  # how long a window of search may be
+FREE = timedelta(weeks=4)
+YEARS = timedelta(days=3 * 366)  # from now: beyond that a time is a mistake
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
@@ -94,6 +96,15 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True):
     units: dict[str, int]
 
 
+class Free(msgspec.Struct, frozen=True):
+    """How many slots of a resource are free in the next four weeks, and when the first begins."""
+
+    resource: str
+    slots: int
+    first: datetime | None
+    zone: str
+
+
 class Consequence(msgspec.Struct, frozen=True):
     """What a move does to one link. `why`: "asked" or "lead-time"."""
 
@@ -142,6 +153,28 @@ class Bookings:
         """Return every resource: for the public figures, which show counts only."""
         found = await sql.rows(self._pool, "SELECT value FROM capacity.resource ORDER BY id")
         return [msgspec.convert(row[0], Resource) for row in found]
+
+    async def free(self, now: datetime) -> dict[str, list[Free]]:
+        """Return what is free in the four weeks from `now`, by organisation: counts only.
+
+        Only of resources that are shared with everybody. A slot is as long as the built-in chains
+        need it there, and slots are counted one after the other, as they could be booked.
+        """
+        await self.sweep()
+        shared = [r for r in await self.every() if "*" in r.shared_with]
+        begin, end = seconds(now), seconds(now + FREE)
+        async with self._pool.connection() as connection:
+            busy = await busy_of(connection, [r.id for r in shared], begin)
+        found: dict[str, list[Free]] = {}
+        for resource in shared:
+            needs = [k.seconds for t in templates().values() for k in t.links
+                     if k.kind == resource.kind]  # fmt: skip
+            if needs:
+                slots = _free(Calendar(resource, busy.get(resource.id, ())), begin, end, min(needs))
+                first = moment(min(slots)) if slots else None
+                one = Free(resource.title, len(slots), first, resource.zone)
+                found.setdefault(resource.organisation, []).append(one)
+        return found
 
     async def put_resource(self, person: Person, value: Resource, reason: str) -> list[str]:
         """Keep a resource or change its calendar; return the chains that no longer fit it.
@@ -250,6 +283,7 @@ class Bookings:
         asked: Booking,
         offered: dict[str, Any] | None,
     ) -> tuple[Chain, list[int]]:
+        near(*(at for at in (asked.begin, asked.end, asked.deadline) if at is not None))
         id_ = f"chain-{secrets.token_hex(8)}"
         known = await _once(connection, person, asked.key, asked, id_)
         if known is not None:
@@ -340,6 +374,7 @@ class Bookings:
         self, person: Person, chain: str, link: str, begins: datetime, resource: str | None = None
     ) -> Preview:
         """Say what moving a link would move with it, or why it cannot be moved. Raises No."""
+        near(begins)
         networks = await self._networks.all()
         async with self._pool.connection() as connection:
             old = await self._see(connection, person, chain)
@@ -717,6 +752,7 @@ def _chosen(
     """
     stay = stay or {}
     found = []
+    near(*(p.begins for p in places), *(p.ends for p in places))
     for place in sorted(places, key=lambda p: p.begins):
         begins, ends = seconds(place.begins), seconds(place.ends)
         kept = stay.get(place.link)
@@ -740,6 +776,18 @@ def _chosen(
     return found
 
 
+def _free(calendar: Calendar, begin: int, end: int, length: int) -> list[int]:
+    """Return when slots of `length` could begin in [begin, end), none meeting another."""
+    found: list[int] = []
+    until = [begin] * calendar.resource.units
+    for at in calendar.starts(begin, end - 1):
+        for unit in calendar.units(at, at + length):
+            if at >= until[unit]:
+                found.append(at)
+                until[unit] = at + length
+    return found
+
+
 def _reach(begin: datetime, end: datetime) -> tuple[int, int]:
     if begin.tzinfo is None or end.tzinfo is None:
         raise No("bad-time", "A time without a zone", Reason("begin", "add the offset", "or Z"))
@@ -748,10 +796,20 @@ def _reach(begin: datetime, end: datetime) -> tuple[int, int]:
     if end - begin > AHEAD:
         what = f"{(end - begin).days} days; what is searched is at most {AHEAD.days}"
         raise No("bad-time", "Too long", Reason("end", what, "narrow the window"))
+    near(begin, end)
     low = max(seconds(begin), _now())
     if seconds(end) < low:
         raise No("bad-time", "That is past", Reason("end", end.isoformat(), "choose a later time"))
     return low, seconds(end)
+
+
+def near(*moments: datetime) -> None:
+    """Raise No if a moment is years away."""
+    now = datetime.now(UTC)
+    for moment_ in moments:
+        if abs(moment_ - now) > YEARS:
+            what = f"{moment_.isoformat()} is years away"
+            raise No("bad-time", "Not a time to book", Reason("begin", what, "check the year"))
 
 
 def blocked(template: Template, why: Blocked) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from stafett.protocol.model import Role
-from stafett.service import demo_registry, demo_watch
+from stafett.service import demo_capacity, demo_registry, demo_watch
 from stafett.service.accounts import Organisation, Person
 from stafett.service.competence import Wanted
 from stafett.service.demo_witnesses import witnessed
@@ -91,6 +91,7 @@ async def furnish(tower: Tower) -> list[Person]:
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
     await train(tower, [person for person in people if person.login not in there])
+    await demo_capacity.furnish(tower.bookings, tower.waitlist, parties, NETWORK)
     await demo_registry.furnish(tower.registry, administrators[0])
     witnessed(tower.publishing, [one.id for one in ORGANISATIONS.values()])
     judges = await demo_watch.furnish(tower, people, PASSWORD)

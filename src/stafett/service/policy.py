@@ -37,6 +37,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "keep-registry": ("registrar",),
     # The registry checks who may change what: a registrar all, an administrator the own sites.
     "change-registry": ("registrar", "administrator"),
+    "book": ("role", "coordinator", "quality"),
+    "keep-capacity": ("administrator", "coordinator"),
     "roster": ("coordinator", "administrator"),
 }
 

@@ -44,6 +44,7 @@ STATUS = {
     "competence": 403,
     "reason-missing": 422,
     "taken": 409,
+    "lead-time": 422,
 }
 
 

@@ -7,6 +7,7 @@ from stafett.web import (
     administration,
     api,
     audit,
+    capacity,
     casework,
     conditions,
     design,
@@ -55,6 +56,7 @@ AREAS: tuple[Area, ...] = (
     ),
     Area("learn", learn.ENDPOINTS, learn.ROUTES, menu=learn.MENU, words=learn.WORDS),
     Area("labels", labels.ENDPOINTS, labels.ROUTES, words=labels.WORDS),
+    Area("capacity", capacity.ENDPOINTS, capacity.ROUTES, menu=capacity.MENU, words=capacity.WORDS),
     Area(
         "exchange",
         exchange.ENDPOINTS,

@@ -4,10 +4,13 @@ changes."""
 from __future__ import annotations
 
 import gzip
+import time
 from collections import Counter, OrderedDict
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
+from zoneinfo import ZoneInfo
 
 import msgspec
 from starlette.requests import Request
@@ -16,7 +19,7 @@ from starlette.routing import Route
 
 from stafett.registry import map as maps
 from stafett.registry.search import Filter
-from stafett.registry.site import current, expires_soon
+from stafett.registry.site import Capacity, SiteEntry, current, expires_soon
 from stafett.service import policy
 from stafett.service.refusal import No
 from stafett.service.registry import TYPES, Registry
@@ -37,6 +40,7 @@ MENU = (
 )
 WORDS = ("registry.",)
 KEPT = 2000
+LIVE_S = 30  # how old free capacity may be
 # A page that others may show inside theirs.
 EMBED_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors *"
 
@@ -68,6 +72,34 @@ async def show(request: Request, template: str, **values: Any) -> Response:
     return await page(request, template, await person_of(request), **values)
 
 
+async def live(request: Request, sites_: Sequence[SiteEntry]) -> list[SiteEntry]:
+    """Return the sites with the capacity that their calendars have free now, where they have any.
+
+    What a site has entered by hand stands where no calendar of its organisation is kept here.
+    """
+    now = datetime.now(UTC)
+    free = await request.app.state.tower.bookings.free(now)
+    found = []
+    for entry in sites_:
+        if entry.organisation in free:
+            counted = tuple(
+                Capacity(
+                    resource=one.resource,
+                    slots=one.slots,
+                    first_free=(
+                        one.first.astimezone(ZoneInfo(one.zone)).date().isoformat()
+                        if one.first
+                        else None
+                    ),
+                    on=now.astimezone(ZoneInfo(one.zone)).date().isoformat(),
+                )
+                for one in free[entry.organisation]
+            )
+            entry = msgspec.structs.replace(entry, capacity=counted)
+        found.append(entry)
+    return found
+
+
 def public(make: Any) -> Any:
     """Serve `make`'s page from the cache where nobody is signed in."""
 
@@ -77,6 +109,8 @@ def public(make: Any) -> Any:
             return await _made(request, registry, make)
         cache: Pages = request.app.state.__dict__.setdefault("registry_pages", Pages())
         day = f"{datetime.now(UTC):%Y-%m-%d}"
+        if request.url.path.startswith("/registry/sites"):
+            day = f"{day} {time.monotonic() // LIVE_S}"  # free capacity is what it is now
         key = (f"{day} {request.url.path}?{request.url.query}", languages.of(request))
         found = cache.get(registry.position, key)
         if found is None:
@@ -201,7 +235,7 @@ async def assessment(request: Request, registry: Registry) -> Response:
 @public
 async def sites(request: Request, registry: Registry) -> Response:
     """Who can do what, and until when."""
-    found = sorted(registry.all("site"), key=lambda s: (s.country, s.name))
+    found = sorted(await live(request, registry.all("site")), key=lambda s: (s.country, s.name))
     dots = [
         maps.Dot(s.latitude, s.longitude, s.city, len(s.qualifications), f"/registry/sites/{s.id}")
         for s in found
@@ -222,7 +256,7 @@ async def sites(request: Request, registry: Registry) -> Response:
 async def site(request: Request, registry: Registry) -> Response:
     """One site."""
     versions = registry.history("site", request.path_params["id"])
-    entry = versions[-1].value
+    (entry,) = await live(request, [versions[-1].value])
     mine = [
         t
         for t in registry.index().trials

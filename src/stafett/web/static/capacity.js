@@ -1,0 +1,63 @@
+// The calendar of slot chains: a block dragged along its lane opens the consequences of that move;
+// nothing is moved here. The same form is there for the keyboard on the chain's own page.
+import { call, Refused, t, when } from "./dom.js";
+
+const start = JSON.parse(document.getElementById("start")?.textContent || "{}");
+const key = () => `page-${crypto.randomUUID()}`;
+
+// -- drag -----------------------------------------------------------------------------------------
+const picture = document.querySelector(".lanes-picture");
+let drag = null;
+if (picture) {
+  const perPixel = () => Number(picture.dataset.seconds) / (Number(picture.dataset.width) * picture.getBoundingClientRect().width / picture.viewBox.baseVal.width);
+  picture.addEventListener("dragstart", (event) => event.preventDefault());
+  picture.addEventListener("pointerdown", (event) => {
+    const block = event.target.closest("a.block");
+    if (!block || event.button !== 0) return;
+    drag = { block, x: event.clientX, begins: null };
+  });
+  addEventListener("pointermove", (event) => {
+    if (!drag) return;
+    const dx = event.clientX - drag.x;
+    if (Math.abs(dx) < 4 && !drag.begins) return;
+    event.preventDefault();
+    const hours = Math.round(dx * perPixel() / 3600);
+    drag.begins = new Date(Date.parse(drag.block.dataset.begins) + hours * 3600e3).toISOString();
+    const scale = picture.viewBox.baseVal.width / picture.getBoundingClientRect().width;
+    drag.block.setAttribute("transform", `translate(${dx * scale} 0)`);
+    document.getElementById("said").textContent = t("capacity.dragging", { at: when(drag.begins) });
+  });
+  addEventListener("pointerup", () => {
+    if (drag?.begins) {
+      const { chain, link } = drag.block.dataset;
+      picture.addEventListener("click", (event) => event.preventDefault(), { capture: true, once: true });
+      location.assign(`/capacity/${chain}?link=${encodeURIComponent(link)}&begins=${encodeURIComponent(drag.begins)}`);
+    }
+    drag = null;
+  });
+  addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && drag) { drag.block.removeAttribute("transform"); drag = null; document.getElementById("said").textContent = ""; }
+  });
+}
+
+// -- acts -----------------------------------------------------------------------------------------
+const acts = {
+  move: (reason) => call("POST", `/api/capacity/chains/${start.chain}/move`, { key: key(), seen: start.seen, slots: start.slots, reason }),
+  confirm: () => call("POST", `/api/capacity/chains/${start.chain}/confirm`, { key: key(), seen: start.seen }),
+  cancel: (reason) => call("POST", `/api/capacity/chains/${start.chain}/cancel`, { key: key(), seen: start.seen, reason }),
+  adopt: (reason) => call("POST", "/api/capacity/rule", { rule: start.rule, seen: start.seen, reason }),
+};
+for (const form of document.querySelectorAll("form[data-act]"))
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    const button = form.querySelector("button");
+    button.disabled = true;
+    try {
+      await acts[form.dataset.act](new FormData(form).get("reason"));
+      location.assign(location.pathname);
+    } catch (error) {
+      button.disabled = false;
+      const why = error instanceof Refused ? [error.message, ...error.reasons.map((r) => `${r.field}: ${r.what}. ${r.todo ?? ""}`)].join(" – ") : t("live.lost", { at: "" });
+      form.querySelector("[role=status]").textContent = `⚠ ${why}`;
+    }
+  });

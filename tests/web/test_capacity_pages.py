@@ -1,0 +1,145 @@
+"""The calendar of slot chains and the waitlist, through the API and in a real browser."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from stafett.service import demo
+
+pytestmark = pytest.mark.xdist_group("capacity")
+CLINIC = "treating-clinic-1"
+
+
+def search(site: Site, login: str = CLINIC) -> list[list[dict[str, Any]]]:
+    """Find free chains in the demo network."""
+    begin = datetime.now(UTC) + timedelta(days=3)
+    body = {
+        "template": "autologous-car-t", "network": demo.NETWORK, "begin": begin.isoformat(),
+        "end": (begin + timedelta(days=60)).isoformat(),
+    }  # fmt: skip
+    answer = site.call(login, "POST", "/api/capacity/search", json=body)
+    assert answer.status_code == 200, answer.text
+    found: list[list[dict[str, Any]]] = answer.json()
+    return found
+
+
+def test_a_chain_through_the_api(site: Site) -> None:
+    """Search, hold, confirm, preview, move, give back; who is not in the chain sees nothing."""
+    offers = search(site)
+    assert len(offers) == 3 and len(offers[0]) == 6
+    body = {
+        "key": uuid.uuid4().hex, "template": "autologous-car-t", "network": demo.NETWORK,
+        "patient": "by-api-1", "slots": offers[0], "hold_minutes": 30,
+    }  # fmt: skip
+    held = site.call(CLINIC, "POST", "/api/capacity/chains", json=body)
+    assert held.status_code == 201, held.text
+    chain = held.json()
+    assert site.call(CLINIC, "POST", "/api/capacity/chains", json=body).json() == chain
+    path = f"/api/capacity/chains/{chain['id']}"
+    step = {"key": uuid.uuid4().hex, "seen": 1}
+    assert site.call(CLINIC, "POST", path + "/confirm", json=step).json()["status"] == "booked"
+    later = datetime.fromisoformat(chain["slots"][5]["begins"]) + timedelta(days=1)
+    asked = {"link": "bed", "begins": later.isoformat()}
+    shown = site.call(CLINIC, "POST", path + "/preview", json=asked).json()
+    if shown["possible"]:
+        move = {
+            "key": uuid.uuid4().hex, "seen": shown["seen"], "slots": shown["slots"],
+            "reason": "the patient asked",
+        }  # fmt: skip
+        moved = site.call(CLINIC, "POST", path + "/move", json=move)
+        assert moved.status_code == 200, moved.text
+        assert moved.json()["version"] == 3
+    # The authority plays no part in a slot chain.
+    assert site.call("authority-admin", "GET", path).status_code == 404
+    stale = {"key": uuid.uuid4().hex, "seen": 1, "reason": "no longer needed"}
+    refused = site.call(CLINIC, "POST", path + "/cancel", json=stale)
+    assert refused.status_code == 409 and "look again" in refused.text
+    seen = site.call(CLINIC, "GET", path).json()["version"]
+    done = site.call(CLINIC, "POST", path + "/cancel", json={**stale, "seen": seen})
+    assert done.status_code == 200 and done.json()["offered"] in (True, False)
+
+
+@pytest.mark.parametrize(
+    ("more", "status", "field"),
+    [
+        ({"begin": "2026-01-01T00:00:00"}, 422, "/begin"),
+        ({"begin": "9999-01-01T00:00:00Z", "end": "9999-01-02T00:00:00Z"}, 422, "begin"),
+        ({"template": "nonsense"}, 422, "template"),
+        ({"network": "elsewhere"}, 404, "network"),
+        ({"count": 500}, 422, "/count"),
+        ({"unknown": 1}, 422, ""),
+    ],
+)
+def test_a_wrong_search_is_told(site: Site, more: dict[str, Any], status: int, field: str) -> None:
+    """Each names its field."""
+    begin = datetime.now(UTC) + timedelta(days=3)
+    body = {
+        "template": "autologous-car-t", "network": demo.NETWORK, "begin": begin.isoformat(),
+        "end": (begin + timedelta(days=1)).isoformat(),
+    }  # fmt: skip
+    answer = site.call(CLINIC, "POST", "/api/capacity/search", json={**body, **more})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["reasons"][0]["field"] == field
+
+
+def test_the_rule_is_public(site: Site) -> None:
+    """Anybody reads the rule in force; only an operator adopts one."""
+    rule = site.call(None, "GET", "/api/capacity/rule")
+    assert rule.status_code == 200
+    body = {"rule": rule.json()["rule"], "reason": "just because", "seen": 0}
+    assert site.call(CLINIC, "POST", "/api/capacity/rule", json=body).status_code == 403
+
+
+def test_a_site_shows_what_is_free_now(site: Site) -> None:
+    """The public page's figure is the calendar's: the demo hospital's chairs and beds."""
+    page = site.call(None, "GET", "/registry/sites/university-hospital").text
+    free = site.inside(site.tower.bookings.free(datetime.now(UTC)))["university-hospital"]
+    assert {one.resource for one in free} == {"Apheresis chair", "CAR-T bed"}
+    for one in free:
+        assert f'{one.resource}: <span class="num">{one.slots}</span>' in page
+
+
+def test_moving_with_the_keyboard_and_by_dragging(
+    browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """A block dragged opens what follows; nothing has moved before the reason is given."""
+    page = browser_of(CLINIC)
+    page.goto("/capacity")
+    expect(page.locator(".lanes-picture")).to_be_visible()
+    shoot(page, "capacity")
+    block = page.locator('a.block[data-link="bed"]').first
+    chain = block.get_attribute("data-chain")
+    box = block.locator("rect").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 8, box["y"] + 8)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 30, box["y"] + 8, steps=4)
+    page.mouse.up()
+    page.wait_for_url(f"**/capacity/{chain}?link=bed&begins=*")
+    shoot(page, "capacity_move")
+    page.goto(f"/capacity/{chain}")
+    page.locator("#link").select_option("bed")
+    field = page.locator("#begins")
+    now = datetime.now(UTC) + timedelta(days=90)
+    field.fill(now.strftime("%Y-%m-%dT10:00"))
+    page.locator("form.row button").press("Enter")
+    expect(page.locator("[role=alert]")).to_contain_text("24-504 h")
+    shoot(page, "capacity_cannot")
+    page.goto("/capacity/waiting")
+    page.locator("#per_week").fill("5")
+    page.locator("form.row button").press("Enter")
+    expect(page.get_by_text("Effect on each group")).to_be_visible()
+    shoot(page, "capacity_waiting")
+    for path in ("/capacity", "/capacity/waiting", f"/capacity/{chain}"):
+        page.set_viewport_size({"width": 320, "height": 800})
+        page.goto(path)
+        wide = page.evaluate("document.documentElement.scrollWidth")
+        assert wide <= 320, path
+    shoot(page, "capacity_320")
