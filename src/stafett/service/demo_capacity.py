@@ -39,9 +39,7 @@ async def furnish(
         return
     draw, now = random.Random(1), datetime.now(UTC)
     monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0)
-    service = Change(
-        monday + timedelta(days=21), monday + timedelta(days=23), 1, "yearly service of one"
-    )
+    service = Change(monday + timedelta(days=21), monday + timedelta(days=23), 0, "yearly service")
     await asyncio.gather(
         *(
             bookings.put_resource(
