@@ -32,6 +32,8 @@ from stafett.service.request import Key
 
 log = logging.getLogger(__name__)
 TRIES = 30  # of a booking that others overtook
+PATIENT = 2  # times overtaken before a booking waits in line
+QUEUE = 0x43617051756575  # the line of those who were overtaken
 LOCK = 0x43617061636974  # shared by bookings, alone for a change of a calendar
 AHEAD = timedelta(days=120)  # how long a window of search may be
 FREE = timedelta(weeks=4)
@@ -264,9 +266,11 @@ class Bookings:
         """
         await self.sweep()
         networks = await self._networks.all()  # never while a connection of the pool is held
-        for _ in range(TRIES):
+        for attempt in range(TRIES):
             try:
                 async with self._pool.connection() as connection:
+                    if attempt >= PATIENT:
+                        await connection.execute("SELECT pg_advisory_xact_lock(%s)", (QUEUE,))
                     chain, told = await self._book(connection, networks, person, asked, offered)
             except (_Overtaken, errors.DeadlockDetected, errors.SerializationFailure):
                 continue
