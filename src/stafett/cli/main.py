@@ -28,6 +28,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "readings": ("stafett.cli.readings:readings", "bring in logger files; files of the broker"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "design": ("stafett.cli.design:design", "simulate delivery systems and compare them"),
+    "incentives": (
+        "stafett.cli.incentives:incentives",
+        "what contracts make actors do, and who is owed what",
+    ),
     "journey": ("stafett.cli.journey:journey", "prove what the record says of one journey"),
     "ledger": ("stafett.cli.ledger:ledger", "export, verify, back up and restore the record"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),

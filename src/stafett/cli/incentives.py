@@ -1,0 +1,136 @@
+"""`stafett incentives`: what contracts make actors do, and what each is owed by a real log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import click
+import numpy as np
+from rich.console import Console
+from rich.table import Table as Rows
+
+from stafett.design.incentives.contract import Contract
+from stafett.design.incentives.reading import BUILT_IN, Table, load
+from stafett.design.incentives.workbench import Finding, assess, bounds, change, closing, rates
+from stafett.protocol.read import ReadError
+
+out = Console()
+if not out.is_terminal:
+    out = Console(width=180)
+
+
+class Failed(click.ClickException):
+    """The input cannot be read, or does not fit."""
+
+    exit_code = 2
+
+
+@click.group()
+def incentives() -> None:
+    """What contracts make of a chain of owners, and what a real log says each is owed."""
+
+
+def opened(game: str) -> Table:
+    """A game by name or file, or status 2 with its place."""
+    try:
+        return load(game)
+    except (ReadError, OSError) as problem:
+        raise Failed(str(problem)) from None
+
+
+@incentives.command()
+@click.argument("game", default=BUILT_IN)
+@click.option("--contract", "-c", "chosen", multiple=True, help="Only these (default: all).")
+@click.option("--before", help="Compared with this one (default: the first).")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def compare(game: str, chosen: tuple[str, ...], before: str | None, as_json: bool) -> None:
+    """Compare the contracts of GAME (a file, or the built-in car-t).
+
+    Exit status 1: a contract has no equilibrium that could be found.
+    """
+    table = opened(game)
+    ends = bounds(table.game)
+    found = [assess(picked(table, n), table.game, ends) for n in chosen or table.contracts]
+    base = assess(picked(table, before), table.game, ends) if before else found[0]
+    closes = closing(found)
+    rate = next((r for f in [closes] for r in _rates(f.contract, table) if r[1] <= 0.1), None)
+    if as_json:
+        body = {
+            "game": table.spec.game,
+            "unit": "thousand US dollars for each journey that begins",
+            "best": {"welfare": ends.welfare, "success": ends.success},
+            "no_effort": {"welfare": ends.nothing},
+            "contracts": [
+                {
+                    "name": f.contract.name, "title": f.contract.title,
+                    "warnings": f.warnings,
+                    "equilibria": [asdict(s) for s in f.states],
+                    "gains_over": {base.contract.name: change(base, f).gains},
+                } for f in found
+            ],
+            "closes_the_gap": closes.contract.name,
+            "rate_that_leaves_a_tenth": rate[0] if rate else None,
+        }  # fmt: skip
+        click.echo(json.dumps(body, default=_plain))
+    else:
+        _print(table, ends.welfare, ends.nothing, ends.success, found, base)
+        said = f"{closes.contract.name} leaves least of the gap ({closes.state.fragmentation:.0%})"
+        if rate:
+            said += f"; a rate of {rate[0]:.3g} leaves {rate[1]:.0%} of it"
+        out.print(said + ".")
+        out.print(
+            "Outside the model: limited liability, giver and receiver acting in concert, "
+            "reports that are not honest. Most figures are assumptions: see the game file.",
+            style="dim",
+        )
+    if not all(f.state.settled for f in found):
+        raise SystemExit(1)
+
+
+def picked(table: Table, name: str) -> Contract:
+    """A contract of the table, or status 2 with those it has."""
+    if name not in table.contracts:
+        raise Failed(f"no contract {name!r} in {table.spec.game}: has {', '.join(table.contracts)}")
+    return table.contracts[name]
+
+
+def _rates(contract: Contract, table: Table) -> list[tuple[float, float]]:
+    try:
+        found = rates(contract, table.game, bounds(table.game))
+    except ValueError:
+        return []
+    return [(r.rate, r.fragmentation) for r in found]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, np.ndarray | np.generic):
+        return value.tolist()
+    raise TypeError(type(value).__name__)
+
+
+def _print(
+    table: Table, best: float, nothing: float, success: float, found: list[Finding], base: Finding
+) -> None:
+    out.print(f"[bold]{table.spec.title}[/bold]")
+    out.print(
+        f"A journey is worth {best:.1f} at best (success {success:.1%}), {nothing:.1f} without any "
+        "effort; thousand US dollars for each journey that begins."
+    )
+    rows = Rows("contract", "success", "worth", "of the gap lost", "equilibria", box=None)
+    for f in found:
+        s = f.state
+        rows.add_row(
+            f.contract.name, f"{s.success:.1%}", f"{s.welfare:.1f}", f"{s.fragmentation:.0%}",
+            str(len(f.states)) if s.settled else f"none ({s.residual:.1e})",
+        )  # fmt: skip
+    out.print(rows)
+    actors = [a.name for a in table.game.actors]
+    gains = Rows(f"gains over {base.contract.name}", *actors, "all", box=None)
+    for f in found:
+        c = change(base, f)
+        gains.add_row(f.contract.name, *[f"{c.gains[a]:+.1f}" for a in actors], f"{c.total:+.1f}")
+    out.print(gains)
+    for f in found:
+        for w in f.warnings:
+            out.print(f"  {f.contract.name}: {w}", style="yellow")

@@ -1,0 +1,1 @@
+"""What each actor does under a contract, what is lost by it, and who is owed what."""
