@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from pathlib import Path
 
 import click
 import numpy as np
@@ -12,7 +13,15 @@ from rich.table import Table as Rows
 
 from stafett.design.incentives.contract import Contract
 from stafett.design.incentives.reading import BUILT_IN, Table, load
+from stafett.design.incentives.settle import (
+    Unsettled,
+    by_interface,
+    by_party,
+    facts_of,
+    statements,
+)
 from stafett.design.incentives.workbench import Finding, assess, bounds, change, closing, rates
+from stafett.eventlog import LogUnreadableError, Reading, read_log
 from stafett.protocol.read import ReadError
 
 out = Console()
@@ -134,3 +143,66 @@ def _print(
     for f in found:
         for w in f.warnings:
             out.print(f"  {f.contract.name}: {w}", style="yellow")
+
+
+@incentives.command()
+@click.argument("log", type=click.Path(path_type=Path))
+@click.option("--contract", "-c", required=True, help="The contract's name in the game.")
+@click.option("--game", default=BUILT_IN, show_default=True, help="A game file, or car-t.")
+@click.option("--interface", "faces", multiple=True, metavar="IN_LOG=NAME", help="NAME or -")
+@click.option("--party", "parties", multiple=True, metavar="IN_LOG=ACTOR", help="Who is who.")
+@click.option("--zone", help="Time zone of times that name none, e.g. Europe/Stockholm.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def settle(
+    log: Path, contract: str, game: str, faces: tuple[str, ...], parties: tuple[str, ...],
+    zone: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """State from LOG what each party lost, and owes or earns under a contract.
+
+    LOG is an event log (CSV, XES, OCEL) or a record exported as JSON lines.
+    """
+    table = opened(game)
+    chosen = picked(table, contract)
+    try:
+        facts = facts_of(read_log(log, reading=Reading(zone)), _pairs(faces), _pairs(parties))
+        stated = statements(facts, chosen, table.game, bounds(table.game).best)
+    except (LogUnreadableError, Unsettled, ValueError) as problem:
+        raise Failed(f"{log.name}: {problem}") from None
+    interfaces, shares = by_interface(facts), by_party(facts)
+    if as_json:
+        click.echo(
+            json.dumps({
+                "contract": contract, "unit": "thousand US dollars",
+                "journeys": facts.journeys, "successes": facts.successes,
+                "open": facts.open, "unrecorded": facts.unrecorded,
+                "interfaces": [asdict(c) for c in interfaces],
+                "parties": [asdict(c) for c in shares],
+                "statements": [{**asdict(s), "total": s.total} for s in stated],
+            })
+        )  # fmt: skip
+        return
+    out.print(
+        f"{facts.journeys} closed journeys, {facts.successes} of them successful; left out: "
+        f"{facts.open} open journeys, {facts.unrecorded} handoffs without an outcome."
+    )
+    for title, part in (("interface", interfaces), ("party", shares)):
+        rows = Rows(title, "handoffs", "failed", "journeys lost (Shapley)", box=None)
+        for c in part:
+            rows.add_row(c.name, str(c.reached), str(c.failed), f"{c.journeys_lost:.2f}")
+        out.print(rows)
+    rows = Rows(f"under {contract}", "for", "count", "thousand US dollars", box=None)
+    for s in stated:
+        for line in s.lines:
+            rows.add_row(s.party, line.what, f"{line.count:g}", f"{line.amount:+,.1f}")
+        rows.add_row(s.party, "[bold]total[/bold]", "", f"[bold]{s.total:+,.1f}[/bold]")
+    out.print(rows)
+
+
+def _pairs(given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for text in given:
+        name, mark, what = text.partition("=")
+        if not (mark and name and what):
+            raise Failed(f"{text!r} is not of the form NAME_IN_LOG=NAME")
+        found[name] = what
+    return found

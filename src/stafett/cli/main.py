@@ -28,6 +28,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "readings": ("stafett.cli.readings:readings", "bring in logger files; files of the broker"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "design": ("stafett.cli.design:design", "simulate delivery systems and compare them"),
+    "capital": (
+        "stafett.cli.capital:capital",
+        "which investments help most, and who would fund them",
+    ),
     "incentives": (
         "stafett.cli.incentives:incentives",
         "what contracts make actors do, and who is owed what",
