@@ -25,7 +25,7 @@ from stafett.design.incentives.settle import (
 )
 from stafett.design.incentives.shapley import exact, lost_by, sampled, shares_of_journeys
 from stafett.design.incentives.workbench import bounds
-from stafett.eventlog import SCHEMA, EventLog, read_log
+from stafett.eventlog import SCHEMA, EventLog
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBERS = st.floats(-100, 100)
@@ -191,23 +191,30 @@ def test_a_log_with_nothing_to_settle_says_so() -> None:
 
 def test_the_command_says_which_names_to_map_and_settles(tmp_path: Path) -> None:
     """Unknown names are status 2 with the way out; mapped, the statement comes as JSON."""
-    file = tmp_path / "log.csv"
-    rows = ["case,activity,group,start,end,outcome"]
+    file = tmp_path / "record.jsonl"
+    lines = []
+    hands = (("H1", "Lund", "Van"), ("H2", "Van", "Plant"))
     for j in range(30):
-        for k, (step, group) in enumerate([("collect", "Lund"), ("drive", "Van"), ("make", "X")]):
-            day = f"2026-03-{j % 28 + 1:02d}T{8 + k:02d}"
-            bad = "deviation" if (j + k) % 5 == 0 else "ok"
-            rows.append(f"J{j},{step},{group},{day}:00:00Z,{day}:30:00Z,{bad}")
-    file.write_text("\n".join(rows), "utf-8")
+        for k, (name, giver, receiver) in enumerate(hands):
+            bad, at = (j + k) % 5 == 0, BEGIN + timedelta(days=j, hours=k)
+            for what, who, minutes in (("Released", giver, 0), ("Accepted", receiver, 20)):
+                lines.append({
+                    "type": what, "occurred_at": (at + timedelta(minutes=minutes)).isoformat(),
+                    "by": {"person": "p", "organisation": who, "role": "r"}, "round": 1,
+                    "handoff": name, "giver": "r", "receiver": "r", "with_deviation": bad,
+                    "deviations": [], "stream": f"J{j}",
+                })  # fmt: skip
+    file.write_text("\n".join(
+        json.dumps({"stream": e.pop("stream"), "body": {"event": e}}) for e in lines
+    ))  # fmt: skip
     run = CliRunner().invoke
     told = run(main, ["incentives", "settle", str(file), "--contract", "bond"])
     assert told.exit_code == 2 and "--interface" in told.output
-    faces = facts_of(read_log(file)).interfaces
-    assert len(faces) == 2
-    args = ["--interface", f"{faces[0]}=pickup", "--interface", f"{faces[1]}=receipt"]
+    args = ["--interface", "H1=pickup", "--interface", "H2=receipt"]
     told = run(main, ["incentives", "settle", str(file), "--contract", "bond", *args])
     assert told.exit_code == 2 and "--party" in told.output
-    args += ["--party", "Lund=hospital", "--party", "Van=courier", "--party", "X=manufacturer"]
+    for name, actor in (("Lund", "hospital"), ("Van", "courier"), ("Plant", "manufacturer")):
+        args += ["--party", f"{name} / r={actor}"]
     told = run(main, ["incentives", "settle", str(file), "--contract", "bond", "--json", *args])
     assert told.exit_code == 0, told.output
     body = json.loads(told.output)
