@@ -12,6 +12,7 @@ from stafett.web import (
     conditions,
     design,
     exchange,
+    incentives,
     labels,
     learn,
     outlook,
@@ -87,6 +88,7 @@ AREAS: tuple[Area, ...] = (
         menu=readiness.MENU,
         words=readiness.WORDS,
     ),
+    Area("incentives", incentives.ENDPOINTS, incentives.ROUTES, menu=incentives.MENU),
     Area("design", design.ENDPOINTS, design.ROUTES, menu=design.MENU, words=design.WORDS),
     Area(
         "training",

@@ -1,0 +1,86 @@
+"""PDF reports of the contract workbench and of the capital map, with their assumptions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import typst
+
+from stafett.design.capital.map import Spot
+from stafett.design.capital.reading import load as load_capital
+from stafett.design.incentives.reading import assumptions
+from stafett.design.network import Number
+from stafett.service.capital_pictures import capital_map, gap_bars
+from stafett.service.design_report import _picture, _table, _words, cell
+from stafett.service.incentives import Workbench
+
+HEAD = (
+    '#set page(paper: "a4", flipped: true, margin: 16mm, numbering: "1 / 1")\n'
+    '#set text(size: 8pt)\n#set document(title: "Stafett: {title}")\n= {title}\n'
+)
+LIMITS = (
+    "Outside the model: limited liability, giver and receiver acting in concert, reports that are "
+    "not honest. Most figures are assumptions (A) with the range they may lie in."
+)
+
+
+def _figures(figures: Iterable[tuple[str, Number]]) -> str:
+    rows = [
+        [path, f"{n.value:g}", f"{n.low:g} to {n.high:g}" if n.low is not None else "",
+         "A" if n.assumption else str(n.source), n.note or ""]
+        for path, n in figures
+    ]  # fmt: skip
+    return _table(["figure", "value", "range", "source", "note"], rows)
+
+
+def contracts_report(bench: Workbench) -> bytes:
+    """The workbench as PDF bytes."""
+    findings = list(bench.findings.values())
+    actors = [a.name for a in bench.table.game.actors]
+    rows = [
+        [n, f.contract.title, f"{f.state.success:.1%}", f"{f.state.welfare:.1f}",
+         f"{f.state.fragmentation:.0%}", str(len(f.states)), "; ".join(f.warnings)]
+        for n, f in bench.findings.items()
+    ]  # fmt: skip
+    out = [
+        HEAD.format(title="Contracts compared"),
+        _words(f"Thousand US dollars for each journey that begins; at best {bench.ends.welfare:.1f}"
+               f", without effort {bench.ends.nothing:.1f}. {LIMITS}"),
+        "\n\n",
+        _table(["contract", "", "success", "worth", "gap left", "equilibria", "beware"], rows),
+        _picture(gap_bars(findings, title="gap", unit="share of the gap that is left")),
+        "\n== What each has: pay less cost\n",
+        _table(
+            ["contract", *actors],
+            [[n, *[f"{f.state.gains[a]:.1f}" for a in actors]] for n, f in bench.findings.items()],
+        ),
+        "\n== Assumptions and sources\n",
+        _figures(assumptions(bench.table.spec)),
+        _table(["source", "title", "address"],
+               [[k, s.title, s.url or ""] for k, s in bench.table.spec.sources.items()]),
+    ]  # fmt: skip
+    return bytes(typst.compile("".join(out).encode(), format="pdf"))
+
+
+def map_report(found: Sequence[Spot], contract: str, public: float, shared: float) -> bytes:
+    """The capital map as PDF bytes."""
+    catalogue = load_capital()
+    out = [
+        HEAD.format(title="Capital map"),
+        _words(f"Contract {contract}; public money {public:.0%}; shared infrastructure "
+               f"{shared:.0%}. Intervals hold 95 % of the draws of the assumptions. {LIMITS}"),
+        "\n\n",
+        _picture(capital_map(found, title="map")),
+        _table(
+            ["system", "category", "patients a year per million US dollars", "captured"],
+            [[s.system, s.title, cell(s.criticality, 2), cell(s.fundability, 2)] for s in found],
+        ),
+        "\n== Prices\n",
+        _figures((f"{k}.price", c.price) for k, c in catalogue.categories.items()),
+        "\n== Published figures of capital, and the split that nobody publishes\n",
+        _figures([(f"{p.title}, {p.unit}", p.figure) for p in catalogue.published.values()]),
+        _figures((f"split.{k}", n) for k, n in catalogue.split.items()),
+        _table(["source", "title", "address"],
+               [[k, s.title, s.url or ""] for k, s in catalogue.sources.items()]),
+    ]  # fmt: skip
+    return bytes(typst.compile("".join(out).encode(), format="pdf"))

@@ -1,0 +1,84 @@
+"""Contracts, settlement and the capital map as pages, and their exports."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import httpx
+import pytest
+from playwright.sync_api import Page
+
+from site_ import Site
+
+
+def signed(site: Site, login: str) -> httpx.Client:
+    """A client with a session of its own."""
+    headers = {"Authorization": f"Bearer {site.token(login)}"}
+    return httpx.Client(base_url=site.base, headers=headers, timeout=120)
+
+
+def test_contracts_are_exported_and_wrong_figures_are_said(site: Site) -> None:
+    """PDF, CSV, JSON, SVG; a value out of range and an unknown form are told, not guessed."""
+    client = signed(site, "treating-clinic-1")
+    heads = {"pdf": b"%PDF", "csv": b"contract,", "json": b"{", "svg": b"<svg"}
+    for form, head in heads.items():
+        found = client.get(f"/api/design/contracts/{form}")
+        assert found.status_code == 200 and found.content.startswith(head), form
+    rich = client.get("/api/design/contracts/json?value=1000").json()
+    assert rich["value"] == 1000 and rich["contracts"]["bond"]["equilibria"][0]["settled"]
+    assert client.get("/api/design/contracts/json?value=-5").status_code == 422
+    assert client.get("/api/design/contracts/cake").status_code == 404
+    assert client.get("/design/contracts?after=magic").status_code == 422
+    assert httpx.get(f"{site.base}/api/design/contracts/json").status_code == 401
+
+
+def test_a_map_is_simulated_once_and_sliders_move_it(site: Site) -> None:
+    """409 until it is there; public money moves every category to the right."""
+    client = signed(site, "treating-clinic-1")
+    for _ in range(240):
+        found = client.get("/api/design/capital/json?system=spain")
+        if found.status_code != 409:
+            break
+        time.sleep(0.5)
+    alone = found.json()
+    public = client.get("/api/design/capital/json?system=spain&public=60").json()
+    assert len(alone["map"]) == 8
+    for a, b in zip(alone["map"], public["map"], strict=True):
+        assert a["criticality"] == b["criticality"]
+        assert b["fundability"]["mean"] >= a["fundability"]["mean"]
+    for form, head in {"pdf": b"%PDF", "csv": b"system,", "svg": b"<svg"}.items():
+        assert client.get(f"/api/design/capital/{form}?system=spain").content.startswith(head)
+    assert client.get("/api/design/capital/json?system=atlantis").status_code == 422
+    assert client.get("/api/design/capital/json?system=spain&public=150").status_code == 422
+
+
+@pytest.mark.browser
+def test_the_pages_in_three_languages_and_on_a_phone(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Choose a contract, see who gains; the map with its sliders; the own statement."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/design/contracts")
+    page.locator("[name=after]").select_option("integrator")
+    page.locator(".incentives-form button").click()
+    page.wait_for_url("**after=integrator**")
+    assert "today → integrator" in page.locator("main").inner_text()
+    shoot(page, "contracts")
+    page.goto("/design/capital?system=spain")
+    page.locator(".design-exports").wait_for(timeout=120_000)
+    assert page.locator("svg").count() >= 1
+    shoot(page, "capital")
+    page.goto("/design/settlement")
+    assert page.locator("h1").count() == 1
+    shoot(page, "settlement")
+    page.set_viewport_size({"width": 320, "height": 800})
+    for path, word in (
+        ("/design/contracts?language=sv", "Avtal"),
+        ("/design/capital?system=spain&language=es", "Mapa de capital"),
+        ("/design/settlement?language=sv", "Avräkning"),
+    ):
+        page.goto(path)
+        assert word in page.locator("h1").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
+        shoot(page, "incentives-320-" + word.split()[0])
