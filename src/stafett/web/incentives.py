@@ -12,6 +12,8 @@ from starlette.routing import Route
 from stafett.design.capital.allocate import allocate
 from stafett.design.capital.map import Spot
 from stafett.design.capital.reading import load as load_capital
+from stafett.design.incentives.reading import assumptions
+from stafett.design.incentives.reading import load as load_game
 from stafett.design.incentives.settle import Unsettled
 from stafett.design.incentives.workbench import change, closing
 from stafett.eventlog import LogUnreadableError
@@ -48,7 +50,7 @@ def _number(request: Request, name: str, default: float, low: float, high: float
 
 def _contract(request: Request, name: str, default: str) -> str:
     chosen = request.query_params.get(name, default)
-    known = work.load().contracts
+    known = load_game().contracts
     if chosen not in known:
         part = Part(name, f"there is no contract {chosen!r}", f"known: {', '.join(known)}")
         raise Problem(422, "invalid", "No such contract", part)
@@ -56,7 +58,7 @@ def _contract(request: Request, name: str, default: str) -> str:
 
 
 async def _bench(request: Request) -> tuple[work.Workbench, float]:
-    value = _number(request, "value", work.load().game.value, *work.WORTH)
+    value = _number(request, "value", load_game().game.value, *work.WORTH)
     return await asyncio.to_thread(work.workbench, value), value
 
 
@@ -120,8 +122,6 @@ def _efforts(bench: work.Workbench, before: str, after: str) -> list[tuple[str, 
 
 
 def _assumed(bench: work.Workbench) -> Any:
-    from stafett.design.incentives.reading import assumptions
-
     return assumptions(bench.table.spec)
 
 
@@ -144,7 +144,7 @@ def _run(request: Request) -> work.MapRun:
 
 async def _map(request: Request) -> tuple[work.MapRun, list[Spot], dict[str, Any]]:
     """The run, the map if it is there, and the sliders as they stand."""
-    set_ = {
+    set_: dict[str, Any] = {
         "contract": _contract(request, "contract", "today"),
         "public": _number(request, "public", 0, 0, 100) / 100,
         "shared": _number(request, "shared", 0, 0, 100) / 100,
@@ -165,7 +165,7 @@ async def capital(request: Request) -> Response:
     return await page(
         request, "capital.html", person, run=run, spots=found, set=set_, budget=budget,
         spent=spent, catalogue=load_capital(), systems=work.SYSTEMS, plan=work.PLAN, cell=cell,
-        contracts=work.load().contracts, query=request.url.query,
+        contracts=load_game().contracts, query=request.url.query,
         picture=pictures.capital_map(found, title=set_["contract"]) if found else "",
     )  # fmt: skip
 
@@ -175,7 +175,7 @@ async def settlement(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    value = _number(request, "value", work.load().game.value, *work.WORTH)
+    value = _number(request, "value", load_game().game.value, *work.WORTH)
     rate = _number(request, "rate", 25, 0, 100)
     tower: Tower = request.app.state.tower
     found, problem = None, ""
