@@ -275,3 +275,41 @@ def test_an_answer_for_an_old_round_is_stale(stage: Any) -> None:
     stage.ok(stage.right("judge", "step", "H1"))
     stage.ok(stage.right("judge", "step", "H1"))
     assert "round 2" in str(stage.no(old, "stale-input"))
+
+
+def test_an_undecided_excursion_is_not_accepted_as_if_nothing_had_been(stage: Any) -> None:
+    """Raised about the material by the watch, it stands in the way of a plain acceptance."""
+    stage.walk_to("H1", "accept")
+    stage.ok(
+        c.RaiseDeviation(
+            occurred_at=stage.at, by=stage.by("courier"), code="TEMP_EXCURSION", about="shipper",
+            note="outside 2 to 8 °C for 40 min",
+        )
+    )  # fmt: skip
+    closing = stage.to_closing("H1", "accept")
+    assert closing.decision == "accept-with-deviation"
+    refusal = stage.no(replace(closing, decision="accept", reason=None), "deviation")
+    assert "D1 TEMP_EXCURSION" in str(refusal)
+    assert only(stage.ok(closing), e.Accepted).deviations == ("D1",)
+
+
+def test_a_decided_excursion_no_longer_stands_in_the_way(stage: Any) -> None:
+    """When a person has decided what becomes of the material, it is accepted as it is."""
+    stage.walk_to("H1", "accept")
+    said: dict[str, Any] = {"occurred_at": stage.at, "by": stage.by("clinic")}
+    stage.ok(c.RaiseDeviation(**said, code="TEMP_EXCURSION", about="shipper", note="warm"))
+    stage.ok(c.AcknowledgeDeviation(**said, deviation="D1"))
+    impact = c.Impact(identity="none", custody="none", product="none", patient="none")
+    stage.ok(
+        c.TriageDeviation(**said, deviation="D1", criteria=("no-effect-shown",), impact=impact)
+    )
+    signature = c.Signature(
+        person=said["by"].person, role="clinic", at=stage.at, meaning="Deviation decided"
+    )
+    stage.ok(
+        c.DecideDeviation(
+            **said, deviation="D1", disposition="no-effect", reason="stable at 11 °C",
+            signatures=(signature,),
+        )
+    )  # fmt: skip
+    assert stage.to_closing("H1", "accept").decision == "accept"

@@ -177,7 +177,12 @@ def _raised_by(net: Net, state: State, activity: str, side: c.WorkSide) -> tuple
 
 
 def departures(net: Net, state: State, handoff: str) -> tuple[str, ...]:
-    """Return the deviations of this round of a handoff, on either side, reported ones included."""
+    """Return the deviations of this round of a handoff, on either side, reported ones included.
+
+    A departure from the conditions of what it carries counts, whenever it was raised, until a
+    person has decided what becomes of the material: what is undecided is not accepted as if
+    nothing had been.
+    """
     found: tuple[str, ...] = ()
     for side in ("release", "accept"):
         found = (*found, *_raised_by(net, state, handoff, side))
@@ -187,7 +192,13 @@ def departures(net: Net, state: State, handoff: str) -> tuple[str, ...]:
         for d in state.open_deviations(handoff)
         if d.check is None and begun is not None and d.raised_at >= begun
     )
-    return tuple(dict.fromkeys((*found, *reported)))
+    moved = net.carried(state.marking, net.protocol.handoffs[handoff])
+    undecided = (
+        d.deviation
+        for d in state.open_deviations()
+        if d.about in moved and d.kind == "condition" and d.work.decided_at is None
+    )
+    return tuple(dict.fromkeys((*found, *reported, *undecided)))
 
 
 def _reason(draft: Draft, command: c.Receive) -> None:

@@ -36,6 +36,7 @@ LOCK: Final = 823_672_002  # any number; the same in every process
 SESSION: Final = "stafett-intake"
 IN_FLIGHT: Final = 1000
 PAUSE_S: Final = 1.0
+FAULT_S: Final = 5.0
 _TOPIC: Final = re.compile(r"stafett/1/([^/.]+)\.([^/]+)/readings")
 
 
@@ -53,6 +54,7 @@ class Subscriber:
         self._user = unquote(at.username) if at.username else None
         self._password = unquote(at.password) if at.password else None
         self._task: asyncio.Task[None] | None = None
+        self._closing = False
         self.listening = asyncio.Event()  # this process is the one that subscribes
         self.acknowledged = 0
 
@@ -62,13 +64,15 @@ class Subscriber:
 
     async def close(self) -> None:
         """Stop; what is not acknowledged stays with the broker."""
+        self._closing = True
+        # A task group whose child fails at this very moment turns the cancellation into that
+        # failure: the loop's own look at `_closing` ends it then.
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
 
     async def _run(self) -> None:
-        while True:
+        while not self._closing:
             try:
                 async with await psycopg.AsyncConnection.connect(
                     self._database, autocommit=True
@@ -79,7 +83,8 @@ class Subscriber:
                 log.warning("readings over MQTT are interrupted: %s", _said(error))
             finally:
                 self.listening.clear()
-            await asyncio.sleep(PAUSE_S)
+            if not self._closing:
+                await asyncio.sleep(PAUSE_S)
 
     async def _listen(self, lock: psycopg.AsyncConnection[Any]) -> None:
         client = aiomqtt.Client(
@@ -92,7 +97,9 @@ class Subscriber:
             max_inflight_messages=IN_FLIGHT,
             tls_params=aiomqtt.TLSParameters() if self._secure else None,
         )
-        client._client.manual_ack_set(True)  # aiomqtt has no name for it
+        # aiomqtt has no name for it, and hands on what came without acknowledging it itself.
+        client._client.manual_ack_set(True)
+        client.pending_calls_threshold = IN_FLIGHT  # answers under way: no cause to warn
         async with client:
             await client.subscribe(TOPIC, qos=1)
             self.listening.set()
@@ -127,6 +134,11 @@ class Subscriber:
             except (psycopg.Error, OSError) as error:
                 log.warning("a chunk of %s waits: %s", id.user, str(error).strip())
                 await asyncio.sleep(PAUSE_S)
+                continue
+            except Exception:
+                # A fault of this program: the broker keeps the chunk, and the others go on.
+                log.exception("a chunk of %s could not be dealt with; it is tried again", id.user)
+                await asyncio.sleep(FAULT_S)
                 continue
             else:
                 await self._answer(client, id, {"kept": True, "sequence": chunk.sequence})
