@@ -301,10 +301,12 @@ def test_a_decided_excursion_no_longer_stands_in_the_way(stage: Any) -> None:
     stage.ok(c.AcknowledgeDeviation(**said, deviation="D1"))
     impact = c.Impact(identity="none", custody="none", product="none", patient="none")
     stage.ok(
-        c.TriageDeviation(**said, deviation="D1", criteria=("no-effect-shown",), impact=impact)
+        c.TriageDeviation(
+            **said, deviation="D1", criteria=("no-effect-shown",), impact=impact, note="x"
+        )
     )
     signature = c.Signature(
-        person=said["by"].person, role="clinic", at=stage.at, meaning="Deviation decided"
+        person=said["by"].person, name="N", meaning="M", at=stage.at, method="password", digest="d"
     )
     stage.ok(
         c.DecideDeviation(

@@ -14,7 +14,6 @@ is delivered again to the next one. The lock dies with its connection: no lease,
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import re
