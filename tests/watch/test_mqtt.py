@@ -153,9 +153,9 @@ def stored(url: str) -> tuple[list[int], int]:
 
 
 async def wait_for(what: Any, seconds: float = 30) -> None:
-    """Wait until `what()` is true."""
+    """Wait until `what()` is true; in a thread, since it may wait for a lock of this loop's own."""
     until = time.monotonic() + seconds
-    while not what():
+    while not await asyncio.to_thread(what):
         assert time.monotonic() < until, "it never happened"
         await asyncio.sleep(0.05)
 
