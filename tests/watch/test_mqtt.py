@@ -46,7 +46,8 @@ class Broker:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.folder, self.process = folder, None
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
         self.url = f"mqtt://service:secret@127.0.0.1:{self.port}"
 
     def write(self, passwords: list[str]) -> None:
@@ -182,7 +183,7 @@ async def test_a_logger_is_told_what_is_kept_and_writes_only_its_own_topic(
             await client.publish(topic(one), b"junk", qos=1)
             await client.publish(topic(one), chunk(2), qos=1)
             told = [
-                bytes((await asyncio.wait_for(anext(client.messages), 10)).payload)  # type: ignore[arg-type]
+                bytes((await asyncio.wait_for(anext(client.messages), 10)).payload)
                 for _ in range(2)
             ]
         assert any(b'"kept":false' in t for t in told)
@@ -310,7 +311,7 @@ async def test_a_database_that_restarts_loses_nothing(tmp_path: Path, broker: Br
                     kept: set[int] = set()
                     while len(kept) < 40:
                         answer = await asyncio.wait_for(anext(client.messages), 20)
-                        told = json.loads(bytes(answer.payload))  # type: ignore[arg-type]
+                        told = json.loads(bytes(answer.payload))
                         assert told["kept"], told
                         kept.add(told["sequence"])
                     await place.__aexit__()
@@ -332,11 +333,11 @@ async def test_a_flood_from_one_logger_is_told_to_wait_and_another_is_served(
             await send(flood, one, range(100))
             await quiet.publish(topic(other), chunk(1000), qos=1)
             answer = await asyncio.wait_for(anext(quiet.messages), 10)
-            assert json.loads(bytes(answer.payload)) == {  # type: ignore[arg-type]
+            assert json.loads(bytes(answer.payload)) == {
                 "kept": True, "sequence": 1000,
             }  # fmt: skip
             told = [
-                json.loads(bytes((await asyncio.wait_for(anext(flood.messages), 10)).payload))  # type: ignore[arg-type]
+                json.loads(bytes((await asyncio.wait_for(anext(flood.messages), 10)).payload))
                 for _ in range(100)
             ]
         kept = sorted(one["sequence"] for one in told if one["kept"])
@@ -354,7 +355,8 @@ async def test_a_chunk_that_cannot_be_dealt_with_holds_up_no_other(
         one, key = await place.register("ONE")
         broker.write(await place.loggers.passwords())
         broker.start()
-        check, seen = place.intake.check, []
+        check = place.intake.check
+        seen: list[bytes] = []
 
         def faulty(id: Id, payload: bytes) -> Any:
             if payload == chunk(3) and len(seen) < 2:
