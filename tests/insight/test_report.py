@@ -166,13 +166,13 @@ def test_defects_detected_late_get_their_figure_where_units_differ(chain: Chain)
 
 
 def test_the_sepsis_log_becomes_a_page(shared: Path, tmp_path: Path) -> None:
-    """The hospital log gives thirteen figures with one command."""
+    """The hospital log gives fourteen figures with one command."""
     path = shared / "data" / "sepsis.csv.gz"
     if not path.is_file():
         pytest.skip("the sepsis log is not here")
     result = run(path, "-o", tmp_path / "sepsis.html")
     assert result.exit_code == 0
-    assert "13 figures from 1,050 journeys" in result.output
+    assert "14 figures from 1,050 journeys" in result.output
 
 
 def test_ticks_are_round_and_within() -> None:
