@@ -516,13 +516,17 @@ class Walk(RuleBasedStateMachine):
 
     @invariant()
     def receivers_are_blind(self) -> None:
-        """No receiver's view holds an identifier, unless a mismatch has been found."""
+        """No receiver's view holds what a giver read, unless a mismatch has been found.
+
+        The journey's chain of identity is no secret: it stands in the banner of every page.
+        """
         if not self.going():
             return
         state = self.now
         values = {state.coi, state.patient, *state.identifiers.values()}
         for lot in state.lots.values():
             values |= set(lot.identifiers.values())
+        values -= {value for value in values if self.now.coi in value or value in self.now.coi}
         for task in next_moves(self.net, state):
             if task.kind == "receive":
                 place = station(self.net, state, task.activity, task.side)
