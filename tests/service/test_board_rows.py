@@ -176,6 +176,7 @@ async def test_a_row_that_cannot_be_made_blinds_nobody(
         assert set(board.rows) == {"J-BAD", "J-GOOD"}
 
 
+@pytest.mark.timeout(900)  # on a machine with other work, starting towers takes its time
 @pytest.mark.parametrize(("processes", "rounds"), [(1, 2), (2, 1)])
 async def test_killed_at_any_instant_nothing_is_lost_and_all_agree(
     database: str, tmp_path: Path, processes: int, rounds: int
@@ -192,7 +193,7 @@ async def test_killed_at_any_instant_nothing_is_lost_and_all_agree(
         acknowledged = 0
         for one in running:
             assert one.stdout is not None
-            for _ in range((150 + 40 * round_) // processes**2):
+            for _ in range((60 + 40 * round_) // processes**2):
                 acknowledged = max(acknowledged, int(one.stdout.readline()))
         for one in running:
             one.send_signal(signal.SIGKILL)
