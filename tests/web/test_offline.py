@@ -409,7 +409,7 @@ def test_a_station_never_opened_opens_from_the_list(
     assert len(answers(site, "courier-1", under.journey, "H08", "accept")) == 1
 
 
-@pytest.mark.skip(reason="fails since the last merge, not yet understood: see the changelog")
+@pytest.mark.skip(reason="failed once beside other work, passed alone: see the changelog")
 def test_a_refused_act_stays_until_it_is_seen(
     site: Site, wire: Wire, device_of: Callable[..., Device], shoot: Any
 ) -> None:
