@@ -57,6 +57,9 @@ class Document:
     file: str
     value: dict[str, Any]
     places: dict[Path_, Place] = field(repr=False)
+    _bound: dict[str | None, Protocol] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def place(self, *path: str | int) -> Place:
         """Return the place of `path`, or of the nearest part around it."""
@@ -82,15 +85,19 @@ class Document:
         return tuple(products) if isinstance(products, dict) else ()
 
     def bind(self, product: str | None = None) -> Protocol:
-        """Fill in the parameters of `product` (default: the first) and check the types."""
+        """Fill in the parameters of `product` (default: the first) and check the types.
+
+        Done once for each product: a document does not change after it is read.
+        """
         if product is None:
             product = next(iter(self.products), None)
         elif product not in self.products:
             known = ", ".join(self.products) or "none"
             raise ReadError(self.place("products"), f"no product {product!r}", f"it knows: {known}")
-        return self.convert(
-            self._fill(self.value, self._parameters(product), product, ()), Protocol
-        )
+        if product not in self._bound:
+            filled = self._fill(self.value, self._parameters(product), product, ())
+            self._bound[product] = self.convert(filled, Protocol)
+        return self._bound[product]
 
     def convert(self, value: Any, kind: type[T]) -> T:
         """Check `value` (of this document, or made from it) against `kind`; else ReadError."""
