@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import msgspec
-from scipy.special import ndtri
 
 from stafett.design.network import Interfaces, Network, Number
 from stafett.design.reading import System
@@ -66,6 +65,8 @@ def drawn(number: Number, u: float) -> float:
     """The figure at quantile `u` of its range (0 < u < 1; u = 0.5 gives the value itself)."""
     low, mid, high = float(number.low or 0.0), number.value, float(number.high or 0.0)
     if number.interval:
+        from scipy.special import ndtri  # loads slowly, and few who read a network draw from it
+
         z = float(ndtri(min(max(u, 1e-9), 1 - 1e-9))) / 1.959963985
         if low > 0:  # on the logarithm: intervals of rates and times are skewed
             ratio = high / mid if z > 0 else mid / low

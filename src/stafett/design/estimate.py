@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,13 @@ class Estimate:
         return f"{self.mean:{spec}} ({self.low:{spec}} to {self.high:{spec}})"
 
 
+def _student(freedom: int) -> float:
+    """The 97.5 % quantile of Student's t."""
+    from scipy.special import stdtrit  # loads slowly; a page only shows what was estimated
+
+    return float(stdtrit(freedom, 0.975))
+
+
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and interval; replications without a value (nobody infused) are left out."""
     x = np.array([v for v in values if not math.isnan(v)])
@@ -36,7 +42,7 @@ def estimate(values: Sequence[float]) -> Estimate:
     mean = float(x.mean())
     if len(x) == 1:
         return Estimate(mean, -math.inf, math.inf)
-    half = float(stdtrit(len(x) - 1, 0.975) * x.std(ddof=1) / math.sqrt(len(x)))
+    half = float(_student(len(x) - 1) * x.std(ddof=1) / math.sqrt(len(x)))
     return Estimate(mean, mean - half, mean + half)
 
 
@@ -68,7 +74,7 @@ def without_luck(fixed: Estimate, drawn: Estimate, n: int) -> Estimate:
     `fixed`: the same figure over `n` replications with nothing drawn. Deviations are scaled by
     sqrt(1 - V(luck) / V(drawn)); the error of the mean itself stays in.
     """
-    t = float(stdtrit(max(1, n - 1), 0.975))
+    t = _student(max(1, n - 1))
     error = (fixed.high - fixed.low) / 2
     luck = error / t * math.sqrt(n)
     width = (drawn.high - drawn.low) / (2 * 1.96)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from stafett.design.calibrate.fit import Goodness
 from stafett.design.estimate import Estimate
 from stafett.design.network import CENTRE
 from stafett.design.reading import System
@@ -26,6 +26,9 @@ from stafett.insight.pictures.svg import (
     ticks,
     trail,
 )
+
+if TYPE_CHECKING:  # the room that fits loads what a page does not need
+    from stafett.design.calibrate.fit import Goodness
 
 COLOURS = (BLUE, AMBER, PURPLE, "#2b7a62", RED, "#6b7280", "#8a5a2b")
 

@@ -6,8 +6,6 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 
-import typst
-
 from stafett.design.assumptions import factor, numbers
 from stafett.design.estimate import Estimate
 from stafett.design.levers import LEVERS
@@ -118,4 +116,6 @@ def report(answer: Answer, wish: Wish, orders: Mapping[str, Sequence[str]]) -> b
         cited = [[k, s.title, s.url or ""] for k, s in network.sources.items()]
         if cited:
             out.append(_table(["source", "title", "address"], cited))
+    import typst  # loads slowly
+
     return bytes(typst.compile("".join(out).encode(), format="pdf"))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import typst
-
 from stafett.design.capital.map import Spot
 from stafett.design.capital.reading import load as load_capital
 from stafett.design.incentives.reading import assumptions
@@ -59,6 +57,8 @@ def contracts_report(bench: Workbench) -> bytes:
         _table(["source", "title", "address"],
                [[k, s.title, s.url or ""] for k, s in bench.table.spec.sources.items()]),
     ]  # fmt: skip
+    import typst  # loads slowly
+
     return bytes(typst.compile("".join(out).encode(), format="pdf"))
 
 
@@ -83,4 +83,6 @@ def map_report(found: Sequence[Spot], contract: str, public: float, shared: floa
         _table(["source", "title", "address"],
                [[k, s.title, s.url or ""] for k, s in catalogue.sources.items()]),
     ]  # fmt: skip
+    import typst  # loads slowly
+
     return bytes(typst.compile("".join(out).encode(), format="pdf"))

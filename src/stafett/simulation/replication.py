@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stafett.simulation import kernel
 from stafett.simulation import state as st
 from stafett.simulation.tables import FIXED, Model
 
@@ -141,6 +140,9 @@ def simulate(
     and whether `fused` or not. `stop` may be an Event: when set, KeyboardInterrupt is raised
     within some milliseconds. ModelError if the network runs into a wall.
     """
+    # The compiler loads with the first run: who only reads a network does not wait for it.
+    from stafett.simulation import kernel
+
     check_seed(seed, replication)
     S = st.fresh(model, log)
     T = model.tables

@@ -14,14 +14,11 @@ from stafett.design.capital.map import Spot
 from stafett.design.capital.reading import load as load_capital
 from stafett.design.incentives.reading import assumptions
 from stafett.design.incentives.reading import load as load_game
-from stafett.design.incentives.settle import Unsettled
 from stafett.design.incentives.workbench import change, closing
-from stafett.eventlog import LogUnreadableError
 from stafett.service import capital_pictures as pictures
 from stafett.service import incentives as work
 from stafett.service.design_report import cell
 from stafett.service.incentives_report import contracts_report, map_report
-from stafett.service.settlement import settled
 from stafett.service.tower import Tower
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -172,6 +169,10 @@ async def capital(request: Request) -> Response:
 
 async def settlement(request: Request) -> Response:
     """What the record says the own organisation contributed, and would owe or earn."""
+    from stafett.design.incentives.settle import Unsettled
+    from stafett.eventlog import LogUnreadableError  # tables load slowly, and no other page needs
+    from stafett.service.settlement import settled
+
     person = await signed_in(request)
     if isinstance(person, Response):
         return person

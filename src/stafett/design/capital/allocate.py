@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import linprog
 
 from stafett.design.capital.map import Gain
 
@@ -60,6 +59,8 @@ def allocate(gains: Mapping[str, Gain], budget: float) -> Allocation:
     spent = dict.fromkeys(gains, 0.0)
     if not parts:
         return Allocation(spent, 0.0, budget)
+    from scipy.optimize import linprog  # loads slowly; a page only shows what was found
+
     found = linprog(
         [-p.slope for p in parts], A_ub=[[1.0] * len(parts)], b_ub=[budget],
         bounds=[(0.0, p.room) for p in parts], method="highs",

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize
 
 from stafett.design.incentives.contract import Terms
 from stafett.design.incentives.game import Game, Vector
@@ -142,6 +141,8 @@ def starts_of(play: Play, random: int, seed: int) -> list[Vector]:
 
 
 def _climb(f: object, x: Vector, most: Vector) -> Vector:
+    from scipy.optimize import minimize  # loads slowly; a page only shows what was found
+
     found = minimize(
         f, x, jac=True, method="L-BFGS-B", bounds=[(0.0, m) for m in most],
         options={"ftol": 1e-13, "gtol": 1e-9, "maxiter": 300},

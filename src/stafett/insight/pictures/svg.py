@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from html import escape
 from math import floor, log10
+from typing import TYPE_CHECKING
 
-import polars as pl
+if TYPE_CHECKING:  # a picture is drawn from numbers; only its table is a data frame
+    import polars as pl
 
 INK, FAINT, GRID = "#1d2733", "#5b6b7b", "#dde3e9"
 BLUE, AMBER, RED, PURPLE, GREY = "#2f6ea5", "#c9861a", "#b3261e", "#7a5195", "#aab4bf"
