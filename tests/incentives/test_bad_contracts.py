@@ -100,14 +100,14 @@ def test_every_equilibrium_is_told_and_the_worst_counts() -> None:
     found = assess(Contract("pool", shares={"a": 0.5, "b": 0.5}), game, bounds(game))
     assert len(found.states) == 2 and found.states[0].success > 0.5
     assert found.state.success == 0 and found.state.fragmentation == pytest.approx(1)
-    assert any("2 equilibria" in w for w in found.warnings)
+    assert any("2 equilibria" in str(w) for w in found.warnings)
 
 
 def test_paying_more_than_is_earned_is_said() -> None:
     """Fixed sums beyond the value: who loses what, in words."""
     game = two()
     found = assess(Contract("rich", fixed={"a": 80.0}), game, bounds(game))
-    assert any("more than is earned; payer loses" in w for w in found.warnings)
+    assert any("more than is earned; payer loses" in str(w) for w in found.warnings)
 
 
 def test_a_bond_of_two_has_nobody_to_balance_it() -> None:

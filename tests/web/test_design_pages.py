@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page
 
 from site_ import Site
-from stafett.service.studio import Busy, Studio, Unusable, Wish, systems_of
+from stafett.service.studio import Unusable, Wish, systems_of
 
 SMALL = {"networks": ["sweden-tissue"], "replications": 2, "years": 0.25}
 
@@ -57,34 +57,6 @@ def test_a_changed_figure_is_what_is_run() -> None:
     s = systems_of(Wish(["us"], {"us": {"habits.digital": 0.9}}))["us"]
     assert s.network.habits.digital.value == 0.9
     assert s.network.work == systems_of(Wish(["us"]))["us"].network.work
-
-
-def test_a_person_has_two_runs_at_most_and_the_same_question_is_not_run_again() -> None:
-    """The third is refused until one is cancelled; a kept answer needs no place."""
-    studio = Studio()
-    try:
-        first = studio.start(Wish(["sweden-aav"], replications=2, years=0.25), "p", "o")
-        for _ in range(600):
-            if first.state == "done":
-                break
-            time.sleep(0.1)
-        assert first.answer is not None, first.problem
-        big = [Wish(["us", "uk"], replications=60, years=5.0, seed=n) for n in range(3)]
-        running = [studio.start(w, "p", "o") for w in big[:2]]
-        with pytest.raises(Busy):
-            studio.start(big[2], "p", "o")
-        again = studio.start(first.wish, "p", "o")
-        assert again.state == "done" and again.answer is first.answer
-        assert studio.of("other", first.id) is None and studio.of("o", first.id) is first
-        for job in running:
-            studio.cancel(job)
-        for _ in range(600):
-            if all(j.state == "cancelled" for j in running):
-                break
-            time.sleep(0.1)
-        assert [j.state for j in running] == ["cancelled", "cancelled"]
-    finally:
-        studio.close()
 
 
 def test_a_run_is_begun_looked_at_and_exported_and_is_the_organisations_own(site: Site) -> None:

@@ -18,14 +18,24 @@ def signed(site: Site, login: str) -> httpx.Client:
     return httpx.Client(base_url=site.base, headers=headers, timeout=120)
 
 
+def answered(client: httpx.Client, path: str) -> httpx.Response:
+    """Ask until it is worked out."""
+    for _ in range(240):
+        found = client.get(path)
+        if found.status_code != 409:
+            break
+        time.sleep(0.5)
+    return found
+
+
 def test_contracts_are_exported_and_wrong_figures_are_said(site: Site) -> None:
     """PDF, CSV, JSON, SVG; a value out of range and an unknown form are told, not guessed."""
     client = signed(site, "treating-clinic-1")
     heads = {"pdf": b"%PDF", "csv": b"contract,", "json": b"{", "svg": b"<svg"}
     for form, head in heads.items():
-        found = client.get(f"/api/design/contracts/{form}")
+        found = answered(client, f"/api/design/contracts/{form}")
         assert found.status_code == 200 and found.content.startswith(head), form
-    rich = client.get("/api/design/contracts/json?value=1000").json()
+    rich = answered(client, "/api/design/contracts/json?value=1000").json()
     assert rich["value"] == 1000 and rich["contracts"]["bond"]["equilibria"][0]["settled"]
     assert client.get("/api/design/contracts/json?value=-5").status_code == 422
     assert client.get("/api/design/contracts/cake").status_code == 404
@@ -36,11 +46,7 @@ def test_contracts_are_exported_and_wrong_figures_are_said(site: Site) -> None:
 def test_a_map_is_simulated_once_and_sliders_move_it(site: Site) -> None:
     """409 until it is there; public money moves every category to the right."""
     client = signed(site, "treating-clinic-1")
-    for _ in range(240):
-        found = client.get("/api/design/capital/json?system=spain")
-        if found.status_code != 409:
-            break
-        time.sleep(0.5)
+    found = answered(client, "/api/design/capital/json?system=spain")
     alone = found.json()
     public = client.get("/api/design/capital/json?system=spain&public=60").json()
     assert len(alone["map"]) == 8
@@ -53,6 +59,20 @@ def test_a_map_is_simulated_once_and_sliders_move_it(site: Site) -> None:
     assert client.get("/api/design/capital/json?system=spain&public=150").status_code == 422
 
 
+def test_a_statement_is_of_the_record_up_to_an_entry_and_of_the_own_organisation(
+    site: Site,
+) -> None:
+    """With nothing closed it says so; the contract is chosen; a wrong one is told."""
+    client = signed(site, "treating-clinic-1")
+    page = client.get("/design/settlement")
+    assert page.status_code == 303 and "position=" in page.headers["location"]
+    none = answered(client, "/api/design/settlement/json?contract=penalties&rate=10")
+    assert none.status_code == 422 and none.json()["reasons"][0]["what"]
+    assert client.get("/api/design/settlement/json?contract=magic").status_code == 422
+    assert client.get("/api/design/settlement/json?position=999999999").status_code == 422
+    assert httpx.get(f"{site.base}/api/design/settlement/json").status_code == 401
+
+
 @pytest.mark.browser
 def test_the_pages_in_three_languages_and_on_a_phone(
     site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
@@ -63,7 +83,8 @@ def test_the_pages_in_three_languages_and_on_a_phone(
     page.locator("[name=after]").select_option("integrator")
     page.locator(".incentives-form button").click()
     page.wait_for_url("**after=integrator**")
-    assert "today → integrator" in page.locator("main").inner_text()
+    page.locator(".design-exports").wait_for(timeout=120_000)
+    assert "One accountable integrator" in page.locator("main").inner_text()
     shoot(page, "contracts")
     page.goto("/design/capital?system=spain")
     page.locator(".design-exports").wait_for(timeout=120_000)

@@ -73,7 +73,7 @@ def compare(game: str, chosen: tuple[str, ...], before: str | None, as_json: boo
             "contracts": [
                 {
                     "name": f.contract.name, "title": f.contract.title,
-                    "warnings": f.warnings,
+                    "warnings": [str(w) for w in f.warnings],
                     "equilibria": [asdict(s) for s in f.states],
                     "gains_over": {base.contract.name: change(base, f).gains},
                 } for f in found

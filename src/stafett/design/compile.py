@@ -101,6 +101,29 @@ def order(p: Protocol) -> tuple[str, ...]:
     return tuple(done)
 
 
+def _restart(p: Protocol, activities: tuple[str, ...]) -> Route | None:
+    """Back to the beginning of a new attempt: the `go` to before collection met most often."""
+    collect = [i for i, a in enumerate(activities) if a in p.steps and p.steps[a].kind == "collect"]
+    before = set(activities[: collect[0] + 1]) if collect else set()
+    goes = [
+        r.then.go
+        for step in p.steps.values()
+        for r in step.results.values()
+        if r.then and r.then.go in before
+    ]
+    return Route(go=max(goes, key=goes.count)) if goes else None
+
+
+def _out_of_spec(p: Protocol) -> Route | None:
+    """The decision that a failed test leads to."""
+    for step in p.steps.values():
+        if step.kind == "test":
+            for result in step.results.values():
+                if result.then and result.then.decide:
+                    return result.then
+    return None
+
+
 def phase_of(p: Protocol, activities: tuple[str, ...]) -> dict[str, str]:
     """Phase of each activity: before collection, until manufacture, until release, after."""
     phases, phase = {}, 0
@@ -143,6 +166,9 @@ class Writer:
         self._going: set[str] = set()
         self._deciding: set[str] = set()
         self._later: list[tuple[str, tuple[object, ...]]] = []
+        self._known_rates: dict[bool, dict[str, float]] = {}
+        self._restart = _restart(self.p, self.order)
+        self._oos = _out_of_spec(self.p)
 
     # ---- what things take ----------------------------------------------------------------------
 
@@ -420,7 +446,10 @@ class Writer:
         b.label(f"{name} again")
         b.expose(
             f"{name} errors",
-            [list(self._rates(name, c)) for c in range(len(self.centres))],
+            [
+                [(rate, f"{name}:{kind}") for kind, rate in self._rates(crosses).items()]
+                for crosses in (self.differs(name, c) for c in range(len(self.centres)))
+            ],
             by="centre",
             odds="odds",
         )
@@ -436,11 +465,13 @@ class Writer:
         for kind in KINDS:
             self._later.append(("_found", (name, kind)))
 
-    def _rates(self, name: str, centre: int) -> Iterator[tuple[float, str]]:
+    def _rates(self, crosses: bool) -> dict[str, float]:
         """Probability of each kind of error, by the habits of the system and of the pair."""
+        if crosses in self._known_rates:
+            return self._known_rates[crosses]
         h, m = self.n.habits, self.system.interfaces
         strange = m.unfamiliar.value * 0.5 ** (h.pair_cases.value / m.familiar_after.value)
-        factor = (1 + strange) * self.across(name, centre, h.crossing)
+        factor = (1 + strange) * (h.crossing.value if crosses else 1.0)
         rates = {}
         for kind in KINDS:
             k = m.kinds[kind]
@@ -448,8 +479,8 @@ class Writer:
             rates[kind] *= mixed(h.digital.value, k.effect.digital.value)
             rates[kind] *= mixed(h.structured.value, k.effect.structured.value)
         scale = 0.95 / max(0.95, sum(rates.values()))
-        for kind, rate in rates.items():
-            yield rate * scale, f"{name}:{kind}"
+        self._known_rates[crosses] = {kind: rate * scale for kind, rate in rates.items()}
+        return self._known_rates[crosses]
 
     def _finds(self, name: str) -> Iterator[tuple[str, tuple[float, str | None]]]:
         """What the receiver finds: errors of this handoff, and of those before it."""
@@ -470,12 +501,10 @@ class Writer:
         back = f"{name} goes on"
         tag = f"{name} {kind}"
         ways = [(c.rework.value, f"{tag} rework")]
-        restart = self._restart()
-        if c.restart.value > 0 and restart is not None:
-            ways.append((c.restart.value, self._route(restart, back, tag)))
-        oos = self._out_of_spec()
-        if c.out_of_spec.value > 0 and oos is not None:
-            ways.append((c.out_of_spec.value, self._route(oos, back, tag)))
+        if c.restart.value > 0 and self._restart is not None:
+            ways.append((c.restart.value, self._route(self._restart, back, tag)))
+        if c.out_of_spec.value > 0 and self._oos is not None:
+            ways.append((c.out_of_spec.value, self._route(self._oos, back, tag)))
         if c.lost.value > 0:
             ways.append((c.lost.value, self._end_label(self._lost())))
         b.label(f"{name} found {kind}")
@@ -489,33 +518,12 @@ class Writer:
 
     # ---- routes --------------------------------------------------------------------------------
 
-    def _restart(self) -> Route | None:
-        """Back to the beginning of a new attempt: the `go` to before collection met most often."""
-        collect = [i for i, a in enumerate(self.order) if self._kind(a) == "collect"]
-        before = set(self.order[: collect[0] + 1]) if collect else set()
-        goes = [
-            r.then.go
-            for step in self.p.steps.values()
-            for r in step.results.values()
-            if r.then and r.then.go in before
-        ]
-        return Route(go=max(goes, key=goes.count)) if goes else None
-
     def _kind(self, name: str) -> str:
         return self.p.steps[name].kind if name in self.p.steps else "handoff"
 
-    def _out_of_spec(self) -> Route | None:
-        """The decision that a failed test leads to."""
-        for step in self.p.steps.values():
-            if step.kind == "test":
-                for result in step.results.values():
-                    if result.then and result.then.decide:
-                        return result.then
-        return None
-
     def _lost(self) -> str:
         """The outcome of a journey whose product is lost for good."""
-        restart = self._restart()
+        restart = self._restart
         if restart is None or restart.go is None:
             return list(self.p.outcomes)[-1]
         step = self.p.steps.get(restart.go) or self.p.handoffs[restart.go]

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Literal
 
 from stafett.design.assumptions import sampled
 from stafett.design.compile import Compiled, Disruption, compile_system
 from stafett.design.measures import Figures, measures
 from stafett.design.reading import System
-from stafett.simulation import Horizon, Store, sweep
+from stafett.simulation import Horizon, Model, Store, sweep
 
 YEAR = 365.25
 
@@ -69,6 +70,29 @@ class Design:
         return compile_system(self.change(system), self.disruptions)
 
 
+class _Models(Mapping[str, Model]):
+    """Models written when they are asked for: the first are run while the last are written."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Compiled]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Compiled] = {}
+
+    def compiled(self, name: str) -> Compiled:
+        """The model with what its places mean."""
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __getitem__(self, name: str) -> Model:
+        return self.compiled(name).model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
 def run(
     designs: Mapping[str, Design],
     plan: Plan,
@@ -87,11 +111,15 @@ def run(
     fixed = plan.assumptions == "fixed"
     # One model for all replications, or one for each.
     parts = {n: {0: every} if fixed else {r: range(r, r + 1) for r in every} for n in designs}
-    compiled = {
-        f"{n} {r}": designs[n].compiled(plan, r) for n, blocks in parts.items() for r in blocks
-    }
+    models = _Models(
+        {
+            f"{n} {r}": partial(designs[n].compiled, plan, r)
+            for n, blocks in parts.items()
+            for r in blocks
+        }
+    )
     results = sweep(
-        {key: c.model for key, c in compiled.items()},
+        models,
         plan.horizon,
         plan.seed,
         {f"{n} {r}": block for n, blocks in parts.items() for r, block in blocks.items()},
@@ -107,5 +135,7 @@ def run(
     }
     # Interrupted: keep the replications that every design has, so that pairs stay pairs.
     whole = sorted(set.intersection(*(set(d) for d in done.values())))
-    figures = {n: [measures(compiled[d[r][0]], d[r][1]) for r in whole] for n, d in done.items()}
+    figures = {
+        n: [measures(models.compiled(d[r][0]), d[r][1]) for r in whole] for n, d in done.items()
+    }
     return Run(figures, results.missing)

@@ -25,19 +25,30 @@ from stafett.insight.pictures.svg import (
 COLOURS = (BLUE, AMBER, PURPLE, "#2b7a62", RED, "#6b7280")
 
 
-def capital_map(spots: Sequence[Spot], *, title: str) -> str:
-    """Criticality against fundability, a panel for each system; numbers lead to the names."""
-    names = list(dict.fromkeys(s.title for s in spots))
+def capital_map(
+    spots: Sequence[Spot],
+    *,
+    title: str,
+    names: Mapping[str, str] | None = None,
+    across: str = "share of the value that its payer captures",
+    up: str = "patients a year per million US$",
+) -> str:
+    """Criticality against fundability, a panel for each system; numbers lead to the names.
+
+    `names` says what categories are called.
+    """
+    known = names or {s.category: s.title for s in spots}
+    categories = list(dict.fromkeys(s.category for s in spots))
     systems = list(dict.fromkeys(s.system for s in spots))
     width, height, left, gap, top = 300.0, 250.0, 58.0, 56.0, 34.0
-    across = min(2, len(systems))
-    down = -(-len(systems) // across)
-    whole = left + across * (width + gap) + 10
+    panels = min(2, len(systems))
+    down = -(-len(systems) // panels)
+    whole = left + panels * (width + gap) + 10
     bottom = top + down * (height + 74)
-    canvas = Canvas(max(whole, 420.0), bottom + 18 * len(names) + 24, f"capital map {title}")
+    canvas = Canvas(max(whole, 420.0), bottom + 18 * len(categories) + 24, f"capital map {title}")
     for i, system in enumerate(systems):
         own = [s for s in spots if s.system == system]
-        x0, y0 = left + (i % across) * (width + gap), top + (i // across) * (height + 74)
+        x0, y0 = left + (i % panels) * (width + gap), top + (i // panels) * (height + 74)
         low = min(0.0, *(s.criticality.low for s in own))
         high = max(0.01, *(s.criticality.high for s in own))
         scale = height / (high - low)
@@ -50,18 +61,18 @@ def capital_map(spots: Sequence[Spot], *, title: str) -> str:
             y = y0 + (high - tick) * scale
             canvas.line(x0, y, x0 + width, y, GRID if tick else INK)
             canvas.text(x0 - 5, y + 4, mark(tick), size=11, colour=FAINT, anchor="end")
-        canvas.text(x0, y0 + height + 32, "share of value its payer captures", size=11)
-        canvas.text(x0 - 40, y0 + height, "patients a year per million US$", size=11, turn=-90)
+        canvas.text(x0, y0 + height + 32, across, size=11)
+        canvas.text(x0 - 40, y0 + height, up, size=11, turn=-90)
         for s in own:
-            n = names.index(s.title)
+            n = categories.index(s.category)
             colour = COLOURS[n % len(COLOURS)]
             f, c = s.fundability, s.criticality
             x, y = x0 + f.mean * width, y0 + (high - c.mean) * scale
             canvas.line(x0 + f.low * width, y, x0 + f.high * width, y, colour, 1.2)
             canvas.line(x, y0 + (high - c.low) * scale, x, y0 + (high - c.high) * scale, colour)
-            canvas.dot(x, y, 7, colour, f"{s.title}: {c:.2f} patients, {f:.2f} captured")
+            canvas.dot(x, y, 7, colour, f"{known[s.category]}: {c:.2f} patients, {f:.2f} captured")
             canvas.text(x - 3.2, y + 3.8, str(n + 1), size=10, colour="#ffffff", bold=True)
-    for n, name in enumerate(names):
+    for n, name in enumerate(known[c] for c in categories):
         y = bottom + 18 * n
         canvas.dot(left, y, 7, COLOURS[n % len(COLOURS)])
         canvas.text(left - 3.2, y + 3.8, str(n + 1), size=10, colour="#ffffff", bold=True)
@@ -69,11 +80,18 @@ def capital_map(spots: Sequence[Spot], *, title: str) -> str:
     return str(canvas)
 
 
-def gap_bars(findings: Sequence[Finding], *, title: str, unit: str) -> str:
+def gap_bars(
+    findings: Sequence[Finding],
+    *,
+    title: str,
+    unit: str = "share of the gap that is left",
+    names: Mapping[str, str] | None = None,
+    none: str = "no equilibrium",
+) -> str:
     """The share of the gap that each contract leaves, least first."""
     order = sorted(findings, key=lambda f: f.state.fragmentation)
-    names = [f.contract.name for f in order]
-    left, width, height = room(names, 30) + 12, 380.0, 26
+    called = [(names or {}).get(f.contract.name, f.contract.name) for f in order]
+    left, width, height = room(called, 46) + 12, 380.0, 26
     bottom = 8 + height * len(order)
     canvas = Canvas(left + width + 60, bottom + 44, title)
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
@@ -85,8 +103,8 @@ def gap_bars(findings: Sequence[Finding], *, title: str, unit: str) -> str:
         y, lost = 8 + height * i, f.state.fragmentation
         colour = BLUE if f.state.settled else GREY
         canvas.rect(left, y + 4, max(1.0, min(1.0, lost) * width), height - 10, colour)
-        canvas.text(left - 8, y + 17, cut(f.contract.name, 30), anchor="end")
-        said = f"{lost:.0%}" if f.state.settled else f"{lost:.0%}, no equilibrium"
+        canvas.text(left - 8, y + 17, cut(called[i], 46), anchor="end")
+        said = f"{lost:.0%}" if f.state.settled else f"{lost:.0%}, {none}"
         canvas.text(left + min(1.0, lost) * width + 6, y + 17, said, size=11)
     return str(canvas)
 

@@ -1,7 +1,7 @@
-"""Contracts compared and capital maps for the pages: computed once, kept, run in the background.
+"""Contracts compared, capital maps and settlements for the pages: computed once, kept.
 
 A map's simulations depend only on the systems; what the sliders move (public money, shared
-infrastructure, the contract) is worked out again at each look.
+infrastructure, the contract) is worked out again at each look. How it is computed: `computing`.
 """
 
 from __future__ import annotations
@@ -9,24 +9,55 @@ from __future__ import annotations
 import csv
 import io
 import json
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from typing import TypeVar
 
-from stafett.design.capital.map import Capture, Gain, Spot, captures, gains, spots
+import msgspec
+import numpy as np
+
+from stafett.design.capital.map import Capture, Gain, Spot, spots
 from stafett.design.capital.reading import load as load_capital
 from stafett.design.experiment import Plan
 from stafett.design.incentives.reading import Table, load
-from stafett.design.incentives.workbench import Bounds, Finding, assess, bounds
-from stafett.design.reading import load as load_system
+from stafett.design.incentives.workbench import Bounds, Finding
+from stafett.service.computing import Computing
 
 SYSTEMS = ("sweden", "spain", "us", "uk")
 PLAN = Plan(8, 1.0, seed=1, assumptions="sampled")
-MOST_KEPT = 16
+DRAWS = 8
 WORTH = (100.0, 2000.0)  # what a success may be worth here, thousand US dollars
+EVERYBODY = ""  # the organisation of what belongs to none
+T = TypeVar("T")
+
+
+class Worth(msgspec.Struct, frozen=True):
+    """The contracts of the built-in game where a success is worth `value` thousand US dollars."""
+
+    value: float
+
+
+class Under(msgspec.Struct, frozen=True):
+    """Who captures what under a contract of the built-in game."""
+
+    contract: str
+
+
+class Within(msgspec.Struct, frozen=True):
+    """What investments give these systems."""
+
+    systems: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What is worked out of the contracts; `best` are the efforts that are best for all."""
+
+    best: tuple[float, ...]
+    welfare: float
+    success: float
+    nothing: float
+    findings: dict[str, Finding]
 
 
 @dataclass(frozen=True)
@@ -38,79 +69,70 @@ class Workbench:
     findings: dict[str, Finding]
 
 
-@lru_cache(maxsize=32)
-def workbench(value: float | None = None) -> Workbench:
-    """Every contract of the built-in game; ValueError for a value out of range."""
-    table = load()
-    if value is not None:
-        if not WORTH[0] <= value <= WORTH[1]:
-            raise ValueError(f"{value:g}: a success is worth {WORTH[0]:g} to {WORTH[1]:g} here")
-        table = replace(table, game=replace(table.game, value=value))
-    ends = bounds(table.game)
-    found = {n: assess(c, table.game, ends) for n, c in table.contracts.items()}
-    return Workbench(table, ends, found)
+@dataclass(frozen=True)
+class Going:
+    """What is still being computed, or why it was not: parts of all parts."""
 
-
-@lru_cache(maxsize=32)
-def captured(contract: str) -> dict[str, Capture]:
-    """Who captures what under a contract of the built-in game, its assumptions drawn."""
-    return captures(load_capital(), load(), contract, draws=8)
-
-
-@dataclass
-class MapRun:
-    """The simulations behind a map: how far they are, and what they gave."""
-
-    systems: tuple[str, ...]
+    done: int
     total: int
-    done: int = 0
-    gains: dict[str, dict[str, Gain]] | None = None
     problem: str = ""
 
 
-class Maps:
-    """The maps of one server; one is simulated at a time, equal questions are asked once."""
+class Incentives:
+    """What the pages of incentives and capital ask for."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="capital")
-        self._lock = threading.Lock()
-        self._runs: OrderedDict[tuple[str, ...], MapRun] = OrderedDict()
+    def __init__(self, computing: Computing) -> None:
+        self._computing = computing
 
-    def of(self, systems: Sequence[str]) -> MapRun:
-        """The map of some of the four systems, begun if nobody asked before; else ValueError."""
+    async def workbench(self, value: float, person: str) -> Workbench | Going:
+        """Every contract of the built-in game; ValueError for a value out of range."""
+        if not WORTH[0] <= value <= WORTH[1]:
+            raise ValueError(f"{value:g}: a success is worth {WORTH[0]:g} to {WORTH[1]:g} here")
+        table = load()
+        total = 1 + len(table.contracts)
+        found = await self._asked("contracts", Worth(value), Bench, person, total)
+        if isinstance(found, Going):
+            return found
+        ends = Bounds(np.array(found.best), found.welfare, found.success, found.nothing)
+        return Workbench(replace(table, game=replace(table.game, value=value)), ends,
+                         found.findings)  # fmt: skip
+
+    async def gains(
+        self, systems: Sequence[str], person: str
+    ) -> dict[str, dict[str, Gain]] | Going:
+        """What each category gives; ValueError where none or others than the four are named."""
         chosen = tuple(s for s in SYSTEMS if s in systems)
-        strange = [s for s in systems if s not in SYSTEMS]
-        if strange or not chosen:
+        if not chosen or any(s not in SYSTEMS for s in systems):
             raise ValueError(f"choose among {', '.join(SYSTEMS)}")
-        with self._lock:
-            run = self._runs.get(chosen)
-            if run is None or run.problem:
-                total = len(chosen) * PLAN.replications * (1 + 2 * len(load_capital().categories))
-                run = self._runs[chosen] = MapRun(chosen, total)
-                while len(self._runs) > MOST_KEPT:
-                    self._runs.popitem(last=False)
-                self._pool.submit(self._work, run)
-        return run
+        total = len(chosen) * PLAN.replications * (1 + 2 * len(load_capital().categories))
+        kind = dict[str, dict[str, Gain]]
+        return await self._asked("gains", Within(chosen), kind, person, total)
 
-    def _work(self, run: MapRun) -> None:
-        def tick(done: int) -> None:
-            run.done += done
+    async def captures(self, contract: str, person: str) -> dict[str, Capture] | Going:
+        """Who captures what under a contract of the built-in game."""
+        return await self._asked("captures", Under(contract), dict[str, Capture], person, 1)
 
-        try:
-            systems = {s: load_system(s) for s in run.systems}
-            run.gains = gains(systems, load_capital(), PLAN, workers=1, progress=tick)
-        except Exception as problem:  # the page says so; the server lives on
-            run.problem = f"{type(problem).__name__}: {problem}"
-
-    def close(self) -> None:
-        """Stop."""
-        self._pool.shutdown(wait=False, cancel_futures=True)
+    async def _asked(
+        self, kind: str, wish: msgspec.Struct, answer: type[T], person: str, total: int
+    ) -> T | Going:
+        asked = msgspec.json.encode(wish, order="sorted")
+        c = await self._computing.ask(
+            kind, asked, person, EVERYBODY, total, lane="pages", join=True
+        )
+        body = await self._computing.answer(c.digest) if c.state == "done" else None
+        if body is None:
+            return Going(c.done, c.total, c.problem)
+        return msgspec.msgpack.decode(body, type=answer)
 
 
-def placed(run: MapRun, contract: str, public: float, shared: float) -> list[Spot]:
+def placed(
+    gains: Mapping[str, Mapping[str, Gain]],
+    captured: Mapping[str, Capture],
+    public: float,
+    shared: float,
+) -> list[Spot]:
     """The map for the sliders as they stand; ValueError if they are out of range."""
-    assert run.gains is not None
-    return spots(run.gains, captured(contract), load_capital(), public=public, shared=shared)
+    return spots(gains, captured, load_capital(), public=public, shared=shared)
 
 
 def map_csv(found: Sequence[Spot]) -> str:
@@ -153,8 +175,8 @@ def contracts_json(bench: Workbench, value: float) -> str:
         "no_effort": {"welfare": bench.ends.nothing},
         "contracts": {
             n: {
-                "title": f.contract.title, "warnings": f.warnings,
-                "equilibria": [{**asdict(s), "efforts": s.efforts.tolist()} for s in f.states],
+                "title": f.contract.title, "warnings": [str(w) for w in f.warnings],
+                "equilibria": [asdict(s) for s in f.states],
             } for n, f in bench.findings.items()
         },
     }  # fmt: skip

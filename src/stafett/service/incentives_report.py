@@ -11,6 +11,7 @@ from stafett.design.network import Number
 from stafett.service.capital_pictures import capital_map, gap_bars
 from stafett.service.design_report import _picture, _table, _words, cell
 from stafett.service.incentives import Workbench
+from stafett.service.settlement import BETA, COST, LOST, POOL, Settlement, Settling
 
 HEAD = (
     '#set page(paper: "a4", flipped: true, margin: 16mm, numbering: "1 / 1")\n'
@@ -37,7 +38,7 @@ def contracts_report(bench: Workbench) -> bytes:
     actors = [a.name for a in bench.table.game.actors]
     rows = [
         [n, f.contract.title, f"{f.state.success:.1%}", f"{f.state.welfare:.1f}",
-         f"{f.state.fragmentation:.0%}", str(len(f.states)), "; ".join(f.warnings)]
+         f"{f.state.fragmentation:.0%}", str(len(f.states)), "; ".join(map(str, f.warnings))]
         for n, f in bench.findings.items()
     ]  # fmt: skip
     out = [
@@ -82,6 +83,40 @@ def map_report(found: Sequence[Spot], contract: str, public: float, shared: floa
         _figures((f"split.{k}", n) for k, n in catalogue.split.items()),
         _table(["source", "title", "address"],
                [[k, s.title, s.url or ""] for k, s in catalogue.sources.items()]),
+    ]  # fmt: skip
+    import typst  # loads slowly
+
+    return bytes(typst.compile("".join(out).encode(), format="pdf"))
+
+
+def settlement_report(found: Settlement, wish: Settling) -> bytes:
+    """An organisation's statement as PDF bytes, with what is assumed."""
+    assert found.statement is not None and found.counted is not None
+    c = found.counted
+    out = [
+        HEAD.format(title="Settlement"),
+        _words(f"{wish.organisation}; the record up to entry {wish.position}; contract {wish.form}"
+               f", rate {wish.rate:.0%}, a success worth {wish.value:g} thousand US dollars. "
+               f"{c.journeys} closed journeys, {c.successes} of them successful; left out: {c.open}"
+               f" open journeys, {c.unrecorded} handoffs without an outcome."),
+        "\n\n== Contributions\n",
+        _table(
+            ["interface", "handoffs", "failed", "journeys lost", "target"],
+            [[x.name, str(x.reached), str(x.failed), f"{x.journeys_lost:.2f}",
+              f"{found.targets[x.name]:.1%}" if x.name in found.targets else ""]
+             for x in found.interfaces],
+        ),
+        "\n== Statement, thousand US dollars\n",
+        _table(
+            ["for", "count", "amount"],
+            [*[[x.what, f"{x.count:g}", f"{x.amount:+.1f}"] for x in found.statement.lines],
+             ["total", "", f"{found.statement.total:+.1f}"]],
+        ),
+        "\n== Assumptions\n",
+        _words(f"{POOL:.0%} of the value is shared equally by {found.organisations} organisations. "
+               f"Without effort {LOST:.0%} is lost at each interface; effort costs {COST:g} and "
+               f"works at {BETA:g} (as in the built-in game). Targets are the rates of the best "
+               f"joint outcome. {LIMITS}"),
     ]  # fmt: skip
     import typst  # loads slowly
 

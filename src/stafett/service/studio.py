@@ -1,34 +1,29 @@
-"""The studio's runs: in the background, bounded for each person, kept by what they depend on.
+"""The studio's runs: what may be asked, and how an organisation's runs and answers are found.
 
-A run is a comparison of some networks with some figures changed. It is computed by a worker thread
-(the compiled kernel lets go of Python's lock) and kept under the digest of its request: the same
-question is answered at once. A run belongs to an organisation; nobody else sees it.
+A run is a comparison of some networks with some figures changed. It belongs to an organisation;
+nobody else sees it. How it is computed and kept: `computing`.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import secrets
-import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
 
 from stafett.design.assumptions import numbers, with_values
-from stafett.design.compare import Comparison, Conclusion, compare, conclusions, designs
+from stafett.design.compare import Comparison, Conclusion, designs
 from stafett.design.experiment import Plan
 from stafett.design.network import Number
 from stafett.design.reading import System, load, names
 from stafett.design.stability import offered_loads
+from stafett.service.computing import Computation, Computing
 
-MOST_RUNNING = 2  # waiting or running, for each person
-MOST_KEPT = 64
-WORKERS = 1  # threads of one run: the pages must stay quick
+KIND = "comparison"
+MOST_READ = 8  # answers held decoded
 KEY_FIGURES = (
     ("patients", "per_year"), ("patients", "dies"), ("patients", "unfit"),
     ("pools", "line", "places"),
@@ -56,39 +51,34 @@ class Unusable(ValueError):
         self.field, self.what, self.todo = field, what, todo
 
 
-class Busy(RuntimeError):
-    """The person has as many runs going as one person may."""
-
-
 @dataclass(frozen=True)
-class Answer:
-    """What a finished run found."""
+class Found:
+    """What the process that computes found."""
 
-    systems: dict[str, System]
     comparison: Comparison
     drawn: Comparison | None
     survives: list[Conclusion]
 
 
-@dataclass
-class Job:
-    """One run: its wish, how far it is, and its answer when done."""
+@dataclass(frozen=True)
+class Answer(Found):
+    """What a finished run found, with the systems that it is about."""
 
-    id: str
-    digest: str
+    systems: dict[str, System]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its wish, how far it is, and its answer when it was asked for and is done."""
+
+    computation: Computation
     wish: Wish
-    person: str
-    organisation: str
-    total: int
-    done: int = 0
-    state: Literal["waiting", "running", "done", "cancelled", "failed"] = "waiting"
-    problem: str = ""
     answer: Answer | None = None
-    stop: threading.Event = field(default_factory=threading.Event)
 
-
-class _Cancelled(Exception):
-    pass
+    @property
+    def id(self) -> str:
+        """Its name in addresses."""
+        return self.computation.id
 
 
 def key_figures(system: System) -> list[tuple[str, Number]]:
@@ -151,100 +141,57 @@ def systems_of(wish: Wish) -> dict[str, System]:
     return found
 
 
+def plan_of(wish: Wish) -> Plan:
+    """How much is run."""
+    return Plan(wish.replications, wish.years, seed=wish.seed)
+
+
 class Studio:
-    """The runs of one server."""
+    """The runs of every organisation."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(1, thread_name_prefix="studio")
-        self._lock = threading.Lock()
-        self._jobs: OrderedDict[str, Job] = OrderedDict()
-        self._kept: OrderedDict[str, Answer] = OrderedDict()
+    def __init__(self, computing: Computing) -> None:
+        self._computing = computing
+        self._read: OrderedDict[str, Answer] = OrderedDict()
 
-    def start(self, wish: Wish, person: str, organisation: str) -> Job:
-        """Begin a run, or answer at once what was asked before. Raises Unusable, Busy."""
-        systems = systems_of(wish)
-        plan = Plan(wish.replications, wish.years, seed=wish.seed)
-        digest = hashlib.sha256(msgspec.json.encode(wish, order="sorted")).hexdigest()
-        total = evaluations(systems, plan) * (2 if wish.assumptions == "sampled" else 1)
-        job = Job(secrets.token_urlsafe(9), digest, wish, person, organisation, total)
-        with self._lock:
-            going = [
-                j for j in self._jobs.values()
-                if j.person == person and j.state in ("waiting", "running")
-            ]  # fmt: skip
-            kept = self._kept.get(digest)
-            if kept is None and len(going) >= MOST_RUNNING:
-                raise Busy(f"{MOST_RUNNING} runs are going already")
-            self._jobs[job.id] = job
-            for old in [
-                j for j in self._jobs.values() if j.state in ("done", "cancelled", "failed")
-            ]:
-                if len(self._jobs) > 4 * MOST_KEPT:
-                    del self._jobs[old.id]
-            if kept is not None:
-                job.answer, job.state, job.done = kept, "done", total
-                return job
-        self._pool.submit(self._work, job, systems, plan)
-        return job
+    async def begin(self, wish: Wish, person: str, organisation: str) -> Run:
+        """Begin a run; what was asked before is answered at once. Raises Unusable, Busy."""
+        total = evaluations(systems_of(wish), plan_of(wish))
+        if wish.assumptions == "sampled":
+            total *= 2
+        asked = msgspec.json.encode(wish, order="sorted")
+        return _run(await self._computing.ask(KIND, asked, person, organisation, total))
 
-    def of(self, organisation: str, id_: str) -> Job | None:
-        """A run of an organisation; None where there is none that it may see."""
-        job = self._jobs.get(id_)
-        return job if job is not None and job.organisation == organisation else None
+    async def of(self, organisation: str, id_: str) -> Run | None:
+        """A run of an organisation with its answer; None where there is none that it may see."""
+        found = await self._computing.of(organisation, KIND, id_)
+        if found is None:
+            return None
+        run = _run(found)
+        if found.state != "done":
+            return run
+        if found.digest not in self._read:
+            body = await self._computing.answer(found.digest)
+            if body is None:
+                return None
+            f = msgspec.msgpack.decode(body, type=Found)
+            self._read[found.digest] = Answer(
+                f.comparison, f.drawn, f.survives, systems_of(run.wish)
+            )
+            while len(self._read) > MOST_READ:
+                self._read.popitem(last=False)
+        return Run(found, run.wish, self._read[found.digest])
 
-    def all_of(self, organisation: str) -> list[Job]:
-        """The runs of an organisation, the newest first."""
-        with self._lock:
-            return [j for j in reversed(self._jobs.values()) if j.organisation == organisation]
+    async def all_of(self, organisation: str) -> list[Run]:
+        """The runs of an organisation, the newest first, without their answers."""
+        return [_run(c) for c in await self._computing.all_of(organisation, KIND)]
 
-    def cancel(self, job: Job) -> None:
+    async def cancel(self, run: Run) -> None:
         """Stop a run; what is finished stays finished."""
-        job.stop.set()
-        if job.state == "waiting":
-            job.state = "cancelled"
-
-    def close(self) -> None:
-        """Stop everything."""
-        for job in self._jobs.values():
-            job.stop.set()
-        self._pool.shutdown(wait=False, cancel_futures=True)
-
-    def _work(self, job: Job, systems: dict[str, System], plan: Plan) -> None:
-        if job.stop.is_set():
-            job.state = "cancelled"
-            return
-        job.state = "running"
-
-        def tick(done: int) -> None:
-            job.done += done
-            if job.stop.is_set():
-                raise _Cancelled
-
-        try:
-            answer = answered(systems, plan, job.wish.assumptions, tick)
-        except _Cancelled:
-            job.state = "cancelled"
-        except Exception as problem:  # the page says so; the server lives on
-            job.state, job.problem = "failed", f"{type(problem).__name__}: {problem}"
-        else:
-            job.answer, job.done, job.state = answer, job.total, "done"
-            with self._lock:
-                self._kept[job.digest] = answer
-                while len(self._kept) > MOST_KEPT:
-                    self._kept.popitem(last=False)
+        await self._computing.cancel(run.id)
 
 
-def answered(
-    systems: dict[str, System], plan: Plan, assumptions: str, tick: Callable[[int], None]
-) -> Answer:
-    """Run the comparison, and again with assumptions drawn if wished."""
-    c = compare(systems, plan, workers=WORKERS, progress=tick)
-    drawn, survives = None, []
-    if assumptions == "sampled":
-        wide = Plan(plan.replications, plan.years, plan.warmup, plan.seed, "sampled")
-        drawn = compare(systems, wide, workers=WORKERS, progress=tick)
-        survives = conclusions(c, drawn)
-    return Answer(systems, c, drawn, survives)
+def _run(found: Computation) -> Run:
+    return Run(found, msgspec.json.decode(found.wish, type=Wish))
 
 
 def evaluations(systems: dict[str, System], plan: Plan) -> int:

@@ -27,11 +27,13 @@ from stafett.service.bookings import Bookings
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
 from stafett.service.competence import Competences
+from stafett.service.computing import Computing
 from stafett.service.conditions import Conditions
 from stafett.service.deviations import Deviations
 from stafett.service.documents import Documents
 from stafett.service.factors import Factors
 from stafett.service.forecasting import Forecasts
+from stafett.service.incentives import Incentives
 from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
 from stafett.service.keeping import Keeping
@@ -53,7 +55,9 @@ from stafett.service.record import Record
 from stafett.service.registry import Registry
 from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
+from stafett.service.settlement import Settlements
 from stafett.service.signin import SignIn
+from stafett.service.studio import Studio
 from stafett.service.system import SystemView
 from stafett.service.training import Training
 from stafett.service.vault import Vault, master_key
@@ -148,6 +152,10 @@ class Tower:
             self.pool, self.board, self.journeys, self.loggers, self.intake
         )
         self.learning = Learning(url, self.ledger, self.pool)
+        self.computing = Computing(url, self.pool, folder)
+        self.studio = Studio(self.computing)
+        self.incentives = Incentives(self.computing)
+        self.settlements = Settlements(self.computing)
         self.outside = Outside(self)
 
     async def __aenter__(self) -> Tower:
@@ -164,6 +172,7 @@ class Tower:
         await self.conditions.start()
         await self.alerting.start()
         await self.forecasts.start()
+        await self.computing.start()
         if self.mail is not None:
             self._mailing = asyncio.create_task(keep("mail", self.mail.run))
         if self.mqtt is not None:
@@ -178,6 +187,7 @@ class Tower:
         trace: TracebackType | None,
     ) -> None:
         await self.learning.close()
+        await self.computing.close()
         await self.exchange.__aexit__(None, None, None)
         if self.mqtt is not None:
             await self.mqtt.close()

@@ -13,12 +13,13 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from stafett.simulation import tables as t
-from stafett.simulation.distributions import Constant, Distribution, row
+from stafett.simulation.distributions import Choice, Constant, Distribution, Empirical, row
 
 Deadline = tuple[str, str]
 """An attribute that holds a moment, and the label to go to when it comes."""
@@ -422,7 +423,9 @@ class Builder:
     def _block(self, what: Distribution | Sequence[Distribution]) -> int:
         block = list(what) if isinstance(what, Sequence) else [what]
         first = len(self._dists)
-        self._dists += [row(d, self._points) for d in block]
+        self._dists += [
+            row(d, self._points) if isinstance(d, Empirical | Choice) else _row(d) for d in block
+        ]
         return first
 
     def _deadline(self, r: int, deadline: Deadline | None) -> None:
@@ -431,7 +434,7 @@ class Builder:
             self._fixes.append((r, t.LATE, deadline[1]))
 
     def _probabilities(self, name: str, ps: Sequence[float]) -> None:
-        if any(not 0 <= p <= 1 for p in ps) or sum(ps) > 1 + 1e-9:
+        if not (min(ps, default=0) >= 0 and sum(ps) <= 1 + 1e-9):
             raise ValueError(f"{name}: {ps} are no probabilities (0 to 1, together at most 1)")
 
     def _table(self, name: str, ways: Sequence[tuple[float, str]]) -> None:
@@ -484,14 +487,17 @@ class Builder:
 
     def _model(self, rows: list[list[int]], goto: list[int]) -> t.Model:
         kinds = list(self._faults)
+        column = {fault: k for k, fault in enumerate(kinds)}
         sense = np.zeros((len(self._inspections), len(kinds)))
         divert = np.full((len(self._inspections), len(kinds)), -1, np.int32)
         for i, (name, finds) in enumerate(self._inspections.items()):
             for fault, (p, label) in finds.items():
                 self._probabilities(name, [p])
-                sense[i, kinds.index(fault)] = p
+                if fault not in column:
+                    raise ValueError(f"{name} looks for {fault!r}, and there is no such fault")
+                sense[i, column[fault]] = p
                 if label is not None:
-                    divert[i, kinds.index(fault)] = self._place(label, name)
+                    divert[i, column[fault]] = self._place(label, name)
         sources, rate_at, rate, rate_period = [], list[float](), list[float](), []
         for name, every, to in self._sources:
             start = self._place(to, f"source {name!r}")
@@ -548,6 +554,12 @@ class Builder:
             sources=tuple(name for name, _, _ in self._sources),
             batches=len(self._batches),
         )
+
+
+@lru_cache(maxsize=4096)
+def _row(d: Distribution) -> tuple[float, float, float, float, float]:
+    """The row of a distribution without a table: a network names the same ones many times."""
+    return row(d, [])
 
 
 def _spans(lengths: Sequence[int]) -> NDArray[np.int32]:

@@ -43,6 +43,10 @@ class Store:
                     continue
         path.parent.mkdir(parents=True, exist_ok=True)
 
+    def __len__(self) -> int:
+        """How many results are kept."""
+        return len(self._rows)
+
     def get(self, key: Key) -> Sums | None:
         """The result kept under `key`."""
         return self._rows.get(key)

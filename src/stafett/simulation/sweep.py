@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 from stafett.simulation.replication import Horizon, Sums, simulate
-from stafett.simulation.store import Store, key
+from stafett.simulation.store import Key, Store, key
 from stafett.simulation.tables import Model
 
 
@@ -60,7 +61,8 @@ def sweep(
     Replication r of every design shares its luck with replication r of the others (common random
     numbers). `block` replications go to a worker together; make it 50 ms of work or more when the
     executor is remote. `progress` is told how many more are done. On Ctrl-C what is finished is
-    kept and returned; with a `store` the next call goes on from there.
+    kept and returned; with a `store` the next call goes on from there. `designs` may make a model
+    when it is first asked for it.
     """
     if isinstance(replications, Mapping):
         wanted = {name: list(replications[name]) for name in designs}
@@ -68,12 +70,18 @@ def sweep(
         every = list(replications)
         wanted = dict.fromkeys(designs, every)
     done: dict[tuple[str, int], Sums] = {}
+    digests: dict[str, str] = {}
+
+    def place(name: str, r: int) -> Key:
+        if name not in digests:
+            digests[name] = key(designs[name], horizon, seed, 0)[0]
+        return digests[name], seed, r
+
     todo: list[tuple[str, list[int]]] = []
-    keys = {name: key(model, horizon, seed, 0)[0] for name, model in designs.items()}
     for name in designs:
         left = []
         for r in wanted[name]:
-            kept = store.get((keys[name], seed, r)) if store else None
+            kept = store.get(place(name, r)) if store is not None and len(store) else None
             if kept is None:
                 left.append(r)
             else:
@@ -86,18 +94,28 @@ def sweep(
     own = executor is None
     pool = executor or ThreadPoolExecutor(workers or os.cpu_count())
     futures: dict[Future[list[Sums]], str] = {}
+    pending: deque[Future[list[Sums]]] = deque()
+
+    def take(future: Future[list[Sums]]) -> None:
+        for sums in future.result():
+            name = futures[future]
+            done[name, sums.replication] = sums
+            if store is not None:
+                store.put(place(name, sums.replication), sums)
+            progress(1)
+
     try:
         for name, rs in todo:
+            # A model that is made when it is asked for is made while the ones before it run.
             args = (designs[name], horizon, seed, rs)
             # An Event cannot travel to another machine; there, blocks are short.
-            futures[pool.submit(run_block, *args, *((stop,) if own else ()))] = name
-        for future in as_completed(futures):
-            for sums in future.result():
-                name = futures[future]
-                done[name, sums.replication] = sums
-                if store:
-                    store.put((keys[name], seed, sums.replication), sums)
-                progress(1)
+            future = pool.submit(run_block, *args, *((stop,) if own else ()))
+            futures[future] = name
+            pending.append(future)
+            while pending and pending[0].done():
+                take(pending.popleft())
+        for future in as_completed(pending):
+            take(future)
     except KeyboardInterrupt:
         stop.set()
         for future in futures:

@@ -62,15 +62,11 @@ def application(
 
     @contextlib.asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        try:
-            if opened:
-                yield
-                return
-            async with tower:
-                yield
-        finally:
-            if hasattr(app.state, "studio"):
-                app.state.studio.close()
+        if opened:
+            yield
+            return
+        async with tower:
+            yield
 
     description = msgspec.json.encode(openapi.document(ENDPOINTS))
 

@@ -21,6 +21,7 @@ from stafett.web import (
     record,
     registry,
     registry_pages,
+    settlement,
     shipments,
     signin,
     stations,
@@ -89,6 +90,7 @@ AREAS: tuple[Area, ...] = (
         words=readiness.WORDS,
     ),
     Area("incentives", incentives.ENDPOINTS, incentives.ROUTES, menu=incentives.MENU),
+    Area("settlement", settlement.ENDPOINTS, settlement.ROUTES, menu=settlement.MENU),
     Area("design", design.ENDPOINTS, design.ROUTES, menu=design.MENU, words=design.WORDS),
     Area(
         "training",

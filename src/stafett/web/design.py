@@ -21,17 +21,10 @@ from stafett.design.measures import TITLES
 from stafett.design.reading import System, load, names
 from stafett.service import design_pictures as pictures
 from stafett.service.accounts import Person
+from stafett.service.computing import Busy
 from stafett.service.design_report import cell, report
-from stafett.service.studio import (
-    Answer,
-    Busy,
-    Job,
-    Studio,
-    Unusable,
-    Wish,
-    key_figures,
-    rows_of,
-)
+from stafett.service.studio import Answer, Run, Studio, Unusable, Wish, key_figures, rows_of
+from stafett.service.tower import Tower
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
@@ -77,12 +70,9 @@ class State(msgspec.Struct, frozen=True):
 
 
 def studio_of(request: Request) -> Studio:
-    """The runs of this server."""
-    state = request.app.state
-    if not hasattr(state, "studio"):
-        state.studio = Studio()
-    found: Studio = state.studio
-    return found
+    """The runs."""
+    tower: Tower = request.app.state.tower
+    return tower.studio
 
 
 async def _person(request: Request) -> Person:
@@ -121,78 +111,78 @@ async def begin(call: Call[Wish, Nothing]) -> State:
     person = await _person(call.request)
     studio = studio_of(call.request)
     try:
-        job = await asyncio.to_thread(studio.start, call.body, person.id, person.organisation)
+        run = await studio.begin(call.body, person.id, person.organisation)
     except Unusable as no:
         part = Part("/" + no.field, no.what, no.todo)
         raise Problem(422, "invalid", "This cannot be run", part) from None
     except Busy as no:
         part = Part("", str(no), "wait for one of them, or cancel it")
         raise Problem(429, "busy", "Too many runs at once", part) from None
-    return _state(job)
+    return _state(run)
 
 
 async def look(call: Call[Nothing, Nothing]) -> State:
     """How far a run is."""
-    return _state(await _job(call.request))
+    return _state(await _run(call.request))
 
 
 async def stop(call: Call[Nothing, Nothing]) -> State:
     """Cancel a run."""
-    job = await _job(call.request)
-    studio_of(call.request).cancel(job)
-    return _state(job)
+    await studio_of(call.request).cancel(await _run(call.request))
+    return _state(await _run(call.request))
 
 
-def _state(job: Job) -> State:
-    return State(job.id, job.state, job.done, job.total, job.problem, job.wish.networks)
+def _state(run: Run) -> State:
+    c = run.computation
+    return State(c.id, c.state, c.done, c.total, c.problem, run.wish.networks)
 
 
-async def _job(request: Request) -> Job:
+async def _run(request: Request) -> Run:
     person = await _person(request)
-    job = studio_of(request).of(person.organisation, request.path_params["run"])
-    if job is None:
+    run = await studio_of(request).of(person.organisation, request.path_params["run"])
+    if run is None:
         part = Part("run", "is not known here, or is another organisation's", "start it again")
         raise Problem(404, "no-run", "No such run", part)
-    return job
+    return run
 
 
-async def _answer(request: Request) -> tuple[Job, Answer]:
-    job = await _job(request)
-    if job.answer is None:
-        part = Part("run", f"is {job.state}", "wait until it is done")
+async def _answer(request: Request) -> tuple[Run, Answer]:
+    run = await _run(request)
+    if run.answer is None:
+        part = Part("run", f"is {run.computation.state}", "wait until it is done")
         raise Problem(409, "not-done", "This run has no answer", part)
-    return job, job.answer
+    return run, run.answer
 
 
 async def export_csv(call: Call[Nothing, Nothing]) -> Response:
     """Every figure of a run as CSV."""
-    job, answer = await _answer(call.request)
+    run, answer = await _answer(call.request)
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(["assumptions", "table", "system", "what", "mean", "low", "high"])
     writer.writerows(rows_of(answer))
-    return _file(text.getvalue(), "text/csv; charset=utf-8", f"comparison-{job.id}.csv")
+    return _file(text.getvalue(), "text/csv; charset=utf-8", f"comparison-{run.id}.csv")
 
 
 async def export_json(call: Call[Nothing, Nothing]) -> Response:
     """A run's question and answer as JSON."""
-    job, answer = await _answer(call.request)
+    run, answer = await _answer(call.request)
     body = {
-        "wish": msgspec.to_builtins(job.wish),
+        "wish": msgspec.to_builtins(run.wish),
         "comparison": asdict(answer.comparison),
         "sampled": asdict(answer.drawn) if answer.drawn else None,
         "conclusions": [asdict(x) for x in answer.survives],
     }
     data = msgspec.json.encode(_plain(body))
-    return _file(data, "application/json", f"comparison-{job.id}.json")
+    return _file(data, "application/json", f"comparison-{run.id}.json")
 
 
 async def export_pdf(call: Call[Nothing, Nothing]) -> Response:
     """The report of a run, with its assumptions."""
-    job, answer = await _answer(call.request)
+    run, answer = await _answer(call.request)
     orders = {n: order(s.protocol) for n, s in answer.systems.items()}
-    data = await asyncio.to_thread(report, answer, job.wish, orders)
-    return _file(data, "application/pdf", f"comparison-{job.id}.pdf")
+    data = await asyncio.to_thread(report, answer, run.wish, orders)
+    return _file(data, "application/pdf", f"comparison-{run.id}.pdf")
 
 
 async def export_svg(call: Call[Nothing, Nothing]) -> Response:
@@ -263,10 +253,10 @@ async def studio(request: Request) -> Response:
     here = request.query_params.get("network", "sweden")
     system = _system(here)
     drawn = pictures.lanes(system, order(system.protocol), title=system.network.title)
-    jobs = studio_of(request).all_of(person.organisation)
+    runs = await studio_of(request).all_of(person.organisation)
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
-        figures=key_figures(system), jobs=jobs, start={"network": here},
+        figures=key_figures(system), runs=runs, start={"network": here},
     )  # fmt: skip
 
 
@@ -275,11 +265,11 @@ async def comparison(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    job = await _job(request)
+    run = await _run(request)
     found: dict[str, Any] = {}
-    if job.answer is not None:
-        found = _tables(job.answer)
-    return await page(request, "comparison.html", person, job=job, start={"run": job.id}, **found)
+    if run.answer is not None:
+        found = _tables(run.answer)
+    return await page(request, "comparison.html", person, run=run, start={"run": run.id}, **found)
 
 
 def _tables(answer: Answer) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Contracts, settlement and capital: what pays whom for what, and where money is needed."""
+"""Contracts and capital: what pays whom for what, and where money is needed."""
 
 from __future__ import annotations
 
@@ -10,30 +10,36 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.design.capital.allocate import allocate
-from stafett.design.capital.map import Spot
+from stafett.design.capital.map import Gain, Spot
 from stafett.design.capital.reading import load as load_capital
 from stafett.design.incentives.reading import assumptions
 from stafett.design.incentives.reading import load as load_game
-from stafett.design.incentives.workbench import change, closing
+from stafett.design.incentives.workbench import Beware, change, closing
 from stafett.service import capital_pictures as pictures
 from stafett.service import incentives as work
+from stafett.service.accounts import Person
+from stafett.service.computing import Busy
 from stafett.service.design_report import cell
+from stafett.service.incentives import Going, Workbench
 from stafett.service.incentives_report import contracts_report, map_report
 from stafett.service.tower import Tower
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
+from stafett.web.language import of as languages_of
+from stafett.web.language import translator
 from stafett.web.pages import page, signed_in
 from stafett.web.problem import Part, Problem
+from stafett.web.session import person_of
 
 MENU = (
     Line("incentives.contracts", "/design/contracts", "menu.design", "design"),
     Line("incentives.capital", "/design/capital", "menu.design", "design"),
-    Line("incentives.settlement", "/design/settlement", "menu.design", "design"),
 )
 FORMS = ("csv", "json", "pdf", "svg")
 
 
-def _number(request: Request, name: str, default: float, low: float, high: float) -> float:
+def number(request: Request, name: str, default: float, low: float, high: float) -> float:
+    """A number of the query; a Problem where it is none, or out of range."""
     text = request.query_params.get(name, "")
     try:
         value = float(text) if text else default
@@ -54,9 +60,32 @@ def _contract(request: Request, name: str, default: str) -> str:
     return chosen
 
 
-async def _bench(request: Request) -> tuple[work.Workbench, float]:
-    value = _number(request, "value", load_game().game.value, *work.WORTH)
-    return await asyncio.to_thread(work.workbench, value), value
+async def signed(request: Request) -> Person:
+    """Who asks; the guard let nobody else through."""
+    person = await person_of(request)
+    assert person is not None
+    return person
+
+
+def busy(no: Busy) -> Problem:
+    """The answer to somebody who asked for too much at once."""
+    part = Part("", str(no), "wait until one of them is done")
+    return Problem(429, "busy", "Too many runs at once", part)
+
+
+def not_yet(what: str, going: Going) -> Problem:
+    """The answer to somebody who asks for what is still being computed."""
+    part = Part(what, f"{going.done} of {going.total} computed {going.problem}", "ask again")
+    return Problem(409, "not-done", "This is not there yet", part)
+
+
+async def _bench(request: Request, person: Person) -> tuple[Workbench | Going, float]:
+    value = number(request, "value", load_game().game.value, *work.WORTH)
+    tower: Tower = request.app.state.tower
+    try:
+        return await tower.incentives.workbench(value, person.id), value
+    except Busy as no:
+        raise busy(no) from None
 
 
 async def contracts(request: Request) -> Response:
@@ -64,25 +93,42 @@ async def contracts(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    bench, value = await _bench(request)
     before, after = _contract(request, "before", "today"), _contract(request, "after", "bond")
+    bench, value = await _bench(request, person)
+    asked: dict[str, Any] = {"before": before, "after": after, "value": value, "worth": work.WORTH}
+    if isinstance(bench, Going):
+        every = load_game().contracts
+        return await page(request, "contracts.html", person, going=bench, every=every, **asked)
     moved = change(bench.findings[before], bench.findings[after])
-    titles = bench.table.titles
+    t = translator(languages_of(request, person.language))
+    titles = {k: t(f"incentives.actor.{k}") for k in bench.table.titles}
     gains = {titles[k]: v for k, v in moved.gains.items()}
+    named = {n: t(f"incentives.contract.{n}") for n in bench.findings}
+
+    def beware(w: Beware) -> str:
+        return t(
+            f"incentives.beware.{w.what}", **{k: titles.get(v, v) for k, v in w.values.items()}
+        )
+
     findings = list(bench.findings.values())
-    chosen = bench.findings[after]
     return await page(
-        request, "contracts.html", person, bench=bench, value=value, before=before, after=after,
-        moved=moved, chosen=chosen, best=closing(findings), titles=titles,
+        request, "contracts.html", person, going=None, bench=bench, every=bench.findings,
+        moved=moved, chosen=bench.findings[after], best=closing(findings), titles=titles,
         terms=_terms(bench, after),
         efforts=_efforts(bench, before, after),
-        gap=pictures.gap_bars(findings, title="gap", unit="%"),
-        bars=pictures.gain_bars(gains, title=f"{before} → {after}", unit="1000 US$"),
-        worth=work.WORTH, figures=list(_assumed(bench)),
+        beware=beware,
+        gap=pictures.gap_bars(
+            findings, title=t("incentives.gap"), unit=t("incentives.svg.gap"), names=named,
+            none=t("incentives.svg.none"),
+        ),
+        bars=pictures.gain_bars(
+            gains, title=f"{named[before]} → {named[after]}", unit=t("incentives.svg.money")
+        ),
+        figures=list(assumptions(bench.table.spec)), **asked,
     )  # fmt: skip
 
 
-def _terms(bench: work.Workbench, name: str) -> list[tuple[str, str, str, str]]:
+def _terms(bench: Workbench, name: str) -> list[tuple[str, str, str, str]]:
     """Who is paid for what: (whom, for, of which, how much) as message keys and figures."""
     c, rows = bench.table.contracts[name], []
     for who, money in c.fixed.items():
@@ -105,7 +151,7 @@ def _terms(bench: work.Workbench, name: str) -> list[tuple[str, str, str, str]]:
     return rows
 
 
-def _efforts(bench: work.Workbench, before: str, after: str) -> list[tuple[str, str, list[str]]]:
+def _efforts(bench: Workbench, before: str, after: str) -> list[tuple[str, str, list[str]]]:
     """For each interface and side: effort before, after and at best; reliability likewise."""
     game, rows = bench.table.game, []
     a, b = bench.findings[before].state, bench.findings[after].state
@@ -118,37 +164,42 @@ def _efforts(bench: work.Workbench, before: str, after: str) -> list[tuple[str, 
     return rows
 
 
-def _assumed(bench: work.Workbench) -> Any:
-    return assumptions(bench.table.spec)
+def _going(*parts: object) -> Going | None:
+    """What of some parts is still being computed, together."""
+    left = [p for p in parts if isinstance(p, Going)]
+    if not left:
+        return None
+    problem = " ".join(p.problem for p in left if p.problem)
+    return Going(sum(p.done for p in left), sum(p.total for p in left), problem)
 
 
-def _maps(request: Request) -> work.Maps:
-    state = request.app.state
-    if not hasattr(state, "capital_maps"):
-        state.capital_maps = work.Maps()
-    found: work.Maps = state.capital_maps
-    return found
+Gains = dict[str, dict[str, Gain]]
 
 
-def _run(request: Request) -> work.MapRun:
+async def _map(
+    request: Request, person: Person
+) -> tuple[Going | Gains, list[Spot], list[str], dict[str, Any]]:
+    """What is computed, the map if it is there, the systems, and the sliders as they stand."""
+    set_: dict[str, Any] = {
+        "contract": _contract(request, "contract", "today"),
+        "public": number(request, "public", 0, 0, 100) / 100,
+        "shared": number(request, "shared", 0, 0, 100) / 100,
+    }
     chosen = request.query_params.getlist("system") or ["sweden"]
+    tower: Tower = request.app.state.tower
     try:
-        return _maps(request).of(chosen)
+        gains = await tower.incentives.gains(chosen, person.id)
+        captured = await tower.incentives.captures(set_["contract"], person.id)
+    except Busy as no:
+        raise busy(no) from None
     except ValueError as no:
         part = Part("system", "is not one of the four", str(no))
         raise Problem(422, "invalid", "No such system", part) from None
-
-
-async def _map(request: Request) -> tuple[work.MapRun, list[Spot], dict[str, Any]]:
-    """The run, the map if it is there, and the sliders as they stand."""
-    set_: dict[str, Any] = {
-        "contract": _contract(request, "contract", "today"),
-        "public": _number(request, "public", 0, 0, 100) / 100,
-        "shared": _number(request, "shared", 0, 0, 100) / 100,
-    }
-    run = _run(request)
-    found = await asyncio.to_thread(work.placed, run, **set_) if run.gains is not None else []
-    return run, found, set_
+    if isinstance(gains, Going) or isinstance(captured, Going):
+        going = _going(gains, captured)
+        assert going is not None
+        return going, [], chosen, set_
+    return gains, work.placed(gains, captured, set_["public"], set_["shared"]), chosen, set_
 
 
 async def capital(request: Request) -> Response:
@@ -156,44 +207,37 @@ async def capital(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    run, found, set_ = await _map(request)
-    budget = _number(request, "budget", 2000, 0, 1e6)
-    spent = {s: allocate(g, budget) for s, g in (run.gains or {}).items()}
+    gains, found, chosen, set_ = await _map(request, person)
+    budget = number(request, "budget", 2000, 0, 1e6)
+    going = gains if isinstance(gains, Going) else None
+    spent = {} if isinstance(gains, Going) else await asyncio.to_thread(_spent, gains, budget)
     return await page(
-        request, "capital.html", person, run=run, spots=found, set=set_, budget=budget,
-        spent=spent, catalogue=load_capital(), systems=work.SYSTEMS, plan=work.PLAN, cell=cell,
-        contracts=load_game().contracts, query=request.url.query,
-        picture=pictures.capital_map(found, title=set_["contract"]) if found else "",
+        request, "capital.html", person, going=going, chosen=chosen, spots=found, set=set_,
+        budget=budget, spent=spent, catalogue=load_capital(), systems=work.SYSTEMS, plan=work.PLAN,
+        cell=cell, contracts=load_game().contracts, query=request.url.query,
+        picture=_picture(request, person, found, set_["contract"]) if found else "",
     )  # fmt: skip
 
 
-async def settlement(request: Request) -> Response:
-    """What the record says the own organisation contributed, and would owe or earn."""
-    from stafett.design.incentives.settle import Unsettled
-    from stafett.eventlog import LogUnreadableError  # tables load slowly, and no other page needs
-    from stafett.service.settlement import settled
-
-    person = await signed_in(request)
-    if isinstance(person, Response):
-        return person
-    value = _number(request, "value", load_game().game.value, *work.WORTH)
-    rate = _number(request, "rate", 25, 0, 100)
-    tower: Tower = request.app.state.tower
-    found, problem = None, ""
-    try:
-        found = await asyncio.to_thread(settled, tower.url, person.organisation, value, rate / 100)
-    except (Unsettled, LogUnreadableError) as no:
-        problem = str(no)
-    return await page(
-        request, "settlement.html", person, found=found, problem=problem, value=value, rate=rate,
-        worth=work.WORTH,
+def _picture(request: Request, person: Person, found: list[Spot], contract: str) -> str:
+    t = translator(languages_of(request, person.language))
+    return pictures.capital_map(
+        found, title=t(f"incentives.contract.{contract}"),
+        names={s.category: t(f"incentives.investment.{s.category}") for s in found},
+        across=t("incentives.svg.captured"), up=t("incentives.svg.patients"),
     )  # fmt: skip
+
+
+def _spent(gains: Gains, budget: float) -> dict[str, Any]:
+    return {s: allocate(g, budget) for s, g in gains.items()}
 
 
 async def export_contracts(call: Call[Nothing, Nothing]) -> Response:
-    """The contract workbench as CSV, JSON, SVG or PDF."""
-    form = _form(call)
-    bench, value = await _bench(call.request)
+    """The contract workbench as CSV, JSON, SVG or PDF; 409 while it is being worked out."""
+    form = form_of(call)
+    bench, value = await _bench(call.request, await signed(call.request))
+    if isinstance(bench, Going):
+        raise not_yet("contracts", bench)
     if form == "pdf":
         data: str | bytes = await asyncio.to_thread(contracts_report, bench)
     elif form == "csv":
@@ -202,28 +246,28 @@ async def export_contracts(call: Call[Nothing, Nothing]) -> Response:
         data = pictures.gap_bars(list(bench.findings.values()), title="gap", unit="%")
     else:
         data = work.contracts_json(bench, value)
-    return _file(data, form, "contracts")
+    return handed(data, form, "contracts")
 
 
 async def export_map(call: Call[Nothing, Nothing]) -> Response:
     """A capital map as CSV, JSON, SVG or PDF; 409 while it is being simulated."""
-    form = _form(call)
-    run, found, set_ = await _map(call.request)
-    if run.gains is None:
-        part = Part("system", f"{run.done} of {run.total} simulated {run.problem}", "ask again")
-        raise Problem(409, "not-done", "This map is not there yet", part)
+    form = form_of(call)
+    gains, found, _, set_ = await _map(call.request, await signed(call.request))
+    if isinstance(gains, Going):
+        raise not_yet("system", gains)
     if form == "pdf":
         data: str | bytes = await asyncio.to_thread(map_report, found, **set_)
     elif form == "csv":
         data = work.map_csv(found)
     elif form == "svg":
-        data = pictures.capital_map(found, title=set_["contract"])
+        data = _picture(call.request, await signed(call.request), found, set_["contract"])
     else:
         data = work.map_json(found, set_)
-    return _file(data, form, "capital-map")
+    return handed(data, form, "capital-map")
 
 
-def _form(call: Call[Nothing, Nothing]) -> str:
+def form_of(call: Call[Nothing, Nothing]) -> str:
+    """The form that is asked for."""
     form = call.path["form"]
     if form not in FORMS:
         part = Part("form", f"there is no form {form!r}", f"known: {', '.join(FORMS)}")
@@ -231,7 +275,8 @@ def _form(call: Call[Nothing, Nothing]) -> str:
     return form
 
 
-def _file(data: str | bytes, form: str, name: str) -> Response:
+def handed(data: str | bytes, form: str, name: str) -> Response:
+    """An export, as a file to keep."""
     kinds = {"csv": "text/csv; charset=utf-8", "json": "application/json", "pdf": "application/pdf",
              "svg": "image/svg+xml"}  # fmt: skip
     headers = {
@@ -241,16 +286,15 @@ def _file(data: str | bytes, form: str, name: str) -> Response:
     return Response(data, 200, headers, kinds[form])
 
 
-WRONG = {404: "no such form", 422: "a figure out of range"}
+WRONG = {404: "no such form", 409: "not there yet", 422: "a figure out of range",
+         429: "too many at once"}  # fmt: skip
 ENDPOINTS = (
     Endpoint("GET", "/api/design/contracts/{form}", export_contracts, "Contracts compared",
              "design", answer="application/octet-stream", answers=WRONG, tag="design"),
     Endpoint("GET", "/api/design/capital/{form}", export_map, "A capital map", "design",
-             answer="application/octet-stream", answers={**WRONG, 409: "not there yet"},
-             tag="design"),
+             answer="application/octet-stream", answers=WRONG, tag="design"),
 )  # fmt: skip
 ROUTES = [
     Route("/design/contracts", contracts),
     Route("/design/capital", capital),
-    Route("/design/settlement", settlement),
 ]

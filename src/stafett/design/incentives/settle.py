@@ -17,6 +17,7 @@ import polars as pl
 from stafett.design.incentives.contract import Contract, check, terms
 from stafett.design.incentives.game import Game, Vector
 from stafett.design.incentives.shapley import shares_of_journeys
+from stafett.design.incentives.statement import Contribution, Line, Statement
 from stafett.eventlog import EventLog
 
 ENDED_BADLY = ("lost", "failed", "withdrawn")
@@ -98,16 +99,6 @@ def matrix(facts: Facts) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     return found
 
 
-@dataclass(frozen=True)
-class Contribution:
-    """What an interface, or a party, adds to the journeys that lost something."""
-
-    name: str
-    reached: int
-    failed: int
-    journeys_lost: float
-
-
 def by_interface(facts: Facts) -> list[Contribution]:
     """Shapley over interfaces; adds up to the journeys that lost something."""
     shares = shares_of_journeys(matrix(facts))
@@ -140,28 +131,6 @@ def by_party(facts: Facts) -> list[Contribution]:
     return [Contribution(w, reached[w], failed[w], lost[w]) for w in sorted(lost)]
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of a statement: what it is for, how many, and money (below 0: owed)."""
-
-    what: str
-    count: float
-    amount: float
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What one party owes or earns for the whole log, in thousand US dollars."""
-
-    party: str
-    lines: tuple[Line, ...]
-
-    @property
-    def total(self) -> float:
-        """All lines."""
-        return sum(line.amount for line in self.lines)
-
-
 def statements(facts: Facts, contract: Contract, game: Game, best: Vector) -> list[Statement]:
     """Each actor's statement; they add up to nothing: the payer pays what the others earn.
 
@@ -184,7 +153,7 @@ def statements(facts: Facts, contract: Contract, game: Game, best: Vector) -> li
             n, ok = seen.get(name, (0, 0))
             stake, own = float(t.passed[i, k]), float(t.own[i, k])
             amount = stake * (ok - n * float(t.target[k])) + own * (ok - n * t.level)
-            lines.append(Line(f"interface {name}", n, amount))
+            lines.append(Line(f"interface {name}", n, amount, name))
         found.append(Statement(a.name, tuple(x for x in lines if abs(x.amount) > 1e-12)))
     return found
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
@@ -22,7 +23,7 @@ class State:
 
     settled: bool
     residual: float
-    efforts: Vector
+    efforts: tuple[float, ...]
     reliabilities: tuple[float, ...]
     success: float
     welfare: float
@@ -33,12 +34,33 @@ class State:
 
 
 @dataclass(frozen=True)
+class Beware:
+    """What to beware of in a contract; `values` are its figures and names, as text."""
+
+    what: Literal["unsettled", "several", "overpays", "loses"]
+    values: dict[str, str]
+
+    def __str__(self) -> str:
+        return _WORDS[self.what].format(**self.values)
+
+
+_WORDS = {
+    "unsettled": "no equilibrium found: at the nearest point somebody still gains {share} of the "
+    "value of a success by doing otherwise",
+    "several": "{n} equilibria, worth {low} to {high}: the contract alone does not say which comes "
+    "about; the worst is told",
+    "overpays": "pays {paid} and earns {earned}: more than is earned; {payer} loses the difference",
+    "loses": "{who} loses by it and would not sign unless paid a fixed sum",
+}
+
+
+@dataclass(frozen=True)
 class Finding:
     """A contract in a game: every equilibrium, the best for all first, and what to beware of."""
 
     contract: Contract
     states: tuple[State, ...]
-    warnings: tuple[str, ...]
+    warnings: tuple[Beware, ...]
 
     @property
     def state(self) -> State:
@@ -82,38 +104,32 @@ def _state(game: Game, play: Settled, point: Point, ends: Bounds) -> State:
     welfare = game.welfare(x)
     success = float(np.prod(r))
     return State(
-        point.settled, point.residual, x, tuple(r), success, welfare,
+        point.settled, point.residual, tuple(x.tolist()), tuple(r), success, welfare,
         max(0.0, (ends.welfare - welfare) / room) if room > 1e-9 * game.value else 0.0,
         dict(zip(names, pay.tolist(), strict=True)), dict(zip(names, gains.tolist(), strict=True)),
         float(pay.sum()) - game.value * success,
     )  # fmt: skip
 
 
-def _warnings(contract: Contract, game: Game, states: Sequence[State]) -> list[str]:
-    said = []
+def _warnings(contract: Contract, game: Game, states: Sequence[State]) -> list[Beware]:
+    said: list[Beware] = []
     if not states[0].settled:
-        said.append(
-            f"no equilibrium found: at the nearest point somebody still gains "
-            f"{states[0].residual:.2%} of the value of a success by doing otherwise"
-        )
+        said.append(Beware("unsettled", {"share": f"{states[0].residual:.2%}"}))
     if len(states) > 1:
         low, high = min(s.welfare for s in states), max(s.welfare for s in states)
-        said.append(
-            f"{len(states)} equilibria, worth {low:.1f} to {high:.1f}: the contract alone does not "
-            "say which comes about; the worst is told"
-        )
+        values = {"n": str(len(states)), "low": f"{low:.1f}", "high": f"{high:.1f}"}
+        said.append(Beware("several", values))
+    over = False
     for s in states:
-        paid = -(s.pay[game.payer] - game.value * s.success)
-        if paid > game.value * s.success + 1e-6 * game.value:
-            said.append(
-                f"pays {paid:.1f} and earns {game.value * s.success:.1f}: more than is earned; "
-                f"{game.payer} loses the difference"
-            )
+        earned = game.value * s.success
+        paid = earned - s.pay[game.payer]
+        if paid > earned + 1e-6 * game.value:
+            values = {"paid": f"{paid:.1f}", "earned": f"{earned:.1f}", "payer": game.payer}
+            said.append(Beware("overpays", values))
+            over = True
     losers = sorted({w for s in states for w, g in s.gains.items() if g < -1e-6 * game.value})
-    for who in losers:
-        if who != game.payer or not any("more than is earned" in x for x in said):
-            said.append(f"{who} loses by it and would not sign unless paid a fixed sum")
-    return list(dict.fromkeys(said))
+    said += [Beware("loses", {"who": w}) for w in losers if w != game.payer or not over]
+    return [w for i, w in enumerate(said) if w not in said[:i]]
 
 
 @dataclass(frozen=True)

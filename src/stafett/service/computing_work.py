@@ -1,0 +1,82 @@
+"""The process that computes: tasks in on standard input, progress and answers out.
+
+It gives way to every other process, and ends when whoever started it is gone.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from stafett.service.computing_messages import Answered, Done, Failed, Message, Task, frame
+
+EVERY = 0.3  # seconds between two words about progress
+
+
+def work_of(kind: str) -> Callable[[Task, Callable[[int], None]], object]:
+    """Who works a kind of question out."""
+    if kind == "comparison":
+        from stafett.service import studio_work
+
+        return studio_work.compared
+    from stafett.service import incentives_work
+
+    return incentives_work.KINDS[kind]
+
+
+class _Out:
+    """Standard output, and how much was said to be done."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out, self._parts, self._said = out, 0, 0.0
+
+    def say(self, message: Message) -> None:
+        self._out.write(frame(message))
+        self._out.flush()
+
+    def begin(self) -> None:
+        self._parts, self._said = 0, 0.0
+
+    def tick(self, parts: int) -> None:
+        self._parts += parts
+        if time.monotonic() - self._said > EVERY:
+            self._said = time.monotonic()
+            self.say(Done(self._parts))
+
+
+def _read(tasks: queue.SimpleQueue[Task]) -> None:
+    while head := sys.stdin.buffer.read(4):
+        body = sys.stdin.buffer.read(int.from_bytes(head))
+        tasks.put(msgspec.msgpack.decode(body, type=Task))
+    os._exit(0)  # the server is gone: nobody waits for what is being computed
+
+
+def main() -> None:
+    """Work out one task after the other."""
+    os.nice(10)
+    out = _Out(os.fdopen(os.dup(1), "wb"))
+    os.dup2(2, 1)  # what a library prints must not look like an answer
+    tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()
+    threading.Thread(target=_read, args=(tasks,), daemon=True).start()
+    while True:
+        task = tasks.get()
+        out.begin()
+        try:
+            answer = msgspec.msgpack.encode(work_of(task.kind)(task, out.tick))
+        except Exception as problem:  # the page says so; the process lives on
+            out.say(Failed(f"{type(problem).__name__}: {problem}"))
+        else:
+            out.say(Answered(answer))
+            Path(task.keep).unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    main()
