@@ -13,7 +13,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from stafett.design.compile import Disruption
+from stafett.design.compile import Disruption, carried
 from stafett.design.estimate import Estimate, estimate, paired, summary, without_luck
 from stafett.design.experiment import YEAR, Design, Plan, Run, run
 from stafett.design.levers import LEVERS, demand
@@ -62,7 +62,8 @@ class Comparison:
 
 
 def disruptions(system: System, plan: Plan) -> dict[str, tuple[Disruption, ...]]:
-    """What may happen: the plant closed, the largest centre without beds, a strike, a lane."""
+    """What may happen: the plant closed, the largest centre without beds, a lane, a strike, no
+    deliveries. A strike stops deliveries too, until their stock is used up."""
     begins = (plan.warmup + plan.years / 4) * YEAR
     n = system.network
     largest = max(n.centres, key=lambda c: n.centres[c].share.value)
@@ -76,8 +77,13 @@ def disruptions(system: System, plan: Plan) -> dict[str, tuple[Disruption, ...]]
     if lanes:
         first = Disruption(f"lane {lanes[0]}", begins, 30)
         found[f"lane {lanes[0]} closed 30 days"] = (first,)
-        found["couriers on strike 14 days"] = tuple(
-            Disruption(f"lane {lane}", begins, 14) for lane in lanes
+    supplies = [f"supply {name}" for name in n.supplies]
+    carriage = ["carriage"] if carried(system.protocol) else []
+    if stops := [*(f"lane {lane}" for lane in lanes), *carriage, *supplies]:
+        found["couriers on strike 14 days"] = tuple(Disruption(x, begins, 14) for x in stops)
+    if supplies:
+        found["no deliveries of supplies 60 days"] = tuple(
+            Disruption(x, begins, 60) for x in supplies
         )
     return found
 

@@ -55,7 +55,11 @@ TALLIES = (
 
 @dataclass(frozen=True)
 class Disruption:
-    """Something closed from day `begins` for `lasts` days: a pool of a centre, or a lane."""
+    """Something closed from day `begins` for `lasts` days.
+
+    `what`: a pool (of one centre, or all), "lane STEP", "carriage" (see `carried`), or the
+    deliveries of "supply NAME", whose stock is used up first.
+    """
 
     what: str
     begins: float
@@ -99,6 +103,17 @@ def order(p: Protocol) -> tuple[str, ...]:
         done.append(chosen)
         del left[chosen]
     return tuple(done)
+
+
+def carried(p: Protocol) -> bool:
+    """Whether a courier carries cells though no step of the protocol is a transport.
+
+    Fresh cells cannot wait for it: a collection waits until there is carriage both ways.
+    """
+    if any(step.kind == "transport" for step in p.steps.values()):
+        return False
+    return any(p.roles[h.receiver].organisation == "courier" for h in p.handoffs.values()
+               if h.receiver in p.roles)  # fmt: skip
 
 
 def _restart(p: Protocol, activities: tuple[str, ...]) -> Route | None:
@@ -282,6 +297,13 @@ class Writer:
         for name, step in self.p.steps.items():
             if step.kind == "transport":
                 b.block(f"lane {name}", [self._plan(f"lane {name}", 0, 1e6)])
+        self.stopped = {d.what for d in self.disruptions}
+        if "carriage" in self.stopped:
+            road = ["none" if c.beside_maker else "carriage" for c in self.centres]
+            b.block("carriage", [self._plan(what, i, 1e6) for i, what in enumerate(road)])
+        for name in self.n.supplies:
+            if f"supply {name}" in self.stopped:
+                b.block(f"supply {name}", [self._plan(f"supply {name}", 0, 1e6)])
 
     def _plan(self, what: str, index: int, capacity: float) -> int | Plan:
         """The capacity, with the disruptions that hit it.
@@ -289,10 +311,13 @@ class Writer:
         A part of a place is a place for that part of each fortnight: so that a little more capacity
         has a little more effect.
         """
+        supply = self.n.supplies.get(what.removeprefix("supply "))
+        stock = supply.on_hand.value if supply is not None and what.startswith("supply ") else 0.0
         closed = [
-            (d.begins, d.begins + d.lasts)
+            (d.begins + stock, d.begins + d.lasts)
             for d in self.disruptions
             if d.what == what
+            and d.lasts > stock
             and (d.centre is None or list(self.n.centres).index(d.centre) == index)
         ]
         low, part = math.floor(capacity), capacity % 1.0
@@ -365,6 +390,11 @@ class Writer:
         work = self.n.work.get(name)
         if work is not None and work.working_hours:
             b.until("weekdays", deadline=LEAVES)
+        for supply, spec in self.n.supplies.items():
+            if spec.before == name and f"supply {supply}" in self.stopped:
+                self._pass(f"{name} {supply}", f"supply {supply}")
+        if step.kind == "collect" and "carriage" in self.stopped:
+            self._pass(f"{name} carriage", "carriage", by="centre")
         if step.kind == "transport":
             b.seize(f"{name} lane", f"lane {name}", deadline=LEAVES)
         b.delay(f"{name} work", self.duration(name), deadline=LEAVES)
@@ -381,6 +411,11 @@ class Writer:
         if step.kind == "administer":
             b.tally("collected_to_infused", "collected", since=True)
             b.tally("referred_to_infused", "referred", since=True)
+
+    def _pass(self, name: str, gate: str, by: str | None = None) -> None:
+        """Wait while a gate is closed; it holds nobody who has passed."""
+        self.b.seize(name, gate, by=by, deadline=LEAVES)
+        self.b.release(gate, by=by)
 
     def _first(self, kind: str) -> str | None:
         """The first step of a kind: a release that is confirmed later counts from the release."""

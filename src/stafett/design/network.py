@@ -39,12 +39,16 @@ class Organisation(Base, frozen=True, kw_only=True):
 
 
 class Centre(Base, frozen=True, kw_only=True):
-    """A treating hospital: its share of the referrals and its places in each pool per centre."""
+    """A treating hospital: its share of the referrals and its places in each pool per centre.
+
+    `beside_maker`: its own clean room makes the product, so that no road lies between them.
+    """
 
     title: str
     owner: str
     share: Number
     places: dict[str, Number]
+    beside_maker: bool = False
     at: tuple[float, float] | None = None
 
 
@@ -71,6 +75,17 @@ class Pool(Base, frozen=True, kw_only=True):
     places: Number | None = None
     works_from: str | None = None
     cost_per_place_day: Number | None = None
+
+
+class Supply(Base, frozen=True, kw_only=True):
+    """What must have been delivered before an activity can begin: reagents, vector, kits.
+
+    `on_hand`: days that the stock lasts when no delivery comes.
+    """
+
+    title: str
+    before: str
+    on_hand: Number
 
 
 class Patients(Base, frozen=True, kw_only=True):
@@ -155,6 +170,7 @@ class Network(Base, frozen=True, kw_only=True):
     results_again: dict[str, Number] = msgspec.field(default_factory=dict)
     pools: dict[str, Pool]
     lanes: dict[str, Work]
+    supplies: dict[str, Supply] = msgspec.field(default_factory=dict)
     habits: Habits
     variability: Variability
     costs: dict[str, Number]

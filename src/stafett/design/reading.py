@@ -166,6 +166,12 @@ def _problems(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, s
                 yield place, f"the protocol has no activity {name!r}", ""
             if work.median.value <= 0 or work.spread.value < 0:
                 yield place, "a duration must be above 0, its spread not below", ""
+    for name, supply in n.supplies.items():
+        if supply.before not in p.steps:
+            place = doc.place("supplies", name)
+            yield place, f"the protocol has no step {supply.before!r}", "the step that needs it"
+        if supply.on_hand.value < 0:
+            yield doc.place("supplies", name, "on_hand"), "a stock below 0", "days, 0 or more"
     for name, step in p.steps.items():
         if step.kind == "transport" and name not in n.lanes:
             yield doc.place("lanes"), f"there is no lane for {name}", "give its days under `lanes`"

@@ -1,0 +1,106 @@
+"""What the commands of `stafett design` share: their options, progress, figures in words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from stafett.design.estimate import Estimate
+from stafett.design.reading import System, load
+from stafett.protocol.read import ReadError
+from stafett.simulation import ModelError
+
+Assumptions = Literal["fixed", "sampled"]
+FOUR = ("sweden", "spain", "us", "uk")
+out = Console()
+if not out.is_terminal:
+    out = Console(width=200)  # a file or a pipe has room
+err = Console(stderr=True)
+
+
+def systems_of(chosen: Sequence[str]) -> dict[str, System]:
+    """The systems named, or the four; a file that cannot be read is told with its place."""
+    systems: dict[str, System] = {}
+    for name in chosen or FOUR:
+        try:
+            system = load(name)
+        except ReadError as problem:
+            raise Failed(str(problem)) from None
+        if system.name in systems:
+            raise Failed(f"two networks are called {system.name!r}: rename one")
+        systems[system.name] = system
+    return systems
+
+
+class Failed(click.ClickException):
+    """The input cannot be read, or cannot be run."""
+
+    exit_code = 2
+
+
+def options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options of every command that runs designs."""
+    for option in (
+        click.option("--json", "as_json", is_flag=True, help="Print JSON."),
+        click.option("--store", type=click.Path(path_type=Path), help="Keep results; go on later."),
+        click.option("--workers", type=click.IntRange(1), help="Threads (default: all cores)."),
+        click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True),
+        click.option("--years", type=click.FloatRange(0.1), default=2.0, show_default=True,
+                     help="Years of referrals that are counted."),
+        click.option("--assumptions", type=click.Choice(["fixed", "sampled"]), default="fixed",
+                     show_default=True, help="Sampled: draw every ranged figure anew."),
+        click.option("--replications", type=click.IntRange(2), default=40, show_default=True),
+        click.argument("systems", nargs=-1),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@contextmanager
+def progress(total: int, what: str) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error, where there is somebody to see it."""
+    bar = Progress(
+        TextColumn(what), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+        console=err, transient=True, disable=not err.is_terminal,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task(what, total=total)
+        yield lambda done: bar.advance(task, done)
+
+
+def worked(work: Callable[[], Any]) -> Any:
+    """Run, and tell what the input makes impossible in one line."""
+    try:
+        return work()
+    except (ReadError, ModelError, ValueError) as problem:
+        raise Failed(str(problem)) from None
+
+
+def plain(value: Any) -> Any:
+    """Estimates and their tables as JSON can say them: no infinities."""
+    if isinstance(value, dict):
+        return {k: plain(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(v) for v in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
+
+
+def figure(e: Estimate | None, digits: int = 1) -> str:
+    """A figure with its interval."""
+    if e is None or math.isnan(e.mean):
+        return "–"
+    return f"{e.mean:.{digits}f} [dim]({e.low:.{digits}f} to {e.high:.{digits}f})[/dim]"
+
+
+def heading(title: str, what: str) -> None:
+    """A title with what it says."""
+    out.print(f"\n[b]{title}[/b]  [dim]{what}[/dim]")
