@@ -9,7 +9,9 @@ HEAVY = ("numba", "scipy", "polars", "ortools", "typst")
 READ = (
     "stafett.service.studio",
     "stafett.service.incentives",
-    "stafett.service.design_pictures",
+    "stafett.service.pictures.lanes",
+    "stafett.service.pictures.planes",
+    "stafett.service.pictures.fits",
     "stafett.service.design_report",
     "stafett.service.incentives_report",
     "stafett.design.compare",

@@ -22,7 +22,7 @@ from stafett.design.incentives.reading import BUILT_IN
 from stafett.design.reading import System
 from stafett.design.reading import load as load_system
 from stafett.protocol.read import ReadError
-from stafett.service.capital_pictures import capital_map
+from stafett.service.pictures.planes import capital_map
 from stafett.simulation import ModelError
 
 FOUR = ("sweden", "spain", "us", "uk")

@@ -1,4 +1,4 @@
-"""`stafett design compare`: figures, pressure, scale and resilience of systems beside each other."""
+"""`stafett design compare`: figures, pressure, scale, resilience of systems side by side."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def fit_(
     from stafett.design.calibrate.fit import fit
     from stafett.design.calibrate.overlay import overlay
     from stafett.eventlog import LogUnreadableError, Reading, read_log
-    from stafett.service.design_pictures import fits
+    from stafett.service.pictures.fits import fits
 
     (_, system), *_ = systems_of([base]).items()
     try:

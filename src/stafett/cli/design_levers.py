@@ -1,4 +1,4 @@
-"""`stafett design validate`, `levers` and `sensitivity`: against the published, and what moves it."""
+"""`stafett design validate`, `levers`, `sensitivity`: against the published; what moves it."""
 
 from __future__ import annotations
 

@@ -10,7 +10,8 @@ from stafett.design.assumptions import factor, numbers
 from stafett.design.estimate import Estimate
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
-from stafett.service.design_pictures import lanes, tornado
+from stafett.service.pictures.bars import tornado
+from stafett.service.pictures.lanes import lanes
 from stafett.service.studio import Answer, Wish
 
 
@@ -87,12 +88,12 @@ def report(answer: Answer, wish: Wish, orders: Mapping[str, Sequence[str]]) -> b
         if p.relieved and p.relieved_by:
             said += f" Relieved, compared with the others: {p.relieved} ({p.relieved_by:.2f})."
         out.append(_words(said) + "\n\n")
-    groups = {lever.name: lever.group for lever in LEVERS}
+    called = {lever.name: f"{lever.name} ({lever.group})" for lever in LEVERS}
     for n in heads:
         effects = {k: e["treated_share"] for k, e in c.marginal[n].items()}
         out.append(f"\n== {_words(n)}\n")
         title = f"{n}: a fifth better, patients treated of 100"
-        out.append(_picture(tornado(effects, title=title, unit=title, groups=groups)))
+        out.append(_picture(tornado(effects, title=title, unit=title, names=called)))
         out.append(_picture(lanes(answer.systems[n], orders[n], title=n)))
     out.append("\n== Resilience: change of patients treated, of 100 referred\n")
     events = list({w: None for n in heads for w in c.resilience[n]})

@@ -8,9 +8,10 @@ from stafett.design.capital.map import Spot
 from stafett.design.capital.reading import load as load_capital
 from stafett.design.incentives.reading import assumptions
 from stafett.design.network import Number
-from stafett.service.capital_pictures import capital_map, gap_bars
 from stafett.service.design_report import _picture, _table, _words, cell
 from stafett.service.incentives import Workbench
+from stafett.service.pictures.bars import gap_bars
+from stafett.service.pictures.planes import capital_map
 from stafett.service.settlement import BETA, COST, LOST, POOL, Settlement, Settling
 
 HEAD = (

@@ -19,12 +19,15 @@ from stafett.design.compile import order
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
 from stafett.design.reading import System, load, names
-from stafett.service import design_pictures as pictures
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
 from stafett.service.design_report import cell, report
+from stafett.service.pictures.bars import forest, tornado
+from stafett.service.pictures.lanes import lanes
+from stafett.service.pictures.planes import Point, frontier, plane
 from stafett.service.studio import Answer, Run, Studio, Unusable, Wish, key_figures, rows_of
 from stafett.service.tower import Tower
+from stafett.web import design_words as say
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
@@ -34,7 +37,6 @@ from stafett.web.session import person_of
 MENU = (Line("design.studio", "/design", "menu.design", "design"),)
 WORDS = ("design.",)
 KINDS = ("tornado", "lanes", "forest", "frontier")
-GROUPS = {lever.name: lever.group for lever in LEVERS}
 
 
 class Known(msgspec.Struct, frozen=True):
@@ -189,7 +191,7 @@ async def export_svg(call: Call[Nothing, Nothing]) -> Response:
     """One picture of a run: tornado or lanes of a network, forest of a figure, or the frontier."""
     _, answer = await _answer(call.request)
     kind, of = call.path["kind"], call.path["of"]
-    svg = _picture(answer, kind, of)
+    svg = _picture(answer, kind, of, say.words_of(call.request, await _person(call.request)))
     if svg is None:
         part = Part("kind", f"there is no picture {kind} of {of}", f"kinds: {', '.join(KINDS)}")
         raise Problem(404, "no-picture", "No such picture", part)
@@ -212,32 +214,37 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _picture(answer: Answer, kind: str, of: str) -> str | None:
+def _picture(answer: Answer, kind: str, of: str, t: say.T) -> str | None:
     c = answer.comparison
     if kind == "tornado" and of in c.marginal:
         effects = {k: e["treated_share"] for k, e in c.marginal[of].items()}
-        unit = "patients treated, of 100 referred"
-        return pictures.tornado(effects, title=f"{of}: {unit}", unit=unit, groups=GROUPS)
+        unit = say.measure(t, "treated_share")
+        title = f"{say.system(t, of)}: {unit}"
+        return tornado(effects, title=title, unit=unit, names=say.levers(t))
     if kind == "lanes" and of in answer.systems:
         system = answer.systems[of]
-        return pictures.lanes(system, order(system.protocol), title=system.network.title)
+        title = system.network.title
+        return lanes(system, order(system.protocol), title=title, words=say.lanes(t))
     if kind == "forest" and of in TITLES:
         rows = {n: c.figures[n][of] for n in c.figures if of in c.figures[n]}
-        return pictures.forest(rows, title=TITLES[of], unit=TITLES[of]) if rows else None
+        unit, called = say.measure(t, of), {n: say.system(t, n) for n in rows}
+        return forest(rows, title=unit, unit=unit, names=called) if rows else None
     if kind == "frontier":
         points = []
         for n, figures_ in c.figures.items():
             cost, treated = figures_["cost"].mean, figures_["treated_share"].mean
-            points.append(pictures.Point(n, cost, treated))
+            name = say.system(t, n)
+            points.append(Point(name, cost, treated))
             for lever, e in c.marginal[n].items():
-                points.append(
-                    pictures.Point(
-                        f"{n} + {lever}", cost + e["cost"].mean, treated + e["treated_share"].mean
-                    )
-                )
+                more, dearer = treated + e["treated_share"].mean, cost + e["cost"].mean
+                points.append(Point(f"{name} + {say.lever(t, lever)}", dearer, more))
         points = [p for p in points if math.isfinite(p.cost) and math.isfinite(p.treated)]
-        marked = pictures.frontier(points)
-        return pictures.plane(marked, title="cost against patients treated") if marked else None
+        if not points:
+            return None
+        return plane(
+            frontier(points), title=t("design.frontier"), cost=say.measure(t, "cost"),
+            treated=say.measure(t, "treated_share"),
+        )  # fmt: skip
     return None
 
 
@@ -252,7 +259,9 @@ async def studio(request: Request) -> Response:
     every = [load(n).network for n in names()]
     here = request.query_params.get("network", "sweden")
     system = _system(here)
-    drawn = pictures.lanes(system, order(system.protocol), title=system.network.title)
+    words = say.lanes(say.words_of(request, person))
+    title = system.network.title
+    drawn = lanes(system, order(system.protocol), title=title, words=words)
     runs = await studio_of(request).all_of(person.organisation)
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
@@ -268,11 +277,11 @@ async def comparison(request: Request) -> Response:
     run = await _run(request)
     found: dict[str, Any] = {}
     if run.answer is not None:
-        found = _tables(run.answer)
+        found = _tables(run.answer, say.words_of(request, person))
     return await page(request, "comparison.html", person, run=run, start={"run": run.id}, **found)
 
 
-def _tables(answer: Answer) -> dict[str, Any]:
+def _tables(answer: Answer, t: say.T) -> dict[str, Any]:
     c, heads = answer.comparison, list(answer.systems)
 
     def rows(
@@ -280,23 +289,27 @@ def _tables(answer: Answer) -> dict[str, Any]:
     ) -> list[tuple[str, list[str]]]:
         return [(title, [cell(source[n].get(k), digits) for n in heads]) for k, title in keys]
 
-    events = [(w, w) for w in dict.fromkeys(w for n in heads for w in c.resilience[n])]
+    what = dict.fromkeys(w for n in heads for w in c.resilience[n])
+    events = [(w, say.event(t, w)) for w in what]
+    measures = [(k, say.measure(t, k)) for k in TITLES]
     marginal = {n: {k: e["treated_share"] for k, e in c.marginal[n].items()} for n in heads}
     return {
         "heads": heads,
         "titles": {n: answer.systems[n].network.title for n in heads},
-        "figures": rows(c.figures, list(TITLES.items()), 1),
-        "drawn": rows(answer.drawn.figures, list(TITLES.items()), 1) if answer.drawn else [],
-        "survives": answer.survives,
-        "levers": rows(marginal, [(x.name, f"{x.name} ({x.group})") for x in LEVERS], 2),
+        "called": {n: say.system(t, n) for n in heads},
+        "figures": rows(c.figures, measures, 1),
+        "drawn": rows(answer.drawn.figures, measures, 1) if answer.drawn else [],
+        "survives": [(x, say.conclusion(t, x.what)) for x in answer.survives],
+        "lever": {x.name: say.lever(t, x.name) for x in LEVERS},
+        "levers": rows(marginal, list(say.levers(t).items()), 2),
         "scale": rows(c.scale, [(k, k) for k in c.scale[heads[0]]], 1),
         "events": rows(c.resilience, events, 2),
         "pressure": c.pressure,
         "cell": cell,
-        "tornados": {n: _picture(answer, "tornado", n) for n in heads},
-        "lanes": {n: _picture(answer, "lanes", n) for n in heads},
-        "forest": _picture(answer, "forest", "treated_share"),
-        "frontier": _picture(answer, "frontier", "all"),
+        "tornados": {n: _picture(answer, "tornado", n, t) for n in heads},
+        "lanes": {n: _picture(answer, "lanes", n, t) for n in heads},
+        "forest": _picture(answer, "forest", "treated_share", t),
+        "frontier": _picture(answer, "frontier", "all", t),
     }
 
 

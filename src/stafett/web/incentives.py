@@ -15,13 +15,14 @@ from stafett.design.capital.reading import load as load_capital
 from stafett.design.incentives.reading import assumptions
 from stafett.design.incentives.reading import load as load_game
 from stafett.design.incentives.workbench import Beware, change, closing
-from stafett.service import capital_pictures as pictures
 from stafett.service import incentives as work
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
 from stafett.service.design_report import cell
 from stafett.service.incentives import Going, Workbench
 from stafett.service.incentives_report import contracts_report, map_report
+from stafett.service.pictures.bars import gain_bars, gap_bars
+from stafett.service.pictures.planes import capital_map
 from stafett.service.tower import Tower
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -117,11 +118,11 @@ async def contracts(request: Request) -> Response:
         terms=_terms(bench, after),
         efforts=_efforts(bench, before, after),
         beware=beware,
-        gap=pictures.gap_bars(
+        gap=gap_bars(
             findings, title=t("incentives.gap"), unit=t("incentives.svg.gap"), names=named,
             none=t("incentives.svg.none"),
         ),
-        bars=pictures.gain_bars(
+        bars=gain_bars(
             gains, title=f"{named[before]} → {named[after]}", unit=t("incentives.svg.money")
         ),
         figures=list(assumptions(bench.table.spec)), **asked,
@@ -221,10 +222,13 @@ async def capital(request: Request) -> Response:
 
 def _picture(request: Request, person: Person, found: list[Spot], contract: str) -> str:
     t = translator(languages_of(request, person.language))
-    return pictures.capital_map(
+    return capital_map(
         found, title=t(f"incentives.contract.{contract}"),
-        names={s.category: t(f"incentives.investment.{s.category}") for s in found},
-        across=t("incentives.svg.captured"), up=t("incentives.svg.patients"),
+        names={
+            **{s.category: t(f"incentives.investment.{s.category}") for s in found},
+            **{s.system: t(f"design.system.{s.system}") for s in found},
+        },
+        captured=t("incentives.svg.captured"), patients=t("incentives.svg.patients"),
     )  # fmt: skip
 
 
@@ -243,7 +247,7 @@ async def export_contracts(call: Call[Nothing, Nothing]) -> Response:
     elif form == "csv":
         data = work.contracts_csv(bench)
     elif form == "svg":
-        data = pictures.gap_bars(list(bench.findings.values()), title="gap", unit="%")
+        data = gap_bars(list(bench.findings.values()), title="gap", unit="%")
     else:
         data = work.contracts_json(bench, value)
     return handed(data, form, "contracts")

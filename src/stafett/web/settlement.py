@@ -10,12 +10,12 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stafett.design.incentives.reading import load as load_game
-from stafett.service import capital_pictures as pictures
 from stafett.service import settlement as work
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
 from stafett.service.incentives import WORTH, Going
 from stafett.service.incentives_report import settlement_report
+from stafett.service.pictures.bars import gain_bars
 from stafett.service.settlement import Settlement, Settling
 from stafett.service.tower import Tower
 from stafett.web.area import Line
@@ -98,9 +98,7 @@ async def export(call: Call[Nothing, Nothing]) -> Response:
     elif form == "svg":
         t = translator(languages_of(call.request, person.language))
         lines = {x.interface or x.what: x.amount for x in found.statement.lines}
-        data = pictures.gain_bars(
-            lines, title=t("incentives.statement"), unit=t("incentives.svg.settled")
-        )
+        data = gain_bars(lines, title=t("incentives.statement"), unit=t("incentives.svg.settled"))
     else:
         data = work.settlement_json(found, wish)
     return handed(data, form, f"settlement-{wish.position}")

@@ -1,0 +1,81 @@
+"""What the design pages call measures, levers, events and conclusions, in the page's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from starlette.requests import Request
+
+from stafett.design.levers import LEVERS
+from stafett.design.measures import TITLES
+from stafett.service.accounts import Person
+from stafett.service.pictures.lanes import WORDS
+from stafett.web.language import of, translator
+
+T = Callable[..., str]
+POOLS = ("line", "chair", "bed")
+EVENTS = (
+    (r"lane (?P<what>\w+) closed 30 days", "lane"),
+    (r"couriers on strike 14 days", "strike"),
+    (r"no deliveries of supplies 60 days", "supplies"),
+    (r"largest centre without beds 90 days", "centre"),
+    (r"(?P<what>.+) closed 60 days", "pool"),
+)
+
+
+def words_of(request: Request, person: Person) -> T:
+    """The translator for who asks."""
+    return translator(of(request, person.language))
+
+
+def known(t: T, key: str, otherwise: str) -> str:
+    """A message, or other words where there is none: a network of somebody's own."""
+    said = t(key)
+    return otherwise if said == key else said
+
+
+def system(t: T, name: str) -> str:
+    """A short name of a network."""
+    return known(t, f"design.system.{name}", name)
+
+
+def measure(t: T, key: str) -> str:
+    """What a figure is."""
+    return known(t, f"design.measure.{key}", TITLES.get(key, key))
+
+
+def lever(t: T, name: str) -> str:
+    """What a lever is called."""
+    return known(t, f"design.lever.{name.replace(' ', '-')}", name)
+
+
+def levers(t: T) -> dict[str, str]:
+    """Every lever with the group that it belongs to."""
+    return {x.name: f"{lever(t, x.name)} ({t(f'design.group.{x.group}')})" for x in LEVERS}
+
+
+def event(t: T, what: str) -> str:
+    """What happens in a disruption."""
+    for pattern, kind in EVENTS:
+        if found := re.fullmatch(pattern, what):
+            named = found.groupdict().get("what", "")
+            pools = {translator("en")(f"design.pool.{p}"): t(f"design.pool.{p}") for p in POOLS}
+            return t(f"design.event.{kind}", what=pools.get(named, named))
+    return what
+
+
+def conclusion(t: T, what: str) -> str:
+    """What a conclusion is about."""
+    head, _, tail = what.partition(": ")
+    if head == "against the first":
+        return t("design.conclusion.against", what=measure(t, tail))
+    if head == "a fifth better helps":
+        return t("design.conclusion.better", what=lever(t, tail))
+    return event(t, what)
+
+
+def lanes(t: T) -> dict[str, str]:
+    """The words of the lanes' picture."""
+    pools = {p: t(f"design.pool.{p}") for p in POOLS}
+    return {**{k: t(f"design.svg.{k}") for k in WORDS}, **pools}
