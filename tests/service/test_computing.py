@@ -21,7 +21,7 @@ from stafett.service.studio import Run, Studio, Wish
 pytestmark = pytest.mark.anyio
 SHORT = Wish(["sweden-aav"], replications=2, years=0.25)
 LONG = [Wish(["us", "uk"], replications=60, years=5.0, seed=n) for n in range(3)]
-MIDDLE = Wish(["spain"], replications=40, years=1.0)
+MIDDLE = Wish(["sweden-tissue"], replications=30, years=0.5)
 
 
 async def _as_service(connection: psycopg.AsyncConnection[Any]) -> None:
@@ -92,7 +92,7 @@ async def test_a_run_goes_on_after_a_restart_from_what_was_finished(
     """Stopping does not wait for it; the next server finishes it, and the figures are the same."""
     async with server(database, tmp_path / "one") as (_, studio):
         begun = await studio.begin(MIDDLE, "p", "o")
-        seen = await until(studio, begun.id, lambda run: run.computation.done >= 30)
+        seen = await until(studio, begun.id, lambda run: run.computation.done >= 20)
         stopping = time.monotonic()
     assert time.monotonic() - stopping < 3
     async with server(database, tmp_path / "one") as (_, studio):
