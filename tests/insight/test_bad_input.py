@@ -69,7 +69,7 @@ def test_every_chapter_answers(name: str, tmp_path: Path) -> None:
     path = tmp_path / "log.csv"
     path.write_text("\n".join([HEADER, *CASES[name]]))
     log = read_log(path)
-    for chapter, (_, make) in CHAPTERS.items():
+    for chapter, make in CHAPTERS.items():
         figures, notes = make(log, Options())
         assert figures or notes or chapter in ("control",), f"{chapter} says nothing"
         said = [*notes, *(f.sentence for f in figures), *(f.headline for f in figures)]

@@ -13,7 +13,6 @@ from typing import Literal
 
 import msgspec
 import numpy as np
-import typst
 
 from stafett.identity.errors import IdentifierError
 from stafett.identity.label import Label, matrix, read_back, zpl
@@ -55,6 +54,8 @@ def _compile(
         "labels": msgspec.json.encode(content).decode(),
         "year": str(printed.year), "month": str(printed.month), "day": str(printed.day),
     }  # fmt: skip
+    import typst  # only here: it is large, and only printing needs it
+
     made: bytes | list[bytes] = typst.compile(
         _TEMPLATE.encode(),
         format=form,

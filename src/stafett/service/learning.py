@@ -13,27 +13,25 @@ import logging
 import multiprocessing
 import os
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.insight.trials import Trial
+from stafett.insight.registered import Trial
 from stafett.ledger import Ledger
-from stafett.service import learning_work as work
 from stafett.service.foreign_logs import ForeignLogs
-from stafett.service.learning_work import About, Made, Task
+from stafett.service.learnt import About, Made, Task
 from stafett.service.trials import Trials
 
 log = logging.getLogger(__name__)
 FRESH_FOR = timedelta(minutes=2)
 MOST_STUDIES = 40
 SIMULATED = ("sweden", "spain", "uk", "us")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,7 +76,7 @@ class Learning:
         self._studies: OrderedDict[Scope, list[Study]] = OrderedDict()
         self._executor: ProcessPoolExecutor | None = None
         self.trials = Trials(pool)
-        self.logs = ForeignLogs(pool, lambda *log: self._run(work.judged, *log))
+        self.logs = ForeignLogs(pool, lambda *log: self._run("judged", *log))
 
     async def close(self) -> None:
         """Drop what is being made, and end the process that makes it."""
@@ -144,7 +142,7 @@ class Learning:
         try:
             if study.about is None:
                 study.current = "log"
-                found = await self._run(work.about, study.task)
+                found: About | str = await self._run("about", study.task)
                 if isinstance(found, str):
                     study.problem = found
                     return
@@ -155,7 +153,7 @@ class Learning:
                 if name == "trials":
                     known = await self.trials.of(study.task.organisation, study.task.source)
                     trials = tuple(known)
-                study.made[name] = await self._run(work.chapter, study.task, name, trials)
+                study.made[name] = await self._run("chapter", study.task, name, trials)
                 study.wanted.remove(name)
         except BrokenProcessPool:
             self._executor = None
@@ -169,16 +167,23 @@ class Learning:
         finally:
             study.current, study.running = "", None
 
-    async def _run(self, function: Callable[..., T], *arguments: Any) -> T:
+    async def _run(self, what: str, *arguments: Any) -> Any:
         if self._executor is None:
             # Spawned, not forked: the server has threads and connections that must not be copied.
             spawned = multiprocessing.get_context("spawn")
             # Many small matrices: two threads per product would wait for each other. The child
-            # reads this when it loads its libraries; this process has loaded its own.
+            # reads this when it loads its libraries; this process loads none for numbers.
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
-            self._executor = ProcessPoolExecutor(1, spawned, work.begin)
+            self._executor = ProcessPoolExecutor(1, spawned, os.nice, (5,))
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, function, *arguments)
+        return await loop.run_in_executor(self._executor, _work, what, *arguments)
+
+
+def _work(what: str, *arguments: Any) -> Any:
+    """Do `what` of `service.learning_work`: in the process of learning, which alone loads it."""
+    from stafett.service import learning_work
+
+    return getattr(learning_work, what)(*arguments)
 
 
 async def _stop(studies: Sequence[Study]) -> None:

@@ -6,9 +6,8 @@ analysis delays a scan. What goes in and out is plain and can be pickled.
 
 from __future__ import annotations
 
-import os
 import tempfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -22,77 +21,17 @@ from stafett.design.reading import load
 from stafett.design.record import record
 from stafett.eventlog import EventLog, LogUnreadableError, Reading, log_from_journeys, read_log
 from stafett.insight.pictures.svg import Figure
+from stafett.insight.registered import Trial
 from stafett.insight.report.assemble import CHAPTERS, Options, facts
 from stafett.insight.report.page import as_csv, cell
 from stafett.insight.report.process_figures import usual_order
 from stafett.insight.sites import sites
-from stafett.insight.trials import Trial
 from stafett.ledger import leaf
+from stafett.service.learnt import About, Drawn, Made, Task
 
 BATCH = 5000
 SHOWN = 12
 SIMULATED_DAYS = 2 * 365.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """Which log, seen by whom, cut to what.
-
-    `source` is ``record``, ``simulated:NETWORK`` or ``log:ID``; of the record, `organisation` sees
-    its own journeys up to `position`. `order` is the protocol's activities, each
-    with those that it comes after.
-    """
-
-    url: str
-    source: str
-    organisation: str
-    position: int = 0
-    protocol: str | None = None
-    since: date | None = None
-    until: date | None = None
-    site: str | None = None
-    order: tuple[tuple[str, tuple[str, ...]], ...] = ()
-
-
-@dataclass(frozen=True)
-class Drawn:
-    """A figure as it is shown and handed out; `rows` are the first of its table, as text."""
-
-    key: str
-    title: str
-    sentence: str
-    basis: str
-    headline: str
-    svg: str
-    csv: bytes
-    columns: tuple[tuple[str, bool], ...]
-    rows: tuple[tuple[tuple[str, bool], ...], ...]
-    height: int
-
-
-@dataclass(frozen=True)
-class Made:
-    """A chapter: its figures and notes, or in `problem` why there is none."""
-
-    figures: tuple[Drawn, ...] = ()
-    notes: tuple[str, ...] = ()
-    problem: str = ""
-
-
-@dataclass(frozen=True)
-class About:
-    """What a log is, and what its reader noticed."""
-
-    source: str
-    facts: dict[str, str]
-    notes: tuple[str, ...]
-    sites: tuple[str, ...]
-    activities: tuple[str, ...]
-
-
-def begin() -> None:
-    """Prepare the process: it gives way to every other one."""
-    os.nice(5)
 
 
 def about(task: Task) -> About | str:
@@ -116,7 +55,7 @@ def chapter(task: Task, name: str, trials: tuple[Trial, ...] = ()) -> Made:
     reference = usual_order(log, steps) if steps else None
     everyone = _everyone(task) if task.source == "record" and name == "interfaces" else None
     options = Options(reference, site=task.site, trials=trials, everyone=everyone, after=after)
-    figures, notes = CHAPTERS[name][1](log, options)
+    figures, notes = CHAPTERS[name](log, options)
     return Made(tuple(drawn(f) for f in figures), tuple(notes))
 
 

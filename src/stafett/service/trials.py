@@ -8,7 +8,7 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.insight.trials import Trial
+from stafett.insight.registered import Trial
 
 
 class Trials:

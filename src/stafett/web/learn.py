@@ -15,13 +15,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stafett.insight.report.assemble import CHAPTERS
-from stafett.insight.trials import Trial
+from stafett.insight.chapters import NAMES as CHAPTERS
+from stafett.insight.registered import Trial
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.foreign_logs import ForeignLog, LogRefused
 from stafett.service.learning import SIMULATED, Learning, Scope, Study
-from stafett.service.learning_work import Made
+from stafett.service.learnt import Made
 from stafett.service.tower import Tower
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stafett.eventlog import EventLog
+from stafett.insight.chapters import NAMES
 from stafett.insight.conformance import Reference
 from stafett.insight.hours import WorkingHours
 from stafett.insight.pictures.svg import Figure
+from stafett.insight.registered import Trial
 from stafett.insight.report.agreement_figures import agreement_figures
 from stafett.insight.report.basis import period
 from stafett.insight.report.control_figures import control_figures
@@ -18,7 +20,6 @@ from stafett.insight.report.layer_figures import layer_figures
 from stafett.insight.report.origin_figures import origin_figures
 from stafett.insight.report.process_figures import process_figures
 from stafett.insight.report.trial_figures import trial_figures
-from stafett.insight.trials import Trial
 
 Chapter = tuple[list[Figure], list[str]]
 
@@ -41,19 +42,17 @@ class Options:
     after: Mapping[str, Sequence[str]] | None = None
 
 
-CHAPTERS: dict[str, tuple[str, Callable[[EventLog, Options], Chapter]]] = {
-    "interfaces": (
-        "Interfaces",
-        lambda log, o: interface_figures(log, o.hours, o.seed, o.everyone),
-    ),
-    "layers": ("Layers of variability", lambda log, o: layer_figures(log, o.hours)),
-    "origin": ("Origin", lambda log, o: origin_figures(log, o.budget_h, o.seed)),
-    "process": ("Process and protocol", lambda log, o: process_figures(log, o.reference, o.after)),
-    "control": ("Control", lambda log, o: control_figures(log, o.hours)),
-    "agreement": ("Agreement", lambda log, o: agreement_figures(log, o.seed)),
-    "feedback": ("Feedback", lambda log, o: feedback_figures(log, o.hours, o.site, o.seed)),
-    "trials": ("Trials", lambda log, o: trial_figures(log, o.trials)),
+CHAPTERS: dict[str, Callable[[EventLog, Options], Chapter]] = {
+    "interfaces": lambda log, o: interface_figures(log, o.hours, o.seed, o.everyone),
+    "layers": lambda log, o: layer_figures(log, o.hours),
+    "origin": lambda log, o: origin_figures(log, o.budget_h, o.seed),
+    "process": lambda log, o: process_figures(log, o.reference, o.after),
+    "control": lambda log, o: control_figures(log, o.hours),
+    "agreement": lambda log, o: agreement_figures(log, o.seed),
+    "feedback": lambda log, o: feedback_figures(log, o.hours, o.site, o.seed),
+    "trials": lambda log, o: trial_figures(log, o.trials),
 }
+assert CHAPTERS.keys() == NAMES.keys()
 IN_REPORT = ("interfaces", "layers", "origin", "process", "control", "agreement")
 
 
@@ -94,10 +93,9 @@ def make_report(
     options = Options(reference, hours or WorkingHours(), budget_h, seed, site)
     chapters = []
     for key in IN_REPORT if site is None else (*IN_REPORT, "feedback"):
-        name, make = CHAPTERS[key]
-        progress(name)
-        figures, notes = make(log, options)
-        chapters.append((name, tuple(figures), tuple(notes)))
+        progress(NAMES[key])
+        figures, notes = CHAPTERS[key](log, options)
+        chapters.append((NAMES[key], tuple(figures), tuple(notes)))
     return Report(log.source, facts(log), log.notes, tuple(chapters))
 
 

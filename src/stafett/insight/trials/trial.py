@@ -8,9 +8,8 @@ a stepped wedge, otherwise as an interrupted time series.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
-import msgspec
 import numpy as np
 import polars as pl
 
@@ -18,45 +17,17 @@ from stafett.eventlog import EventLog
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import handoff_rows
 from stafett.insight.layers.design import NotIdentifiableError
+from stafett.insight.registered import Trial
 from stafett.insight.sites import site
 from stafett.insight.trials.series import Interrupted, SeriesError, interrupted
 from stafett.insight.trials.wedge import FEWEST_SITES, Wedge, wedge
 
-OUTCOMES = ("dwell", "right_first_time")
 MINUTE = 1 / 60
 FEWEST_IN_WEEK = 1
 
 
 class TrialError(ValueError):
     """A trial that cannot be judged yet; the message says why and what is missing."""
-
-
-class Trial(msgspec.Struct, frozen=True):
-    """What was registered. `starts` says for each site the day on which the change began.
-
-    `expected` is in per cent of the dwell (−20: a fifth shorter) or in percentage points of right
-    first time. `source` is the source of the data it is about (the record, or a simulation).
-    """
-
-    id: str
-    registered_at: datetime
-    registered_by: str
-    organisation: str
-    partners: tuple[str, ...]
-    source: str
-    interface: str
-    change: str
-    outcome: str
-    expected: float
-    starts: dict[str, date]
-    ended_at: datetime | None = None
-    ended_by: str | None = None
-    ended_why: str | None = None
-
-    @property
-    def in_advance(self) -> bool:
-        """Whether it was registered no later than the day on which the first site began."""
-        return self.registered_at.date() <= min(self.starts.values())
 
 
 @dataclass(frozen=True)

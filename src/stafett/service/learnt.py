@@ -1,0 +1,62 @@
+"""What goes into the background process of learning and what comes out: plain, can be pickled."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+
+
+@dataclass(frozen=True)
+class Task:
+    """Which log, seen by whom, cut to what.
+
+    `source` is ``record``, ``simulated:NETWORK`` or ``log:ID``; of the record, `organisation` sees
+    its own journeys up to `position`. `order` is the protocol's activities, each
+    with those that it comes after.
+    """
+
+    url: str
+    source: str
+    organisation: str
+    position: int = 0
+    protocol: str | None = None
+    since: date | None = None
+    until: date | None = None
+    site: str | None = None
+    order: tuple[tuple[str, tuple[str, ...]], ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A figure as it is shown and handed out; `rows` are the first of its table, as text."""
+
+    key: str
+    title: str
+    sentence: str
+    basis: str
+    headline: str
+    svg: str
+    csv: bytes
+    columns: tuple[tuple[str, bool], ...]
+    rows: tuple[tuple[tuple[str, bool], ...], ...]
+    height: int
+
+
+@dataclass(frozen=True)
+class Made:
+    """A chapter: its figures and notes, or in `problem` why there is none."""
+
+    figures: tuple[Drawn, ...] = ()
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class About:
+    """What a log is, and what its reader noticed."""
+
+    source: str
+    facts: dict[str, str]
+    notes: tuple[str, ...]
+    sites: tuple[str, ...]
+    activities: tuple[str, ...]
