@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import uvicorn
 import uvloop
+from starlette.applications import Starlette
 
 from stafett.client.day import Day
 from stafett.service import demo
@@ -33,6 +34,7 @@ class Site:
     tower: Tower
     people: list[Person]
     loop: asyncio.AbstractEventLoop
+    app: Starlette
     tokens: dict[str, str] = field(default_factory=dict)
 
     def token(self, login: str) -> str:
@@ -117,12 +119,14 @@ def serving(url: str, folder: Path) -> Iterator[Site]:
     failed: list[BaseException] = []
 
     loops: list[asyncio.AbstractEventLoop] = []
+    apps: list[Starlette] = []
 
     async def run() -> None:
         loops.append(asyncio.get_running_loop())
         async with tower:
             people.extend(await demo.furnish(tower))
             app = application(tower, people[:1], demo.PASSWORD, opened=True)
+            apps.append(app)
             config = uvicorn.Config(
                 app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
             )
@@ -148,7 +152,7 @@ def serving(url: str, folder: Path) -> Iterator[Site]:
     if failed:
         raise failed[0]
     try:
-        yield Site(base, tower, people, loops[0])
+        yield Site(base, tower, people, loops[0], apps[0])
     finally:
         stop[0].should_exit = True
         thread.join(30)

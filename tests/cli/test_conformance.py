@@ -1,13 +1,16 @@
-"""The conformance kit: a sound endpoint passes, and each wrong one is found for what it is."""
+"""The conformance kit: a sound endpoint passes, and each wrong one is found for what it is.
+
+A wrong endpoint (a mutant) is our own application with one thing broken between it and the kit, in
+this process: what is proven is that the kit finds it, not how fast sockets are.
+"""
 
 from __future__ import annotations
 
-import contextlib
 import json
-import threading
+import re
 import uuid
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -16,113 +19,323 @@ from click.testing import CliRunner
 
 from site_ import Site
 from stafett.cli.main import main
-from stafett.client.conformance import OBLIGATIONS
+from stafett.client.conformance import NEEDS, OBLIGATIONS, Kit, Report
 from stafett.service.accounts import Organisation, Person
 from stafett.service.demo import PASSWORD
 
-# What a wrong endpoint makes of a request's body before, and of status and body after.
-Before = Callable[[str, dict[str, Any]], dict[str, Any]]
-After = Callable[[str, str, dict[str, Any], int, Any], tuple[int, Any]]
+Inner = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 
-def run(base: str, *more: str) -> tuple[int, dict[str, Any]]:
-    """Run the kit; give its exit status and its report."""
-    result = CliRunner().invoke(main, ["conformance", "run", base, "--json", *more])
-    report: dict[str, Any] = json.loads(result.output) if result.exit_code < 2 else {}
-    return result.exit_code, report
-
-
-def verdicts(report: dict[str, Any]) -> dict[str, str]:
-    """Give the verdicts by obligation."""
-    return {o["name"]: o["verdict"] for o in report["obligations"]}
-
-
-@contextlib.contextmanager
-def wrong(site: Site, before: Before | None = None, after: After | None = None) -> Iterator[str]:
-    """Serve the site through a proxy that does something wrong."""
-
-    class Proxy(BaseHTTPRequestHandler):
-        def _do(self) -> None:
-            data = self.rfile.read(int(self.headers.get("content-length") or 0))
-            kept = {"authorization", "content-type"}
-            headers = {k: v for k, v in self.headers.items() if k.lower() in kept}
-            body: Any = json.loads(data) if data and self.path.endswith("commands") else None
-            if before is not None and body is not None:
-                data = json.dumps(before(self.path, body)).encode()
-            answer = httpx.request(
-                self.command, site.base + self.path, content=data, headers=headers, timeout=60
-            )
-            status, out = answer.status_code, answer.content
-            if after is not None and "json" in answer.headers.get("content-type", ""):
-                status, plain = after(self.command, self.path, body or {}, status, answer.json())
-                out = json.dumps(plain).encode()
-            self.send_response(status)
-            self.send_header("content-type", answer.headers.get("content-type", "text/plain"))
-            self.send_header("content-length", str(len(out)))
-            self.end_headers()
-            self.wfile.write(out)
-
-        do_GET = do_POST = _do
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Proxy)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-
-
-def test_our_own_endpoint_keeps_every_obligation(site: Site) -> None:
-    """With an outsider named, all are tried and all hold; without, that one is said not tried."""
+@pytest.fixture(scope="module", autouse=True)
+def outsider(site: Site) -> str:
+    """Return the sign-in of somebody whose organisation takes no part."""
     who = Person("stranger", "stranger", "Stranger", "elsewhere", ("courier",))
     site.inside(site.tower.accounts.add_organisation(Organisation("elsewhere", "Else", "courier")))
     site.inside(site.tower.accounts.add_person(who, PASSWORD))
-    status, report = run(site.base, "--outsider", "stranger")
-    assert {n: v for n, v in verdicts(report).items() if v != "holds"} == {}, report
-    assert set(verdicts(report)) == set(OBLIGATIONS)
-    assert status == 0 and report["conforms"]
+    return who.login
 
 
-def _accepts_a_mismatch(
-    method: str, path: str, body: dict[str, Any], status: int, answer: Any
-) -> tuple[int, Any]:
-    """Say yes to every acceptance, whatever was found before."""
-    kind = body.get("command", {}).get("type")
-    if method == "POST" and kind == "Receive" and status in (409, 422):
-        return 200, {"journey": path.split("/")[3], "position": 1, "version": 1,
-                     "recorded_at": "2026-11-01T08:00:00Z"}  # fmt: skip
-    return status, answer
+def test_our_own_endpoint_keeps_every_obligation(site: Site, outsider: str) -> None:
+    """Over the network, by the command: all are tried and all hold."""
+    result = CliRunner().invoke(
+        main, ["conformance", "run", site.base, "--json", "--outsider", outsider]
+    )
+    report = json.loads(result.output)
+    found = {o["name"]: o["verdict"] for o in report["obligations"]}
+    assert {n: v for n, v in found.items() if v != "holds"} == {}, report
+    assert set(found) == set(OBLIGATIONS)
+    assert result.exit_code == 0 and report["conforms"]
 
 
-def _forgets_keys(path: str, body: dict[str, Any]) -> dict[str, Any]:
-    """Take each sending as a new act."""
-    return {**body, "key": uuid.uuid4().hex}
+class Mutant(httpx.AsyncBaseTransport):
+    """Our application with something wrong between it and who calls it. This one has nothing."""
+
+    breaks: tuple[str, ...] = ()
+    keeps: tuple[str, ...] = ("blind",)
+
+    def __init__(self, site: Site) -> None:
+        self.site, self._inner = site, httpx.ASGITransport(app=site.app)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer a request, wrongly where `answer` does."""
+        await request.aread()
+        return await self.answer(request)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Pass on; mutants do something else."""
+        return await self.sound(request)
+
+    async def sound(self, request: httpx.Request) -> httpx.Response:
+        """Give what our application answers."""
+        answer = await self._inner.handle_async_request(request)
+        await answer.aread()
+        return answer
 
 
-@pytest.mark.slow
-def test_an_endpoint_that_accepts_a_mismatch_is_found(site: Site) -> None:
-    """Accepting after a wrong label or an unknown answer is broken, and so is accepting too
-    early."""
-    with wrong(site, after=_accepts_a_mismatch) as base:
-        status, report = run(base)
-    found = verdicts(report)
-    assert status == 1 and not report["conforms"]
-    assert {found["mismatch"], found["unknown"], found["incomplete"]} == {"broken"}
-    assert found["replay"] == found["no-zone"] == "holds"
-    assert found["outsider"] == "not tried"
+def command_of(request: httpx.Request) -> dict[str, Any] | None:
+    """Return the body of a command; None for any other request."""
+    if request.method == "POST" and request.url.path.endswith("/commands"):
+        body: dict[str, Any] = json.loads(request.content)
+        return body
+    return None
 
 
-@pytest.mark.slow
-def test_an_endpoint_that_forgets_keys_is_found(site: Site) -> None:
-    """What is sent again must not be done twice."""
-    with wrong(site, before=_forgets_keys) as base:
-        status, report = run(base)
-    found = verdicts(report)
-    assert status == 1
-    assert found["replay"] == "broken" and found["mismatch"] == "holds"
+def changed(request: httpx.Request, body: Any = None, **headers: str) -> httpx.Request:
+    """Return the request with another body, or with other headers."""
+    kept = {k: v for k, v in request.headers.items() if k not in ("content-length", "host")}
+    content = request.content if body is None else json.dumps(body).encode()
+    return httpx.Request(request.method, request.url, headers=kept | headers, content=content)
+
+
+def yes(request: httpx.Request) -> httpx.Response:
+    """Return an acknowledgement that nothing stands behind."""
+    return httpx.Response(200, json={
+        "journey": request.url.path.split("/")[3], "position": 1, "version": 1,
+        "recorded_at": "2026-11-01T08:00:00Z",
+    })  # fmt: skip
+
+
+class AcceptsAnything(Mutant):
+    """Says yes to every acceptance, whatever was found before."""
+
+    breaks = ("mismatch", "unknown", "incomplete")
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Say yes where our application said no to an acceptance."""
+        body, answer = command_of(request), await self.sound(request)
+        if body and body["command"].get("type") == "Receive" and answer.status_code in (409, 422):
+            return yes(request)
+        return answer
+
+
+class ShowsTheLabel(Mutant):
+    """Shows at the receiving station what the giver has read off the labels."""
+
+    breaks = ("blind",)
+    keeps = ("incomplete", "no-zone")
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.read: list[str] = []
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Remember each scan; write them under the title of a receiver's first check."""
+        body, answer = command_of(request), await self.sound(request)
+        if body is not None and answer.status_code == 200:
+            self.read += [v for v in body["command"].values() if isinstance(v, str)]
+        if re.search(r"/stations/[^/]+/accept$", request.url.path) and answer.status_code == 200:
+            view = answer.json()
+            if view["checks"]:
+                view["checks"][0]["title"] = f"Expected: {' '.join(self.read)}"
+            return httpx.Response(200, json=view)
+        return answer
+
+
+class ForgetsKeys(Mutant):
+    """Takes each sending as a new act."""
+
+    breaks = ("replay",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Replace the client's key by a new one."""
+        body = command_of(request)
+        if body is not None:
+            request = changed(request, {**body, "key": uuid.uuid4().hex})
+        return await self.sound(request)
+
+
+class AnswersByKeyAlone(Mutant):
+    """Gives the first act's answer to any act under its key."""
+
+    breaks = ("key-reused",)
+    keeps = ("replay",)
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.said: dict[str, httpx.Response] = {}
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Look at the key only."""
+        body = command_of(request)
+        if body is None:
+            return await self.sound(request)
+        if body["key"] not in self.said:
+            answer = await self.sound(request)
+            if answer.status_code != 200:
+                return answer
+            self.said[body["key"]] = answer
+        kept = self.said[body["key"]]
+        return httpx.Response(kept.status_code, json=kept.json())
+
+
+class LosesTheLast(Mutant):
+    """Acknowledges, and has not got it in the record."""
+
+    breaks = ("recorded",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Leave the last three events out of the record."""
+        answer = await self.sound(request)
+        if request.url.path.endswith("/events"):
+            return httpx.Response(200, json=answer.json()[:-3])
+        return answer
+
+
+class SignsForYou(Mutant):
+    """Signs what is sent without a signature."""
+
+    breaks = ("unsigned",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Fill in the password."""
+        body = command_of(request)
+        if body is not None:
+            request = changed(request, {**body, "password": PASSWORD})
+        return await self.sound(request)
+
+
+class AnyRole(Mutant):
+    """Lets everybody act in every role."""
+
+    breaks = ("wrong-role",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Say yes where our application said that it is not theirs to do."""
+        answer = await self.sound(request)
+        return yes(request) if command_of(request) and answer.status_code == 403 else answer
+
+
+class KnowsBetter(Mutant):
+    """Takes a time that cannot be right as now, silently."""
+
+    breaks = ("future",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Put now where the time is far off."""
+        body = command_of(request)
+        if body is not None and isinstance(body["command"].get("occurred_at"), str):
+            now = datetime.now(UTC).isoformat()
+            request = changed(request, {**body, "command": {**body["command"], "occurred_at": now}})
+        return await self.sound(request)
+
+
+class GuessesTheZone(Mutant):
+    """Takes a time without a zone as UTC."""
+
+    breaks = ("no-zone",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Add the zone that is not there."""
+        body = command_of(request)
+        at = body["command"].get("occurred_at") if body else None
+        if body and isinstance(at, str) and datetime.fromisoformat(at).tzinfo is None:
+            zoned = {**body["command"], "occurred_at": at + "+00:00"}
+            request = changed(request, {**body, "command": zoned})
+        return await self.sound(request)
+
+
+class Lenient(Mutant):
+    """Overlooks what it does not know."""
+
+    breaks = ("malformed",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Take the fields away that no command has."""
+        body = command_of(request)
+        if body is not None and "colour" in body["command"]:
+            del body["command"]["colour"]
+            request = changed(request, body)
+        return await self.sound(request)
+
+
+class RemembersRefusals(Mutant):
+    """Adds an event to the record when it refuses."""
+
+    breaks = ("unchanged",)
+
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.refused = 0
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Count refusals, and show as many events more."""
+        answer = await self.sound(request)
+        if command_of(request) and answer.status_code >= 400:
+            self.refused += 1
+        if request.url.path.endswith("/events") and answer.status_code == 200:
+            events = answer.json()
+            return httpx.Response(200, json=[*events, *events[:1] * self.refused])
+        return answer
+
+
+class RefusesWhatIsRight(Mutant):
+    """Does not take an acceptance that was done right."""
+
+    breaks = ("right",)
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Say no where our application said yes to an acceptance."""
+        body, answer = command_of(request), await self.sound(request)
+        if body and body["command"].get("type") == "Receive" and answer.status_code == 200:
+            return httpx.Response(409, json={"title": "No", "type": "/problems/no"})
+        return answer
+
+
+class OpenDoor(Mutant):
+    """Reads for who is not signed in, and for who takes no part, as for an insider."""
+
+    breaks = ("stranger", "outsider")
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Put an insider's sign-in where there is none, or another organisation's."""
+        insider = f"Bearer {self.site.tokens['treating-clinic-1']}"
+        outsider = f"Bearer {self.site.tokens['stranger']}"
+        if request.method == "GET" and request.headers.get("authorization", outsider) == outsider:
+            request = changed(request, authorization=insider)
+        return await self.sound(request)
+
+
+MUTANTS = (
+    AcceptsAnything, ShowsTheLabel, ForgetsKeys, AnswersByKeyAlone, LosesTheLast, SignsForYou,
+    AnyRole, KnowsBetter, GuessesTheZone, Lenient, RemembersRefusals, RefusesWhatIsRight, OpenDoor,
+)  # fmt: skip
+
+
+def tried(site: Site, mutant: Mutant) -> Report:
+    """Run the kit against a mutant: what it should break, and what it should keep."""
+    day = site.day()
+    kit = Kit(
+        site.base, day.nets, day.network, day.parties, day.people, PASSWORD, pace=0.0,
+        outsider="stranger", transport=mutant, tokens=dict(site.tokens),
+    )  # fmt: skip
+    report: Report = site.inside(kit.check([*mutant.breaks, *mutant.keeps]))
+    return report
+
+
+def test_every_obligation_has_a_mutant() -> None:
+    """None is on the list that was never seen to be found broken."""
+    assert {name for mutant in MUTANTS for name in mutant.breaks} == set(OBLIGATIONS)
+
+
+@pytest.mark.parametrize("kind", MUTANTS, ids=lambda kind: kind.__name__)
+def test_a_wrong_endpoint_is_found_for_what_is_wrong(site: Site, kind: type[Mutant]) -> None:
+    """What it breaks is found broken; what it keeps is found to hold, so that not all is blamed."""
+    for login in ("treating-clinic-1", "stranger", *(p.login for p in site.people if p.roles)):
+        site.token(login)  # signed in once for all mutants
+    report = tried(site, kind(site))
+    found = {o.name: o.verdict for o in report.obligations}
+    assert {n: found[n] for n in kind.breaks} == dict.fromkeys(kind.breaks, "broken"), report
+    assert {n: found[n] for n in kind.keeps} == dict.fromkeys(kind.keeps, "holds"), report
+    assert not report.conforms
+
+
+def test_one_obligation_can_be_tried_by_itself(site: Site) -> None:
+    """With what it needs before it, and nothing else; a name that is none is refused."""
+    report = tried(site, Mutant(site))
+    assert [o.name for o in report.obligations] == ["blind"] and report.conforms
+    assert set(NEEDS) <= set(OBLIGATIONS)
+    result = CliRunner().invoke(main, ["conformance", "run", site.base, "--only", "kindness"])
+    assert result.exit_code == 2 and "kindness" in result.output
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "not a url"])

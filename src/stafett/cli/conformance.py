@@ -28,6 +28,8 @@ def conformance() -> None:
 @click.option("--outsider", help="Somebody of an organisation that takes no part.")
 @click.option("--outsider-password", envvar="STAFETT_OUTSIDER_PASSWORD",
               help="Their password, if another one.")  # fmt: skip
+@click.option("--only", multiple=True, metavar="NAME",
+              help="Try only this obligation (may be given several times).")  # fmt: skip
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def run(
     url: str,
@@ -37,6 +39,7 @@ def run(
     password: str,
     outsider: str | None,
     outsider_password: str | None,
+    only: tuple[str, ...],
     as_json: bool,
 ) -> None:
     """Play handoffs against URL, right and wrong, and report which obligations hold.
@@ -46,16 +49,18 @@ def run(
 
     Exit status: 0 everything that was tried holds; 1 something is broken; 2 it cannot be run.
     """
-    from stafett.client.conformance import Kit, Unusable
+    from stafett.client.conformance import OBLIGATIONS, Kit, Unusable
     from stafett.protocol.builtin import load
     from stafett.protocol.net import Net
     from stafett.protocol.read import ReadError
 
+    strange = [name for name in only if name not in OBLIGATIONS]
+    if strange:
+        raise click.UsageError(f"{strange[0]!r} is none of: {', '.join(OBLIGATIONS)}")
     try:
         document = load(protocol)
-        nets: dict[str | None, Net] = {
-            product: Net(document.bind(product)) for product in (document.products or (None,))
-        }
+        product = next(iter(document.products), None)
+        nets: dict[str | None, Net] = {product: Net(document.bind(product))}
         roles = next(iter(nets.values())).protocol.roles
         who = _people(people) if people else {}
     except (ReadError, OSError, ValueError) as wrong:
@@ -70,7 +75,7 @@ def run(
         outsider_password=outsider_password,
     )  # fmt: skip
     try:
-        report = asyncio.run(kit.check())
+        report = asyncio.run(kit.check(only))
     except Unusable as why:
         click.echo(f"stafett conformance: {why}", err=True)
         sys.exit(2)

@@ -46,8 +46,9 @@ def import_(
 ) -> None:
     """Say what FILES are and hold, and what is wrong with them; capture them if asked to.
 
-    Knows EPCIS 2.0 (JSON), FHIR R5 and R4B bundles, OCEL 2.0 (JSON), XES, and tables (CSV) with a
-    mapping. Without --database or --folder nothing is changed anywhere.
+    Knows EPCIS 2.0 (JSON), FHIR R5 and R4B bundles, OCEL 2.0 (JSON), XES, HL7 v2 results (ORU^R01)
+    and tables (CSV), these two with a mapping. Without --database or --folder nothing is changed
+    anywhere.
 
     Exit status: 0 all is right; 1 something is not; 2 a file cannot be read.
     """
@@ -134,6 +135,43 @@ def export(
         sys.exit(2)
     click.echo(f"{out}: {count:,} events as {form}")
     sys.exit(0 if count else 1)
+
+
+@exchange.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.option("--json", "as_json", is_flag=True, help="Print what is found as JSON.")
+def mapping(file: Path, as_json: bool) -> None:
+    """Check a mapping of laboratory codes (HL7) or of a table, before it is used.
+
+    Each mistake is named with its line. Exit status: 0 it can be used; 1 it cannot.
+    """
+    from stafett.exchange import hl7_mapping, tables
+    from stafett.protocol.read import ReadError, parse
+
+    data = _bytes(file)
+    lines: list[str] = []
+    what = ""
+    try:
+        if "stafett_import" in parse(data, str(file)).value:
+            what = f"table of {tables.read_mapping(data).kind}"
+        else:
+            found, wrong = hl7_mapping.read_mapping(data, str(file))
+            lines = [str(error) for error in wrong]
+            if found is not None:
+                what = (
+                    f"{', '.join(found.senders)}: {len(found.tests)} codes, for "
+                    f"{found.organisation}"
+                )
+    except (ReadError, Problem) as error:
+        lines = [str(error)]
+    if as_json:
+        click.echo(json.dumps({"ok": not lines, "what": what, "errors": lines}, ensure_ascii=False))
+    else:
+        for line in lines:
+            click.echo(line)
+        if not lines:
+            click.echo(f"{file}: can be used ({what})")
+    sys.exit(1 if lines else 0)
 
 
 def _bytes(path: Path) -> bytes:

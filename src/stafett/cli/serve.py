@@ -16,9 +16,11 @@ import uvloop
 
 from stafett.client.day import Day
 from stafett.client.loggers import Simulated
+from stafett.exchange.mllp import Listener
 from stafett.ledger.keeping import archiving
 from stafett.ledger.server import database
 from stafett.service import demo as demo_network
+from stafett.service import demo_results
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 from stafett.web.app import application
@@ -131,6 +133,8 @@ async def _serve(
     click.echo("Preparing the record ...", err=True)
     async with tower:
         people = await demo_network.furnish(tower) if demo else []
+        if demo and tower.hl7 is None:
+            tower.hl7 = await _listen_hl7(tower)
         shown = [p for p in people if p.login.endswith("-1") or not p.roles]
         password = demo_network.PASSWORD if demo else ""
         app = application(tower, shown, password, opened=True)
@@ -146,7 +150,7 @@ async def _serve(
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
         first = "" if await tower.accounts.people() else await tower.signin.invite(None)
-        _announce(address, shown, password, first)
+        _announce(address, shown, password, first, tower.hl7)
         playing = None
         if demo and day:
             tower.conditions.profile = demo_network.PROFILE
@@ -156,6 +160,16 @@ async def _serve(
             playing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await playing
+
+
+async def _listen_hl7(tower: Tower) -> Listener:
+    """Let the demo take laboratory results at the usual port, or at a free one."""
+    for port in (demo_results.PORT, 0):
+        listener = Listener("127.0.0.1", port, tower.results.receive)
+        with contextlib.suppress(OSError):
+            await listener.start()
+            return listener
+    raise click.ClickException("no free port for HL7")
 
 
 async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
@@ -181,7 +195,13 @@ async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
     await asyncio.gather(day.run(), loggers.run())
 
 
-def _announce(address: str, people: list[Person], password: str, first: str = "") -> None:
+def _announce(
+    address: str,
+    people: list[Person],
+    password: str,
+    first: str = "",
+    hl7: Listener | None = None,
+) -> None:
     """Say where it is; `first` is the token of the first administrator's one-time link."""
     click.echo(f"\nStafett is at {address}\n")
     if first:
@@ -192,5 +212,8 @@ def _announce(address: str, people: list[Person], password: str, first: str = ""
         for person in people:
             click.echo(f"  {person.login:24} {person.name:22} {person.organisation}")
         click.echo("\nGiver and receiver need two browsers: sign in as two people.")
+    if hl7 is not None:
+        host, port = hl7.address
+        click.echo(f"Laboratory results (HL7 v2, MLLP) are taken at {host}:{port}")
     click.echo("Stop with Ctrl-C.")
     sys.stdout.flush()

@@ -42,10 +42,19 @@ class Board(msgspec.Struct, frozen=True):
 
 
 class Client:
-    """One connection pool to one server; signed in as one person at a time."""
+    """One connection pool to one server; signed in as one person at a time.
 
-    def __init__(self, base: str, token: str | None = None) -> None:
-        self._http = httpx.AsyncClient(base_url=base, timeout=60)
+    `transport` is how the server is reached, if not over the network: an application in this
+    process (`httpx.ASGITransport`), a recording.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        token: str | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx.AsyncClient(base_url=base, timeout=60, transport=transport)
         self.token = token
 
     async def __aenter__(self) -> Client:

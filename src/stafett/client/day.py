@@ -44,6 +44,7 @@ class Day:
     at_once: int = 12
     fault_share: float = 0.35
     seed: int = 1
+    transport: httpx.AsyncBaseTransport | None = None  # how the server is reached, as in Client
     tokens: dict[str, str] = field(default_factory=dict)
     played: int = 0
     acts: int = 0
@@ -52,9 +53,13 @@ class Day:
     async def run(self, journeys: int | None = None) -> None:
         """Play journeys, `at_once` at a time; stop after `journeys` (None: never)."""
         numbers = iter(range(10**9) if journeys is None else range(journeys))
-        async with Client(self.base) as client, asyncio.TaskGroup() as group:
+        async with self.client() as client, asyncio.TaskGroup() as group:
             for place in range(self.at_once):
                 group.create_task(self._keep_playing(client, numbers, place))
+
+    def client(self) -> Client:
+        """Return a client of the server, signed in as nobody."""
+        return Client(self.base, transport=self.transport)
 
     async def _keep_playing(self, client: Client, numbers: Any, place: int) -> None:
         await asyncio.sleep(place * self.pace * 0.7)
@@ -171,7 +176,7 @@ class Day:
 
     async def _token(self, client: Client, person: str) -> str:
         if person not in self.tokens:
-            async with Client(self.base) as one:
+            async with self.client() as one:
                 await one.sign_in(person, self.password)
                 assert one.token is not None
                 self.tokens[person] = one.token

@@ -11,7 +11,7 @@ import msgspec
 
 from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.reading import read_log
-from stafett.exchange import epcis, fhir_read, tables
+from stafett.exchange import epcis, fhir_read, hl7, hl7_mapping, tables
 from stafett.exchange.epcis import Document
 from stafett.exchange.epcis_facts import facts, micros
 from stafett.exchange.problem import Finding, Problem
@@ -40,6 +40,8 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
             f"{name} has {path.stat().st_size:,} bytes; this takes {epcis.MAX_BYTES:,}: split it",
         )  # fmt: skip
     data = path.read_bytes()
+    if data[:3] == b"MSH":
+        return _hl7(name, data, mapping)
     if mapping is not None:
         return _table(name, data, mapping)
     low = name.lower().removesuffix(".gz")
@@ -121,6 +123,29 @@ def _log(path: Path) -> Report:
         "to": period[1].isoformat() if period else None,
     }
     return Report(path.name, kind, True, summary, (), tuple(Finding("", n) for n in log.notes))
+
+
+def _hl7(name: str, data: bytes, mapping: bytes | None) -> Report:
+    message = hl7.read(data)
+    kind = f"HL7 v{message.version} ORU^R01"
+    results = sum(len(o.observations) for o in message.orders)
+    summary: dict[str, Any] = {
+        "message": message.control, "sender": message.sender, "orders": len(message.orders),
+        "results": results,
+        "codes": sorted({x.code for o in message.orders for x in o.observations}),
+    }  # fmt: skip
+    if mapping is None:
+        remark = Finding("", "with --mapping FILE its results become events")
+        return Report(name, kind, True, summary, (), (remark,))
+    plan, wrong = hl7_mapping.read_mapping(mapping, "the mapping")
+    if plan is None:
+        found = [Finding("/mapping", str(error)) for error in wrong]
+        raise Problem(400, "ValidationException", "the mapping cannot be used", found)
+    made, waiting = hl7_mapping.events(message, plan)
+    value = epcis.document(made, hl7_mapping.CONTEXT, created=datetime.now(UTC).isoformat())
+    judged = _epcis(name, epcis.judge(value))
+    summary |= {"not final": waiting, **judged.summary}
+    return Report(name, kind, True, summary, (), judged.remarks, judged.document)
 
 
 def _table(name: str, data: bytes, mapping: bytes) -> Report:

@@ -123,7 +123,10 @@ def read_mapping(text: bytes | str) -> Mapping:
     if found.value and found.value.type not in cbv.MEASUREMENTS and ":" not in found.value.type:
         raise _bad(f"value: {found.value.type!r} is no measurement of CBV 2.0 and no URI")
     if found.time.zone is not None:
-        _zone(found.time.zone)
+        try:
+            zone(found.time.zone)
+        except ValueError as wrong:
+            raise _bad(f"time: {wrong}") from None
     if found.chunk < 1 or len(found.delimiter) != 1:
         raise _bad("chunk is at least 1, delimiter is one character")
     return found
@@ -133,11 +136,23 @@ def _bad(why: str) -> Problem:
     return Problem(400, "ValidationException", why, [Finding("/mapping", why)])
 
 
-def _zone(name: str) -> ZoneInfo:
+def zone(name: str) -> ZoneInfo:
+    """Return a zone by its name; raise ValueError if the IANA database has none of it."""
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise _bad(f"time: {name!r} is no zone of the IANA database") from None
+        raise ValueError(f"{name!r} is no zone of the IANA database") from None
+
+
+def in_zone(local: datetime, name: str, said: str) -> datetime:
+    """Place a clock time (written as `said`) in a zone.
+
+    Raises ValueError for one that occurs twice or never (summer time): it would be a guess.
+    """
+    placed = local.replace(tzinfo=zone(name))
+    if placed.utcoffset() != placed.replace(fold=1).utcoffset():
+        raise ValueError(f"{said} is ambiguous or absent in {name}")
+    return placed
 
 
 def read_table(data: bytes, mapping: Mapping) -> Table:
@@ -243,30 +258,29 @@ def _moment(row: dict[str, Any], time: Time) -> datetime:
         return moment
     if time.zone is None:
         raise ValueError(f"{time.column}: {text!r} has no zone; say time.zone in the mapping")
-    zone = _zone(time.zone)
-    local = moment.replace(tzinfo=zone)
-    # A clock time that occurs twice or never (summer time) is a guess either way: refuse it.
-    if local.utcoffset() != local.replace(fold=1).utcoffset():
-        raise ValueError(f"{time.column}: {text!r} is ambiguous or absent in {time.zone}")
-    return local
+    return in_zone(moment, time.zone, f"{time.column}: {text!r}")
 
 
 def _about(row: dict[str, Any], about: About) -> str:
-    text = _cell(row, about.column)
-    if about.as_ == "sscc":
+    return identifier(_cell(row, about.column), about.as_, about.column)
+
+
+def identifier(text: str, kind: str, where: str) -> str:
+    """Give the URI of an identifier; raise ValueError naming `where` if it is none."""
+    if kind == "sscc":
         digits = text.removeprefix("(00)").removeprefix("00") if len(text) > 18 else text
         if not (digits.isascii() and digits.isdigit() and len(digits) == 18):
-            raise ValueError(f"{about.column}: {text!r} is no SSCC of 18 digits")
+            raise ValueError(f"{where}: {text!r} is no SSCC of 18 digits")
         if check_digit(digits[:17]) != digits[17]:
-            raise ValueError(f"{about.column}: the check digit of {text!r} is wrong")
+            raise ValueError(f"{where}: the check digit of {text!r} is wrong")
         return f"{DOMAIN}/00/{digits}"
-    if about.as_ == "giai":
+    if kind == "giai":
         return f"{DOMAIN}/8004/{_quote(text)}"
-    if about.as_ == "uri":
+    if kind == "uri":
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", text):
-            raise ValueError(f"{about.column}: {text!r} is no URI")
+            raise ValueError(f"{where}: {text!r} is no URI")
         return text
-    return f"urn:stafett:{about.as_}:{_quote(text)}"
+    return f"urn:stafett:{kind}:{_quote(text)}"
 
 
 def _quote(text: str) -> str:

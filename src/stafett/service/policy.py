@@ -22,6 +22,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "read-record": ("*",),
     # Patient to product and back, 30 years: who answers for it, not everybody who is signed in.
     "trace": ("coordinator", "quality", "auditor"),
+    # What partners sent and was refused: who mends it, or gives it up.
+    "letters": ("quality", "coordinator", "administrator", "operator"),
     "register-logger": ("role", "quality", "administrator"),
     "design": ("*",),
     "learn": ("*",),

@@ -40,6 +40,7 @@ from stafett.service.keeping import Keeping
 from stafett.service.kept import KeptRows
 from stafett.service.labels import Labels
 from stafett.service.learning import Learning
+from stafett.service.letters import Letters
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
@@ -53,6 +54,7 @@ from stafett.service.readiness import Onboardings
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
+from stafett.service.results import Results, listener
 from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
 from stafett.service.settlement import Settlements
@@ -138,6 +140,9 @@ class Tower:
         self.mail = mail.Mail(self.pool, server) if server else None
         self._mailing: asyncio.Task[None] | None = None
         self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
+        self.letters = Letters(self.pool, self.changes, master)
+        self.results = Results(folder, self.exchange.store, self.letters)
+        self.hl7 = listener(self.results)
         self.registry = Registry(self.ledger)
         self.bookings = Bookings(self.pool, self.ledger, self.networks)
         self.waitlist = Waitlist(self.pool, self.bookings)
@@ -178,6 +183,8 @@ class Tower:
         if self.mqtt is not None:
             await self.mqtt.start()
         await self.exchange.__aenter__()
+        if self.hl7 is not None:
+            await self.hl7.start()
         return self
 
     async def __aexit__(
@@ -188,6 +195,8 @@ class Tower:
     ) -> None:
         await self.learning.close()
         await self.computing.close()
+        if self.hl7 is not None:
+            await self.hl7.close()
         await self.exchange.__aexit__(None, None, None)
         if self.mqtt is not None:
             await self.mqtt.close()

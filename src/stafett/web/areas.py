@@ -15,6 +15,7 @@ from stafett.web import (
     incentives,
     labels,
     learn,
+    letters,
     outlook,
     pages,
     readiness,
@@ -67,6 +68,7 @@ AREAS: tuple[Area, ...] = (
         menu=exchange.MENU,
         words=exchange.WORDS,
     ),
+    Area("letters", letters.ENDPOINTS, letters.ROUTES, menu=letters.MENU),
     Area(
         "registry",
         registry.ENDPOINTS,

@@ -23,6 +23,8 @@ from stafett.service.foreign_logs import ForeignLog, LogRefused
 from stafett.service.learning import SIMULATED, Learning, Scope, Study
 from stafett.service.learnt import Made
 from stafett.service.tower import Tower
+from stafett.web import findings
+from stafett.web import language as languages
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
@@ -167,6 +169,7 @@ async def _render(
     newest, older = await _study(request, person, asked, chapters, again=again)
     shown = [(name, *_found(name, newest, older)) for name in chapters]
     about = newest.about or (older.about if older else None)
+    language = languages.of(request, person.language)
     return await page(
         request,
         "learn.html",
@@ -185,6 +188,9 @@ async def _render(
         protocols=list(tower.library.current()),
         logs=await tower.learning.logs.of(person.organisation),
         may_improve=policy.allows("improve", person),
+        say=lambda text: findings.said(text, language),
+        draw=lambda svg: findings.picture(svg, language),
+        plain=lambda text: findings.in_language(text, language) or text,
         start={"query": _query(asked), "chapters": chapters, "busy": newest.busy},
         **more,
     )
@@ -231,9 +237,8 @@ async def picture(request: Request) -> Response:
         raise Problem(404, "unknown", "This figure is not here", Part("figure", what))
     figure = figures[path["figure"]]
     kind = path["kind"]
-    data, media = (
-        (figure.svg.encode(), "image/svg+xml") if kind == "svg" else (figure.csv, "text/csv")
-    )
+    svg = findings.picture(figure.svg, languages.of(request, person.language))
+    data, media = (svg.encode(), "image/svg+xml") if kind == "svg" else (figure.csv, "text/csv")
     return Response(
         data,
         media_type=media,

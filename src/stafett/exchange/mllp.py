@@ -1,0 +1,100 @@
+"""MLLP: HL7 v2 messages over a stream, one answer for each, in order.
+
+A block is <VT> message <FS><CR> (HL7 v3 Transport: MLLP, release 1). A sender that has no answer
+sends again, so nothing is answered before it is durable; when it cannot be made so, the connection
+is closed without an answer. The line is not encrypted: let it end on this machine, or behind a VPN
+or TLS tunnel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from stafett.exchange.hl7 import MAX_BYTES
+
+log = logging.getLogger(__name__)
+START: Final = b"\x0b"
+END: Final = b"\x1c\r"
+MOST_CONNECTIONS: Final = 64
+IDLE_S: Final = 600.0
+MOST_BETWEEN: Final = 1_000  # bytes outside a block before the line is given up: it is no MLLP
+
+# Gives the answer to a message that came from an address; raises when it cannot be kept.
+Receive = Callable[[bytes, str], Awaitable[bytes]]
+
+
+class Listener:
+    """Listens at one address. `port` 0 takes any free one; see `address` once it is started."""
+
+    def __init__(self, host: str, port: int, receive: Receive, *, idle_s: float = IDLE_S) -> None:
+        self._host, self._port, self._receive, self._idle_s = host, port, receive, idle_s
+        self._server: asyncio.Server | None = None
+        self._lines: set[asyncio.Task[None]] = set()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens: host and port."""
+        assert self._server is not None
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return str(host), int(port)
+
+    async def start(self) -> None:
+        """Begin to listen; raise OSError when the address cannot be had."""
+        self._server = await asyncio.start_server(
+            self._line, self._host, self._port, limit=MAX_BYTES + 100
+        )
+
+    async def close(self) -> None:
+        """Take no more, and end what is open; what has no answer is sent again by its sender."""
+        if self._server is not None:
+            self._server.close()
+        for line in list(self._lines):
+            line.cancel()
+        await asyncio.gather(*self._lines, return_exceptions=True)
+
+    async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        peer = str((writer.get_extra_info("peername") or ("?",))[0])
+        task = asyncio.current_task()
+        assert task is not None
+        try:
+            if len(self._lines) >= MOST_CONNECTIONS:
+                log.warning(
+                    "a line for HL7 from %s is refused: %d are open", peer, len(self._lines)
+                )
+                return
+            self._lines.add(task)
+            while (message := await self._block(reader)) is not None:
+                answer = await self._receive(message, peer)
+                writer.write(START + answer + END)
+                await writer.drain()
+        except (TimeoutError, ConnectionError, asyncio.IncompleteReadError):
+            pass  # the other side is gone, or silent: it begins again when it has something
+        except asyncio.LimitOverrunError:
+            log.warning(
+                "a line for HL7 from %s is closed: over %d bytes a message", peer, MAX_BYTES
+            )
+        except asyncio.CancelledError:
+            pass
+        except Exception:
+            log.exception(
+                "a message from %s could not be kept; the line is closed unanswered", peer
+            )
+        finally:
+            self._lines.discard(task)
+            writer.close()
+            with contextlib.suppress(ConnectionError, OSError):
+                await writer.wait_closed()
+
+    async def _block(self, reader: asyncio.StreamReader) -> bytes | None:
+        """Return the next message; None when the line has ended, or is no MLLP."""
+        between = 0
+        async with asyncio.timeout(self._idle_s):
+            while (byte := await reader.read(1)) != START:
+                between += 1
+                if not byte or between > MOST_BETWEEN:
+                    return None
+            return (await reader.readuntil(END))[: -len(END)]
