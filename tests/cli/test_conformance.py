@@ -116,17 +116,17 @@ class ShowsTheLabel(Mutant):
 
     def __init__(self, site: Site) -> None:
         super().__init__(site)
-        self.read: list[str] = []
+        self.read: dict[str, str] = {}  # check -> what was scanned for it last
 
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        """Remember each scan; write them under the title of a receiver's first check."""
+        """Remember each scan; show it as known where the receiver is to scan the same."""
         body, answer = command_of(request), await self.sound(request)
-        if body is not None and answer.status_code == 200:
-            self.read += [v for v in body["command"].values() if isinstance(v, str)]
+        if body is not None and body["command"].get("method") == "scan":
+            self.read[body["command"]["check"]] = body["command"]["value"]
         if re.search(r"/stations/[^/]+/accept$", request.url.path) and answer.status_code == 200:
             view = answer.json()
-            if view["checks"]:
-                view["checks"][0]["title"] = f"Expected: {' '.join(self.read)}"
+            for check in view["checks"]:
+                check["known"] = self.read.get(check["id"], check["known"])
             return httpx.Response(200, json=view)
         return answer
 
@@ -273,11 +273,22 @@ class RefusesWhatIsRight(Mutant):
 
     breaks = ("right",)
 
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.scanned: set[str] = set()  # handoffs at which the receiver scans a material
+
     async def answer(self, request: httpx.Request) -> httpx.Response:
-        """Say no where our application said yes to an acceptance."""
+        """Say no where our application said yes to an acceptance after a scan."""
         body, answer = command_of(request), await self.sound(request)
-        if body and body["command"].get("type") == "Receive" and answer.status_code == 200:
-            return httpx.Response(409, json={"title": "No", "type": "/problems/no"})
+        station = re.search(r"/stations/([^/]+)/accept$", request.url.path)
+        if station and any(
+            c["kind"] == "scan" and c["critical"] and c.get("material") not in (None, "patient")
+            for c in answer.json().get("checks", [])
+        ):
+            self.scanned.add(station[1])
+        if body and body["command"].get("handoff") in self.scanned and answer.status_code == 200:
+            if body["command"]["type"] == "Receive":
+                return httpx.Response(409, json={"title": "No", "type": "/problems/no"})
         return answer
 
 
@@ -286,13 +297,19 @@ class OpenDoor(Mutant):
 
     breaks = ("stranger", "outsider")
 
+    def __init__(self, site: Site) -> None:
+        super().__init__(site)
+        self.strangers = {""}
+
     async def answer(self, request: httpx.Request) -> httpx.Response:
         """Put an insider's sign-in where there is none, or another organisation's."""
-        insider = f"Bearer {self.site.tokens['treating-clinic-1']}"
-        outsider = f"Bearer {self.site.tokens['stranger']}"
-        if request.method == "GET" and request.headers.get("authorization", outsider) == outsider:
+        if request.method == "GET" and request.headers.get("authorization", "") in self.strangers:
+            insider = f"Bearer {self.site.tokens['treating-clinic-1']}"
             request = changed(request, authorization=insider)
-        return await self.sound(request)
+        answer = await self.sound(request)
+        if request.url.path == "/api/session" and b'"stranger"' in request.content:
+            self.strangers.add(f"Bearer {answer.json()['token']}")
+        return answer
 
 
 MUTANTS = (
@@ -309,6 +326,7 @@ def tried(site: Site, mutant: Mutant) -> Report:
         outsider="stranger", transport=mutant, tokens=dict(site.tokens),
     )  # fmt: skip
     report: Report = site.inside(kit.check([*mutant.breaks, *mutant.keeps]))
+    site.tokens |= kit.tokens  # signed in once for all mutants
     return report
 
 
@@ -320,8 +338,7 @@ def test_every_obligation_has_a_mutant() -> None:
 @pytest.mark.parametrize("kind", MUTANTS, ids=lambda kind: kind.__name__)
 def test_a_wrong_endpoint_is_found_for_what_is_wrong(site: Site, kind: type[Mutant]) -> None:
     """What it breaks is found broken; what it keeps is found to hold, so that not all is blamed."""
-    for login in ("treating-clinic-1", "stranger", *(p.login for p in site.people if p.roles)):
-        site.token(login)  # signed in once for all mutants
+    site.token("treating-clinic-1")
     report = tried(site, kind(site))
     found = {o.name: o.verdict for o in report.obligations}
     assert {n: found[n] for n in kind.breaks} == dict.fromkeys(kind.breaks, "broken"), report
