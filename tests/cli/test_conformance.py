@@ -286,9 +286,9 @@ class RefusesWhatIsRight(Mutant):
             for c in answer.json().get("checks", [])
         ):
             self.scanned.add(station[1])
-        if body and body["command"].get("handoff") in self.scanned and answer.status_code == 200:
-            if body["command"]["type"] == "Receive":
-                return httpx.Response(409, json={"title": "No", "type": "/problems/no"})
+        command = body["command"] if body and answer.status_code == 200 else {}
+        if command.get("type") == "Receive" and command["handoff"] in self.scanned:
+            return httpx.Response(409, json={"title": "No", "type": "/problems/no"})
         return answer
 
 
