@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey import command as c
-from stafett.journey import deviation, gate
+from stafett.journey import deviation, excursion, gate
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
@@ -220,6 +220,9 @@ def lacking(net: Net, raised: Raised) -> tuple[str, ...]:
 def decide(draft: Draft, command: c.DecideDeviation) -> None:
     """The decision on what it is about: signed, with its reason, after the assessment."""
     raised = _worked_by(draft, command.deviation, command.by)
+    if excursion.is_excursion(draft.net, raised) and _kind(draft, command.by.role) == "courier":
+        what = "who carries a material does not decide whether it may be used"
+        raise refuse("wrong-role", "by.role", what, "the manufacturer or the hospital decides")
     if raised.work.triaged_at is None:
         raise refuse("not-possible-now", "deviation", "it is not assessed yet", "triage it first")
     if raised.work.disposition is not None:

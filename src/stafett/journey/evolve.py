@@ -227,6 +227,11 @@ def _material_ended(net: Net, state: State, event: e.MaterialConsumed | e.Materi
     return _with_lot(state, ended)
 
 
+def _material_packed(net: Net, state: State, event: e.MaterialPacked) -> State:
+    lot = state.lots[event.lot]
+    return _with_lot(state, replace(lot, inside=(*lot.inside, event.outer)))
+
+
 def _custody_moved(net: Net, state: State, event: e.CustodyMoved) -> State:
     lot = state.lots[event.lot]
     return _with_lot(state, replace(lot, custody=_handed(lot.custody, event)))
@@ -347,6 +352,7 @@ _CHANGES: dict[type, Any] = {
     e.MaterialCreated: _material_created,
     e.MaterialConsumed: _material_ended,
     e.MaterialGone: _material_ended,
+    e.MaterialPacked: _material_packed,
     e.CustodyMoved: _custody_moved,
     e.AccountabilityMoved: _accountability_moved,
     e.JourneyEnded: lambda net, s, v: replace(s, ended_at=v.occurred_at),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stafett.journey import assess, clock, deviation, gate
+from stafett.journey import assess, clock, deviation, excursion, gate
 from stafett.journey import check as checks
 from stafett.journey import command as c
 from stafett.journey import event as e
@@ -85,16 +85,9 @@ def _where(draft: Draft, lot: str) -> str:
     touching = [
         (at, name)
         for name, at in (*state.begun.items(), *state.done.items())
-        if name in net.index and material in _used(draft, name)
+        if name in net.index and material in excursion.handled(net, name)
     ]
     return max(touching)[1] if touching else state.lots[lot].made_in
-
-
-def _used(draft: Draft, name: str) -> tuple[str, ...]:
-    activity = draft.net.activity(name)
-    if isinstance(activity, Handoff):
-        return (*activity.carries, *activity.becomes.values())
-    return (*activity.inputs, *activity.outputs, *activity.packs)
 
 
 def interrupt(draft: Draft, command: c.Interrupt) -> None:

@@ -15,12 +15,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from stafett.journey import command as c
+from stafett.journey import excursion
 from stafett.journey.decide import decide
 from stafett.journey.event import Event
 from stafett.journey.evolve import replay
 from stafett.journey.label import Labels
 from stafett.journey.refusal import Refusal
-from stafett.journey.state import State
+from stafett.journey.state import Raised, State
 from stafett.journey.tasks import Task, next_moves
 from stafett.journey.view import Station, StationCheck, station
 from stafett.protocol.model import Check, Handoff, Step
@@ -409,6 +410,11 @@ def play(
         if state is None or state.marking.outcome != NONE:
             return story
         at += pace
+        for raised in excursion.standing(net, state):
+            if raised.work.disposition is None:
+                for command in dispose(state, raised, cast, at):
+                    story.submit(command)
+        state = story.state
         tasks = [task for task in next_moves(net, state) if not task.blocked]
         if not tasks:
             raise Stuck(f"nobody can do anything: {[str(r) for r in story.refusals[-3:]]}")
@@ -418,6 +424,25 @@ def play(
         if len(story.refusals) > before and not story.refusals[-1].then:
             raise Stuck(str(story.refusals[-1]))
     raise Stuck(f"no outcome after {limit} commands")
+
+
+def dispose(state: State, raised: Raised, cast: Cast, at: datetime) -> tuple[c.Command, c.Command]:
+    """Return how the accountable owner assesses an excursion and decides that it did no harm."""
+    by = cast.actor(state.owner.role)
+    none = c.Impact(identity="none", custody="none", product="none", patient="none")
+    signature = c.Signature(
+        person=by.person, name=by.person, meaning="Decided", at=at, method="password", digest="-"
+    )
+    return (
+        c.TriageDeviation(
+            occurred_at=at, by=by, deviation=raised.deviation, criteria=("no-effect-shown",),
+            impact=none, note="within the stability data",
+        ),
+        c.DecideDeviation(
+            occurred_at=at, by=by, deviation=raised.deviation, disposition="use-as-is",
+            reason="within the stability data", signatures=(signature,),
+        ),
+    )  # fmt: skip
 
 
 def next_command(

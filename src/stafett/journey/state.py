@@ -102,7 +102,10 @@ class Spell(Frozen, frozen=True, kw_only=True):
 
 
 class Lot(Frozen, frozen=True, kw_only=True):
-    """One physical thing: what it was made from, what it is called, who has held it."""
+    """One physical thing: what it was made from, what it is called, who has held it.
+
+    `inside` are the lots that it has been packed in: it shared their conditions.
+    """
 
     lot: str
     material: str
@@ -111,6 +114,7 @@ class Lot(Frozen, frozen=True, kw_only=True):
     made_at: datetime
     identifiers: dict[str, str]
     custody: tuple[Spell, ...]
+    inside: tuple[str, ...] = ()
     ended_at: datetime | None = None
     ended: Literal["consumed", "lost", "expired", "discarded"] | None = None
 

@@ -7,11 +7,11 @@ from typing import Literal
 
 import msgspec
 
-from stafett.journey import clock, gate
+from stafett.journey import clock, excursion, gate
 from stafett.journey.command import WorkSide
 from stafett.journey.state import State, awaited_key
 from stafett.protocol.model import Handoff
-from stafett.protocol.net import IDLE, NONE, OPEN, Move, Net, Pending, Violation
+from stafett.protocol.net import IDLE, NONE, OPEN, Move, Net, Pending
 
 TaskKind = Literal["start", "work", "release", "receive", "decide", "acknowledge"]
 
@@ -21,8 +21,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     `start` and `work` are about a step (to begin it, to carry it through), `release` and `receive`
     about a handoff, `decide` about what `about` names, `acknowledge` about a notification. `due`
-    is the earliest limit, deadline or expiry; `blocked` says what the protocol still forbids;
-    `deviations` are the open ones about it.
+    is the earliest limit, deadline or expiry; `blocked` says what still forbids it (a
+    prerequisite, an excursion that nobody has decided on); `deviations` are the open ones about it.
     """
 
     kind: TaskKind
@@ -96,16 +96,17 @@ def _task(net: Net, state: State, name: str) -> Task | None:
     activity = net.activity(name)
     kind: TaskKind
     side: WorkSide = "step"
-    blocked: list[Violation] = []
+    blocked: list[str] = []
     if at == IDLE:
         if activity.on_demand or state.marking.pending or not net.is_enabled(state.marking, name):
             return None
         kind = "start"
         if isinstance(activity, Handoff):
             kind, side = "release", "release"
-        blocked = net.violations(
-            state.marking, Move("release" if side == "release" else "start", name)
-        )
+        move = Move("release" if side == "release" else "start", name)
+        blocked = [violation.what for violation in net.violations(state.marking, move)]
+        if kind == "start":
+            blocked += [excursion.said(d) for d in excursion.doubts(net, state, name)]
     elif at == OPEN:
         kind = "work"
         if isinstance(activity, Handoff):
@@ -122,7 +123,7 @@ def _task(net: Net, state: State, name: str) -> Task | None:
         since=clock.since(net, state, name),
         round=state.round(name),
         due=clock.due(net, state, name),
-        blocked=tuple(v.what for v in blocked),
+        blocked=tuple(blocked),
         deviations=tuple(d.deviation for d in state.open_deviations(name)),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from stafett.journey import clock, gate
+from stafett.journey import clock, excursion, gate
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.check import Verdict, evaluate, moment
@@ -19,13 +19,14 @@ MAX_FIELD = 2_000
 
 
 def start(draft: Draft, command: c.Start) -> None:
-    """Begin a step: its order, its materials, its prerequisites and their shelf lives permit it."""
+    """Begin a step: order, materials, prerequisites, shelf lives and conditions permit it."""
     step = _step(draft, command.step)
     gate.may_act(draft.state, command.by, gate.acting(draft.state, step.role))
     same_round(draft, command.step, command.round)
     draft.need(Move("start", command.step), "step")
     used = (*step.inputs, *step.packs, *step.packs.values(), *step.unpacks)
     fresh(draft, tuple(dict.fromkeys(used)))
+    excursion.require_decided(draft.net, draft.state, command.step)
     draft.flag_time(command.step)
     draft.add(
         e.StepStarted(
@@ -235,10 +236,14 @@ def finish(draft: Draft, command: c.Finish) -> None:
     draft.need(Move("finish", command.step, result=command.result), "step")
     sheet = draft.state.sheet(command.step, "step")
     gate.require(draft.net, place, sheet, command.occurred_at)
+    result = step.results.get(command.result)
+    if step.kind == "certify" and (result is None or result.then is None):
+        excursion.require_decided(draft.net, draft.state, command.step)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.step)
     names = [*draft.late(command.step), *_outlived(draft, step, command.step)]
-    result = step.results.get(command.result)
+    # Raised after the work had begun: what was done is recorded, and that it was in doubt.
+    names += [d.deviation for d in excursion.doubts(draft.net, draft.state, command.step)]
     if result is not None and result.deviation is not None:
         names.append(
             draft.deviate(
