@@ -26,13 +26,14 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from small_network import MONDAY, booking, opened, person, resource
+from stafett.capacity.board import Board, Job
+from stafett.capacity.booking import Chain
 from stafett.capacity.calendar import DAY_S, Change, moment, seconds
 from stafett.capacity.chain import templates
-from stafett.capacity.replan import Board, Job, greedy, solve
+from stafett.capacity.replan import greedy, solve
 from stafett.capacity.search import Blocked, earliest
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
-from stafett.service.bookings import Chain
 from stafett.service.refusal import No
 
 TEMPLATE = templates()["autologous-car-t"]

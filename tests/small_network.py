@@ -74,5 +74,5 @@ async def opened(database: str, connections: int = 4, **suite: Any) -> AsyncIter
         for id_ in KINDS:
             more = {"units": 1, **suite} if id_ == "suite" else {}
             one = resource(id_, **more)
-            await bookings.put_resource(person(one.organisation), one, "made for a test")
+            await bookings.calendars.put(person(one.organisation), one, "made for a test")
         yield bookings

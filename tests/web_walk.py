@@ -16,8 +16,13 @@ from stafett.service import demo
 from stafett.service.request import OURS, Ask
 
 
-async def walk(site: Site, journey: str, labels: Labels, goal: tuple[str, str]) -> None:
-    """Carry a journey to `goal`, straight through the use cases (no HTTP: it is not the test)."""
+async def walk(
+    site: Site, journey: str, labels: Labels, goal: tuple[str, str], *, blocked: bool = False
+) -> None:
+    """Carry a journey to `goal`, straight through the use cases (no HTTP: it is not the test).
+
+    `blocked`: also where the goal cannot be begun yet.
+    """
     people = {person.login: person for person in site.people}
     by_role: dict[str, list[str]] = {}
     for person in site.people:
@@ -26,7 +31,10 @@ async def walk(site: Site, journey: str, labels: Labels, goal: tuple[str, str]) 
     for _ in range(1000):
         live = await site.tower.journeys.live(journey)
         assert live is not None
-        tasks = [task for task in next_moves(live.net, live.state) if not task.blocked]
+        every = next_moves(live.net, live.state)
+        tasks = [task for task in every if not task.blocked]
+        if blocked and any((task.activity, task.side) == goal for task in every):
+            return
         if any((task.activity, task.side) == goal for task in tasks):
             return
         cast = Cast(dict(live.state.parties), by_role)

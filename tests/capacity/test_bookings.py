@@ -17,9 +17,10 @@ import psycopg
 import pytest
 
 from small_network import MONDAY, booking, opened, person, resource
+from stafett.capacity.booking import Chain
 from stafett.capacity.calendar import Change
 from stafett.capacity.chain import Slot, broken, templates
-from stafett.service.bookings import Chain, Window
+from stafett.service.bookings import Window
 from stafett.service.refusal import No
 
 pytestmark = pytest.mark.anyio
@@ -55,9 +56,14 @@ async def test_a_chain_is_booked_whole_and_told(database: str) -> None:
         chain = await bookings.book(HOSPITAL, booking(1))
         assert chain.status == "booked" and whole(chain)
         assert chain.organisations == ["courier", "hospital", "laboratory", "plant"]
-        events = await bookings._ledger.stream(f"capacity/chain/{chain.id}", organisation="plant")
+        events = await bookings.record.ledger.stream(
+            f"capacity/chain/{chain.id}", organisation="plant"
+        )
         assert [e.kind for e in events] == ["SlotChainBooked"]
-        assert await bookings._ledger.stream(f"capacity/chain/{chain.id}", organisation="x") == []
+        assert (
+            await bookings.record.ledger.stream(f"capacity/chain/{chain.id}", organisation="x")
+            == []
+        )
 
 
 async def test_two_want_the_last_slot_and_exactly_one_gets_it(database: str) -> None:
@@ -107,9 +113,9 @@ async def test_whatever_the_order_nothing_is_booked_twice(database: str) -> None
                 elif what < 0.8:
                     one = draw.choice(standing)
                     new = one.slots[0].begins + timedelta(hours=draw.randrange(-20, 20))
-                    seen = await bookings.preview(HOSPITAL, one.id, "apheresis", new)
+                    seen = await bookings.moves.preview(HOSPITAL, one.id, "apheresis", new)
                     if seen.possible:
-                        await bookings.move(
+                        await bookings.moves.move(
                             HOSPITAL, one.id, seen.seen, seen.slots, f"move-to-{n}", "a test"
                         )
                 else:
@@ -142,7 +148,7 @@ async def test_a_hold_that_ended_frees_its_slots(database: str) -> None:
         with pytest.raises(No, match="ended"):
             await bookings.confirm(HOSPITAL, held.id, 1, "confirm-1")
         assert (await bookings.book(HOSPITAL, booking(3))).status == "booked"
-        events = await bookings._ledger.stream(f"capacity/chain/{held.id}")
+        events = await bookings.record.ledger.stream(f"capacity/chain/{held.id}")
         assert [e.kind for e in events] == ["SlotChainHeld", "SlotChainExpired"]
 
 
@@ -169,13 +175,15 @@ async def test_a_move_is_seen_before_it_is_made(database: str) -> None:
     async with opened(database, units=2) as bookings:
         chain = await bookings.book(HOSPITAL, booking(1))
         later = chain.slots[0].begins + timedelta(days=2)
-        seen = await bookings.preview(HOSPITAL, chain.id, "apheresis", later)
+        seen = await bookings.moves.preview(HOSPITAL, chain.id, "apheresis", later)
         assert seen.possible and [c.why for c in seen.consequences][:2] == ["asked", "lead-time"]
         assert await bookings.see(HOSPITAL, chain.id) == chain
-        new = await bookings.move(HOSPITAL, chain.id, seen.seen, seen.slots, "move-key-1", "fever")
+        new = await bookings.moves.move(
+            HOSPITAL, chain.id, seen.seen, seen.slots, "move-key-1", "fever"
+        )
         assert new.slots == seen.slots and whole(new) and new.version == 2
         with pytest.raises(No, match="stale"):
-            await bookings.move(HOSPITAL, chain.id, 1, seen.slots, "move-key-2", "again")
+            await bookings.moves.move(HOSPITAL, chain.id, 1, seen.slots, "move-key-2", "again")
 
 
 async def test_a_move_that_cannot_be_says_why(database: str) -> None:
@@ -184,7 +192,7 @@ async def test_a_move_that_cannot_be_says_why(database: str) -> None:
         chain = await bookings.book(HOSPITAL, booking(1))
         begin = MONDAY + timedelta(days=9)
         await bookings.book(HOSPITAL, booking(2, begin=begin, end=begin))
-        seen = await bookings.preview(HOSPITAL, chain.id, "apheresis", begin)
+        seen = await bookings.moves.preview(HOSPITAL, chain.id, "apheresis", begin)
         assert not seen.possible and seen.link == "manufacture"
         assert "all that is open is taken" in seen.why_not
 
@@ -202,9 +210,9 @@ async def test_nobody_sees_what_is_not_theirs(database: str) -> None:
             with pytest.raises(No, match="unknown"):
                 await act
         assert await bookings.chains(stranger, MONDAY, MONDAY + timedelta(days=60)) == []
-        assert await bookings.resources(stranger) == []
+        assert await bookings.calendars.own(stranger) == []
         hidden = resource("suite", units=1, shared_with=())
-        await bookings.put_resource(PLANT, hidden, "no longer shared")
+        await bookings.calendars.put(PLANT, hidden, "no longer shared")
         window = Window(template="autologous-car-t", network="net", begin=MONDAY, end=MONDAY)
         with pytest.raises(No, match="nobody offers a manufacturing-suite"):
             await bookings.search(HOSPITAL, window)
@@ -218,7 +226,7 @@ async def test_a_suite_that_closes_names_the_chains_it_no_longer_fits(database: 
         down = resource(
             "suite", units=1, changes=(Change(at, at + timedelta(days=1), 0, "leak"),)
         )  # fmt: skip
-        assert await bookings.put_resource(PLANT, down, "leak in the ceiling") == [chain.id]
+        assert await bookings.calendars.put(PLANT, down, "leak in the ceiling") == [chain.id]
         assert await bookings.see(HOSPITAL, chain.id) == chain
 
 
@@ -288,7 +296,7 @@ async def test_killed_between_hold_and_confirm_the_hold_stands_and_ends(database
     child.send_signal(signal.SIGKILL)
     child.wait()
     async with opened(database) as bookings:
-        await bookings.relay()
+        await bookings.record.relay()
         held = await bookings.see(HOSPITAL, id_)
         assert held.status == "held" and whole(held)
         with pytest.raises(No, match="no-slot"):
@@ -302,6 +310,6 @@ async def test_what_the_ledger_was_not_told_is_told_later(database: str) -> None
         chain = await bookings.book(HOSPITAL, booking(1))
         with psycopg.connect(database) as connection:
             connection.execute("UPDATE capacity.told SET recorded = NULL")
-        await bookings.relay()
-        await bookings.relay()
-        assert len(await bookings._ledger.stream(f"capacity/chain/{chain.id}")) == 1
+        await bookings.record.relay()
+        await bookings.record.relay()
+        assert len(await bookings.record.ledger.stream(f"capacity/chain/{chain.id}")) == 1

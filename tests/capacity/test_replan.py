@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 import msgspec
 
 from small_network import resource
+from stafett.capacity.board import Board, Job
 from stafett.capacity.calendar import DAY_S, Calendar, Change, Resource, moment
 from stafett.capacity.chain import broken, templates
-from stafett.capacity.replan import Board, Job, Plan, greedy, solve
+from stafett.capacity.replan import Plan, greedy, solve
 from stafett.capacity.search import Blocked, earliest
 
 HOUR = 3600

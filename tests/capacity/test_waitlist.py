@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 import random
+import signal
+import subprocess
+import sys
+import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,6 +20,7 @@ from psycopg_pool import AsyncConnectionPool
 from small_network import booking, opened, person
 from stafett.capacity.rule import FIRST, Rule, Waiting, ahead, rank, replay, wrong
 from stafett.service.bookings import Bookings
+from stafett.service.offers import Offers
 from stafett.service.refusal import No
 from stafett.service.waitlist import Waitlist
 
@@ -97,14 +104,15 @@ async def test_a_freed_slot_is_offered_by_the_rule_and_then_to_the_next(database
         chain = await bookings.book(HOSPITAL, booking(1))
         await waitlist.put(HOSPITAL, one("p-long", 20))
         await waitlist.put(HOSPITAL, one("p-urgent", 1, "1"))
-        _, offer = await waitlist.cancel(HOSPITAL, chain.id, 1, "cancel-1", "progression")
+        offers = Offers(pool, bookings, waitlist)
+        _, offer = await offers.cancel(HOSPITAL, chain.id, 1, "cancel-1", "progression")
         assert offer is not None and offer.patient == "p-urgent" and offer.status == "held"
         assert offer.offered is not None and offer.offered["place"] == 1
         assert offer.offered["before_next"][0][0] == "urgency"
         assert offer.slots == chain.slots
         with psycopg.connect(database) as connection:
             connection.execute("UPDATE capacity.chain SET hold_until = now() WHERE status = 'held'")
-        await waitlist.sweep()
+        await offers.sweep()
         lines = {x.ranked.waiting.patient for x in await waitlist.lines(HOSPITAL)}
         assert lines == {"p-urgent"}
         with psycopg.connect(database) as connection:
@@ -113,7 +121,7 @@ async def test_a_freed_slot_is_offered_by_the_rule_and_then_to_the_next(database
         assert row is not None
         await bookings.confirm(HOSPITAL, row[0], 1, "confirm-1")
         await pool.close()
-        kinds = [e.kind for e in await bookings._ledger.stream(f"capacity/chain/{row[0]}")]
+        kinds = [e.kind for e in await bookings.record.ledger.stream(f"capacity/chain/{row[0]}")]
         assert kinds == ["SlotOffered", "SlotChainBooked"]
 
 
@@ -132,6 +140,80 @@ async def test_a_rule_is_adopted_with_its_reason_and_effect(database: str) -> No
         assert adopted.version == 1 and adopted.rule == other
         with pytest.raises(No, match="stale"):
             await waitlist.adopt(HOSPITAL, FIRST, "back again", 0)
-        events = await bookings._ledger.stream("capacity/rule", organisation="public")
+        events = await bookings.record.ledger.stream("capacity/rule", organisation="public")
         assert events[0].body["reason"] == "waiting counts for more" and events[0].body["effect"]
+        await pool.close()
+
+
+async def held(database: str) -> list[tuple[str, str]]:
+    """Return the offers that stand: patient and what they came of."""
+    with psycopg.connect(database) as connection:
+        return connection.execute(
+            "SELECT patient, offered ->> 'freed' FROM capacity.chain WHERE status = 'held'"
+        ).fetchall()
+
+
+@pytest.mark.anyio
+async def test_what_was_freed_before_a_kill_is_offered_by_another_process(database: str) -> None:
+    """kill -9 after the giving back and before the offer: whoever looks next offers it, once."""
+    code = textwrap.dedent(
+        f"""
+        import asyncio, sys
+        from small_network import booking, opened, person
+        async def main():
+            async with opened({database!r}) as bookings:
+                chain = await bookings.book(person("hospital"), booking(1))
+                await bookings.cancel(person("hospital"), chain.id, 1, "cancel-1", "progression")
+                print(chain.id, flush=True)
+                await asyncio.sleep(60)
+        asyncio.run(main())
+        """
+    )
+    path = os.pathsep.join(p for p in sys.path if p)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert child.stdout is not None
+    freed = child.stdout.readline().decode().strip()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    async with opened(database, units=2) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        await waitlist.put(HOSPITAL, one("p-long", 20))
+        await waitlist.put(HOSPITAL, one("p-urgent", 1, "1"))
+        # Two processes at the same moment, and both once more.
+        for _ in range(2):
+            await asyncio.gather(*(Offers(pool, bookings, waitlist).sweep() for _ in range(2)))
+        assert await held(database) == [("p-urgent", freed)]
+        # A process that died after its offer and before it had said so offers nothing again.
+        with psycopg.connect(database) as connection:
+            connection.execute("UPDATE capacity.freed SET done = NULL")
+        await Offers(pool, bookings, waitlist).sweep()
+        assert await held(database) == [("p-urgent", freed)]
+        await pool.close()
+
+
+@pytest.mark.anyio
+async def test_an_offer_that_ends_goes_to_the_next_though_nobody_looks(database: str) -> None:
+    """The timer lets it end in its time, and offers it on."""
+    async with opened(database) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        chain = await bookings.book(HOSPITAL, booking(1))
+        await waitlist.put(HOSPITAL, one("p-long", 20))
+        await waitlist.put(HOSPITAL, one("p-urgent", 1, "1"))
+        offers = Offers(pool, bookings, waitlist)
+        await offers.cancel(HOSPITAL, chain.id, 1, "cancel-1", "progression")
+        with psycopg.connect(database) as connection:
+            connection.execute(
+                "UPDATE capacity.chain SET hold_until = now() + interval '1 s'"
+                " WHERE status = 'held'"
+            )
+        running = asyncio.create_task(offers.run())
+        for _ in range(100):
+            await asyncio.sleep(0.1)
+            if [patient for patient, _ in await held(database)] == ["p-long"]:
+                break
+        running.cancel()
+        assert [patient for patient, _ in await held(database)] == ["p-long"]
+        await asyncio.gather(running, return_exceptions=True)
         await pool.close()

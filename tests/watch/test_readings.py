@@ -323,3 +323,72 @@ def test_a_decided_excursion_is_not_raised_again_by_its_own_past(quick: Site) ->
     time.sleep(2.5)
     assert len(deviations(quick, journey)) == 1
     assert row_of(quick, journey)["verdict"] != "alarm"
+
+
+def raised(site: Site, journey: str, code: str) -> list[dict[str, Any]]:
+    """Return the deviations of `code` that the record has of a journey."""
+    entries = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/events").json()
+    found = [e["event"] for e in entries if e["kind"] == "DeviationRaised"]
+    return [event for event in found if event["code"] == code]
+
+
+def work(site: Site, journey: str, deviation: str, *commands: dict[str, Any]) -> None:
+    """Work on a deviation as the treating clinic."""
+    for command in commands:
+        body = {
+            "key": uuid.uuid4().hex, "role": "treating_clinic", "password": demo.PASSWORD,
+            "command": {**command, "deviation": deviation,
+                        "occurred_at": datetime.now(UTC).isoformat()},
+        }  # fmt: skip
+        path = f"/api/journeys/{journey}/commands"
+        answer = site.call("treating-clinic-1", "POST", path, json=body)
+        assert answer.status_code == 200, answer.text
+
+
+def test_what_a_logger_found_in_doubt_is_not_used_until_a_person_decides(quick: Site) -> None:
+    """From the logger's readings over the public API to the refused step, and to the taken one."""
+    labels = Labels(810_021)
+    journey = quick.order(labels.patient, coi=labels.coi, product=CAR_T)
+    quick.inside(walk(quick, journey, labels, ("H08", "accept")))
+    live = quick.inside(quick.tower.journeys.live(journey))
+    logger = register(quick, number_of(live.state.lot("shipper_out").identifiers["logger"]))
+    start = datetime.fromisoformat(row_of(quick, journey)["since"]).timestamp()
+    time.sleep(max(start + 6 - time.time(), 0))
+    assert send(quick, logger, chunk(1, [11.0] * 6, start + 0.2)).status_code == 201
+    wait_for(lambda: deviations(quick, journey))
+    name = deviations(quick, journey)[0]["deviation"]
+    quick.inside(walk(quick, journey, labels, ("H11b", "accept")))
+    quick.inside(walk(quick, journey, labels, ("H12a", "step"), blocked=True))
+    begin = {"type": "Start", "step": "H12a", "occurred_at": datetime.now(UTC).isoformat()}
+    refused = quick.send("manufacturing-1", journey, begin)
+    assert refused.status_code == 409 and name in refused.text, refused.text
+    assert "unknown-blocks" in refused.text
+    station = quick.call(
+        "manufacturing-1", "GET", f"/api/journeys/{journey}/stations/H12a/step"
+    ).json()
+    assert any("undecided" in why for why in station["blocked"])
+    impact = dict.fromkeys(("identity", "custody", "product", "patient"), "none")
+    assess = {"type": "TriageDeviation", "criteria": ["no-effect-shown"], "impact": impact,
+              "note": "stability data"}  # fmt: skip
+    decide = {"type": "DecideDeviation", "disposition": "use-as-is", "reason": "stable at 11 °C"}
+    work(quick, journey, name, assess)
+    assert quick.send("manufacturing-1", journey, begin).status_code == 409
+    work(quick, journey, name, decide)
+    begin["occurred_at"] = datetime.now(UTC).isoformat()
+    taken = quick.send("manufacturing-1", journey, begin)
+    assert taken.status_code == 200, taken.text
+
+
+def test_an_opened_door_is_raised_as_the_protocol_says(quick: Site) -> None:
+    """Under the protocol's own code, once, and it stands in the way of use like any excursion."""
+    journey, number = shipment(quick, 810_022)
+    logger = register(quick, number)
+    start = datetime.fromisoformat(row_of(quick, journey)["since"]).timestamp()
+    time.sleep(max(start + 4 - time.time(), 0))
+    channels = {"temperature_c": np.full(3, 5.0), "door": np.array([0.0, 1.0, 0.0])}
+    payload = encode(1, start + 0.2, 1.0, channels, time.time())
+    assert send(quick, logger, payload).status_code == 201
+    wait_for(lambda: raised(quick, journey, "SHIPPER_OPENED"))
+    assert "opened on the way" in raised(quick, journey, "SHIPPER_OPENED")[0]["note"]
+    time.sleep(2.5)
+    assert len(raised(quick, journey, "SHIPPER_OPENED")) == 1

@@ -100,7 +100,7 @@ def test_the_rule_is_public(site: Site) -> None:
 def test_a_site_shows_what_is_free_now(site: Site) -> None:
     """The public page's figure is the calendar's: the demo hospital's chairs and beds."""
     page = site.call(None, "GET", "/registry/sites/university-hospital").text
-    free = site.inside(site.tower.bookings.free(datetime.now(UTC)))["university-hospital"]
+    free = site.inside(site.tower.bookings.calendars.free(datetime.now(UTC)))["university-hospital"]
     assert {one.resource for one in free} == {"Apheresis chair", "CAR-T bed"}
     for one in free:
         assert f'{one.resource}: <span class="num">{one.slots}</span>' in page

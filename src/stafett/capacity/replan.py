@@ -9,7 +9,6 @@ search has a time limit; `bound` is proven for the places considered, so `gap` s
 
 from __future__ import annotations
 
-import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,36 +16,23 @@ from dataclasses import dataclass, field
 
 from ortools.sat.python import cp_model
 
-from stafett.capacity.calendar import DAY_S, Calendar, Resource
-from stafett.capacity.chain import Slot, Template
-from stafett.capacity.search import Blocked, Calendars, earliest
+from stafett.capacity.board import Board, Job, cost, started
+from stafett.capacity.calendar import DAY_S
+from stafett.capacity.chain import Slot
+from stafett.capacity.search import Blocked, earliest
 
-MOVED, UNPLACED = 1000, 100_000
-WEIGHT = {1: 9, 2: 3, 3: 1}  # of the urgency classes; an assumption, shown with the plan
 BEGUN = "-"  # no link has this name
 A_DAY = 4  # of them on one day
 PLACES = 48  # considered for each chain
 
 
 @dataclass(frozen=True)
-class Job:
-    """A chain to be kept or moved. `deadline`: its last link begins by then (the expiry window)."""
-
-    chain: str
-    template: Template
-    slots: tuple[Slot, ...]
-    urgency: int = 3
-    deadline: int | None = None
-
-    @property
-    def weight(self) -> int:
-        """What moving this patient costs against another."""
-        return WEIGHT[self.urgency]
-
-
-@dataclass(frozen=True)
 class Move:
-    """A patient who is moved, and why: `closed` (resource) or `room` (made for other chains)."""
+    """A patient who is moved, and why.
+
+    `closed` (about a resource), `room` (made for other chains), or what happened to the chain
+    itself (about its link).
+    """
 
     chain: str
     before: tuple[Slot, ...]
@@ -78,52 +64,9 @@ class Plan:
         return 0.0 if self.cost == 0 else (self.cost - self.bound) / self.cost
 
 
-class Board:
-    """The resources with what stands in them; `where` tells in which a link may be."""
-
-    def __init__(
-        self, resources: Sequence[Resource], jobs: Sequence[Job], where: Mapping[str, Sequence[str]]
-    ) -> None:
-        self.calendars = {r.id: Calendar(r) for r in resources}
-        self.where = where
-        self.unfit = {job.chain: self._unfit(job) for job in jobs}
-        for job in jobs:
-            if not self.unfit[job.chain]:
-                self.put(job.slots)
-
-    def _unfit(self, job: Job) -> tuple[str, ...]:
-        """Return the links of a job whose place is closed."""
-        return tuple(
-            s.link
-            for s in job.slots
-            if not self.calendars[s.resource].fits(s.unit, s.begins, s.ends)
-        )
-
-    def put(self, slots: Sequence[Slot]) -> None:
-        """Let a chain stand."""
-        for slot in slots:
-            self.calendars[slot.resource].put(slot.unit, slot.begins, slot.ends)
-
-    def take(self, slots: Sequence[Slot]) -> None:
-        """Take a chain out."""
-        for slot in slots:
-            self.calendars[slot.resource].take(slot.unit, slot.begins, slot.ends)
-
-    def of(self, template: Template) -> Calendars:
-        """Return the calendars for each link."""
-        return {
-            link.name: [self.calendars[r] for r in self.where[link.name]] for link in template.links
-        }
-
-
-def _started(job: Job, now: int) -> int:
-    """Return how many links have begun: they stay where they are."""
-    return sum(slot.begins < now for slot in job.slots)
-
-
 def _find(job: Job, board: Board, now: int, pivot: str, at: Slot | None) -> list[Slot] | Blocked:
     """Return the chain with its pivot `at` a place (or anywhere), changed as little as may be."""
-    fixed: dict[str, Sequence[Slot]] = {s.link: [s] for s in job.slots[: _started(job, now)]}
+    fixed: dict[str, Sequence[Slot]] = {s.link: [s] for s in job.slots[: started(job, now)]}
     if at is not None:
         fixed[pivot] = [at]
     first = job.slots[0]
@@ -131,8 +74,9 @@ def _find(job: Job, board: Board, now: int, pivot: str, at: Slot | None) -> list
         begin = end = first.begins
     else:
         span = max(s.ends for s in job.slots) - first.begins
-        begin, end = max(now, first.begins - 7 * DAY_S), first.begins + 2 * span
-    if at is not None and pivot != first.link:
+        begin = max(now, job.not_before, first.begins - 7 * DAY_S)
+        end = max(first.begins, job.not_before) + 2 * span
+    if at is not None and pivot != first.link and first.link not in fixed:
         # How far the first link may be from the pivot is given by the lead times between them.
         low = high = at.begins
         names = [link.name for link in job.template.links]
@@ -150,16 +94,6 @@ def _find(job: Job, board: Board, now: int, pivot: str, at: Slot | None) -> list
         job.template, board.of(job.template), begin, end, keep=keep, fixed=fixed,
         deadline=job.deadline,
     )  # fmt: skip
-
-
-def cost(job: Job, after: Sequence[Slot] | None) -> int:
-    """Return what it costs to put a job there (None: nowhere)."""
-    if after is None:
-        return UNPLACED * job.weight
-    if tuple(after) == job.slots:
-        return 0
-    later = max(0, after[-1].begins - job.slots[-1].begins)
-    return job.weight * (MOVED + math.ceil(later / DAY_S))
 
 
 def greedy(jobs: Sequence[Job], board: Board, now: int) -> Plan:
@@ -270,7 +204,7 @@ def _options(
         if job.chain in plain.after:
             found[plain.after[job.chain]] = None
         pivot = board.unfit[job.chain][0] if struck else min(pivots, default="")
-        begun = {s.link for s in job.slots[: _started(job, now)]}
+        begun = {s.link for s in job.slots[: started(job, now)]}
         # Whom nothing hits is moved only for somebody who loses more by waiting.
         movable = pivot not in begun if struck else job.weight < heaviest and not begun
         if movable and (struck or time.perf_counter() < until):
@@ -306,19 +240,20 @@ def _pivots(job: Job, board: Board, now: int, pivot: str, others: Sequence[Job])
     """Return places for the pivot: free ones by time, and those of patients who lose less."""
     old = next(s for s in job.slots if s.link == pivot)
     length = old.ends - old.begins
-    low = max(now, old.begins - 3 * DAY_S)
+    low = max(now, job.ready, old.begins - 3 * DAY_S)
+    high = max(old.begins, job.ready) + 28 * DAY_S
     found = [
         Slot(pivot, calendar.resource.id, unit, at, at + length)
         for calendar in board.of(job.template)[pivot]
-        for at in calendar.starts(low, old.begins + 28 * DAY_S)
+        for at in calendar.starts(low, high)
         for unit in calendar.units(at, at + length)
     ]
     found += [
         Slot(pivot, s.resource, s.unit, s.begins, s.begins + length)
         for other in others
-        if other.weight < job.weight and not board.unfit[other.chain] and _started(other, now) == 0
+        if other.weight < job.weight and not board.unfit[other.chain] and started(other, now) == 0
         for s in other.slots
-        if s.link == pivot and low <= s.begins <= old.begins + 28 * DAY_S
+        if s.link == pivot and low <= s.begins <= high
     ]
     if not board.unfit[job.chain]:  # who makes room must leave it
         found = [s for s in found if not _same(s, old)]
@@ -342,7 +277,9 @@ def _moves(
         new = after.get(job.chain)
         if new is None or new == job.slots:
             continue
-        if board.unfit[job.chain]:
+        if board.unfit[job.chain] and job.why:
+            found.append(Move(job.chain, job.slots, new, job.why, board.unfit[job.chain]))
+        elif board.unfit[job.chain]:
             shut = [s.resource for s in job.slots if s.link in board.unfit[job.chain]]
             found.append(Move(job.chain, job.slots, new, "closed", tuple(shut)))
         else:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stafett.capacity.calendar import Calendar
+from stafett.capacity.calendar import Calendar, moment
 from stafett.capacity.chain import Link, Slot, Template
 
 Calendars = Mapping[str, Sequence[Calendar]]  # link -> where it may be
@@ -163,3 +163,14 @@ def _places(
         slot = known[n, at, k]
         if slot is not None:
             yield slot
+
+
+def said(template: Template, why: Blocked) -> str:
+    """Say in words why a link has no place."""
+    link = next(one for one in template.links if one.name == why.link)
+    state = "nothing is open" if why.closed else "all that is open is taken"
+    low, high = (moment(t).isoformat(timespec="minutes") for t in (why.begin, why.end))
+    if why.begin > why.end:
+        return f"{link.name} would begin after the deadline"
+    lead = f"{link.lead_min_h:g}-{link.lead_max_h:g} h after the link before"
+    return f"{link.name} ({link.hours:g} h, {lead}) must begin {low} to {high}: {state}"

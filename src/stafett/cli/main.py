@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "readings": ("stafett.cli.readings:readings", "bring in logger files; files of the broker"),
     "serve": ("stafett.cli.serve:serve", "serve the control tower"),
     "design": ("stafett.cli.design:design", "simulate delivery systems and compare them"),
+    "capacity": ("stafett.cli.capacity:capacity", "slot chains, and replanning them"),
     "capital": (
         "stafett.cli.capital:capital",
         "which investments help most, and who would fund them",

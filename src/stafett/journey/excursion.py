@@ -1,9 +1,10 @@
 """Excursions: what is in doubt is not used until a person has decided what becomes of it.
 
 An excursion is a departure from the conditions of a material (the watch raises it about the
-shipper, a person about the bag) or a temperature that failed a check. It concerns the lots it is
-about, what has been packed in them, and all that was made of either. To decide is the work on the
-deviation, never a move of the protocol: a review of the identity says nothing of temperature.
+shipper, a person about the bag), a stretch that nobody knows included, or a temperature that failed
+a check. It concerns the lots it is about, what has been packed in them, and all that was made of
+either. To decide is the work on the deviation, never a move of the protocol: a review of the
+identity says nothing of temperature.
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ def is_excursion(net: Net, raised: Raised) -> bool:
         return True
     if raised.about not in net.material:
         return False
-    return raised.kind == "condition" or raised.code == HOLD_TIME_EXCEEDED
+    told = {one.deviation for one in net.protocol.materials[raised.about].conditions}
+    return raised.kind == "condition" or raised.code in (HOLD_TIME_EXCEEDED, *told)
 
 
 def stands(raised: Raised) -> bool:

@@ -59,6 +59,15 @@ def _limits(chain: Chain) -> Iterator[Finding]:
             yield from _sourced(chain, at, f"the shelf life of {name}", material.shelf_life)
             if material.shelf_life.at_most.seconds == 0:
                 yield chain.found("contradictory-limits", at, f"{name} keeps for no time at all")
+        for i, condition in enumerate(material.conditions):
+            at = ("materials", name, "conditions", i)
+            low, high = condition.min, condition.max
+            if low is not None and high is not None and low > high:
+                what = f"{name}: min {low:g} is above max {high:g}"
+                yield chain.found("contradictory-limits", (*at, "min"), what)
+            if condition.source is None and not condition.proposal:
+                what = f"the {condition.of} limit of {name} has no source"
+                yield chain.found("unsourced", at, what)
     for product, entry in chain.protocol.products.items():
         for key, figure in entry.parameters.items():
             at = ("products", product, "parameters", key)

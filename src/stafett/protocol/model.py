@@ -115,6 +115,24 @@ class ShelfLife(Base, frozen=True, kw_only=True):
     proposal: bool = False
 
 
+class Condition(Base, frozen=True, kw_only=True):
+    """A limit on what the logger that travels with a material tells, and the deviation beyond it.
+
+    `of` a temperature (`min`, `max` in °C), a tilt (`max` in degrees), a shock (`max` in g), a door
+    (opened, by a contact or a light sensor) or silence (nothing heard). It is passed when it is
+    beyond for `at_most` at a stretch or for `in_all` together; with neither, at once.
+    """
+
+    of: Literal["temperature", "tilt", "shock", "door", "silence"]
+    deviation: str
+    min: float | None = None
+    max: float | None = None
+    at_most: Duration | None = None
+    in_all: Duration | None = None
+    source: str | None = None
+    proposal: bool = False
+
+
 class Route(Base, frozen=True, kw_only=True):
     """Where the journey goes when something did not go well. Exactly one of the four is set.
 
@@ -140,6 +158,7 @@ class Material(Base, frozen=True, kw_only=True):
     purpose: Literal["starting", "intermediate", "dose", "sample", "kit", "packaging"]
     identifiers: tuple[str, ...] = ()
     shelf_life: ShelfLife | None = None
+    conditions: tuple[Condition, ...] = ()
     on_lost: Route | None = None
     on_expired: Route | None = None
 

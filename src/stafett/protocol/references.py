@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from stafett.protocol.chain import Chain, sides
 from stafett.protocol.finding import Finding
-from stafett.protocol.model import Handoff, Route, Step
+from stafett.protocol.model import Condition, Handoff, Route, Step
 from stafett.protocol.net import target
 from stafett.protocol.read import Path_
 
@@ -216,10 +216,32 @@ def _materials(chain: Chain) -> Iterator[Finding]:
         if material.shelf_life is not None:
             since = ("materials", name, "shelf_life", "counts_from")
             yield from _ref(chain, since, material.shelf_life.counts_from)
+        for i, condition in enumerate(material.conditions):
+            where = ("materials", name, "conditions", i)
+            known = protocol.deviations
+            yield from _known(chain, (*where, "deviation"), "deviation", condition.deviation, known)
+            if fault := _unfit_condition(condition):
+                yield chain.found("unfit-part", where, f"{name}: {fault}")
         if not chain.makers(name):
             yield chain.found(
                 "never-made", ("materials", name), f"no step or handoff brings {name} into being"
             )
+
+
+def _unfit_condition(condition: Condition) -> str:
+    """Return what keeps a condition from being judged; nothing if it can be."""
+    of, bounds = condition.of, (condition.min, condition.max)
+    if of == "temperature" and bounds == (None, None):
+        return "a condition of temperature needs min or max"
+    if of in ("tilt", "shock") and (condition.max is None or condition.min is not None):
+        return f"a condition of {of} has a max, and no min"
+    if of in ("door", "silence") and bounds != (None, None):
+        return f"a condition of {of} has neither min nor max"
+    if of == "silence" and condition.at_most is None:
+        return "a condition of silence needs at_most: how long nothing may be heard"
+    if of == "temperature" and condition.at_most is None and condition.in_all is None:
+        return "a temperature is never judged by one point: give at_most or in_all"
+    return ""
 
 
 def _checks(chain: Chain) -> Iterator[Finding]:

@@ -277,7 +277,7 @@ async def keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:
         try:
             await loop()
         except (psycopg.Error, OSError) as failure:
-            log.warning("alerts: %s stopped (%s); beginning again", name, failure)
+            log.warning("%s stopped (%s); beginning again", name, failure)
         except Exception:
-            log.exception("alerts: %s failed; beginning again", name)
+            log.exception("%s failed; beginning again", name)
         await asyncio.sleep(1)

@@ -25,7 +25,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.journey.command import WATCH, Actor, RaiseDeviation
-from stafett.journey.deviation import CHECK_FAILED, HOLD_TIME_EXCEEDED, catalogue
+from stafett.journey.deviation import CHECK_FAILED, HOLD_TIME_EXCEEDED, TEMP_EXCURSION, catalogue
 from stafett.journey.state import Raised
 from stafett.ledger import Event
 from stafett.service import intake as taking
@@ -35,14 +35,15 @@ from stafett.service.journeys import Journeys, Live
 from stafett.service.loggers import Id, Loggers
 from stafett.service.refusal import unknown
 from stafett.watch import judgement
-from stafett.watch.judgement import Finding, Judgement
+from stafett.watch.breach import CHANNELS, OPEN
+from stafett.watch.finding import Finding
+from stafett.watch.judgement import Judgement
 from stafett.watch.reading import decode
 from stafett.watch.rules import Rules
 from stafett.watch.series import EMPTY, Arrived, Series, merge
 from stafett.watch.shipment import Shipment, rules_of, shipments
 
 log = logging.getLogger(__name__)
-TEMPERATURE: Final = "TEMP_EXCURSION"
 LOOK_S: Final = 1.0  # shipments with something new
 SILENCE_S: Final = 30.0  # all that travel: what does not come is seen too
 KEPT: Final = 2000  # series in memory
@@ -323,7 +324,13 @@ class Conditions:
         start = shipment.since.timestamp()
         end = shipment.until.timestamp() if shipment.until else now
         made = judgement.judge(
-            series, rules, start=start, end=max(end, start), decided=_decided(live, shipment),
+            series, rules, start=start, end=max(end, start),
+            decided=_decided(live, shipment, _codes(rules)),
+            decided_of={
+                one.deviation: at
+                for one in rules.conditions
+                if (at := _decided(live, shipment, (one.deviation,))) is not None
+            },
             calibrated_until=calibrated,
         )  # fmt: skip
         if len(ids) != 1:
@@ -379,14 +386,15 @@ class Conditions:
         made = seen.judgement
         if made.verdict != "alarm" or live.state.ended_at is not None:
             return
-        for code, kinds in (
-            (TEMPERATURE, ("sustained", "cumulative")),
-            (HOLD_TIME_EXCEEDED, ("hold-spent",)),
-        ):
-            findings = [f for f in made.findings if f.kind in kinds]
-            if not findings:
-                continue
-            code = code if code in catalogue(live.net.protocol) else CHECK_FAILED
+        alarms: dict[str, Finding] = {}
+        for finding in made.findings:
+            if finding.verdict == "alarm":
+                code = finding.code or _codes(seen.rules)[0]
+                if finding.kind == "hold-spent":
+                    code = HOLD_TIME_EXCEEDED
+                known = code in catalogue(live.net.protocol)
+                alarms.setdefault(code if known else CHECK_FAILED, finding)
+        for code, finding in alarms.items():
             before = _raised(live, seen.shipment, code)
             if any(_decided_at(one) is None for one in before):
                 continue
@@ -398,13 +406,23 @@ class Conditions:
             by = Actor(person=WATCH, organisation=live.state.owner.organisation, role=WATCH)
             command = RaiseDeviation(
                 occurred_at=at, recorded_at=at, by=by, code=code, about=seen.shipment.material,
-                note=said(seen, findings[0]),
+                note=said(seen, finding),
             )  # fmt: skip
             done = await self._journeys.watch(seen.shipment.journey, command, key)
             if done is None:
                 self._again[seen.shipment.id] = time.monotonic() + 2
             elif not done.replayed:
                 self.raised += 1
+
+
+# What the record says of a breach of the protocol's other conditions.
+_BREACHES: Final = {
+    "door": "opened on the way",
+    "shock": "a shock of {value} g",
+    "side": "tilted by up to {value} degrees",
+    "silent": "nothing heard for {minutes} min",
+    "gap": "no reading for {minutes} min",
+}
 
 
 def said(seen: Seen, finding: Finding) -> str:
@@ -414,6 +432,11 @@ def said(seen: Seen, finding: Finding) -> str:
         return (
             f"{seen.shipment.lot}: the hold time of the shipper was spent {finding.value:.1f} h ago"
         )
+    if finding.kind in _BREACHES:
+        how = _BREACHES[finding.kind].format(
+            value=f"{finding.value:.3g}", minutes=f"{finding.value / 60:.0f}"
+        )
+        return f"{seen.shipment.lot}: {how}; logger {seen.shipment.logger}"
     most = f" to {made.exposure.most_s / 60:.0f}" if made.exposure.gaps else ""
     limit = " to ".join(
         f"{value:g}" for value in (rules.limit.low_c, rules.limit.high_c) if value is not None
@@ -427,12 +450,18 @@ def said(seen: Seen, finding: Finding) -> str:
 
 
 def _passes(taken: taking.Taken, rules: Rules) -> bool:
-    values = taken.chunk.channels.get("temperature_c")
-    if values is None:
-        return False
-    low, high = rules.limit.low_c, rules.limit.high_c
-    return bool(
-        (high is not None and np.any(values > high)) or (low is not None and np.any(values < low))
+    channels = taken.chunk.channels
+    bounds = [("temperature_c", rules.limit.low_c, rules.limit.high_c)]
+    bounds += [
+        (CHANNELS[one.of][0], None, OPEN if one.max is None else one.max)
+        for one in rules.conditions
+        if one.of in CHANNELS
+    ]
+    return any(
+        (high is not None and bool(np.any(channels[name] > high)))
+        or (low is not None and bool(np.any(channels[name] < low)))
+        for name, low, high in bounds
+        if name in channels
     )
 
 
@@ -444,11 +473,17 @@ def _raised(live: Live, shipment: Shipment, code: str) -> list[Raised]:
     ]
 
 
-def _decided(live: Live, shipment: Shipment) -> float | None:
-    """Return when a person last decided on a temperature deviation of this shipment."""
+def _codes(rules: Rules) -> tuple[str, ...]:
+    """Return the deviation that an excursion of temperature is, and what stands for it."""
+    own = [one.deviation for one in rules.conditions if one.of == "temperature"]
+    return (*own, TEMP_EXCURSION, CHECK_FAILED)
+
+
+def _decided(live: Live, shipment: Shipment, codes: tuple[str, ...]) -> float | None:
+    """Return when a person last decided on a deviation of one of `codes` of this shipment."""
     moments = [
         at.timestamp()
-        for code in (TEMPERATURE, CHECK_FAILED)
+        for code in codes
         for one in _raised(live, shipment, code)
         if (at := _decided_at(one)) is not None
     ]

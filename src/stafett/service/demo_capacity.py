@@ -35,14 +35,14 @@ async def furnish(
     bookings: Bookings, waitlist: Waitlist, parties: dict[str, str], network: str
 ) -> None:
     """Make the calendars live, unless they are there."""
-    if await bookings.every():
+    if await bookings.calendars.every():
         return
     draw, now = random.Random(1), datetime.now(UTC)
     monday = (now - timedelta(days=now.weekday())).replace(hour=0, minute=0, second=0)
     service = Change(monday + timedelta(days=21), monday + timedelta(days=23), 0, "yearly service")
     await asyncio.gather(
         *(
-            bookings.put_resource(
+            bookings.calendars.put(
                 _person(parties[role]),
                 Resource(
                     id=id_,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, LiteralString
 
+from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -28,3 +29,12 @@ async def done(pool: Pool, query: LiteralString, values: Sequence[Any] = ()) -> 
     """Run `query` in a transaction of its own; return how many rows it touched."""
     async with pool.connection() as connection:
         return int((await connection.execute(query, values)).rowcount)
+
+
+async def within(
+    connection: AsyncConnection[Any], query: Any, values: Sequence[Any] = ()
+) -> list[tuple[Any, ...]]:
+    """Run `query` within the connection's transaction; return its rows as tuples."""
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        await cursor.execute(query, values)
+        return await cursor.fetchall()

@@ -44,6 +44,7 @@ from stafett.service.letters import Letters
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
+from stafett.service.offers import Offers
 from stafett.service.openid import Providers
 from stafett.service.outside import Outside
 from stafett.service.passkeys import Passkeys
@@ -146,6 +147,8 @@ class Tower:
         self.registry = Registry(self.ledger)
         self.bookings = Bookings(self.pool, self.ledger, self.networks)
         self.waitlist = Waitlist(self.pool, self.bookings)
+        self.offers = Offers(self.pool, self.bookings, self.waitlist)
+        self._offering: asyncio.Task[None] | None = None
         self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
         self.practice = Practice(self.ledger, self.library)
         self.training = Training(self.library, self.competences)
@@ -170,7 +173,7 @@ class Tower:
         await self.publishing.start()
         await self.library.open()
         await self.changes.relay()
-        await self.bookings.relay()
+        await self.bookings.record.relay()
         await self.board.start()
         await self.watch.start()
         await self.intake.start()
@@ -178,6 +181,7 @@ class Tower:
         await self.alerting.start()
         await self.forecasts.start()
         await self.computing.start()
+        self._offering = asyncio.create_task(keep("holds and offers", self.offers.run))
         if self.mail is not None:
             self._mailing = asyncio.create_task(keep("mail", self.mail.run))
         if self.mqtt is not None:
@@ -202,10 +206,11 @@ class Tower:
             await self.mqtt.close()
         await self.conditions.close()
         await self.intake.close()
-        if self._mailing is not None:
-            self._mailing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._mailing
+        for task in (self._mailing, self._offering):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
         await self.forecasts.close()
         await self.alerting.close()
         await self.watch.close()

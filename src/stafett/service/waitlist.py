@@ -1,11 +1,9 @@
-"""The waitlist, the rule in force, and the offer of slots that have become free."""
+"""The waitlist and the rule in force: kept, explained, and tried before it is adopted."""
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import msgspec
 from psycopg.types.json import Jsonb
@@ -14,12 +12,11 @@ from stafett.capacity import rule as rules
 from stafett.capacity.rule import Effect, Ranked, Rule, Waiting
 from stafett.service import sql
 from stafett.service.accounts import Person
-from stafett.service.bookings import Booking, Bookings, Chain, tell
+from stafett.service.bookings import Bookings
 from stafett.service.refusal import No, Reason, unknown
+from stafett.service.slot_record import tell
 
 PUBLIC = "public"
-OFFER_MINUTES = 24 * 60  # assumption: a clinic answers within a day
-TRIED = 5  # patients, before the slots are open to everybody
 
 
 class Adopted(msgspec.Struct, frozen=True):
@@ -89,7 +86,7 @@ class Waitlist:
                 connection, f"capacity/waiting/{one.organisation}", "PatientListed",
                 {"waiting": plain}, [one.organisation], person,
             )  # fmt: skip
-        await self._bookings.relay(told)
+        await self._bookings.record.relay(told)
 
     async def remove(self, person: Person, patient: str, reason: str) -> None:
         """Take a patient of the person's organisation off the list."""
@@ -104,11 +101,11 @@ class Waitlist:
                 connection, f"capacity/waiting/{person.organisation}", "PatientDelisted",
                 {"patient": patient, "reason": reason}, [person.organisation], person,
             )  # fmt: skip
-        await self._bookings.relay(told)
+        await self._bookings.record.relay(told)
 
     async def lines(self, person: Person) -> list[Line]:
         """Return the own patients with their places among all that wait."""
-        every = rules.rank((await self.rule()).rule, await self._all(), datetime.now(UTC))
+        every = rules.rank((await self.rule()).rule, await self.waiting(), datetime.now(UTC))
         return [
             Line(one, len(every), rules.ahead(every[n - 1], one) if n else [])
             for n, one in enumerate(every)
@@ -122,7 +119,7 @@ class Waitlist:
         but the person's own is named.
         """
         _right(proposed)
-        every, now = await self._all(), datetime.now(UTC)
+        every, now = await self.waiting(), datetime.now(UTC)
         weeks = 26
         slots = [
             now + timedelta(weeks=w, hours=n) for w in range(weeks) for n in range(slots_per_week)
@@ -169,68 +166,10 @@ class Waitlist:
                 },
                 [PUBLIC, person.organisation], person,
             )  # fmt: skip
-        await self._bookings.relay(told)
+        await self._bookings.record.relay(told)
         return await self.rule()
 
-    async def cancel(
-        self, person: Person, chain: str, seen: int, key: str, reason: str
-    ) -> tuple[Chain, Chain | None]:
-        """Cancel a chain and offer what has become free by the rule. Raises No."""
-        old = await self._bookings.cancel(person, chain, seen, key, reason)
-        if old.status == "cancelled" or not old.slots:
-            return old, None  # the same key again
-        return old, await self.offer(old)
-
-    async def sweep(self) -> None:
-        """Let holds end; what was offered and not taken is offered to the next."""
-        for chain in await self._bookings.sweep():
-            if chain.offered is not None:
-                await self.offer(chain)
-
-    async def offer(self, freed: Chain) -> Chain | None:
-        """Hold the freed slots for the first on the list who can use them; say why in the record.
-
-        Who was asked before for these slots is not asked again. None: nobody can use them.
-        """
-        now, in_force = datetime.now(UTC), await self.rule()
-        passed: list[str] = (freed.offered or {}).get("passed", [])
-        if freed.offered is not None:
-            passed = [*passed, f"{freed.organisation}/{freed.patient}"]
-        first = freed.slots[0].begins
-        if first <= now or len(passed) >= TRIED:
-            return None
-        able = [
-            one
-            for one in await self._all()
-            if one.template == freed.template
-            and f"{one.organisation}/{one.patient}" not in passed
-            and (one.ready_from is None or one.ready_from <= first)
-        ]
-        ranked = rules.rank(in_force.rule, able, now)
-        for n, one in enumerate(ranked):
-            behind = ranked[n + 1] if n + 1 < len(ranked) else None
-            why: dict[str, Any] = {
-                "rule": in_force.version,
-                "place": one.place,
-                "of": len(ranked),
-                "points": one.points,
-                "terms": msgspec.to_builtins(one.terms),
-                "before_next": rules.ahead(one, behind) if behind else [],
-                "passed": passed,
-            }
-            actor = Person("", "", "", one.waiting.organisation)
-            asked = Booking(
-                key=f"offer-{secrets.token_hex(8)}", template=freed.template,
-                network=freed.network, patient=one.waiting.patient, begin=first, end=first,
-                hold_minutes=OFFER_MINUTES, urgency=int(one.waiting.urgency),
-            )  # fmt: skip
-            try:
-                return await self._bookings.book(actor, asked, offered=why)
-            except No:
-                passed = [*passed, f"{one.waiting.organisation}/{one.waiting.patient}"]
-        return None
-
-    async def _all(self) -> Sequence[Waiting]:
+    async def waiting(self) -> Sequence[Waiting]:
         """Return everybody who waits and holds no offer now."""
         found = await sql.rows(
             self._pool,

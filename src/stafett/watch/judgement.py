@@ -7,35 +7,23 @@ spent), `unknown` (something that matters is not known: never "ok"), `attention`
 
 from __future__ import annotations
 
-from typing import Final, Literal, NamedTuple
+from collections.abc import Mapping
+from typing import Final, NamedTuple
 
 import numpy as np
 
 from stafett.watch import clocks, excursion, holdtime, quality
+from stafett.watch.breach import breaches
 from stafett.watch.excursion import Exposure
+from stafett.watch.finding import ORDER, Finding, Verdict
 from stafett.watch.holdtime import Budget
 from stafett.watch.kinetics import mean_kinetic_c
 from stafett.watch.reading import Array
 from stafett.watch.rules import Rules
 from stafett.watch.series import Series
 
-Verdict = Literal["ok", "attention", "unknown", "alarm"]
-ORDER: Final[dict[Verdict, int]] = {"ok": 0, "attention": 1, "unknown": 2, "alarm": 3}
 SOON: Final = 0.25  # of the hold time is left: amber
 LONGEST_STAND: Final = 3.0  # a reading stands for at most three usual intervals
-
-
-class Finding(NamedTuple):
-    """One thing that was found: from when to when (seconds since 1970), how much, how bad.
-
-    `kind` names the message that says it; `value` is in the message's unit.
-    """
-
-    kind: str
-    verdict: Verdict
-    since: float
-    until: float
-    value: float
 
 
 class Judgement(NamedTuple):
@@ -69,11 +57,13 @@ def judge(
     start: float,
     end: float,
     decided: float | None = None,
+    decided_of: Mapping[str, float] | None = None,
     calibrated_until: float | None = None,
 ) -> Judgement:
     """Judge the readings between `start` and `end` (the shipment's, or now; seconds since 1970).
 
-    `decided`: a person has judged what was up to then; an excursion counts only after it.
+    `decided`: a person has judged what was up to then; an excursion counts only after it;
+    `decided_of`: the same of each deviation that the protocol's other conditions name.
     `calibrated_until`: when the logger's calibration ends (None: nobody has said).
     """
     cut = series.between(start, end)
@@ -104,12 +94,17 @@ def judge(
             variation=rules.variation,
         )  # fmt: skip
     battery = _last(cut.of("battery"))
+    passed = breaches(
+        cut, rules.conditions, gap_s=gap, start=start, end=end, decided=decided_of or {}
+    )
+    said = {finding.kind for finding in passed}
     findings = [
+        *passed,
         *_of_exposure(times, counted, rules, start, end),
-        *_of_gaps(times, exposed, rules, end),
+        *(f for f in _of_gaps(times, exposed, rules, end) if f.kind not in said),
         *_of_sensor(temperature, times, battery, rules),
         *_of_hold(hold, start, end),
-        *_of_handling(cut, rules),
+        *(f for f in _of_handling(cut, rules) if f.kind not in said),
         *_of_clock(series, times),
         *_of_calibration(times, calibrated_until),
     ]

@@ -27,9 +27,11 @@ _COLUMNS: Final = {
     "temperature_c": re.compile(r"temp|°c|\bch(annel)? ?1\b|reading", re.I),
     "tilt_deg": re.compile(r"tilt|lutning|inclina", re.I),
     "shock_g": re.compile(r"shock|stöt|golpe|\bg\b", re.I),
-    "door": re.compile(r"door|light|dörr|ljus|puerta|luz", re.I),
+    "door": re.compile(r"door|light|lux|dörr|ljus|puerta|luz", re.I),
     "battery": re.compile(r"batt", re.I),
 }
+_LIGHT: Final = re.compile(r"light|ljus|luz|lux", re.I)
+LIT_LUX: Final = 1.0  # assumption: in a closed shipper it is dark
 _FORMS: Final = (
     "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
     "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%b-%Y %H:%M:%S",
@@ -75,7 +77,10 @@ def read(text: str, *, zone: str | None = None, day_first: bool | None = None) -
         said = row[time] if date is None else f"{row[date].strip()} {row[time].strip()}"
         times.append(_moment(said.strip(), where, day_first, n))
         for name, column in columns.items():
-            found[name].append(_value(row[column], comma, n, header[column]))
+            value = _value(row[column], comma, n, header[column])
+            if name == "door" and _LIGHT.search(header[column]) and not np.isnan(value):
+                value = float(value > LIT_LUX)
+            found[name].append(value)
     if not times:
         raise BadChunk("file", "has no readings", "export the table of readings")
     named = {name: header[column] for name, column in columns.items()}

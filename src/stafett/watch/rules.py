@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import msgspec
 
+from stafett.protocol.model import Condition
+
 # Names of the figures below that no source stands behind.
 ASSUMED = frozenset(
     ("sustained_s", "cumulative_s", "least_readings", "gap_s", "sensor_low_c", "sensor_high_c",
@@ -34,6 +36,7 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     An excursion is `sustained_s` outside at a stretch, or `cumulative_s` in all, with at least
     `least_readings` readings outside. Nothing heard for `gap_s` is a gap. `hold_s` is the dry
     shipper's budget, None where the shipper has none; `variation` how much less it may hold.
+    `conditions` are the protocol's own limits: one of temperature replaces the figures above.
     """
 
     limit: Limit = Limit()
@@ -51,4 +54,5 @@ class Rules(msgspec.Struct, frozen=True, kw_only=True):
     hold_s: float | None = None
     hold_source: str | None = None
     variation: float = 0.0
+    conditions: tuple[Condition, ...] = ()
     profile: str = "default"

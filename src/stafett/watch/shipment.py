@@ -7,6 +7,7 @@ become is what the protocol asks of it at its own checks.
 
 from __future__ import annotations
 
+import math
 import re
 from datetime import datetime
 from typing import Final, NamedTuple
@@ -14,7 +15,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stafett.journey.state import Lot, Spell, State
-from stafett.protocol.model import Check, Handoff, Step
+from stafett.protocol.model import Check, Condition, Handoff, Step
 from stafett.protocol.net import Net
 from stafett.watch.rules import Limit, Rules
 
@@ -87,16 +88,34 @@ def _destination(net: Net, material: str) -> str | None:
 def rules_of(net: Net, state: State, material: str, profile: Rules) -> Rules:
     """Return the profile with this material's own limit and budget in it."""
     shelf = net.protocol.materials[material].shelf_life
+    conditions = net.protocol.materials[material].conditions
     return msgspec.structs.replace(
-        profile,
+        _durations(profile, conditions),
         limit=_limit(net, state, material),
         hold_s=float(shelf.at_most.seconds) if shelf else None,
         hold_source=shelf.source if shelf else None,
+        conditions=conditions,
     )
 
 
+def _durations(profile: Rules, conditions: tuple[Condition, ...]) -> Rules:
+    """Return the profile with the durations of the protocol's condition of temperature, if any."""
+    for one in conditions:
+        if one.of == "temperature":
+            never = math.inf
+            return msgspec.structs.replace(
+                profile,
+                sustained_s=float(one.at_most.seconds) if one.at_most else never,
+                cumulative_s=float(one.in_all.seconds) if one.in_all else never,
+            )
+    return profile
+
+
 def _limit(net: Net, state: State, material: str) -> Limit:
-    """Return the tightest temperature limit that the protocol's checks set for this shipper."""
+    """Return the protocol's condition of temperature; else the tightest limit its checks set."""
+    for one in net.protocol.materials[material].conditions:
+        if one.of == "temperature":
+            return Limit(one.min, one.max, one.source, one.proposal)
     activities: list[Step | Handoff] = [
         *net.protocol.steps.values(),
         *net.protocol.handoffs.values(),

@@ -22,6 +22,7 @@ from stafett.web import (
     record,
     registry,
     registry_pages,
+    replans,
     settlement,
     shipments,
     signin,
@@ -59,6 +60,7 @@ AREAS: tuple[Area, ...] = (
     ),
     Area("learn", learn.ENDPOINTS, learn.ROUTES, menu=learn.MENU, words=learn.WORDS),
     Area("labels", labels.ENDPOINTS, labels.ROUTES, words=labels.WORDS),
+    Area("replans", replans.ENDPOINTS, replans.ROUTES, menu=replans.MENU, words=replans.WORDS),
     Area("capacity", capacity.ENDPOINTS, capacity.ROUTES, menu=capacity.MENU, words=capacity.WORDS),
     Area(
         "exchange",

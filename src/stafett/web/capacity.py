@@ -10,16 +10,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.capacity.booking import Chain, Moment, Place, Preview
 from stafett.capacity.calendar import Resource
 from stafett.capacity.chain import Template, templates
 from stafett.capacity.rule import Rule, Waiting
 from stafett.service import policy
-from stafett.service.bookings import Booking, Chain, Moment, Place, Preview, Window
+from stafett.service.bookings import Booking, Window
 from stafett.service.refusal import No, Reason
 from stafett.service.request import Key
 from stafett.service.tower import Tower
 from stafett.service.waitlist import Adopted, Comparison, Line
-from stafett.web import lanes, language, pages, zone
+from stafett.web import lanes, language, pages, replans, zone
 from stafett.web.api import problem, tower_of
 from stafett.web.area import Line as MenuLine
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -96,7 +97,7 @@ class Adopting(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 async def resources(call: Call[Nothing, Nothing]) -> list[Resource]:
     """List the own resources."""
-    return await tower_of(call.request).bookings.resources(call.request.state.person)
+    return await tower_of(call.request).bookings.calendars.own(call.request.state.person)
 
 
 async def keep(call: Call[Kept, Nothing]) -> list[str]:
@@ -105,7 +106,7 @@ async def keep(call: Call[Kept, Nothing]) -> list[str]:
         if call.body.resource.id != call.path["resource"]:
             what = "is another than in the address"
             raise No("bad-value", "Two names", Reason("resource/id", what, "send one"))
-        return await tower_of(call.request).bookings.put_resource(
+        return await tower_of(call.request).bookings.calendars.put(
             call.request.state.person, call.body.resource, call.body.reason
         )
     except No as no:
@@ -163,7 +164,7 @@ async def cancel(call: Call[Step, Nothing]) -> Given:
     """Give a chain back; what is free is offered by the rule."""
     body = call.body
     try:
-        chain, offer = await tower_of(call.request).waitlist.cancel(
+        chain, offer = await tower_of(call.request).offers.cancel(
             call.request.state.person, call.path["chain"], body.seen, body.key, body.reason
         )
     except No as no:
@@ -175,7 +176,7 @@ async def preview(call: Call[Try, Nothing]) -> Preview:
     """Show what a move would do."""
     body = call.body
     try:
-        return await tower_of(call.request).bookings.preview(
+        return await tower_of(call.request).bookings.moves.preview(
             call.request.state.person, call.path["chain"], body.link, body.begins, body.resource
         )
     except No as no:
@@ -186,7 +187,7 @@ async def move(call: Call[Moving, Nothing]) -> Chain:
     """Make the move that a preview has shown."""
     body = call.body
     try:
-        return await tower_of(call.request).bookings.move(
+        return await tower_of(call.request).bookings.moves.move(
             call.request.state.person, call.path["chain"], body.seen, body.slots, body.key,
             body.reason,
         )  # fmt: skip
@@ -263,9 +264,9 @@ async def calendar_page(request: Request) -> Response:
     monday = _day(request.query_params.get("from", ""))
     begin = datetime.combine(monday, datetime.min.time(), zone.here())
     end = begin + timedelta(weeks=WEEKS)
-    await tower.waitlist.sweep()
+    await tower.offers.sweep()
     found = await tower.bookings.chains(person, begin, end)
-    own = await tower.bookings.resources(person)
+    own = await tower.bookings.calendars.own(person)
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
     code = language.of(request, person.language)
     t = language.translator(code)
@@ -294,7 +295,7 @@ async def chain_page(request: Request) -> Response:
         try:
             at = datetime.fromisoformat(text)
             at = at if at.tzinfo else at.replace(tzinfo=zone.here())
-            shown = await tower.bookings.preview(person, chain.id, link, at)
+            shown = await tower.bookings.moves.preview(person, chain.id, link, at)
         except ValueError:
             wrong = text
         except No as no:
@@ -303,6 +304,7 @@ async def chain_page(request: Request) -> Response:
     return await pages.page(
         request, "capacity_chain.html", person,
         chain=chain, shown=shown, wrong=wrong, link=link, begins=text, names=names,
+        earliest=replans.earliest(),
         chain_template=templates()[chain.template], here_zone=zone.here(),
         mine=chain.organisation == person.organisation,
         start={"chain": chain.id, "seen": chain.version,
@@ -316,7 +318,7 @@ async def waiting_page(request: Request) -> Response:
     if isinstance(person, Response):
         return person
     tower: Tower = request.app.state.tower
-    await tower.waitlist.sweep()
+    await tower.offers.sweep()
     in_force = await tower.waitlist.rule()
     compared, proposed, wrong = None, in_force.rule, ""
     asked = request.query_params

@@ -9,10 +9,10 @@ from typing import Any
 
 from babel.dates import format_date, format_datetime
 
+from stafett.capacity.booking import Chain
 from stafett.capacity.calendar import Resource
 from stafett.capacity.chain import templates
 from stafett.protocol.model import text
-from stafett.service.bookings import Chain
 from stafett.web import zone
 
 WIDTH, LEFT, ROW, TOP = 1200, 190, 26, 40

@@ -78,7 +78,7 @@ async def live(request: Request, sites_: Sequence[SiteEntry]) -> list[SiteEntry]
     What a site has entered by hand stands where no calendar of its organisation is kept here.
     """
     now = datetime.now(UTC)
-    free = await request.app.state.tower.bookings.free(now)
+    free = await request.app.state.tower.bookings.calendars.free(now)
     found = []
     for entry in sites_:
         if entry.organisation in free:

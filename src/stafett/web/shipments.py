@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stafett.protocol.model import text
+from stafett.protocol.model import Condition, text
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.conditions import Seen
@@ -148,10 +149,11 @@ def _facts(seen: Seen, t: Any, language: str) -> list[tuple[str, str, bool]]:
         shown_limit = f"≤ {shown_limit}"
     source = f" ({limit.source})" if limit.source else ""
     none = "–"
+    own = next((one for one in rules.conditions if one.of == "temperature"), None)
     facts = [
         (t("fact.limit"), f"{shown_limit or none}{source}", limit.proposal),
-        (t("fact.sustained"), length(rules.sustained_s), True),
-        (t("fact.cumulative"), length(rules.cumulative_s), True),
+        (t("fact.sustained"), _at_most(rules.sustained_s), own is None or own.proposal),
+        (t("fact.cumulative"), _at_most(rules.cumulative_s), own is None or own.proposal),
         (t("fact.least-readings"), str(rules.least_readings), True),
         (
             t("fact.range"),
@@ -173,6 +175,7 @@ def _facts(seen: Seen, t: Any, language: str) -> list[tuple[str, str, bool]]:
             False,
         ),
     ]
+    facts += [_condition(one, t) for one in rules.conditions if one.of != "temperature"]
     if made.hold is not None:
         left = f"{_signed(made.hold.left_least_s)} – {_signed(made.hold.left_most_s)}"
         by = f" ({rules.hold_source})" if rules.hold_source else ""
@@ -190,6 +193,22 @@ def _facts(seen: Seen, t: Any, language: str) -> list[tuple[str, str, bool]]:
         (t("fact.clock"), none if offset is None else f"{offset:+.0f} s", False),
     ]
     return facts
+
+
+def _condition(one: Condition, t: Any) -> tuple[str, str, bool]:
+    """Return one of the protocol's other conditions in words."""
+    unit = {"tilt": "°", "shock": " g"}.get(one.of, "")
+    said = [] if one.max is None else [f"≤ {one.max:g}{unit}"]
+    if one.at_most is not None:
+        said.append(t("fact.at-a-stretch", time=one.at_most.text))
+    if one.in_all is not None:
+        said.append(t("fact.in-all", time=one.in_all.text))
+    said += [f"→ {one.deviation}"] + ([f"({one.source})"] if one.source else [])
+    return t(f"fact.condition.{one.of}"), " ".join(said), one.proposal
+
+
+def _at_most(seconds: float) -> str:
+    return "–" if math.isinf(seconds) else length(seconds)
 
 
 def _signed(seconds: float) -> str:

@@ -45,6 +45,15 @@ const acts = {
   move: (reason) => call("POST", `/api/capacity/chains/${start.chain}/move`, { key: key(), seen: start.seen, slots: start.slots, reason }),
   confirm: () => call("POST", `/api/capacity/chains/${start.chain}/confirm`, { key: key(), seen: start.seen }),
   cancel: (reason) => call("POST", `/api/capacity/chains/${start.chain}/cancel`, { key: key(), seen: start.seen, reason }),
+  happened: async (reason, form) => {
+    const at = new Date(form.get("at")).toISOString();
+    const made = await call("POST", "/api/capacity/replans", { kind: form.get("kind"), chain: start.chain, link: form.get("link"), at });
+    return `/capacity/replans/${made.id}`;
+  },
+  closed: async (reason, form) => `/capacity/replans/${(await call("POST", "/api/capacity/replans", { kind: "closed", resource: form.get("resource") })).id}`,
+  choose: (reason, form, option) => call("POST", `/api/capacity/replans/${start.replan}/choose`, { key: key(), seen: start.seen, option: Number(option), reason }),
+  accept: () => call("POST", `/api/capacity/replans/${start.replan}/accept`, { key: key(), seen: start.seen }),
+  decline: (reason) => call("POST", `/api/capacity/replans/${start.replan}/decline`, { key: key(), seen: start.seen, reason }),
   adopt: (reason) => call("POST", "/api/capacity/rule", { rule: start.rule, seen: start.seen, reason }),
 };
 for (const form of document.querySelectorAll("form[data-act]"))
@@ -53,8 +62,9 @@ for (const form of document.querySelectorAll("form[data-act]"))
     const button = form.querySelector("button");
     button.disabled = true;
     try {
-      await acts[form.dataset.act](new FormData(form).get("reason"));
-      location.assign(location.pathname);
+      const said = new FormData(form);
+      const next = await acts[form.dataset.act](said.get("reason"), said, form.dataset.option);
+      location.assign(typeof next === "string" ? next : location.pathname);
     } catch (error) {
       button.disabled = false;
       const why = error instanceof Refused ? [error.message, ...error.reasons.map((r) => `${r.field}: ${r.what}. ${r.todo ?? ""}`)].join(" – ") : t("live.lost", { at: "" });

@@ -1,0 +1,85 @@
+"""Breaches: what the protocol's own conditions say of a door, a shock, a tilt, a silence. Pure.
+
+Temperature is judged by `judgement` itself: it needs the sensor's quality and what is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+
+from stafett.protocol.model import Condition
+from stafett.watch.excursion import exposure
+from stafett.watch.finding import Finding
+from stafett.watch.reading import Array
+from stafett.watch.series import Series
+
+# What a condition is of -> (the channel it is read from, the finding it makes).
+CHANNELS: Final = {
+    "tilt": ("tilt_deg", "side"),
+    "shock": ("shock_g", "shock"),
+    "door": ("door", "door"),
+}
+OPEN: Final = 0.5  # a door's channel is 0 or 1
+
+
+def breaches(
+    cut: Series, conditions: tuple[Condition, ...], *, gap_s: float, start: float, end: float,
+    decided: Mapping[str, float],
+) -> list[Finding]:  # fmt: skip
+    """Return each condition that is passed, with its deviation.
+
+    `decided`: until when a person has judged what is of that deviation; only what is later counts.
+    """
+    found = []
+    for one in conditions:
+        since = max(start, decided.get(one.deviation, start))
+        if since >= end:
+            continue
+        if one.of == "silence":
+            breach = _silence(cut.times, one, since, end)
+        elif one.of in CHANNELS:
+            breach = _beyond(cut, one, gap_s, since, end)
+        else:
+            continue
+        if breach is not None:
+            found.append(breach)
+    return found
+
+
+def _beyond(cut: Series, one: Condition, gap_s: float, start: float, end: float) -> Finding | None:
+    channel, kind = CHANNELS[one.of]
+    later = cut.times > start
+    times, values = cut.times[later], cut.of(channel)[later]
+    if not len(times):
+        return None
+    high = OPEN if one.max is None else one.max
+    outside = exposure(times, values, low=None, high=high, gap_s=gap_s, start=start, end=end)
+    if not outside.outside:
+        return None
+    longest = max(outside.outside, key=lambda s: s.end - s.start)
+    most = max(s.worst for s in outside.outside)
+    if one.at_most is None and one.in_all is None:
+        first, last = outside.outside[0], outside.outside[-1]
+        return Finding(kind, "alarm", first.start, last.end, most, one.deviation)
+    if one.at_most is not None and longest.end - longest.start > one.at_most.seconds:
+        return Finding(kind, "alarm", longest.start, longest.end, most, one.deviation)
+    if one.in_all is not None and outside.least_s > one.in_all.seconds:
+        first, last = outside.outside[0], outside.outside[-1]
+        return Finding(kind, "alarm", first.start, last.end, most, one.deviation)
+    return None
+
+
+def _silence(times: Array, one: Condition, start: float, end: float) -> Finding | None:
+    assert one.at_most is not None
+    inside = times[(times > start) & (times < end)]
+    edges = np.concatenate([[start], inside, [end]])
+    lengths = np.diff(edges)
+    at = int(np.argmax(lengths))
+    if lengths[at] <= one.at_most.seconds:
+        return None
+    kind = "silent" if at == len(lengths) - 1 else "gap"
+    since, until = float(edges[at]), float(edges[at + 1])
+    return Finding(kind, "alarm", since, until, until - since, one.deviation)
