@@ -82,14 +82,15 @@ def test_what_was_decided_to_be_discarded_is_never_used(stage: Any) -> None:
 
 def test_who_carries_it_does_not_decide_that_it_may_be_used(stage: Any) -> None:
     """A courier at the interface works on the deviation, but the decision is not theirs."""
-    stage.walk_to("H1", "accept")
-    raised = stage.state.deviations[warm(stage)]
+    stage.walk_to("H2", "accept", "temperature")
+    stage.ok(stage.answer("H2", "accept", "temperature", 11.0))
+    raised = stage.state.deviations["D1"]
     assess, decision = dispose(stage.state, raised, stage.story.cast, stage.at)
     stage.ok(assess)
     by = stage.by("courier")
     signed = replace(decision.signatures[0], person=by.person)
-    concerned_too = replace(decision, by=by, signatures=(signed,))
-    stage.no(concerned_too, "wrong-role")
+    refusal = stage.no(replace(decision, by=by, signatures=(signed,)), "wrong-role")
+    assert "who carries a material" in str(refusal)
 
 
 def test_a_temperature_that_failed_at_reception_is_an_excursion_too(stage: Any) -> None:
@@ -156,7 +157,8 @@ def test_material_collected_anew_is_not_in_doubt(stage: Any) -> None:
 def test_a_minor_excursion_that_a_person_has_closed_forbids_nothing(stage: Any) -> None:
     """Closing needs no decision when it is assessed as minor: the conclusion is a person's."""
     stage.walk_to("H1", "accept")
-    raised = stage.state.deviations[warm(stage)]
+    name = warm(stage)
+    raised = stage.state.deviations[name]
     assess, _ = dispose(stage.state, raised, stage.story.cast, stage.at)
     stage.ok(assess)
     assert stage.state.deviations[raised.deviation].severity == "minor"

@@ -112,7 +112,14 @@ def follows(
         found.append(("later", greedy(others, board(others), now)))
     distinct: list[tuple[Way, Plan]] = []
     for way, plan in found:
-        same = any(plan.after == other.after for _, other in distinct)
+        same = any(_seen(plan) == _seen(other) for _, other in distinct)
         if not same and (way != "later" or not plan.unplaced):
             distinct.append((way, plan))
     return Follows(hits, distinct)
+
+
+def _seen(plan: Plan) -> frozenset[tuple[str, str, str, int]]:
+    """Return what people see of a plan: a place is not told by its unit."""
+    return frozenset(
+        (chain, s.link, s.resource, s.begins) for chain, slots in plan.after.items() for s in slots
+    )

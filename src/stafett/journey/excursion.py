@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey.deviation import HOLD_TIME_EXCEEDED, TEMP_EXCURSION
-from stafett.journey.refusal import Reason, Refusal, Refused
+from stafett.journey.refusal import Code, Reason, Refusal, Refused
 from stafett.journey.state import Lot, Raised, State
 from stafett.protocol.model import Handoff, Step
 from stafett.protocol.net import PRESENT, Net
@@ -127,5 +127,5 @@ def require_decided(net: Net, state: State, step: str) -> None:
     reasons = tuple(
         Reason("step", said(d), todo if d.work.disposition is None else "") for d in found
     )
-    code = "unknown-blocks" if undecided else "not-possible-now"
+    code: Code = "unknown-blocks" if undecided else "not-possible-now"
     raise Refused(Refusal(code=code, reasons=reasons))

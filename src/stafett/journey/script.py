@@ -410,11 +410,11 @@ def play(
         if state is None or state.marking.outcome != NONE:
             return story
         at += pace
-        for raised in excursion.standing(net, state):
-            if raised.work.disposition is None:
-                for command in dispose(state, raised, cast, at):
-                    story.submit(command)
-        state = story.state
+        undecided = [d for d in excursion.standing(net, state) if d.work.disposition is None]
+        if undecided:
+            for command in dispose(state, undecided[0], cast, at):
+                story.submit(command)
+            continue
         tasks = [task for task in next_moves(net, state) if not task.blocked]
         if not tasks:
             raise Stuck(f"nobody can do anything: {[str(r) for r in story.refusals[-3:]]}")
