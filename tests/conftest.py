@@ -83,8 +83,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if any(report.failed for report in reports):
-        warnings.warn(f"tried a second time: {item.nodeid}", stacklevel=1)
+    failed = [report for report in reports if report.failed]
+    if failed:
+        why = "\n".join(report.longreprtext[-3000:] for report in failed)
+        warnings.warn(f"tried a second time: {item.nodeid}: at first:\n{why}", stacklevel=1)
         item._initrequest()  # type: ignore[attr-defined]
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
