@@ -27,11 +27,11 @@ from hashlib import sha256
 from pathlib import Path
 
 from stafett.ledger import checkpoint, merkle, note, tiles
-from stafett.ledger.audit import audit
 from stafett.ledger.checkpoint import Checkpoint
 from stafett.ledger.cosignature import CosignatureVerifier, Ed25519Cosigner, MldsaCosigner
 from stafett.ledger.policy import parse_policy
 from stafett.ledger.source import Folder
+from stafett.ledger.verify import verify
 from stafett.ledger.witness import Request, State, add_checkpoint
 
 SEED = 20261123
@@ -114,7 +114,7 @@ def raw_rate(count: int, length: int, jobs: int) -> tuple[float, float]:
 def audit_child(folder: str, jobs: int) -> None:
     """Audit `folder`; print seconds and the largest resident sets (KiB), own and a worker's."""
     begun, busy = time.perf_counter(), time.process_time()
-    report = audit(Folder(Path(folder)), POLICY, jobs=jobs)
+    report = verify(Folder(Path(folder)), policy=POLICY, events=False, jobs=jobs)
     seconds, busy = time.perf_counter() - begun, time.process_time() - busy
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = busy + children.ru_utime + children.ru_stime

@@ -12,8 +12,8 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.label import Labels
-from stafett.journey.script import check_of, right_answer
-from stafett.journey.view import Station, StationCheck
+from stafett.journey.script import check_of, filled_in, right_answer
+from stafett.journey.view import Station, StationCheck, StationField
 from stafett.protocol.net import Net
 from stafett.service import demo
 
@@ -104,13 +104,17 @@ def _comes(page: Page, login: str) -> None:
     page.locator("#colleague-password").press("Enter")
 
 
-def _attach(page: Page, name: str, title: str, fields: tuple[str, ...]) -> None:
+def _attach(page: Page, name: str, title: str, fields: tuple[StationField, ...]) -> None:
     expect(page.locator(".ask")).to_contain_text(title)
     page.locator("#file").set_input_files(
         {"name": "d.pdf", "mimeType": "application/pdf", "buffer": name.encode()}
     )
     for field in fields:
-        page.locator(f"#f-{field}").fill(f"{field} filled in")
+        blank, value = page.locator(f"#f-{field.id}"), filled_in(field, name, datetime.now(UTC))
+        if field.kind == "choice":
+            blank.select_option(value)
+        else:
+            blank.fill(value[:16] if field.kind == "time" else value)
     page.locator("form.card button[type=submit]").click()
 
 

@@ -184,6 +184,16 @@ def test_a_documents_field_is_corrected_by_whose_it_is(stage: Any) -> None:
     )
 
 
+def test_a_corrected_field_holds_what_it_is_for(stage: Any) -> None:
+    """A correction is held to the field's kind and limits as the first entry was."""
+    stage.walk_to("H1", "accept")
+    position = stage.state.sheets["H1:release"].documents["waybill"].position
+    by = stage.by("apheresis")
+    refusal = stage.no(correction(stage, position, "400", field="gross_kg", by=by), "bad-value")
+    assert "above 40 kg" in str(refusal)
+    stage.ok(correction(stage, position, "4.5", field="gross_kg", by=by))
+
+
 def test_a_correction_never_lifts_a_stop(stage: Any) -> None:
     """A broken seal stays broken."""
     stage.walk_to("H1", "accept", "seal")

@@ -6,11 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from xml.etree import ElementTree as ET
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from site_ import Site
+from stafett.journey.script import filled_in
+from stafett.journey.view import StationField
 from stafett.protocol.diff import Change
 from stafett.registry.practice import Result, curve, draw, judge
 from stafett.registry.quiz import make, mine, passed
@@ -132,8 +135,10 @@ def drive(site: Site, login: str, drill: dict[str, Any], *, careless: bool) -> d
                        "unit": check.get("unit")}  # fmt: skip
         elif any(d["required"] and not d["attached"] for d in station["documents"]):
             paper = next(d for d in station["documents"] if d["required"] and not d["attached"])
+            blank = [msgspec.convert(f, StationField) for f in paper["fields"]]
+            fields = {f.id: filled_in(f, paper["id"], datetime.now(UTC)) for f in blank}
             command = {"type": "Attach", **where, "document": paper["id"], "sha256": "0" * 64,
-                       "fields": dict.fromkeys(paper["fields"], "x")}  # fmt: skip
+                       "fields": fields}  # fmt: skip
         else:
             failed = any(c["result"] == "fail" for c in station["checks"])
             names = [o["id"] for o in station["options"]]

@@ -15,7 +15,6 @@ from psycopg_pool import AsyncConnectionPool
 from starlette.testclient import TestClient
 
 from stafett.ledger import Author, Draft, Ledger, Submission, checkpoint, proof
-from stafett.ledger.audit import audit
 from stafett.ledger.merkle import leaf_hash
 from stafett.ledger.mirror import Mirror
 from stafett.ledger.note import NoteSigner
@@ -24,6 +23,7 @@ from stafett.ledger.publish import NotYet, Publisher
 from stafett.ledger.source import Http
 from stafett.ledger.tiles import decode_bundle
 from stafett.ledger.tlog_app import tlog_app
+from stafett.ledger.verify import verify
 from stafett.ledger.witness import Request
 from stafett.ledger.witness_app import Witness, witness_app
 from stafett.ledger.witness_client import RolledBack
@@ -195,7 +195,7 @@ async def test_the_record_over_http(
     pool: AsyncConnectionPool[Any], append: Append, network: Network
 ) -> None:
     """Only what is signed is served, full tiles for ever, entries to mirrors only."""
-    reader = OverAsgi(tlog_app(pool, SIGNER))
+    reader = OverAsgi(tlog_app(pool, SIGNER, lambda: network.policy))
     assert (await reader.get("/checkpoint")).status_code == 404
     await append(300)
     assert (await reader.get("/tile/0/000")).status_code == 404
@@ -210,7 +210,7 @@ async def test_the_record_over_http(
     for path in ("0/001.p/45", "0/001.p/0", "0/001", "2/000.p/1", "0/1", "x"):
         assert (await reader.get(f"/tile/{path}")).status_code == 404, path
     assert (await reader.get("/tile/entries/000")).status_code == 403
-    trusted = OverAsgi(tlog_app(pool, SIGNER, lambda request: True))
+    trusted = OverAsgi(tlog_app(pool, SIGNER, lambda: network.policy, lambda request: True))
     bundle = await trusted.get("/tile/entries/001.p/44")
     assert len(decode_bundle(bundle.content, 44)) == 44
     assert "private" in bundle.headers["cache-control"]
@@ -220,7 +220,7 @@ async def test_a_mirror_pulls_over_http_and_is_sound(
     pool: AsyncConnectionPool[Any], append: Append, network: Network, tmp_path: Path
 ) -> None:
     """From the database, over HTTP, into another organisation's folder, audited there."""
-    app = tlog_app(pool, SIGNER, lambda request: True)
+    app = tlog_app(pool, SIGNER, lambda: network.policy, lambda request: True)
     reader = OverAsgi(app)
     await append(300)
     await Publisher(pool, SIGNER, network.policy, network.post).publish()
@@ -234,4 +234,4 @@ async def test_a_mirror_pulls_over_http_and_is_sound(
     client = httpx.Client(transport=httpx.MockTransport(answer))
     mirror = Mirror(tmp_path / "copy", network.policy)
     assert mirror.pull(Http("https://host.example/log/", client)).after == 300
-    assert audit(mirror.source, network.policy).sound
+    assert verify(mirror.source, policy=network.policy).sound

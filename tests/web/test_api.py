@@ -138,6 +138,39 @@ def test_garbage_is_refused_with_the_right_status(
     assert answer.json()["status"] == status
 
 
+def _answer(value: Any, **more: Any) -> dict[str, Any]:
+    return {
+        "type": "Answer", "occurred_at": "2026-11-23T08:30:00+01:00", "activity": "H01",
+        "side": "release", "check": "eligible", "value": value, "method": "seen", **more,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        _answer(2**53),
+        _answer(-(2**63)),
+        _answer(10**400),
+        _answer(1e300),
+        _answer("x" * 90_000),
+        {
+            "type": "RaiseDeviation", "occurred_at": "2026-11-23T08:30:00+01:00",
+            "code": "LATE", "about": "H01", "note": "x" * 90_000,
+        },
+    ],
+    ids=["beyond 2^53", "least integer", "400 digits", "large float", "long text", "long note"],
+)  # fmt: skip
+def test_what_the_record_cannot_hold_is_refused(site: Site, command: dict[str, Any]) -> None:
+    """A number that no double holds, a text longer than an entry: refused, nothing has changed."""
+    journey = site.order()
+    before = events(site, journey)
+    answer = site.send("referring-clinic-1", journey, command)
+    assert 400 <= answer.status_code < 500, answer.text
+    problem = answer.json()
+    assert problem["reasons"][0]["what"] and len(answer.text) < 2_000
+    assert events(site, journey) == before
+
+
 def test_another_organisation_cannot_tell_a_journey_from_none(site: Site) -> None:
     """A journey one takes no part in looks exactly like one that does not exist."""
     journey = site.order()
@@ -199,6 +232,26 @@ def test_a_wristband_never_reaches_the_record(site: Site) -> None:
     """The direct identifier is nowhere in the ledger, in any form of its text."""
     journey = site.order(wristband="19340506-9876")
     assert "19340506" not in str(events(site, journey))
+
+
+def test_a_refused_order_leaves_nobody_in_the_vault(site: Site) -> None:
+    """Who is ordered for wrongly, or twice, is not kept: no direct identifier stays behind."""
+
+    async def kept() -> int:
+        async with site.tower.pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT count(*) FROM vault.patient WHERE wrapped_key IS NOT NULL"
+            )
+            row = await found.fetchone()
+        assert row is not None
+        return int(row[0])
+
+    taken = site.order()
+    before = site.inside(kept())
+    for change, status in (({"coi": "not a CoI"}, 422), ({"coi": taken}, 409)):
+        answer = site.call("treating-clinic-1", "POST", "/api/journeys", json=_order(**change))
+        assert answer.status_code == status, answer.text
+    assert site.inside(kept()) == before
 
 
 def test_repeated_wrong_passwords_lock_for_a_while(site: Site) -> None:

@@ -13,9 +13,9 @@ from playwright.sync_api import Page
 
 from site_ import Site
 from stafett.ledger import bundle, proof
-from stafett.ledger.audit import audit
 from stafett.ledger.policy import parse_policy
 from stafett.ledger.source import Http
+from stafett.ledger.verify import verify
 
 NURSE = "treating-clinic-1"
 
@@ -90,7 +90,7 @@ def test_the_tree_is_served_to_tools_that_know_nothing_of_stafett(site: Site) ->
     site.order()
     found = settled(site)
     policy = parse_policy(site.call(NURSE, "GET", "/api/record/policy").text)
-    report = audit(Http(site.base + "/log"), policy, entries=False)
+    report = verify(Http(site.base + "/log"), policy=policy, entries=False)
     assert report.sound and report.size >= found["signed"]
     assert site.call(None, "GET", "/log/tile/entries/000.p/1").status_code == 403
 

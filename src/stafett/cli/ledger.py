@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import secrets
 import sys
 import tempfile
@@ -35,20 +36,23 @@ def ledger() -> None:
 @click.option(
     "--as", "reader", metavar="ORGANISATION", help="Only what this organisation may read."
 )
-@click.option("--policy", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-              help="A trust policy to put in.")  # fmt: skip
+@click.option("--policy", "policy_file",
+              type=click.Path(path_type=Path, dir_okay=False, exists=True),
+              help="A trust policy to put in, instead of the record's own.")  # fmt: skip
 @_json
 def export(
-    target: Path, folder: Path, reader: str | None, policy: Path | None, as_json: bool
+    target: Path, folder: Path, reader: str | None, policy_file: Path | None, as_json: bool
 ) -> None:
     """Write the record to TARGET (a folder, or a file ending in .zip) that needs no database.
 
-    The record is sealed first: checked from the stored bytes and signed with the log's key.
+    The record is sealed first: checked from the stored bytes and signed with the log's key. The
+    archive holds the trust policy, and goes as far as a quorum of it has cosigned.
     """
     import psycopg
 
     from stafett.ledger import archive
     from stafett.ledger import export as rows
+    from stafett.ledger.policy import parse_policy
     from stafett.ledger.schema import migrate
     from stafett.ledger.seal import log_key
     from stafett.ledger.server import database
@@ -57,8 +61,11 @@ def export(
         migrate(server.url)
         signer = log_key(folder / "log.key")
         _seal(server.url, signer)
+        kept = policy_file or folder / "trust-policy"
+        policy = parse_policy(kept.read_bytes()) if kept.exists() else None
         with psycopg.connect(server.url, autocommit=True) as connection:
-            size, text = rows.newest_checkpoint(connection)
+            newest, _ = rows.best_checkpoint(connection)
+            size, text = rows.best_checkpoint(connection, policy)
             with _bar("exporting", size) as step:
                 about = archive.write(
                     archive.sink(target),
@@ -67,15 +74,21 @@ def export(
                     str(signer.vkey),
                     reader=reader,
                     documents=_documents(server.url, reader),
-                    policy=policy.read_text() if policy else None,
+                    policy=kept.read_text() if policy else None,
                     progress=step,
                 )
     answer = {
         "archive": str(target), "size": about.size, "entries": about.entries,
-        "key": str(signer.vkey),
+        "key": str(signer.vkey), "not_cosigned_yet": newest - size,
+        "quorum": policy is None or policy.judge(text).quorum,
     }  # fmt: skip
+    lacking = ""
+    if newest > size:
+        lacking = f"{newest - size:,} entries are left out: no quorum has cosigned them yet.\n"
+    elif not answer["quorum"]:
+        lacking = "No quorum of the trust policy has cosigned it: who verifies it will be told.\n"
     _say(
-        f"{target}: {about.entries:,} of {about.size:,} entries.\n"
+        f"{target}: {about.entries:,} of {about.size:,} entries.\n{lacking}"
         f"Check it with: stafett ledger verify {target} --key '{signer.vkey}'",
         answer, as_json,
     )  # fmt: skip
@@ -88,35 +101,57 @@ def export(
               help="Whose cosignatures are needed (C2SP tlog-policy).")  # fmt: skip
 @_json
 def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_json: bool) -> None:
-    """Check ARCHIVE: every entry, the tree, the signatures. Needs no database and no network.
+    """Check ARCHIVE: every entry, the tree, who signed it. Needs no database and no network.
+
+    Signatures are the log's, the witnesses', each entry's author's, and people's own.
 
     Exit status: 0 sound; 1 something is wrong, and named; 2 it cannot be read.
     """
-    from stafett.ledger import verify as check
+    from stafett.ledger.archive import Archive
     from stafett.ledger.policy import parse_policy
+    from stafett.ledger.verify import verify as check
+    from stafett.service.signatures import inspect
 
     with _errors():
         policy = parse_policy(policy_file.read_bytes()) if policy_file else None
         with _bar("verifying", None) as step:
-            report = check.verify(archive, keys=keys, policy=policy, progress=step)
-    head = report.checkpoint
+            report = check(
+                Archive(archive), keys=keys, policy=policy, inspect=inspect,
+                jobs=os.cpu_count() or 1, progress=step,
+            )  # fmt: skip
+    head, said = report.checkpoint, report.authors
     answer = {
-        "sound": report.sound, "origin": head.origin, "size": head.size, "root": head.root.hex(),
+        "sound": report.sound, "origin": head.origin if head else None, "size": report.size,
+        "root": head.root.hex() if head else None,
         "entries": report.entries, "hidden": report.hidden, "documents": report.documents,
+        "signed_by_authors": said.signed, "not_signed": said.unsigned,
+        "signed_by_people": said.personal, "with_a_key_of_their_own": said.by_key,
+        "unvouched_keys": [{"key": k.id, "organisation": k.organisation, "position": k.since}
+                           for k in report.unvouched],
         "key_from_elsewhere": report.trusted,
         "cosigned_by": sorted(report.verdict.cosigned) if report.verdict else [],
-        "problems": [
-            {"where": p.where, "what": p.what, "position": p.position} for p in report.problems
-        ],
+        "problems": [{"kind": f.kind, "what": f.what, "position": f.position}
+                     for f in report.findings],
     }  # fmt: skip
-    lines = [f"WRONG  {problem}" for problem in report.problems]
+    lines = [f"WRONG  {finding}" for finding in report.findings]
+    if head is not None:
+        lines += [
+            f"{'sound' if report.sound else 'NOT SOUND'}: {head.origin}, {head.size:,} entries "
+            f"({report.entries:,} to read, {report.hidden:,} as hashes), "
+            f"{report.documents} documents",
+            f"{said.signed:,} entries are signed by their organisations, {said.unsigned:,} by "
+            f"nobody; they hold {said.personal:,} signatures of people, {said.by_key:,} of them "
+            "with a key of their own",
+        ]
+    if report.verdict is not None:
+        lines.append(f"cosigned by: {', '.join(sorted(report.verdict.cosigned)) or 'nobody'}")
     lines += [
-        f"{'sound' if report.sound else 'NOT SOUND'}: {head.origin}, {head.size:,} entries "
-        f"({report.entries:,} to read, {report.hidden:,} as hashes), {report.documents} documents"
+        f"NOTE  {k.organisation} replaced a lost key at position {k.since}: nobody vouches for it"
+        for k in report.unvouched
     ]
     if not report.trusted:
         lines.append(
-            "The log's key was taken from the archive itself: this shows that the archive fits "
+            "Key and policy were taken from the archive itself: this shows that the archive fits "
             "itself. Give --key or --policy to know whose it is."
         )
     _say("\n".join(lines), answer, as_json)

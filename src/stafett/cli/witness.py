@@ -12,11 +12,11 @@ from typing import NoReturn
 import click
 
 from stafett.ledger import cosignature, witness_store
-from stafett.ledger.audit import audit
 from stafett.ledger.mirror import Mirror, Refused
 from stafett.ledger.note import BadNote
 from stafett.ledger.policy import BadPolicy, Policy, parse_policy
 from stafett.ledger.source import Http, Missing, Unreadable
+from stafett.ledger.verify import verify
 from stafett.ledger.witness_app import Witness, witness_app
 from stafett.ledger.witness_store import BadFolder, WitnessFolder
 
@@ -134,11 +134,11 @@ def mirror(
     try:
         key = cosignature.cosigner_from_text(cosign.read_text()) if cosign else None
         taken = Mirror(copy_folder, policy, entries=not hashes_only).pull(
-            Http(prefix), key, now=lambda: int(time.time())
+            Http(prefix, newest=key is not None), key, now=lambda: int(time.time())
         )
     except Refused as error:
         for finding in error.findings:
-            click.echo(f"{finding.kind}: {finding.what}", err=True)
+            click.echo(f"{finding.kind}: {finding}", err=True)
         sys.exit(1)
     except (Unreadable, Missing, BadNote, OSError) as error:
         _wrong(str(error))
@@ -151,20 +151,26 @@ def mirror(
 @click.argument("prefix")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), required=True)
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
-def audit_command(prefix: str, policy_file: Path, jobs: int) -> None:
+@click.option("--hashes-only", is_flag=True, help="Check the tree's hashes only, not the entries.")
+def audit_command(prefix: str, policy_file: Path, jobs: int, hashes_only: bool) -> None:
     """Hash the whole record at PREFIX (a folder or an address) again; name what is wrong."""
     from stafett.ledger.source import Folder, Source
 
     policy = _policy(policy_file)
     source: Source = Http(prefix) if "://" in prefix else Folder(Path(prefix))
     try:
-        report = audit(source, policy, jobs=1 if isinstance(source, Http) else jobs)
+        entries = not hashes_only
+        one = isinstance(source, Http)
+        report = verify(source, policy=policy, entries=entries, jobs=1 if one else jobs)
     except Unreadable as error:
         _wrong(str(error))
     for finding in report.findings:
-        click.echo(f"{finding.kind}: {finding.what}")
+        click.echo(f"{finding.kind}: {finding}")
     if report.sound:
-        click.echo(f"sound: {report.size} entries hash to the signed root, cosigned by a quorum")
+        seen = f"; {report.authors.signed} signed by their authors" if entries else ""
+        click.echo(
+            f"sound: {report.size} entries hash to the signed root, cosigned by a quorum{seen}"
+        )
     sys.exit(0 if report.sound else 1)
 
 

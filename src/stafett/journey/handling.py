@@ -9,7 +9,7 @@ from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
 from stafett.journey.state import Answered, State
-from stafett.journey.working import is_news, stop
+from stafett.journey.working import field_fault, is_news, stop
 from stafett.protocol.model import Handoff
 from stafett.protocol.net import IDLE, NONE, PRESENT, Move
 
@@ -212,11 +212,14 @@ def correct(draft: Draft, command: c.Correct) -> None:
         _correct_answer(draft, command, *found)
         return
     for key, sheet in state.sheets.items():
-        for entry in sheet.documents.values():
+        for name, entry in sheet.documents.items():
             if entry.position == command.position and command.field in entry.fields:
                 gate.may_act(state, command.by, _desk(draft, key).role)
                 if not isinstance(command.value, str) or not command.value.strip():
                     raise refuse("bad-value", "value", "a document's field is filled in text")
+                field = draft.net.protocol.documents[name].typed.get(command.field)
+                if field is not None and (wrong := field_fault(field, command.value)) is not None:
+                    raise refuse("bad-value", "value", *wrong)
                 _corrected(draft, command, entry.fields[command.field])
                 return
     for raised in state.deviations.values():

@@ -23,7 +23,7 @@ from stafett.journey.label import Labels
 from stafett.journey.refusal import Refusal
 from stafett.journey.state import Raised, State
 from stafett.journey.tasks import Task, next_moves
-from stafett.journey.view import Station, StationCheck, station
+from stafett.journey.view import Station, StationCheck, StationField, station
 from stafett.protocol.model import Check, Handoff, Step
 from stafett.protocol.net import NONE, Net
 
@@ -247,7 +247,7 @@ def wrong_answer(
 
 
 def _attach(
-    place: Station, document: str, fields: tuple[str, ...], cast: Cast, at: datetime
+    place: Station, document: str, fields: tuple[StationField, ...], cast: Cast, at: datetime
 ) -> c.Attach:
     content = f"{place.journey} {document} {place.activity} {place.round}"
     return c.Attach(
@@ -259,8 +259,23 @@ def _attach(
         round=place.round,
         document=document,
         sha256=hashlib.sha256(content.encode()).hexdigest(),
-        fields={name: f"{name} of {document}" for name in fields},
+        fields={field.id: filled_in(field, document, at) for field in fields},
     )
+
+
+def filled_in(field: StationField, document: str, at: datetime) -> str:
+    """Return what a person would write into a document's field."""
+    match field.kind:
+        case "time":
+            return at.isoformat()
+        case "choice":
+            return field.choices[0]
+        case "number":
+            low = field.min if field.min is not None else (field.max or 1.0) - 1.0
+            high = field.max if field.max is not None else low + 2.0
+            return f"{(low + high) / 2:g}"
+        case "text":
+            return f"{field.id} of {document}"
 
 
 def _close(net: Net, place: Station, cast: Cast, at: datetime, fault: Fault | None) -> c.Command:

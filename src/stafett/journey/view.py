@@ -23,7 +23,7 @@ from stafett.journey.passing import departures
 from stafett.journey.refusal import Reason, Refused
 from stafett.journey.state import Raised, Sheet, State, awaited_key
 from stafett.journey.tasks import TaskKind, task_at
-from stafett.protocol.model import Check, Handoff, Step, text
+from stafett.protocol.model import Check, Document, Handoff, Step, text
 from stafett.protocol.net import DONE, IDLE, ISOLATED, OPEN, REFUSED, STOPPED, Net
 
 Status = Literal["waiting", "ready", "open", "stopped", "isolated", "refused", "done"]
@@ -75,12 +75,23 @@ class StationCheck(msgspec.Struct, frozen=True, kw_only=True):
     keeps: str | None = None
 
 
+class StationField(msgspec.Struct, frozen=True, kw_only=True):
+    """A field to fill in: text, a time with its zone, a number in `unit`, or one of `choices`."""
+
+    id: str
+    kind: Literal["text", "time", "number", "choice"] = "text"
+    unit: str | None = None
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+
+
 class StationDocument(msgspec.Struct, frozen=True, kw_only=True):
     """A document that is asked for, or (for a receiver) that came with it: no contents."""
 
     id: str
     title: str
-    fields: tuple[str, ...]
+    fields: tuple[StationField, ...]
     attached: bool
     required: bool
 
@@ -322,12 +333,22 @@ def _documents(
         StationDocument(
             id=name,
             title=text(net.protocol.documents[name].title, language),
-            fields=() if came else net.protocol.documents[name].fields,
+            fields=() if came else _fields(net.protocol.documents[name]),
             attached=name in sheet.documents,
             required=not came,
         )
         for name in part.documents
     )
+
+
+def _fields(document: Document) -> tuple[StationField, ...]:
+    return tuple(
+        StationField(
+            id=name, kind=field.kind, unit=field.unit, min=field.min, max=field.max,
+            choices=field.choices,
+        )
+        for name, field in document.typed.items()
+    )  # fmt: skip
 
 
 def _sign(place: gate.Desk, sheet: Sheet, language: str) -> StationSign | None:

@@ -7,14 +7,15 @@ import re
 from stafett.journey import clock, excursion, gate
 from stafett.journey import command as c
 from stafett.journey import event as e
-from stafett.journey.check import Verdict, evaluate, moment
+from stafett.journey.check import Verdict, evaluate, moment, shown
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import Reason, Refusal, Refused, refuse
 from stafett.journey.state import Sheet, sheet_key
-from stafett.protocol.model import Check, Handoff, Step
+from stafett.protocol.model import Check, Field, Handoff, Step
 from stafett.protocol.net import OPEN, Move, Pending
 
 _SHA256 = re.compile(r"^[0-9a-f]{64}$")
+_NUMBER = re.compile(r"[+-]?[0-9]{1,15}(\.[0-9]{1,15})?")
 MAX_FIELD = 2_000
 
 
@@ -184,16 +185,43 @@ def _document_faults(draft: Draft, command: c.Attach) -> list[Reason]:
     faults = []
     if not _SHA256.match(command.sha256):
         faults.append(Reason("sha256", "not 64 lower-case hexadecimal digits", "hash the file"))
-    wanted = draft.net.protocol.documents[command.document].fields
+    wanted = draft.net.protocol.documents[command.document].typed
     for name in wanted:
         if not command.fields.get(name, "").strip():
             faults.append(Reason(f"fields.{name}", f"{name} is empty", "fill it in"))
     for name, value in command.fields.items():
         if name not in wanted:
-            faults.append(Reason(f"fields.{name}", f"the document has no field {name!r}"))
-        elif len(value) > MAX_FIELD:
-            faults.append(Reason(f"fields.{name}", f"longer than {MAX_FIELD} characters"))
+            known = ", ".join(wanted) or "none"
+            what = f"the document has no field {name!r}"
+            faults.append(Reason(f"fields.{name}", what, f"it has: {known}"))
+        elif value.strip() and (wrong := field_fault(wanted[name], value)) is not None:
+            faults.append(Reason(f"fields.{name}", *wrong))
     return faults
+
+
+def field_fault(field: Field, value: str) -> tuple[str, str] | None:
+    """Say what is wrong with `value` in a document's field, and what to do; None if nothing is."""
+    if len(value) > MAX_FIELD:
+        return f"longer than {MAX_FIELD} characters", "shorten it"
+    match field.kind:
+        case "time" if moment(value) is None:
+            return f"{shown(value)} is no time with its zone", "like 2026-11-23T08:30+01:00"
+        case "choice" if value not in field.choices:
+            return f"{shown(value)} is no choice", f"one of: {', '.join(field.choices)}"
+        case "number":
+            return _number_fault(field, value)
+    return None
+
+
+def _number_fault(field: Field, value: str) -> tuple[str, str] | None:
+    if not _NUMBER.fullmatch(value):
+        return f"{shown(value)} is not a number", f"in {field.unit}, like 12.5"
+    number = float(value)
+    if field.min is not None and number < field.min:
+        return f"{value} is below {field.min:g} {field.unit}", "look again"
+    if field.max is not None and number > field.max:
+        return f"{value} is above {field.max:g} {field.unit}", "look again"
+    return None
 
 
 def sign(draft: Draft, command: c.Sign) -> None:

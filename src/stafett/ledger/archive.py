@@ -15,9 +15,11 @@ ledger, and the tree is computed from the leaf hashes once more on the way.
 
 from __future__ import annotations
 
+import functools
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +27,9 @@ from typing import IO, Protocol
 
 from stafett.ledger import note, tiles
 from stafett.ledger.checkpoint import parse_text
-from stafett.ledger.merkle import Frontier, subtree_root
+from stafett.ledger.finding import Finding
+from stafett.ledger.merkle import Frontier, leaf_hash, subtree_root
+from stafett.ledger.source import Leaves, Missing, Unreadable
 from stafett.ledger.tiles import Tile
 
 FORMAT = "stafett-archive/1"
@@ -220,12 +224,15 @@ def _file(target: Sink, name: str, data: bytes) -> None:
         file.write(data)
 
 
-class Source:
-    """An archive to read: a folder or a .zip."""
+class Archive:
+    """An archive to read: a folder or a .zip. A `source.Source`."""
+
+    together = PER_FILE // tiles.WIDTH
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._zip: zipfile.ZipFile | None = None
+        self._file: tuple[int, dict[int, bytes], tuple[Finding, ...]] | None = None
         if path.is_dir():
             return
         try:
@@ -235,22 +242,84 @@ class Source:
         except (zipfile.BadZipFile, OSError) as error:
             raise BadArchive(f"{path} is neither a folder nor a .zip: {error}") from None
 
-    def read(self, name: str) -> bytes:
-        """Return a file's bytes. Raises BadArchive if it is missing or damaged."""
+    def __reduce__(self) -> tuple[object, ...]:
+        return _opened, (self.path,)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it is nobody's view: every entry should be here."""
+        return self.about.reader is None
+
+    def read(self, path: str) -> bytes:
+        """Return a file's bytes. Raises Missing or Unreadable."""
         try:
             if self._zip is not None:
-                return self._zip.read(name)
-            return (self.path / name).read_bytes()
+                return self._zip.read(path)
+            return (self.path / path).read_bytes()
         except (KeyError, OSError):
+            raise Missing(path) from None
+        except (zipfile.BadZipFile, EOFError, ValueError, zlib.error) as error:
+            raise Unreadable(f"{path} is damaged: {error}") from None
+
+    def part(self, name: str) -> bytes:
+        """Return a file without which this is no archive. Raises BadArchive."""
+        try:
+            return self.read(name)
+        except Missing:
             raise BadArchive(f"{name} is missing") from None
-        except (zipfile.BadZipFile, EOFError, ValueError) as error:
-            raise BadArchive(f"{name} is damaged: {error}") from None
+        except Unreadable as error:
+            raise BadArchive(str(error)) from None
 
     def has(self, name: str) -> bool:
         """Return whether there is such a file."""
         if self._zip is not None:
             return name in self._zip.NameToInfo
         return (self.path / name).is_file()
+
+    def leaves(self, index: int, width: int) -> Leaves:
+        """Return the leaf hashes of 256 entries; what is odd in their file, with its first ones."""
+        entries, odd = self._lines(index // self.together)
+        first = index * tiles.WIDTH
+        found = [entries.get(at) for at in range(first, first + width)]
+        hashes = [None if entry is None else leaf_hash(entry) for entry in found]
+        return Leaves(hashes, odd if index % self.together == 0 else ())
+
+    def entries(self, index: int, width: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries of a bundle that are here."""
+        entries, _ = self._lines(index // self.together)
+        first = index * tiles.WIDTH
+        for at in range(first, first + width):
+            if (entry := entries.get(at)) is not None:
+                yield at, entry
+
+    def _lines(self, number: int) -> tuple[dict[int, bytes], tuple[Finding, ...]]:
+        """Return the entries of one file, by index, and what else is in it. The last is kept."""
+        if self._file is None or self._file[0] != number:
+            self._file = None
+            self._file = (number, *self._parsed(number))
+        return self._file[1], self._file[2]
+
+    def _parsed(self, number: int) -> tuple[dict[int, bytes], tuple[Finding, ...]]:
+        name, entries, odd = entries_name(number), {}, []
+        after, end = number * PER_FILE, min(self.about.size, (number + 1) * PER_FILE)
+        try:
+            lines = self.read(name).split(b"\n")
+        except (Missing, Unreadable) as error:
+            what = f"{name} is missing" if isinstance(error, Missing) else str(error)
+            return {}, (Finding("bundle", after, what),)
+        for place, line in enumerate(lines, 1):
+            if not line:
+                continue
+            digits, blank, entry = line.partition(b" ")
+            if not blank or not digits.isdigit() or len(digits) > 18:
+                odd.append(Finding("inserted", None, f"{name} line {place}: no index and entry"))
+            elif not after <= (index := int(digits)) < end:
+                what = f"{name} line {place}: entry {index} is out of place: inserted, repeated or"
+                odd.append(Finding("inserted", None, f"{what} moved"))
+            else:
+                entries[index] = entry
+                after = index + 1
+        return entries, tuple(odd)
 
     def documents(self) -> Iterator[str]:
         """Yield the names (hashes) of the documents."""
@@ -261,10 +330,11 @@ class Source:
         for name in names:
             yield name.removeprefix("documents/")
 
+    @functools.cached_property
     def about(self) -> About:
-        """Return what the archive says of itself. Raises BadArchive."""
+        """What the archive says of itself. Raises BadArchive."""
         try:
-            found = json.loads(self.read("about.json"))
+            found = json.loads(self.part("about.json"))
             if found["format"] != FORMAT:
                 raise BadArchive(f"about.json: format {found['format']!r} is not {FORMAT}")
             return About(int(found["size"]), int(found["entries"]), found["reader"])
@@ -272,6 +342,12 @@ class Source:
             if isinstance(error, BadArchive):
                 raise
             raise BadArchive(f"about.json is no description of an archive: {error!r}") from None
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(path: Path) -> Archive:
+    """Open an archive once in each process that helps to check it."""
+    return Archive(path)
 
 
 _DOCUMENT = re.compile("[0-9a-f]{64}")

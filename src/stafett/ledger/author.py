@@ -19,7 +19,12 @@ holds it. An organisation's first key vouches for itself; so does one that repla
 and that is told to everyone (`Keys.unvouched`).
 
 From the moment an organisation has a key, an event in its name without a valid signature is
-refused. Another algorithm (a person's passkey, say) is another line of ALGORITHMS.
+refused.
+
+A person's **passkey** can be such a key too (`alg` "WebAuthn"): the challenge that it answered is
+the SHA-256 of the statement, and `authenticator_data`, `client_data`, `credential` and `rp` stand
+beside `value`, in base64url (see `passkey`). Its registration needs no `proof`, for enrolling it
+showed that somebody holds it; but one of the organisation's own keys must vouch for it.
 """
 
 from __future__ import annotations
@@ -35,7 +40,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from stafett.ledger import leaf as leaves
-from stafett.ledger import note
+from stafett.ledger import note, passkey
 from stafett.ledger.canonical import canonical, text
 from stafett.ledger.event import Author, Draft, Refused, Submission
 from stafett.ledger.note import BadNote
@@ -88,7 +93,11 @@ def _ed25519(public: bytes, signature: Mapping[str, Any], signed: bytes) -> bool
     return True
 
 
-ALGORITHMS: dict[str, Callable[[bytes, Mapping[str, Any], bytes], bool]] = {"Ed25519": _ed25519}
+PASSKEY = "WebAuthn"
+ALGORITHMS: dict[str, Callable[[bytes, Mapping[str, Any], bytes], bool]] = {
+    "Ed25519": _ed25519,
+    PASSKEY: passkey.holds,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +129,13 @@ class Keys:
     def active(self, organisation: str) -> list[Key]:
         """Return the keys that `organisation` may sign with now."""
         return [self.known[name] for name in self.now.get(organisation, ())]
+
+    def since(self) -> dict[str, int]:
+        """Return from which position on each organisation signs everything."""
+        found: dict[str, int] = {}
+        for key in self.known.values():
+            found[key.organisation] = min(key.since, found.get(key.organisation, key.since))
+        return found
 
     def check(
         self, leaf: Mapping[str, Any], position: int | None = None, signed: bytes | None = None
@@ -158,13 +174,17 @@ class Keys:
         body: Mapping[str, Any] = leaf["body"]
         claim = canonical({name: body[name] for name in ("organisation", "algorithm", "public")})
         own = Keys({key.id: replace(key, since=0)})
-        if not ALGORITHMS[key.algorithm](key.public, {"value": body.get("proof")}, claim):
+        if key.algorithm != PASSKEY and not ALGORITHMS[key.algorithm](
+            key.public, {"value": body.get("proof")}, claim
+        ):
             raise BadKey(f"nobody has shown to hold the key {key.id}: its own signature is wrong")
         active = {known.id for known in self.active(key.organisation)}
         gone = {*retires, *lost}
         if not gone <= active:
             raise BadKey(f"{min(gone - active)} is no active key of {key.organisation!r}")
         vouched = bool(active - set(lost))
+        if key.algorithm == PASSKEY and not vouched:
+            raise BadKey(f"no key of {key.organisation!r} vouches for the passkey {key.id}")
         try:
             (self if vouched else own).check(leaf, None, signed)
         except BadSignature as error:
@@ -191,7 +211,8 @@ def _registered(leaf: Mapping[str, Any], position: int) -> tuple[Key, list[str],
         raise BadKey(f"position {position} registers no key: {leaf.get('kind')!r}")
     if author != organisation:
         raise BadKey(f"{author!r} registers a key for {organisation!r}")
-    if algorithm not in ALGORITHMS or len(public) != 32:
+    fits = passkey.is_key(public) if algorithm == PASSKEY else len(public) == 32
+    if algorithm not in ALGORITHMS or not fits:
         raise BadKey(f"the algorithm {algorithm!r} with a key of {len(public)} bytes")
     if body.get("key") != key_id(organisation, algorithm, public):
         raise BadKey(f"{body.get('key')!r} is not the name of this key")

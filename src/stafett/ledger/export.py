@@ -8,6 +8,7 @@ from typing import Any, LiteralString
 import psycopg
 
 from stafett.ledger.archive import Row
+from stafett.ledger.policy import Policy
 
 CHUNK = 5_000
 
@@ -24,22 +25,37 @@ SELECT position, leaf FROM ledger.event WHERE position > %s AND position <= %s
 """
 
 
+# The newest, and the newest ones that somebody cosigned.
+CHECKPOINTS: LiteralString = """
+SELECT size, note || coalesce((SELECT string_agg(line, '' ORDER BY got_at)
+                               FROM ledger.cosignature AS c WHERE c.size = k.size), '')
+FROM ledger.checkpoint AS k
+WHERE size >= (SELECT max(size) FROM ledger.checkpoint)
+   OR size IN (SELECT DISTINCT size FROM ledger.cosignature ORDER BY size DESC LIMIT 20)
+ORDER BY size DESC
+"""
+
+
 class NothingSigned(RuntimeError):
     """The ledger has no signed checkpoint yet, so there is nothing to export against."""
 
 
-def newest_checkpoint(connection: psycopg.Connection[Any]) -> tuple[int, str]:
-    """Return size and note of the newest signed checkpoint, cosignatures included."""
-    row = connection.execute(
-        "SELECT size, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1"
-    ).fetchone()
-    if row is None:
+def best_checkpoint(
+    connection: psycopg.Connection[Any], policy: Policy | None = None
+) -> tuple[int, str]:
+    """Return size and note, cosignatures included, of the newest checkpoint with a quorum.
+
+    Of the newest signed one where there is no `policy`, or none has a quorum. Raises NothingSigned.
+    """
+    found = connection.execute(CHECKPOINTS).fetchall()
+    if not found:
         raise NothingSigned("the ledger has no signed checkpoint yet: seal it first")
-    size, text = row
-    lines = connection.execute(
-        "SELECT line FROM ledger.cosignature WHERE size = %s ORDER BY got_at", [size]
-    ).fetchall()
-    return size, text + "".join(line for (line,) in lines)
+    if policy is not None:
+        for size, text in found:
+            if policy.judge(text).quorum:
+                return int(size), str(text)
+    size, text = found[0]
+    return int(size), str(text)
 
 
 def rows(

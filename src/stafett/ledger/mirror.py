@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stafett.ledger import merkle, note, tiles
-from stafett.ledger.audit import Finding, check_bundle
 from stafett.ledger.checkpoint import Checkpoint, parse_text
+from stafett.ledger.compare import check_bundle
 from stafett.ledger.cosignature import Cosigner
+from stafett.ledger.finding import Finding
 from stafett.ledger.merkle import Frontier
 from stafett.ledger.note import BadNote
 from stafett.ledger.policy import Policy
@@ -29,7 +30,7 @@ class Refused(RuntimeError):
     """The mirror did not take what the log shows; `findings` say why. The copy is unchanged."""
 
     def __init__(self, findings: list[Finding]) -> None:
-        super().__init__("; ".join(f.what for f in findings))
+        super().__init__("; ".join(map(str, findings)))
         self.findings = tuple(findings)
 
 
@@ -120,7 +121,7 @@ class Mirror:
         grown = merkle.frontier_at(first * WIDTH, self._hash_at(held.size))
         for index in range(first, (head.size + WIDTH - 1) // WIDTH):
             width = tiles.width_at(0, index, head.size)
-            hashes, found, data = check_bundle(source, index, width, self._entries)
+            hashes, found, leaves = check_bundle(source, index, head.size, self._entries)
             findings += found or self._same_as_held(index, held.size, hashes)
             grown = grown.append(hashes)
             if findings:
@@ -128,7 +129,7 @@ class Mirror:
             self._write(Tile(0, index, width).path, tiles.encode_hashes(hashes))
             if self._entries:
                 # The very bytes that were hashed: a second read could bring others.
-                self._write(Tile(None, index, width).path, data)
+                self._write(Tile(None, index, width).path, leaves.raw)
             if width == WIDTH:
                 upper.setdefault(1, []).append(merkle.subtree_root(hashes))
         if not findings and grown.root != head.root:
@@ -214,4 +215,4 @@ class Mirror:
 
 
 def _changed(entry: int) -> Finding:
-    return Finding("fork", entry, f"entry {entry} was changed in the log after it was mirrored")
+    return Finding("fork", entry, "the entry was changed in the log after it was mirrored")

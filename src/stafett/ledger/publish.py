@@ -55,6 +55,20 @@ class Published:
     """One for each witness that was asked in this round."""
 
 
+async def believed(
+    connection: psycopg.AsyncConnection[Any], signer: NoteSigner, policy: Policy, position: int = 0
+) -> Signed | None:
+    """Return the newest checkpoint with a quorum that holds `position`, else the newest."""
+    rows = await (await connection.execute(COSIGNED, [position])).fetchall()
+    if policy.quorum != "none":
+        for size, text in rows:
+            if policy.judge(text).quorum:
+                found = open_checkpoint(text, [note_verifier(signer.vkey)])
+                if found.checkpoint.size == size:
+                    return found
+    return await newest(connection, signer)
+
+
 class Publisher:
     """Publishes one ledger. The pool's connections are in autocommit and may append.
 
@@ -99,7 +113,7 @@ class Publisher:
         the reader's policy says what is missing. Raises NotYet when no signed checkpoint holds it.
         """
         async with self._pool.connection() as connection:
-            signed = await self._best(connection, position)
+            signed = await believed(connection, self._signer, self._policy, position)
             if signed is None or signed.checkpoint.size < position:
                 raise NotYet(f"event {position} is not under a signed checkpoint yet")
             path = await tree.inclusion(connection, position - 1, signed.checkpoint.size)
@@ -114,7 +128,7 @@ class Publisher:
         """
         async with self._pool.connection() as connection:
             first = min((e.position for e in events), default=0)
-            signed = await self._best(connection, first)
+            signed = await believed(connection, self._signer, self._policy, first)
             size = signed.checkpoint.size if signed else 0
             chosen = [[e for e in some if e.position <= size] for some in (keys, events)]
             if signed is None or not chosen[1]:
@@ -128,16 +142,6 @@ class Publisher:
             bundles.FORMAT, stream, str(self._signer.vkey), self._policy.text, signed.text,
             keys=made[0], entries=made[1],
         )  # fmt: skip
-
-    async def _best(self, connection: psycopg.AsyncConnection[Any], position: int) -> Signed | None:
-        """Return the newest checkpoint with a quorum that holds `position`, else the newest."""
-        rows = await (await connection.execute(COSIGNED, [position])).fetchall()
-        for size, text in rows:
-            if self._policy.judge(text).quorum:
-                found = open_checkpoint(text, [note_verifier(self._signer.vkey)])
-                if found.checkpoint.size == size:
-                    return found
-        return await newest(connection, self._signer)
 
     async def greet(self) -> tuple[Outcome, ...]:
         """Ask every witness to look at the newest checkpoint again; nothing is kept of it.

@@ -1,18 +1,21 @@
-"""Where a record's files are read from: a folder (an export, a mirror) or a log's HTTP prefix.
+"""Where a record is read from: a folder (a mirror), a log's HTTP prefix, or an archive.
 
-Both hold the paths of C2SP tlog-tiles. Nothing read from a source is believed before it is checked
-against a signed checkpoint.
+All hold the paths of C2SP tlog-tiles; an archive (`archive.Archive`) has its entries as text.
+Nothing read from a source is believed before it is checked against a signed checkpoint.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 import httpx
 
+from stafett.ledger import merkle, tiles
+from stafett.ledger.finding import Finding
 from stafett.ledger.tiles import Tile, parse_path
 
 _PLAIN = re.compile(r"tile/(?:entries|[0-9])/(?:x[0-9]{3}/)*[0-9]{3}", re.ASCII)
@@ -27,15 +30,69 @@ class Unreadable(RuntimeError):
     """The source cannot be read at all (network, permissions); try again later."""
 
 
+@dataclass(frozen=True, slots=True)
+class Leaves:
+    """The leaf hashes of one bundle's entries."""
+
+    hashes: list[bytes | None]
+    """By place; None where the entry is not here. As many as there are, even if that is wrong."""
+    odd: tuple[Finding, ...] = ()
+    """What is wrong already with how the entries are written down."""
+    raw: bytes = b""
+    """The bundle's bytes, where it is one."""
+
+
 class Source(Protocol):
-    """Read access to a record's files, by their tlog-tiles path."""
+    """Read access to a record, by tlog-tiles paths and by bundles of 256 entries."""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry should be here."""
+
+    @property
+    def together(self) -> int:
+        """How many bundles are best read in one go."""
 
     def read(self, path: str) -> bytes:
         """Return the content at `path`; raises Missing or Unreadable."""
 
+    def leaves(self, index: int, width: int) -> Leaves:
+        """Return the leaf hashes of bundle `index`. Raises Missing or Unreadable."""
+
+    def entries(self, index: int, width: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries of bundle `index` that are here and readable, with their index."""
+
+
+class Tiled:
+    """A source whose entries are in tlog-tiles bundles."""
+
+    __slots__ = ()
+    complete = True
+    together = 64  # 16,384 entries, tens of milliseconds
+
+    def read(self, path: str) -> bytes:
+        """Return the content at `path`."""
+        raise NotImplementedError
+
+    def leaves(self, index: int, width: int) -> Leaves:
+        """Return the leaf hashes of bundle `index`."""
+        data = self.read(Tile(None, index, width).path)
+        try:
+            return Leaves(list(merkle.bundle_hashes(data)), raw=data)
+        except ValueError as error:
+            raise Unreadable(str(error)) from None
+
+    def entries(self, index: int, width: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the entries of bundle `index`."""
+        try:
+            found = tiles.decode_bundle(self.read(Tile(None, index, width).path), width)
+        except (Missing, Unreadable, tiles.BadTile):
+            return  # said where its hashes were asked for
+        yield from enumerate(found, index * tiles.WIDTH)
+
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class Folder(Tiled):
     """A folder with the files of a record."""
 
     root: Path
@@ -53,17 +110,22 @@ class Folder:
             raise Unreadable(f"{self.root / path}: {error.strerror}") from None
 
 
-class Http:
+class Http(Tiled):
     """A log's prefix, read over HTTP with one connection kept open."""
 
-    def __init__(self, prefix: str, client: httpx.Client | None = None) -> None:
+    def __init__(
+        self, prefix: str, client: httpx.Client | None = None, *, newest: bool = False
+    ) -> None:
+        """`newest`: take the newest checkpoint, before a quorum has cosigned (to cosign it)."""
         self._prefix = prefix.rstrip("/")
+        self._newest = newest
         self._client = client or httpx.Client(timeout=30, follow_redirects=True)
 
     def read(self, path: str) -> bytes:
         """Return the content at `path`."""
         _check_path(path)
-        url = f"{self._prefix}/{path}"
+        wanted = "checkpoint/newest" if self._newest and path == "checkpoint" else path
+        url = f"{self._prefix}/{wanted}"
         try:
             answer = self._client.get(url)
         except httpx.HTTPError as error:

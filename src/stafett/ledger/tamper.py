@@ -86,8 +86,8 @@ def demonstrate(folder: Path, seed: bytes) -> list[Crime]:
     resigned = _write(folder / "resigned", forged, resigned_note, host)
 
     def copy_says(path: Path, **trusting: object) -> Check:
-        report = verify.verify(path, **trusting)  # type: ignore[arg-type]
-        said = str(report.problems[0]) if report.problems else "nothing wrong found"
+        report = verify.verify(archive.Archive(path), **trusting)  # type: ignore[arg-type]
+        said = str(report.findings[0]) if report.findings else "nothing wrong found"
         return Check("", not report.sound, said)
 
     def named(party: str, check: Check) -> Check:

@@ -97,9 +97,14 @@ def tiles_of(size: int) -> Iterator[Tile]:
         level += 1
 
 
+def bundle_count(size: int) -> int:
+    """Return how many bundles the entries of a tree of `size` fill, a partial one included."""
+    return (size + WIDTH - 1) // WIDTH
+
+
 def bundles_of(size: int, start: int = 0) -> Iterator[Tile]:
     """Yield the entry bundles of a tree of `size`, from the one that holds entry `start`."""
-    for index in range(start // WIDTH, (size + WIDTH - 1) // WIDTH):
+    for index in range(start // WIDTH, bundle_count(size)):
         yield Tile(None, index, width_at(0, index, size))
 
 

@@ -1,11 +1,14 @@
 """The record over HTTP, read-only, as C2SP tlog-tiles: what witnesses, mirrors and auditors fetch.
 
-    GET /checkpoint                              the newest signed tree head, with cosignatures
+    GET /checkpoint                              the newest tree head that a quorum has cosigned
+    GET /checkpoint/newest                       the newest signed one, for mirrors that cosign
     GET /tile/<level>/<N>[.p/<width>]            hashes: salted, so they give nothing away
     GET /tile/entries/<N>[.p/<width>]            entries: only to those who may see all of them
 
 Full tiles never change and may be cached for ever. Only what a signed checkpoint covers is served:
-a reader can check every byte.
+a reader can check every byte. A reader who holds the log's policy must refuse a checkpoint without
+a quorum (C2SP tlog-policy), so an older one with it is served while witnesses are away; where no
+checkpoint has one yet, the newest is, and says itself whose cosignatures it has.
 """
 
 from __future__ import annotations
@@ -22,6 +25,8 @@ from starlette.routing import Route
 
 from stafett.ledger import tiles, tree
 from stafett.ledger.note import NoteSigner
+from stafett.ledger.policy import Policy
+from stafett.ledger.publish import believed
 from stafett.ledger.seal import newest
 from stafett.ledger.tiles import WIDTH, BadTile, Tile
 
@@ -35,17 +40,23 @@ Pool = AsyncConnectionPool[psycopg.AsyncConnection[Any]]
 
 
 def tlog_app(
-    pool: Pool, signer: NoteSigner, may_mirror: Callable[[Request], bool] = lambda request: False
+    pool: Pool,
+    signer: NoteSigner,
+    policy: Callable[[], Policy],
+    may_mirror: Callable[[Request], bool] = lambda request: False,
 ) -> Starlette:
     """Return the ASGI application; mount it at the log's prefix.
 
-    `may_mirror` says whether this request comes from someone who may read *every* entry (an
-    entry bundle cannot be served in part); by default nobody may.
+    `policy` says what is a quorum, now. `may_mirror` says whether this request comes from someone
+    who may read *every* entry (an entry bundle cannot be served in part); by default nobody may.
     """
 
     async def checkpoint(request: Request) -> Response:
         async with pool.connection() as connection:
-            signed = await newest(connection, signer)
+            if request.url.path.endswith("/newest"):
+                signed = await newest(connection, signer)
+            else:
+                signed = await believed(connection, signer, policy())
         if signed is None:
             return PlainTextResponse("nothing has been signed yet\n", 404)
         return PlainTextResponse(signed.text, headers=FRESH)
@@ -69,7 +80,13 @@ def tlog_app(
             headers = {"cache-control": "private, max-age=3600"}
         return Response(data, headers=headers, media_type="application/octet-stream")
 
-    return Starlette(routes=[Route("/checkpoint", checkpoint), Route("/tile/{path:path}", tile)])
+    return Starlette(
+        routes=[
+            Route("/checkpoint", checkpoint),
+            Route("/checkpoint/newest", checkpoint),
+            Route("/tile/{path:path}", tile),
+        ]
+    )
 
 
 async def _content(connection: psycopg.AsyncConnection[Any], wanted: Tile) -> bytes:

@@ -1,317 +1,356 @@
-"""Check an archive: every entry against its hash, every hash against the tree, the tree against the
-signatures. No database, no network.
+"""The one verifier: hash every entry again, up to the signed root, ask who signed, name what is
+wrong. No database.
+
+It reads a record's files (an archive, a mirror, a log's prefix), some bundles at a time, on all
+cores, in memory that does not grow with the record:
+
+    entries → leaf hashes → compared with the level-0 tile → its root → compared one level up → … →
+    the checkpoint's root → checked against the log's key and the witnesses' cosignatures
+
+and then once more for what the entries say: their form, their authors' signatures, people's own.
 
 What is wrong is named as narrowly as the evidence allows: an entry whose bytes were changed by its
 position; where entry and hash were changed together, the 256 positions of the tile; where
-everything below was made anew, that the signed root is not theirs.
+everything below was made anew, that the signed root is not theirs. What one copy alone cannot show
+is a record that was rewritten whole and signed again: for that there are witnesses, mirrors, and
+the checkpoint that the reader kept from last time (`known`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
+from typing import Any, TypeVar
 
-from stafett.ledger import tiles
-from stafett.ledger.archive import PER_FILE, BadArchive, Source, entries_name, is_document_name
+from stafett.ledger import attest, merkle, tiles
+from stafett.ledger.archive import Archive, is_document_name
+from stafett.ledger.attest import Attested, Inspect
+from stafett.ledger.author import Key, Keys
 from stafett.ledger.checkpoint import Checkpoint, open_checkpoint
+from stafett.ledger.compare import check_bundle, tile_hashes
 from stafett.ledger.cosignature import verifier
-from stafett.ledger.merkle import Frontier, leaf_hash, subtree_root
-from stafett.ledger.policy import Policy, Verdict
-from stafett.ledger.tiles import HEIGHT, WIDTH, Tile, width_at
+from stafett.ledger.finding import Finding
+from stafett.ledger.merkle import BadProof, Frontier, subtree_root
+from stafett.ledger.note import BadNote
+from stafett.ledger.policy import BadPolicy, Policy, Verdict, parse_policy
+from stafett.ledger.source import Missing, Source, Unreadable, read_tile
+from stafett.ledger.tiles import HEIGHT, WIDTH, BadTile, Tile
 
-TILES_PER_FILE = PER_FILE // WIDTH
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Something that is wrong. `position` is the event's (from 1), where it is a single one."""
-
-    where: str
-    what: str
-    position: int | None = None
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Progress = Callable[[int, int], None]
 
 
 @dataclass(slots=True)
 class Report:
-    """What an archive was found to be."""
+    """What a record was found to be."""
 
-    checkpoint: Checkpoint
-    trusted: bool
-    """The log's key came from the caller, not from the archive itself."""
+    checkpoint: Checkpoint | None = None
+    """None: there is none that the log signed, and nothing else was looked at."""
+    trusted: bool = False
+    """The log's key or the policy came from the reader, not from the record itself."""
     verdict: Verdict | None = None
-    """Who cosigned, where a policy was given."""
+    """Who cosigned, where there is a policy."""
     entries: int = 0
     documents: int = 0
-    problems: list[Problem] = field(default_factory=list)
+    authors: Attested = field(default_factory=Attested)
+    unvouched: list[Key] = field(default_factory=list)
+    """Authors' keys that replaced a lost one: nobody but themselves speaks for them."""
+    findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        """Entries in the tree."""
+        return self.checkpoint.size if self.checkpoint else 0
 
     @property
     def hidden(self) -> int:
         """Entries that are there as hashes only."""
-        return self.checkpoint.size - self.entries
+        return self.size - self.entries
 
     @property
     def sound(self) -> bool:
         """Whether nothing is wrong."""
-        return not self.problems
-
-
-@dataclass(slots=True)
-class _Chunk:
-    """What one file of entries and its tiles came to."""
-
-    roots: list[bytes] = field(default_factory=list)  # of the full tiles
-    rest: list[bytes] = field(default_factory=list)  # leaf hashes of a partial tile
-    entries: int = 0
-    problems: list[Problem] = field(default_factory=list)
+        return not self.findings
 
 
 def verify(
-    path: Path,
+    source: Source,
     *,
     keys: Sequence[str] = (),
     policy: Policy | None = None,
-    processes: int | None = None,
-    progress: Callable[[int, int], None] = lambda done, size: None,
+    known: Checkpoint | None = None,
+    entries: bool = True,
+    events: bool = True,
+    inspect: Inspect | None = None,
+    jobs: int = 1,
+    progress: Progress = lambda done, size: None,
 ) -> Report:
-    """Check the archive at `path`; return what was found, good or bad.
+    """Check the record of `source`; return what was found, good or bad.
 
-    `keys` are the log's vkeys as the caller knows them; without them, or a policy, the archive's
-    own key is used, which shows only that the archive fits itself. `progress` hears (done, size).
-    Raises BadArchive or BadNote when it can't be read at all or the log did not sign it.
+    `keys` (the log's vkeys) and `policy` are the reader's own. An archive without them is held to
+    its own, which shows only that it fits itself. `known` is a checkpoint seen earlier: the record
+    must continue it. With `entries` false only hash tiles are read, with `events` false the
+    entries' content is not looked at. `inspect` looks at people's own signatures. `jobs` is the
+    number of processes; `progress` hears (entries done, size). Raises BadArchive.
     """
-    source = Source(path)
-    about = source.about()
-    raw = source.read("checkpoint")
-    verdict = policy.judge(raw) if policy is not None else None
-    own = [source.read("log.vkey").decode(errors="replace").strip()]
-    trusted = bool(keys) or policy is not None
-    known = list(keys) or ([str(p.vkey) for p in policy.logs] if policy else own)
-    signed = open_checkpoint(raw, [verifier(key) for key in known])
-    report = Report(signed.checkpoint, trusted, verdict)
-    size = signed.checkpoint.size
-    if about.size != size:
-        report.problems.append(
-            Problem("about.json", f"it says {about.size} entries, the signed checkpoint {size}")
-        )
-    chunks = _chunks(path, size, processes)
-    roots: list[bytes] = []
-    frontier = Frontier()
-    done = 0
-    for chunk in chunks:
-        report.entries += chunk.entries
-        report.problems += chunk.problems
-        roots += chunk.roots
-        for value in chunk.roots:
-            frontier = frontier.append_subtree(HEIGHT, value)
-        frontier = frontier.append(chunk.rest)
-        done = min(size, done + PER_FILE)
-        progress(done, size)
-    _check_upper_tiles(source, roots, size, report)
-    if frontier.root != signed.checkpoint.root or frontier.size != size:
-        report.problems.append(
-            Problem("checkpoint", f"the root over the {size} entries is not the signed one")
-        )
-    if about.entries != report.entries:
-        report.problems.append(
-            Problem("entries", f"{report.entries} are here, {about.entries} were exported")
-        )
-    if verdict is not None and not verdict.quorum:
-        missing = ", ".join(verdict.missing) or "nobody else is listed"
-        report.problems.append(Problem("checkpoint", f"too few cosignatures; missing: {missing}"))
-    _check_documents(source, report)
+    report = Report(trusted=bool(keys) or policy is not None)
+    keys, policy = _trust(source, keys, policy, report)
+    if not _open(source, keys, policy, report) or report.checkpoint is None:
+        return report
+    of_keys = _check_tree(source, report, entries, jobs, progress)
+    if known is not None:
+        report.findings += _continues(source, known, report.checkpoint)
+    if entries and events:
+        _check_events(source, report, of_keys, inspect, jobs, progress)
+    if isinstance(source, Archive):
+        _check_archive(source, report)
     return report
 
 
-def _chunks(path: Path, size: int, processes: int | None) -> Iterator[_Chunk]:
-    """Check all files of entries, on all cores where it is worth it; yield them in order."""
-    count = (size + PER_FILE - 1) // PER_FILE
-    workers = min(count, processes or os.cpu_count() or 1)
-    if workers <= 1:
-        source = Source(path)
-        yield from (_check_file(source, number, size) for number in range(count))
-        return
-    with ProcessPoolExecutor(workers) as pool:
-        yield from _bounded(pool, path, count, size, workers * 2)
+# -- the signed head -----------------------------------------------------------------------------
 
 
-def _bounded(pool: Executor, path: Path, count: int, size: int, ahead: int) -> Iterator[_Chunk]:
-    """Run the chunks in order, only `ahead` of them beyond the one that is wanted."""
-    running = [pool.submit(_check_path, path, n, size) for n in range(min(ahead, count))]
-    for number in range(count):
-        if number + ahead < count:
-            running.append(pool.submit(_check_path, path, number + ahead, size))
-        yield running.pop(0).result()
-
-
-def _check_path(path: Path, number: int, size: int) -> _Chunk:
-    """Check one file in a process of its own."""
-    return _check_file(Source(path), number, size)
-
-
-def _check_file(source: Source, number: int, size: int) -> _Chunk:
-    """Check the entries and tiles from entry number·65536 on."""
-    chunk = _Chunk()
-    first = number * PER_FILE
-    complete = source.about().reader is None
-    lines = _Lines(source, number, min(size, first + PER_FILE), chunk)
-    above = _stored(source, 1, number, size, chunk)
-    for place in range(TILES_PER_FILE):
-        index = number * TILES_PER_FILE + place
-        width = width_at(0, index, size)
-        if width == 0:
-            break
-        stored = _tile(source, Tile(0, index, width), chunk)
-        entries = lines.until(index * WIDTH + width)
-        hashes = {at: leaf_hash(entry) for at, entry in entries.items()}
-        chunk.entries += len(entries)
-        leaves = _settle(index, width, stored, hashes, above.get(index), chunk)
-        if complete and len(hashes) < width:
-            _name_missing(index * WIDTH, width, hashes, chunk)
-        if width == WIDTH:
-            chunk.roots.append(subtree_root(leaves))
-        else:
-            chunk.rest = leaves
-    lines.until(1 << 62)
-    return chunk
-
-
-def _settle(
-    index: int,
-    width: int,
-    stored: list[bytes] | None,
-    hashes: dict[int, bytes],
-    above: bytes | None,
-    chunk: _Chunk,
-) -> list[bytes]:
-    """Compare a tile with its entries; return the leaf hashes that the tree is computed from."""
-    first = index * WIDTH
-    if stored is None:  # then the entries must speak for themselves
-        return [hashes.get(first + at, bytes(32)) for at in range(width)]
-    differing = [at for at, value in hashes.items() if stored[at - first] != value]
-    if not differing:
-        return stored
-    mended = list(stored)
-    for at in differing:
-        mended[at - first] = hashes[at]
-    if above is not None and subtree_root(stored) != above and subtree_root(mended) == above:
-        what = "its hash in the tree was changed (the entry is as it was)"
-        stored = mended
-    else:
-        what = "the entry was changed: its bytes do not have the hash that is in the tree"
-    for at in differing:
-        chunk.problems.append(Problem(f"position {at + 1}", what, at + 1))
-    return stored
-
-
-def _name_missing(first: int, width: int, hashes: dict[int, bytes], chunk: _Chunk) -> None:
-    for at in range(first, first + width):
-        if at not in hashes:
-            chunk.problems.append(Problem(f"position {at + 1}", "the entry is missing", at + 1))
-
-
-class _Lines:
-    """The entries of one file, in order."""
-
-    def __init__(self, source: Source, number: int, end: int, chunk: _Chunk) -> None:
-        self.name = entries_name(number)
-        self.chunk = chunk
-        self.next, self.end = number * PER_FILE, end
+def _trust(
+    source: Source, keys: Sequence[str], policy: Policy | None, report: Report
+) -> tuple[Sequence[str], Policy | None]:
+    """Return the keys and the policy to hold the record to: an archive's own, if none is given."""
+    if not isinstance(source, Archive):
+        return keys, policy
+    own = source.part("log.vkey").decode(errors="replace").strip()
+    if policy is None and source.has("policy"):
         try:
-            self.lines = iter(source.read(self.name).split(b"\n"))
-        except BadArchive as error:
-            chunk.problems.append(Problem(self.name, str(error)))
-            self.lines = iter(())
-        self.held: tuple[int, bytes] | None = None
-        self.line = 0
-
-    def until(self, end: int) -> dict[int, bytes]:
-        """Return the entries with an index below `end`; say what else there is."""
-        found: dict[int, bytes] = {}
-        while True:
-            if self.held is None:
-                self.held = self._read()
-            if self.held is None or self.held[0] >= end:
-                return found
-            found[self.held[0]] = self.held[1]
-            self.held = None
-
-    def _read(self) -> tuple[int, bytes] | None:
-        for line in self.lines:
-            self.line += 1
-            if not line:
-                continue
-            number, blank, entry = line.partition(b" ")
-            where = f"{self.name} line {self.line}"
-            if not blank or not number.isdigit() or len(number) > 18:
-                self.chunk.problems.append(Problem(where, "no index and entry"))
-            elif not self.next <= int(number) < self.end:
-                what = f"entry {int(number)} is out of place: inserted, repeated or moved"
-                self.chunk.problems.append(Problem(where, what))
-            else:
-                self.next = int(number) + 1
-                return int(number), entry
-        return None
+            policy = parse_policy(source.part("policy"))
+        except BadPolicy as error:
+            report.findings.append(Finding("policy", None, f"the archive's own policy: {error}"))
+    return keys or (() if policy else (own,)), policy
 
 
-def _tile(source: Source, place: Tile, chunk: _Chunk) -> list[bytes] | None:
+def _open(source: Source, keys: Sequence[str], policy: Policy | None, report: Report) -> bool:
+    """Open the checkpoint; say whether the log signed it."""
     try:
-        return tiles.decode_hashes(source.read(place.path), place.width)
-    except (BadArchive, tiles.BadTile) as error:
-        chunk.problems.append(Problem(place.path, str(error)))
-        return None
+        raw = source.read("checkpoint")
+        if keys:
+            report.checkpoint = open_checkpoint(raw, [verifier(key) for key in keys]).checkpoint
+        if policy is not None:
+            report.verdict = policy.judge(raw)
+            report.checkpoint = report.verdict.checkpoint
+    except (Missing, Unreadable) as error:
+        what = "there is no checkpoint" if isinstance(error, Missing) else str(error)
+        report.findings.append(Finding("checkpoint", None, what))
+        return False
+    except BadNote as error:
+        report.checkpoint = None
+        report.findings.append(Finding("checkpoint", None, f"the checkpoint: {error}"))
+        return False
+    verdict = report.verdict
+    if verdict is not None and not verdict.quorum:
+        have = ", ".join(verdict.cosigned) or "nobody"
+        lack = ", ".join(verdict.missing) or "nobody else is listed"
+        what = f"too few cosignatures: {have} cosigned; missing: {lack}"
+        report.findings.append(Finding("quorum", None, what))
+    return True
 
 
-def _stored(source: Source, level: int, index: int, size: int, chunk: _Chunk) -> dict[int, bytes]:
-    """Return the hashes of a tile by the index of the tile below that each stands for."""
-    width = width_at(level, index, size)
-    if width == 0:
-        return {}
-    found = _tile(source, Tile(level, index, width), chunk)
-    return dict(enumerate(found, index * WIDTH)) if found else {}
+def _continues(source: Source, known: Checkpoint, head: Checkpoint) -> list[Finding]:
+    """Check that the record at `head` continues the checkpoint that the reader kept."""
+    if known.origin != head.origin:
+        return [Finding("origin", None, f"this is the log {head.origin!r}, not {known.origin!r}")]
+    if head.size < known.size:
+        what = f"the log was rolled back from {known.size} to {head.size} entries"
+        return [Finding("rollback", head.size, what)]
+    try:
+        at = tiles.hash_reader(head.size, lambda tile: read_tile(source, tile))
+        proof = merkle.consistency_proof(known.size, head.size, at)
+        merkle.verify_consistency(known.size, head.size, known.root, head.root, proof)
+    except (BadProof, Missing, Unreadable, BadTile) as error:
+        what = f"the record does not continue the checkpoint known at size {known.size}: {error}"
+        return [Finding("fork", None, what)]
+    return []
 
 
-def _check_upper_tiles(source: Source, computed: list[bytes], size: int, report: Report) -> None:
-    """Compare the tiles from level 1 up with what was computed from the leaf hashes."""
-    level = 1
-    while computed:
-        roots = []
-        for index in range((len(computed) + WIDTH - 1) // WIDTH):
-            part = computed[index * WIDTH : (index + 1) * WIDTH]
-            seen = _Chunk()  # a missing tile of level 1 was named with its entries
-            stored = _stored(source, level, index, size, seen)
-            report.problems += seen.problems if level > 1 else []
-            for place, value in enumerate(part, index * WIDTH):
-                if stored and stored[place] != value:
-                    _name_span(level, place, size, report)
-            if len(part) == WIDTH:
-                roots.append(subtree_root(part))
-        computed = roots
-        level += 1
+# -- the tree ------------------------------------------------------------------------------------
 
 
-def _name_span(level: int, place: int, size: int, report: Report) -> None:
-    span = WIDTH**level
-    first, last = place * span + 1, min(size, (place + 1) * span)
-    report.problems.append(
-        Problem(
-            f"positions {first} to {last}",
-            f"{Tile(level - 1, place).path} does not have the hash that level {level} holds: an "
-            "entry and its hash were changed together, or the upper hash was",
-        )
-    )
+@dataclass(slots=True)
+class _Part:
+    """What a run of bundles came to."""
+
+    count: int = 0
+    here: int = 0
+    roots: list[bytes] = field(default_factory=list)  # of the full tiles
+    tail: list[bytes] = field(default_factory=list)  # leaf hashes of a partial last tile
+    of_keys: list[tuple[int, bytes]] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
-def _check_documents(source: Source, report: Report) -> None:
+def _check_tree(
+    source: Source, report: Report, entries: bool, jobs: int, progress: Progress
+) -> list[tuple[int, bytes]]:
+    """Compare entries and tiles up to the signed root; return the entries of `record/keys`."""
+    head = report.checkpoint
+    assert head is not None
+    frontier, upper = Frontier(), _Upper(source, head.size)
+    of_keys: list[tuple[int, bytes]] = []
+    tasks = ((source, bundles, head.size, entries) for bundles in _runs(source, head.size))
+    done = 0
+    for part in _spread(_tree_part, tasks, jobs):
+        report.findings += part.findings
+        report.entries += part.here
+        of_keys += part.of_keys
+        for root in part.roots:
+            report.findings += upper.check(1, frontier.size // WIDTH, root)
+            frontier = frontier.append_subtree(HEIGHT, root)
+        frontier = frontier.append(part.tail)
+        done += part.count
+        progress(done, head.size)
+    report.findings += upper.check_rest()
+    if frontier.root != head.root:
+        what = f"the {head.size} entries do not hash to the root that was signed"
+        report.findings.append(Finding("root", None, what))
+    return of_keys
+
+
+def _tree_part(task: tuple[Source, range, int, bool]) -> _Part:
+    source, bundles, size, entries = task
+    part = _Part()
+    for index in bundles:
+        hashes, findings, leaves = check_bundle(source, index, size, entries)
+        part.findings += findings
+        part.count += len(hashes)
+        part.here += len(leaves.hashes) - leaves.hashes.count(None)
+        if leaves.hashes and (not leaves.raw or attest.OF_KEYS in leaves.raw):
+            found = source.entries(index, len(hashes))
+            part.of_keys += [(at, entry) for at, entry in found if attest.OF_KEYS in entry]
+        if len(hashes) == WIDTH:
+            part.roots.append(subtree_root(hashes))
+        else:
+            part.tail = hashes
+    return part
+
+
+class _Upper:
+    """Compares tiles with their hashes one level up, reading each upper tile once."""
+
+    def __init__(self, source: Source, size: int) -> None:
+        self._source = source
+        self._size = size
+        self._place = Tile(1, 0, 1)
+        self._hashes: list[bytes] | None = None
+
+    def check(self, level: int, position: int, root: bytes) -> list[Finding]:
+        """Compare `root`, the root of tile `position` of the level below, with its hash above."""
+        findings: list[Finding] = []
+        index, place = divmod(position, WIDTH)
+        tile = Tile(level, index, tiles.width_at(level, index, self._size))
+        if self._hashes is None or tile != self._place:
+            self._place = tile
+            self._hashes = tile_hashes(self._source, tile, findings) or []
+        if self._hashes and self._hashes[place] != root:
+            below = Tile(level - 1, position)
+            first, count = position * WIDTH**level, WIDTH**level
+            what = (
+                f"{below.path} (positions {first + 1} to {first + count}) does not have the hash "
+                f"that {tile.path} holds: entries and their hashes were changed together, or the "
+                "upper hash was"
+            )
+            findings.append(Finding("rewritten", first, what))
+        return findings
+
+    def check_rest(self) -> list[Finding]:
+        """Compare the full tiles from level 1 up with the hashes above them."""
+        findings: list[Finding] = []
+        for below in tiles.tiles_of(self._size):
+            if below.level and below.full:
+                hashes = tile_hashes(self._source, below, [])  # said when it was read before
+                if hashes is not None:
+                    findings += self.check(below.level + 1, below.index, subtree_root(hashes))
+        return findings
+
+
+# -- what the entries say ------------------------------------------------------------------------
+
+
+def _check_events(
+    source: Source,
+    report: Report,
+    of_keys: Iterable[tuple[int, bytes]],
+    inspect: Inspect | None,
+    jobs: int,
+    progress: Progress,
+) -> None:
+    """Look at every entry's form and signatures; of one that is wrong already say nothing more."""
+    keys, findings = attest.keys_of(of_keys)
+    report.unvouched = list(keys.unvouched)
+    total, acts, done, last = report.authors, [], 0, ""
+    tasks = ((source, run, report.size, keys, inspect) for run in _runs(source, report.size))
+    for part in _spread(_events_part, tasks, jobs):
+        for name in ("signed", "unsigned", "personal", "by_key"):
+            setattr(total, name, getattr(total, name) + getattr(part, name))
+        acts.append(part.acts)
+        findings += part.findings
+        if part.recorded[0] and part.recorded[0] < last:
+            what = f"an entry after position {done} says that it was recorded before that one"
+            findings.append(Finding("time", None, what))
+        last = part.recorded[1] or last
+        done = min(report.size, done + source.together * WIDTH)
+        progress(done, report.size)
+    every = range(tiles.bundle_count(report.size))
+    findings += attest.repeated(source, every, report.size, acts)
+    wrong = {finding.entry for finding in report.findings} - {None}
+    report.findings += [finding for finding in findings if finding.entry not in wrong]
+
+
+def _events_part(task: tuple[Source, range, int, Keys, Inspect | None]) -> Attested:
+    return attest.attest(*task)
+
+
+# -- the rest of an archive ----------------------------------------------------------------------
+
+
+def _check_archive(source: Archive, report: Report) -> None:
+    about = source.about
+    if about.size != report.size:
+        what = f"about.json says {about.size} entries, the signed checkpoint {report.size}"
+        report.findings.append(Finding("about", None, what))
+    if about.entries != report.entries:
+        what = f"{report.entries} entries are here, {about.entries} were exported"
+        report.findings.append(Finding("about", None, what))
     for name in source.documents():
         report.documents += 1
-        if not is_document_name(name):
-            report.problems.append(Problem(f"documents/{name}", "the name is no SHA-256"))
-        elif hashlib.sha256(source.read(f"documents/{name}")).hexdigest() != name:
-            report.problems.append(Problem(f"documents/{name}", "the document was changed"))
+        wrong = ""
+        try:
+            if not is_document_name(name):
+                wrong = "the name is no SHA-256"
+            elif hashlib.sha256(source.read(f"documents/{name}")).hexdigest() != name:
+                wrong = "the document was changed"
+        except (Missing, Unreadable) as error:
+            wrong = str(error)
+        if wrong:
+            report.findings.append(Finding("document", None, f"documents/{name}: {wrong}"))
+
+
+# -- on all cores --------------------------------------------------------------------------------
+
+
+def _runs(source: Source, size: int) -> Iterator[range]:
+    bundles = tiles.bundle_count(size)
+    for first in range(0, bundles, source.together):
+        yield range(first, min(first + source.together, bundles))
+
+
+def _spread(work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int) -> Iterator[Result]:
+    """Yield the results of `work` in order, from `jobs` processes, only a few tasks ahead."""
+    if jobs <= 1:
+        yield from map(work, tasks)
+        return
+    with ProcessPoolExecutor(jobs) as pool:
+        running: list[Any] = []
+        for task in tasks:
+            running.append(pool.submit(work, task))
+            if len(running) > 2 * jobs:
+                yield running.pop(0).result()
+        for future in running:
+            yield future.result()

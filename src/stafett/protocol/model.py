@@ -90,11 +90,35 @@ class Product(Base, frozen=True, kw_only=True):
     parameters: dict[str, Figure] = {}
 
 
+class Field(Base, frozen=True, kw_only=True):
+    """One field of a document: what may stand in it. All are filled in as text.
+
+    `text` is any text; a `time` is ISO 8601 with its zone; a `number` is in `unit`, from `min` to
+    `max` where they are given; a `choice` is one of `choices`.
+    """
+
+    kind: Literal["text", "time", "number", "choice"] = "text"
+    unit: str | None = None
+    min: float | None = None
+    max: float | None = None
+    choices: tuple[str, ...] = ()
+
+
 class Document(Base, frozen=True, kw_only=True):
-    """A document that travels, with the fields that must be filled in."""
+    """A document that travels, with the fields that must be filled in.
+
+    A list of names means text fields; a mapping says what each field may hold.
+    """
 
     title: Text
-    fields: tuple[str, ...] = ()
+    fields: tuple[str, ...] | dict[str, Field] = ()
+
+    @property
+    def typed(self) -> dict[str, Field]:
+        """The fields by name, each with what it may hold."""
+        if isinstance(self.fields, dict):
+            return self.fields
+        return dict.fromkeys(self.fields, Field())
 
 
 class Limit(Base, frozen=True, kw_only=True):

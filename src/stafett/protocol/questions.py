@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stafett.protocol.chain import Chain
 from stafett.protocol.finding import Finding
-from stafett.protocol.model import Check, text
+from stafett.protocol.model import Check, Field, text
 from stafett.protocol.read import Path_
 
 # Words that more than one authority uses of the same material: alone they do not say whose.
@@ -71,6 +71,28 @@ def questions(chain: Chain) -> Iterator[Finding]:
             yield chain.found("status-word", (*path, "ask"), what)
         yield from _foreign(chain, path, where, check)
         yield from _consequence(chain, path, where, check)
+    for name, document in chain.protocol.documents.items():
+        if isinstance(document.fields, dict):
+            for field, holds in document.fields.items():
+                yield from _field(chain, ("documents", name, "fields", field), holds)
+
+
+def _field(chain: Chain, path: Path_, field: Field) -> Iterator[Finding]:
+    """Find fields of documents that cannot be filled in as they say, or mean two things."""
+    where = f"{path[3]} of {path[1]}"
+    parts = {"choice": ("choices",), "number": ("unit", "min", "max")}
+    for kind, names in parts.items():
+        for name in names:
+            if kind != field.kind and getattr(field, name) not in (None, ()):
+                what = f"{where} is a {field.kind}: {name} means nothing there"
+                yield chain.found("unfit-part", (*path, name), what)
+    if field.kind == "number" and not field.unit:
+        yield chain.found("no-unit", path, f"{where} is a number of what?")
+    if field.kind == "choice" and len(set(field.choices)) < 2:
+        yield chain.found("open-question", path, f"{where} has no closed answers")
+    if field.min is not None and field.max is not None and field.min > field.max:
+        what = f"{where}: min {field.min:g} is above max {field.max:g}"
+        yield chain.found("contradictory-limits", (*path, "min"), what)
 
 
 def _scan(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from stafett.protocol.check import prove
 from stafett.protocol.read import ReadError, parse
 from stafett.service.accounts import Person
 from stafett.service.changes import Changes
-from stafett.service.library import Library
+from stafett.service.library import ADMITTED, Library
 from stafett.service.refusal import No, Reason
 
 MAX = 1_000_000
@@ -102,13 +102,20 @@ class Admission:
                 "The protocol is not proven: it cannot be admitted",
                 *(Reason(f"line {f.line}", f"{f.code}: {f.what}", f.mend) for f in errors[:20]),
             )
+        await self._library.refresh()
         known = self._library.versions(proved.name)
         if known.get(proved.version, proved.sha256) != proved.sha256:
             what = f"version {proved.version} is in the library with other content"
             raise No("taken", "The version is taken", Reason("version", what, "raise the version"))
+        current = self._library.current().get(proved.name)
+        if proved.version in known and current is not None and current.sha256 != proved.sha256:
+            # Which one is in force must be the same in every process, whoever restarts when.
+            what = f"version {proved.version} was followed by {current.version} already"
+            todo = "to go back, admit the same content under a new version"
+            raise No("taken", "The version is over", Reason("version", what, todo))
         after = {"version": proved.version, "sha256": proved.sha256}
         async with self._changes.making(
-            by, "protocol admitted", proved.name, reason, {"version": proved.in_force}, after
+            by, ADMITTED, proved.name, reason, {"version": proved.in_force}, after
         ):
             await self._library.admit(text)
         return proved

@@ -24,6 +24,7 @@ from stafett.service.accounts import Person
 from stafett.service.refusal import No, Reason
 
 log = logging.getLogger(__name__)
+CHANGED = "Changed"  # the kind of a change in the ledger
 REASON = 4  # characters at least: "ok" is no reason
 
 
@@ -96,7 +97,7 @@ class Changes:
             submission = Submission(
                 stream=f"administration/{change.organisation}",
                 expected_version=None,
-                drafts=[Draft("Changed", body, change.at)],
+                drafts=[Draft(CHANGED, body, change.at)],
                 audience=[change.organisation],
                 author=Author(change.organisation, change.person),
                 key=f"change/{change.id}",  # no client's key holds a slash

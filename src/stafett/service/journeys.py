@@ -28,6 +28,7 @@ from stafett.ledger import (
     Author,
     Draft,
     Event,
+    InvalidSubmission,
     KeyReused,
     Ledger,
     NotAcknowledged,
@@ -35,7 +36,7 @@ from stafett.ledger import (
     StaleVersion,
     Submission,
 )
-from stafett.ledger.canonical import canonical
+from stafett.ledger.canonical import NotCanonical, canonical
 from stafett.protocol.net import Net
 from stafett.protocol.read import ReadError
 from stafett.service import signing
@@ -55,6 +56,7 @@ KEPT = 50_000  # states in memory
 TRIES = 5
 SIGNED_WITHIN = timedelta(minutes=5)
 CLOCKS = timedelta(seconds=5)
+NOBODY = "commitment:" + "0" * 64  # stands for the patient until an order is known to be right
 FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
 
 
@@ -225,8 +227,6 @@ class Journeys:
         if (again := await self._again(order.key, hashed)) is not None:
             return again
         coi = order.coi or self._coi()
-        identifiers = {**order.patient, "wristband": order.wristband}
-        pseudonym = await self._vault.enrol(person.organisation, identifiers)
         now = datetime.now(UTC)
         command = OpenJourney(
             occurred_at=now,
@@ -234,19 +234,24 @@ class Journeys:
             by=Actor(person=person.id, organisation=person.organisation, role=order.role),
             journey=coi,
             coi=coi,
-            patient=await self._vault.commitment(pseudonym, order.wristband),
+            patient=NOBODY,
             protocol=pinned.name,
             version=pinned.version,
             product=order.product,
             parties={role: parties[role] for role in net.protocol.roles},
         )
-        made = decide(net, None, command)
-        if isinstance(made, Refusal):
-            raise _no(made)
+        if isinstance(made := decide(net, None, command), Refusal):
+            raise _no(made)  # before the vault: what is refused leaves nobody in it
+        identifiers = {**order.patient, "wristband": order.wristband}
+        pseudonym = await self._vault.enrol(person.organisation, identifiers)
+        patient = await self._vault.commitment(pseudonym, order.wristband)
+        made = decide(net, None, msgspec.structs.replace(command, patient=patient))
+        assert not isinstance(made, Refusal)
         head = {"pinned": pinned.sha256, "pseudonym": pseudonym}
         try:
             receipt = await self._append(order.key, hashed, coi, 0, made, command, head)
         except StaleVersion:
+            await self._vault.withdraw(pseudonym, person.organisation)
             raise No(
                 "already-open",
                 "A journey with this chain-of-identity identifier is open already",
@@ -524,6 +529,12 @@ class Journeys:
             return await self._ledger.append(submission)
         except KeyReused:
             raise _reused(key) from None
+        except InvalidSubmission as error:
+            raise No(
+                "not-recordable",
+                "The record cannot hold this",
+                Reason("command", str(error), "shorten it: long texts belong in a document"),
+            ) from None
         except NotAcknowledged as error:
             raise No(
                 "not-acknowledged",
@@ -570,7 +581,12 @@ def _checks(net: Net, activity: str) -> tuple[Any, ...]:
 
 
 def _hash(value: dict[str, Any]) -> bytes:
-    return hashlib.sha256(canonical(msgspec.to_builtins(value))).digest()
+    """Return the hash of what was asked. Raises No for what has no canonical form."""
+    try:
+        return hashlib.sha256(canonical(msgspec.to_builtins(value))).digest()
+    except NotCanonical as error:
+        todo = "whole numbers must lie within ±(2^53 - 1)"
+        raise No("bad-value", "The body does not fit", Reason("", str(error), todo)) from None
 
 
 def _no(refusal: Refusal) -> No:

@@ -6,6 +6,7 @@ changes nothing for it. Parsed protocols are shared by all journeys of the same 
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from dataclasses import dataclass
 from importlib import resources
@@ -15,8 +16,12 @@ import anyio.to_thread
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.ledger import Event
 from stafett.protocol.net import Net
 from stafett.protocol.read import Document, parse
+from stafett.service.changes import CHANGED
+
+ADMITTED = "protocol admitted"
 
 
 @dataclass(frozen=True)
@@ -45,18 +50,11 @@ class Library:
         self._pinned: dict[str, Pinned] = {}
         self._nets: dict[tuple[str, str | None], Net] = {}
         self._current: dict[str, str] = {}
+        self._refreshing: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Load what the database holds, and admit the built-in protocols."""
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=tuple_row) as cursor,
-        ):
-            await cursor.execute("SELECT sha256, text, name FROM service.protocol ORDER BY added")
-            rows = await cursor.fetchall()
-        for sha256, text, name in rows:
-            self._pinned[sha256] = await anyio.to_thread.run_sync(_read, sha256, bytes(text))
-            self._current[name] = sha256
+        await self.refresh()
         for entry in sorted(_folder().iterdir(), key=lambda e: e.name):
             text = entry.read_bytes()
             # One that is there already may have been followed by a newer version since.
@@ -65,6 +63,24 @@ class Library:
                 and hashlib.sha256(text).hexdigest() not in self._pinned
             ):
                 await self.admit(text)
+
+    def hear(self, events: list[Event]) -> None:
+        """Take note of admissions in other processes, as the record tells of them."""
+        told = (event.body.get("change") for event in events if event.kind == CHANGED)
+        if any(isinstance(one, dict) and one.get("what") == ADMITTED for one in told):
+            self._refreshing = asyncio.create_task(self.refresh(), name="library")
+
+    async def refresh(self) -> None:
+        """Learn what has been admitted since, here or elsewhere: the last of each name counts."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute("SELECT sha256, name FROM service.protocol ORDER BY added")
+            rows = await cursor.fetchall()
+        for sha256, _ in rows:
+            await self.fetch(sha256)
+        self._current |= {name: sha256 for sha256, name in rows}
 
     async def admit(self, text: bytes) -> Pinned:
         """Keep a protocol file and make it the current version of its name.

@@ -26,12 +26,12 @@ from webauthn.helpers.structs import (
 )
 
 from stafett.journey.command import Proof
+from stafett.ledger.passkey import LOCAL, as_credential
 from stafett.service import sql
 from stafett.service.accounts import Person
 from stafett.service.challenges import Challenges
 
 VERIFIED = UserVerificationRequirement.REQUIRED
-LOCAL = ("localhost", "127.0.0.1", "::1")
 
 
 class Passkey(msgspec.Struct, frozen=True):
@@ -214,7 +214,7 @@ class Passkeys:
             raise PasskeyRefused("this passkey is not known here")
         try:
             holds = webauthn.verify_authentication_response(
-                credential=credential_of(assertion),
+                credential=as_credential(assertion),
                 expected_challenge=challenge,
                 expected_rp_id=site.rp,
                 expected_origin=site.origin,
@@ -230,20 +230,6 @@ class Passkeys:
             (holds.new_sign_count, _bytes(assertion.credential)),
         )
         return str(found[0]), bytes(found[1])
-
-
-def credential_of(assertion: Assertion | Proof) -> dict[str, Any]:
-    """Return an assertion in the form that the WebAuthn library reads."""
-    return {
-        "id": assertion.credential,
-        "rawId": assertion.credential,
-        "type": "public-key",
-        "response": {
-            "authenticatorData": assertion.authenticator_data,
-            "clientDataJSON": assertion.client_data,
-            "signature": assertion.signature,
-        },
-    }
 
 
 def _part(value: Any, *path: str) -> str:

@@ -131,6 +131,7 @@ class Tower:
         )
         self.keeping = Keeping(self.journeys, self.vault, self.changes)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
+        self.board.of_rooms.append(self.library.hear)
         self.watch = Watch(self.board, self.journeys)
         self.alerts, self.rosters = Alerts(self.pool), Rosters(self.pool)
         self.alerting = Alerting(url, self.board, self.journeys, self.alerts, self.rosters)

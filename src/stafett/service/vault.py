@@ -112,6 +112,11 @@ class Vault:
             (pseudonym,),
         )
 
+    async def withdraw(self, pseudonym: str, organisation: str) -> None:
+        """Take back an enrolment that came to nothing. Raises Unknown for another hospital's."""
+        async with self._pool.connection() as connection:
+            await self.erase(connection, pseudonym, organisation)
+
     async def _key(self, pseudonym: str) -> bytes:
         """Unwrap the patient's key, anew each time: another process may have erased it."""
         wrapped = (await self._row(pseudonym))[1]

@@ -7,12 +7,13 @@ after every restart, so that whoever acts on it acts once.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Final, Literal, NamedTuple
 
 from stafett.journey import clock
 from stafett.journey.state import State
-from stafett.journey.tasks import next_moves
+from stafett.journey.tasks import Task, next_moves
 from stafett.protocol.net import NONE, OPEN, PRESENT, Net
 
 # A limit is about to pass when this share of its time is left: the board turns amber then too.
@@ -41,11 +42,19 @@ class Limit(NamedTuple):
         return self.at - (self.at - self.since) * SOON
 
 
-def limits(net: Net, state: State) -> list[Limit]:
-    """Return every limit that runs now, the nearest first; none once the journey has ended."""
+def limits(net: Net, state: State, tasks: Sequence[Task] | None = None) -> list[Limit]:
+    """Return every limit that runs now, the nearest first; none once the journey has ended.
+
+    `tasks` are the journey's next moves, where the caller has them already.
+    """
     if state.marking.outcome != NONE:
         return []
-    found = [*_of_activities(net, state), *_of_decisions(net, state), *_of_materials(net, state)]
+    todo = next_moves(net, state) if tasks is None else tasks
+    found = [
+        *_of_activities(net, state, todo),
+        *_of_decisions(net, state),
+        *_of_materials(net, state),
+    ]
     return sorted(found)
 
 
@@ -59,9 +68,10 @@ def soon(net: Net, state: State, now: datetime) -> list[Limit]:
     return [limit for limit in limits(net, state) if limit.soon_at <= now < limit.at]
 
 
-def next_at(net: Net, state: State) -> datetime | None:
+def next_at(net: Net, state: State, tasks: Sequence[Task] | None = None) -> datetime | None:
     """Return when the next limit passes that the record does not know of; None if none runs."""
-    return next((limit.at for limit in limits(net, state) if not _known(state, limit)), None)
+    running = limits(net, state, tasks)
+    return next((limit.at for limit in running if not _known(state, limit)), None)
 
 
 def _known(state: State, limit: Limit) -> bool:
@@ -75,9 +85,9 @@ def _known(state: State, limit: Limit) -> bool:
     )
 
 
-def _of_activities(net: Net, state: State) -> list[Limit]:
+def _of_activities(net: Net, state: State, tasks: Sequence[Task]) -> list[Limit]:
     found = []
-    waiting = {task.activity for task in next_moves(net, state) if task.kind != "decide"}
+    waiting = {task.activity for task in tasks if task.kind != "decide"}
     for name, at in zip(net.activities, state.marking.activities, strict=True):
         if at != OPEN and name not in waiting:
             continue

@@ -37,7 +37,9 @@ class Newest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def routes(tower: Tower) -> list[BaseRoute]:
     """Serve the tree of `tower`'s record."""
-    return [Mount("/log", tlog_app(tower.ledger.pool, tower.publishing.signer))]
+    publishing = tower.publishing
+    app = tlog_app(tower.ledger.pool, publishing.signer, lambda: publishing.policy)
+    return [Mount("/log", app)]
 
 
 def _tower(request: Request) -> Tower:

@@ -120,7 +120,7 @@ function typing(input, then, unit) {
 
 function attaching(view, s, paper) {
   const file = h("input", { type: "file", "data-first": true, id: "file", required: true });
-  const fields = paper.fields.map((name) => h("p", {}, h("label", { for: `f-${name}` }, name.replaceAll("_", " ")), h("input", { id: `f-${name}`, name, required: true, maxlength: 400 })));
+  const fields = paper.fields.map((field) => h("p", {}, h("label", { for: `f-${field.id}` }, field.id.replaceAll("_", " ") + (field.unit ? ` (${field.unit})` : "")), blank(field)));
   const sha = h("p", { class: "mono soft hash" });
   let read = null;
   file.addEventListener("change", () => {
@@ -135,10 +135,23 @@ function attaching(view, s, paper) {
   return h("form", { class: "card", onsubmit: async (e) => {
     e.preventDefault();
     const form = e.currentTarget;
-    const values = Object.fromEntries(paper.fields.map((name) => [name, form.elements[`f-${name}`].value.trim()]));
+    const values = Object.fromEntries(paper.fields.map((field) => [field.id, said(field, form.elements[`f-${field.id}`].value.trim())]));
     const found = await read;
     await s.act({ type: "Attach", ...where(view), document: paper.id, sha256: found.sha256, fields: values }, { words: paper.title, file: found.file });
   } }, h("p", { class: "ask" }, t("station.attach", { title: paper.title })), h("label", { for: "file" }, t("station.file")), file, sha, ...fields, h("button", { class: "main", type: "submit" }, t("station.attach-it")));
+}
+
+// An empty field of a document, as it is filled in: a time has no zone on screen and gets this one's.
+function blank({ id, kind, min, max, choices }) {
+  const common = { id: `f-${id}`, name: id, required: true };
+  if (kind === "choice") return h("select", common, h("option", { value: "" }, "–"), ...choices.map((one) => h("option", { value: one }, one.replaceAll("_", " "))));
+  if (kind === "time") return h("input", { ...common, type: "datetime-local" });
+  if (kind === "number") return h("input", { ...common, type: "number", step: "any", min: min ?? undefined, max: max ?? undefined });
+  return h("input", { ...common, maxlength: 400 });
+}
+
+function said({ kind }, value) {
+  return kind === "time" && value ? new Date(value).toISOString() : value;
 }
 
 function base64(bytes) {

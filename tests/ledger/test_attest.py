@@ -1,0 +1,274 @@
+"""Who said it: the verifier holds every entry to its author, the host included."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import cbor2
+import msgspec
+import pytest
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from stafett.ledger import Author, Draft, Submission, archive, checkpoint, note
+from stafett.ledger import author as authors
+from stafett.ledger import leaf as leaves
+from stafett.ledger.author import BadKey, Keys, Signer, act_of, key_id, statement
+from stafett.ledger.batch import arrange, prepare
+from stafett.ledger.canonical import canonical, text
+from stafett.ledger.checkpoint import Checkpoint
+from stafett.ledger.leaf import leaf_hash
+from stafett.ledger.merkle import Frontier
+from stafett.ledger.note import NoteSigner
+from stafett.ledger.verify import Report, verify
+
+LOG = NoteSigner("host.example/log", b"\x05" * 32)
+HOSPITAL = Signer("hospital", b"\x01" * 32)
+FRESH = Signer("hospital", b"\x02" * 32)
+MAKER = Signer("maker", b"\x03" * 32)
+START = datetime(2026, 11, 25, 9, tzinfo=UTC)
+EARLIER = "2026-11-25T08:00:00.000000Z"
+
+
+def scan(number: int, organisation: str = "hospital", value: str = "bag 1") -> Submission:
+    """Return one unsigned event."""
+    draft = Draft("bag.scanned", {"n": number, "value": value}, START)
+    author = Author(organisation, "nurse")
+    return Submission(f"j{number % 3}", None, [draft], ["hospital"], author, f"k-{number}", b"")
+
+
+def record(submissions: list[Submission]) -> list[bytes]:
+    """Return the entries that the sequencer makes of submissions, one batch each."""
+    entries: list[bytes] = []
+    versions: dict[str, int] = {}
+    for number, one in enumerate(submissions):
+        at = START + timedelta(seconds=number)
+        made = arrange([prepare(one)], {}, versions, len(entries), at)
+        versions |= made.reached
+        entries += made.entries
+    return entries
+
+
+def honest() -> list[Submission]:
+    """Return a small record's submissions: keys, signed events, a rotation, an old-timer."""
+    return [
+        scan(0),  # before its organisation had a key
+        HOSPITAL.registration(),
+        *(HOSPITAL.sign(scan(n)) for n in range(1, 5)),
+        FRESH.registration(retires=HOSPITAL, reason="yearly"),
+        *(FRESH.sign(scan(n)) for n in range(5, 300)),
+        scan(300, "courier"),  # has no key at all
+    ]
+
+
+def found(folder: Path, entries: list[bytes], **more: Any) -> Report:
+    """Let the host sign these entries, whatever they are, and verify the archive."""
+    root = Frontier().append(map(leaf_hash, entries)).root
+    head = checkpoint.sign(Checkpoint(LOG.name, len(entries), root), LOG)
+    path = folder / f"a{len(list(folder.iterdir()))}"
+    rows = [(leaf_hash(entry), entry) for entry in entries]
+    archive.write(archive.sink(path), rows, head.text, str(LOG.vkey))
+    return verify(archive.Archive(path), keys=[str(LOG.vkey)], **more)
+
+
+def kinds(report: Report) -> list[tuple[str, int | None]]:
+    """Return the findings as kind and position."""
+    return [(one.kind, one.position) for one in report.findings]
+
+
+def changed(entry: bytes, **members: object) -> bytes:
+    """Return an entry with other members, canonical: what a host with its own log can write."""
+    return canonical({**msgspec.json.decode(entry), **members})
+
+
+def test_every_signature_is_counted_and_holds(tmp_path: Path) -> None:
+    """An honest record: signed by authors, with a rotation of keys, and by nobody where none is."""
+    report = found(tmp_path, record(honest()))
+    assert report.sound, report.findings
+    assert (report.authors.signed, report.authors.unsigned) == (301, 2)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_host_that_writes_other_words_over_a_signature_is_found(
+    tmp_path: Path, jobs: int
+) -> None:
+    """The host owns the log's key and makes the whole tree anew: the author's signature refuses."""
+    entries = record(honest())
+    entries[41] = changed(entries[41], body={"n": 36, "value": "bag 2"})
+    assert kinds(found(tmp_path, entries, jobs=jobs)) == [("signature", 42)]
+
+
+def test_each_way_for_the_host_to_lie_is_named(tmp_path: Path) -> None:
+    """Changed, unsigned, another's key, an old key, repeated, moved back in time, no event."""
+    entries = record(honest())
+    event = msgspec.json.decode(entries[41])
+    by_maker = record([*honest()[:2], MAKER.registration(), MAKER.sign(scan(36))])[-1]
+    unsigned = {name: value for name, value in event.items() if name != "signature"}
+    late = record([HOSPITAL.registration(), HOSPITAL.sign(scan(36))])[-1]
+    lies: dict[str, tuple[bytes, tuple[str, int]]] = {
+        "unsigned": (canonical(unsigned), ("unsigned", 42)),
+        "another's key": (
+            changed(entries[41], signature=msgspec.json.decode(by_maker)["signature"]),
+            ("signature", 42),
+        ),
+        "a retired key": (
+            changed(entries[41], signature=msgspec.json.decode(late)["signature"]),
+            ("signature", 42),
+        ),
+        "recorded twice": (
+            changed(entries[40], version=event["version"], salt="0" * 32,
+                    recorded_at=event["recorded_at"]),
+            ("repeated", 42),
+        ),
+        "backdated": (changed(entries[41], recorded_at=EARLIER), ("time", 42)),
+        "not canonical": (entries[41].replace(b'"leaf":1', b'"leaf": 1'), ("no-event", 42)),
+        "another format": (changed(entries[41], leaf=2), ("no-event", 42)),
+    }  # fmt: skip
+    for what, (entry, expected) in lies.items():
+        report = found(tmp_path, [*entries[:41], entry, *entries[42:]])
+        assert kinds(report) == [expected], (what, report.findings)
+
+
+def test_a_key_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
+    """A lost key can be replaced; whoever verifies hears that nobody vouches."""
+    lost = FRESH.registration(lost=(HOSPITAL.id,), reason="the safe burnt")
+    entries = record([HOSPITAL.registration(), lost, FRESH.sign(scan(1))])
+    report = found(tmp_path, entries)
+    assert report.sound and [key.id for key in report.unvouched] == [FRESH.id]
+
+
+def test_a_key_event_that_the_host_made_up_teaches_nothing(tmp_path: Path) -> None:
+    """The host cannot slip in a key for an organisation that has one: it is named, and unused."""
+    forged = replace(FRESH.registration(), key="key.forged")
+    entries = record([HOSPITAL.registration(), forged, FRESH.sign(scan(1))])
+    assert kinds(found(tmp_path, entries)) == [("key", 2), ("signature", 3)]
+
+
+def test_a_persons_signature_that_does_not_hold_is_a_finding(tmp_path: Path) -> None:
+    """What looks into the entries for people's signatures is heard by the one verifier."""
+
+    def inspect(event: Mapping[str, Any]) -> list[tuple[bool, str]]:
+        number = event["body"].get("n")
+        return [(number == 6, "" if number != 7 else "other content")] if number else []
+
+    report = found(tmp_path, record(honest()), inspect=inspect)
+    assert (report.authors.personal, report.authors.by_key) == (300, 1)
+    assert [str(one) for one in report.findings] == [
+        "position 10: a person's signature: other content"
+    ]
+
+
+# -- passkeys ------------------------------------------------------------------------------------
+
+
+class Authenticator:
+    """A software authenticator: one ES256 key, bound to a site (WebAuthn, 6 and 7.2)."""
+
+    def __init__(self, rp: str = "tower.example") -> None:
+        self.rp, self.key = rp, ec.derive_private_key(0x5AFE7, ec.SECP256R1())
+        numbers = self.key.public_key().public_numbers()
+        x, y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
+        self.public: bytes = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+
+    def sign(self, data: bytes, *, flags: int = 0b101, origin: str = "") -> dict[str, str]:
+        """Answer the challenge SHA-256(data) as a browser at the site hands it on."""
+        client = {
+            "type": "webauthn.get",
+            "challenge": _url(hashlib.sha256(data).digest()),
+            "origin": origin or f"https://{self.rp}",
+        }
+        told = json.dumps(client).encode()
+        head = hashlib.sha256(self.rp.encode()).digest() + bytes([flags]) + b"\0\0\0\1"
+        value = self.key.sign(head + hashlib.sha256(told).digest(), ec.ECDSA(hashes.SHA256()))
+        return {
+            "credential": _url(b"c-1"), "authenticator_data": _url(head),
+            "client_data": _url(told), "value": _url(value), "rp": self.rp,
+        }  # fmt: skip
+
+
+def _url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def enrolled(passkey: Authenticator, by: Signer | None) -> Submission:
+    """Register a passkey as a key of the hospital, vouched for by `by`."""
+    public = note.encode(passkey.public)
+    name = key_id("hospital", authors.PASSKEY, passkey.public)
+    body = {
+        "organisation": "hospital", "algorithm": authors.PASSKEY, "public": public, "key": name,
+        "reason": "the night nurse's phone", "person": "nurse",
+    }  # fmt: skip
+    draft = Draft(authors.REGISTERED, body, START)
+    plain = Submission(authors.STREAM, None, [draft], ["*"], Author("hospital"), f"key.{name}", b"")
+    return by.sign(plain) if by else plain
+
+
+def signed_by(passkey: Authenticator, submission: Submission, **how: Any) -> Submission:
+    """Sign the very bytes of an event with a passkey."""
+    (draft,) = submission.drafts
+    act = act_of(submission.key, 0)
+    before = leaves.heading(submission.audience, submission.author) + leaves.middle(draft)
+    said = statement(before, text(submission.stream), act)
+    name = key_id("hospital", authors.PASSKEY, passkey.public)
+    signature = {"act": act, "alg": authors.PASSKEY, "key": name, **passkey.sign(said, **how)}
+    return replace(submission, drafts=[replace(draft, signature=signature)])
+
+
+def test_a_passkey_over_an_events_bytes_verifies_in_the_one_verifier(tmp_path: Path) -> None:
+    """Vouched for by the organisation's key, it signs events as any author's key does."""
+    phone = Authenticator()
+    chain = [HOSPITAL.registration(), enrolled(phone, HOSPITAL), signed_by(phone, scan(1))]
+    entries = record(chain)
+    report = found(tmp_path, entries)
+    assert report.sound and report.authors.signed == 3, report.findings
+    keys = Keys()
+    first, second, event = map(msgspec.json.decode, entries)
+    keys.learn(first, 1)
+    keys.learn(second, 2)
+    assert keys.check(event, 3).algorithm == authors.PASSKEY
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"flags": 0b001},
+        {"origin": "https://elsewhere.example"},
+        {"origin": "http://tower.example"},
+    ],
+    ids=["nobody was verified", "another site", "an open line"],
+)
+def test_a_passkey_that_proves_nothing_is_refused(tmp_path: Path, how: dict[str, Any]) -> None:
+    """Without user verification, at another site, over an open line: the signature fails."""
+    phone = Authenticator()
+    chain = [HOSPITAL.registration(), enrolled(phone, HOSPITAL), signed_by(phone, scan(1), **how)]
+    assert kinds(found(tmp_path, record(chain))) == [("signature", 3)]
+
+
+def test_a_passkeys_signature_holds_for_nothing_else(tmp_path: Path) -> None:
+    """Under other words, the same assertion does not verify."""
+    phone = Authenticator()
+    entries = record([HOSPITAL.registration(), enrolled(phone, HOSPITAL),
+                      signed_by(phone, scan(1))])  # fmt: skip
+    entries[2] = changed(entries[2], body={"n": 1, "value": "bag 2"})
+    assert kinds(found(tmp_path, entries)) == [("signature", 3)]
+
+
+def test_a_passkey_needs_an_organisations_key_to_vouch_for_it() -> None:
+    """Nobody can make a phone speak for an organisation without the organisation's own key."""
+    phone = Authenticator()
+    (alone,) = record([signed_by(phone, enrolled(phone, None))])
+    with pytest.raises(BadKey, match="vouches"):
+        Keys().learn(msgspec.json.decode(alone), 1)
+    broken = enrolled(phone, HOSPITAL)
+    (draft,) = broken.drafts
+    body = {**draft.body, "public": note.encode(b"\x00" * 40)}
+    (entry,) = record([HOSPITAL.sign(replace(broken, drafts=[Draft(draft.kind, body, START)]))])
+    with pytest.raises(BadKey, match="algorithm"):
+        Keys().learn(msgspec.json.decode(entry), 1)
