@@ -112,7 +112,7 @@ def test_more_than_one_file_of_entries(tmp_path):
     assert report.sound and report.entries == len(rows)
     edit(path / "entries/00001.txt", b"65600 65600\n", b"65600 65601\n")
     found = verify(path, keys=[KEY], events=False, jobs=2).findings
-    assert [(one.kind, one.position) for one in found] == [("changed", 65_601)]
+    assert [(one.kind, one.position) for one in found] == [("repeated", 65_601)]
 
 
 def test_hidden_entries_leave_the_tree_whole(entries, tmp_path):

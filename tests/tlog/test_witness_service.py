@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 
 from stafett.cli.witness import witness as command
 from stafett.ledger import checkpoint, merkle, note, tiles
+from stafett.ledger.canonical import canonical
 from stafett.ledger.checkpoint import Checkpoint, Signed
 from stafett.ledger.merkle import Frontier
 from stafett.ledger.note import NoteSigner
@@ -29,7 +30,15 @@ from stafett.ledger.witness_store import BadFolder, WitnessFolder
 
 LOG = NoteSigner("host.example/log", b"\x01" * 32)
 _HASHES: dict[tuple[int, int], bytes] = {}
-ENTRIES = [b"entry %d" % n for n in range(40)]
+ENTRIES = [
+    canonical({
+        "audience": ["a"], "author": {"organisation": "a", "person": None}, "body": {"n": n},
+        "kind": "noted", "leaf": 1, "occurred_at": "2026-11-25T09:00:00+00:00",
+        "recorded_at": "2026-11-25T09:00:00.000000Z", "salt": "0" * 32, "stream": "j",
+        "version": n + 1,
+    })
+    for n in range(40)
+]  # fmt: skip
 Frontier().append(map(merkle.leaf_hash, ENTRIES), lambda lv, i, h: _HASHES.update({(lv, i): h}))
 
 
@@ -313,7 +322,7 @@ def test_audit_and_mirror_commands(tmp_path: Path) -> None:
     assert sound.exit_code == 0 and "40 entries" in sound.output
     bundle.write_bytes(tiles.encode_bundle([*ENTRIES[:9], b"forged", *ENTRIES[10:]]))
     tampered = runner.invoke(command, ["audit", str(root), "--policy", str(policy)])
-    assert tampered.exit_code == 1 and "entry 9 was changed" in tampered.output
+    assert tampered.exit_code == 1 and "position 10: the entry was changed" in tampered.output
     policy.write_text("quorum\n")
     assert runner.invoke(command, ["audit", str(root), "--policy", str(policy)]).exit_code == 2
     policy.write_text(f"log {LOG.vkey}\nquorum none\n")
