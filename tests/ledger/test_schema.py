@@ -11,7 +11,7 @@ import psycopg
 
 from stafett.ledger.batch import arrange, prepare
 from stafett.ledger.merkle import Frontier
-from stafett.ledger.schema import folders, migrate
+from stafett.ledger.schema import folders, heads, migrate, up_to_date
 
 
 def test_two_processes_may_migrate_at_once(postgres):
@@ -36,6 +36,20 @@ def test_a_second_run_changes_nothing(database):
     before = state()
     migrate(database)
     assert state() == before and before
+
+
+def test_what_is_newest_is_known_without_alembic(database):
+    """The files' own words name the same revisions as Alembic wrote down."""
+    with psycopg.connect(database) as connection:
+        rows = connection.execute("SELECT version_num FROM stafett_migration").fetchall()
+        assert {row[0] for row in rows} == heads()
+        assert up_to_date(database)
+        connection.execute(
+            "UPDATE stafett_migration SET version_num = 'watch_9999' "
+            "WHERE version_num LIKE 'watch%'"
+        )
+        connection.commit()
+    assert not up_to_date(database)
 
 
 def test_a_failing_migration_leaves_nothing(postgres, tmp_path, monkeypatch):

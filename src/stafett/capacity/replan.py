@@ -14,8 +14,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ortools.sat.python import cp_model
-
 from stafett.capacity.board import Board, Job, cost, started
 from stafett.capacity.calendar import DAY_S
 from stafett.capacity.chain import Slot
@@ -128,6 +126,8 @@ def _why_not(job: Job, board: Board, found: Blocked) -> str:
 
 def solve(jobs: Sequence[Job], board: Board, now: int, limit_s: float = 10.0) -> Plan:
     """Return the best plan found in `limit_s` seconds; never worse than the greedy one."""
+    from ortools.sat.python import cp_model  # seconds to load: only who replans waits for it
+
     began = time.perf_counter()
     plain = greedy(jobs, board, now)
     options = _options(jobs, board, now, plain, began + limit_s / 2)
