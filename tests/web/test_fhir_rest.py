@@ -327,3 +327,59 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
                    {"topic": "x", "criteria": "Task?"}):  # fmt: skip
         wrong = site.call(ADMIN, "POST", path, json={**wish, **change})
         assert wrong.status_code in (400, 422), wrong.text
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "Task/x/_history"), ("GET", "_history"), ("GET", "Task/_history"), ("GET", ""),
+     ("GET", "Task/$validate"), ("GET", "a/b/c/d"), ("PUT", "Task/x"), ("PATCH", "Task/x"),
+     ("DELETE", "Task/x"), ("PUT", "metadata"), ("GET", "Task?_include=Task:focus"),
+     ("GET", "Task?_sort=-authored-on"), ("GET", "Task?_revinclude=Provenance:target"),
+     ("GET", "Task?status:not=completed"), ("GET", "Observation")],
+)  # fmt: skip
+def test_what_is_not_claimed_is_refused_as_fhir(
+    site: Site, version: str, method: str, path: str
+) -> None:
+    """Neither done nor claimed: an OperationOutcome says so, and no answer is of another form."""
+    claimed = json.dumps(get(site, f"{version}/metadata", None).json())
+    assert not [w for w in ("_include", "_sort", "history", "patch", "update") if w in claimed]
+    answer = site.call(CLINIC, method, f"/fhir/{version}/{path}")
+    assert answer.status_code in (400, 404, 405), answer.text
+    assert answer.headers["content-type"].startswith("application/fhir+json")
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    valid(version, answer.json())
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_every_search_the_server_claims_has_an_answer_whatever_is_asked(
+    site: Site, treated: str, version: str
+) -> None:
+    """Values are drawn for each parameter of the CapabilityStatement: a Bundle or an outcome."""
+    from hypothesis import HealthCheck, given, settings
+    from hypothesis import strategies as st
+
+    rest = get(site, f"{version}/metadata", None).json()["rest"][0]["resource"]
+    names = [(r["type"], p["name"]) for r in rest for p in r["searchParam"]]
+    odd = st.text(st.characters(codec="utf-8"), max_size=20)
+    value = st.one_of(
+        odd, st.dates().map(str), st.datetimes().map(str), st.builds("{}|{}".format, odd, odd),
+        st.sampled_from(("9999", "0001-01", "ge9999-12-31", "lt", "|", "Patient/", treated, ",,",
+                         "2026-02-30", "-1", "1e9", "sa2026-11-25T24:00:00Z", "\\,", "%00")),
+    )  # fmt: skip
+    more = st.lists(
+        st.tuples(
+            st.sampled_from(("_count", "_total", "_summary", "_page", "_id", "_format")), value
+        ),
+        max_size=2,
+    )
+
+    @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+    @given(st.sampled_from(names), value, more)
+    def each(name: tuple[str, str], text: str, extra: list[tuple[str, str]]) -> None:
+        answer = get(site, f"{version}/{name[0]}", ADMIN, params=[(name[1], text), *extra])
+        assert answer.status_code in (200, 400, 404, 406, 422), (name, text, answer.text)
+        kind = "Bundle" if answer.status_code == 200 else "OperationOutcome"
+        assert answer.json()["resourceType"] == kind
+
+    each()

@@ -9,7 +9,13 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from stafett.protocol.model import Role
-from stafett.service import demo_capacity, demo_registry, demo_results, demo_watch
+from stafett.service import (
+    demo_capacity,
+    demo_learning,
+    demo_registry,
+    demo_results,
+    demo_watch,
+)
 from stafett.service.accounts import Organisation, Person
 from stafett.service.competence import Wanted
 from stafett.service.demo_witnesses import witnessed
@@ -94,6 +100,7 @@ async def furnish(tower: Tower) -> list[Person]:
     await demo_capacity.furnish(tower.bookings, tower.waitlist, parties, NETWORK)
     await demo_registry.furnish(tower.registry, administrators[0])
     await demo_results.furnish(tower.results)
+    await demo_learning.furnish(tower.learning.logs, tower.learning.trials, administrators[0])
     witnessed(tower.publishing, [one.id for one in ORGANISATIONS.values()])
     judges = await demo_watch.furnish(tower, people, PASSWORD)
     return [*people, *administrators, *judges]

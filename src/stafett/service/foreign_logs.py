@@ -47,6 +47,12 @@ class ForeignLogs:
         found = await self._judge(data, name, zone)
         if isinstance(found, list):
             raise LogRefused(found)
+        return await self.put(organisation, person, name, data, zone), found
+
+    async def put(
+        self, organisation: str, person: str, name: str, data: bytes, zone: str | None
+    ) -> ForeignLog:
+        """Keep a log that is known to be readable."""
         kept = ForeignLog(uuid.uuid4().hex, name, datetime.now(UTC), person)
         async with self._pool.connection() as connection:
             await connection.execute(
@@ -54,7 +60,7 @@ class ForeignLogs:
                 " VALUES (%s, %s, %s, %s, %s, %s, %s)",
                 (kept.id, organisation, name, zone, data, kept.added_at, person),
             )
-        return kept, found
+        return kept
 
     async def of(self, organisation: str) -> list[ForeignLog]:
         """Return the logs of an organisation, newest first."""

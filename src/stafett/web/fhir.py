@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange.epcis import parse
-from stafett.exchange.fhir_search import Search, read_search
+from stafett.exchange.fhir_search import Search, read_search, types
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
 from stafett.service.accounts import Person
@@ -31,6 +31,7 @@ MAX_BODY = 4_000_000
 MAX_QUERY = 8_000
 JSON = ("application/fhir+json", "application/json", "text/json")
 STARTED = datetime.now(UTC).replace(microsecond=0).isoformat()
+EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 Handler = Callable[[Request, Version], Awaitable[Response]]
 
 
@@ -198,6 +199,19 @@ async def remove(request: Request, version: Version) -> Response:
     return Response(status_code=204)
 
 
+async def nowhere(request: Request, version: Version) -> Response:
+    """Refuse what the CapabilityStatement does not name: histories, updates, operations."""
+    where = request.path_params["rest"][:80]
+    known = request.method in ("GET", "HEAD") or where in types(version)
+    if "_history" in where:
+        why = "there are no histories here: a resource is a view of the record, which has them all"
+        raise Problem(404, "NoSuchResourceException", why)
+    if where.partition("/")[0] in types(version) and request.method not in ("GET", "HEAD"):
+        raise Problem(405, "SecurityException", f"{request.method} is not done to {where} here")
+    why = f"{where!r} is none of what {version}/metadata names"
+    raise Problem(404 if known else 405, "NoSuchResourceException", why)
+
+
 def routes(tower: Tower) -> list[BaseRoute]:
     """Give the routes of both versions."""
     found: list[BaseRoute] = []
@@ -215,6 +229,7 @@ def routes(tower: Tower) -> list[BaseRoute]:
                     Route("/{kind}/{id}", under(remove), methods=["DELETE"]),
                     Route("/{kind}", under(search)),
                     Route("/{kind}", under(create), methods=["POST"]),
+                    Route("/{rest:path}", under(nowhere), methods=EVERY),
                 ],
             )
         )

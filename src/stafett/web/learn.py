@@ -215,9 +215,14 @@ async def chapter(request: Request) -> Response:
     asked = _page_query(request)
     more: dict[str, Any] = {}
     if name == "trials":
-        trials = await _learning(request).trials.of(person.organisation, asked.source)
+        trials = await _learning(request).trials.of(person.organisation)
         organisations = await request.app.state.tower.accounts.organisations()
-        more = {"trials": trials, "organisations": list(organisations.values())}
+        logs = await _learning(request).logs.of(person.organisation)
+        more = {
+            "trials": trials,
+            "organisations": list(organisations.values()),
+            "names": {log.id: log.name for log in logs},
+        }
     return await _render(request, person, asked, name, **more)
 
 

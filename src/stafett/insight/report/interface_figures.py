@@ -5,6 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from stafett.eventlog import EventLog
+from stafett.insight.afterwards import remarks
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import Interfaces, interfaces
 from stafett.insight.pictures.bars import Bar, interval_bars
@@ -29,7 +30,7 @@ def interface_figures(
         figures.append(_mismatches(log, found))
     if everyone is not None and everyone.cases > log.cases:
         figures.append(_beside_all(log, everyone, hours))
-    notes = [*found.notes, f"Out of hours is what lies outside {hours.sentence()}."]
+    notes = [*remarks(log), *found.notes, f"Out of hours is what lies outside {hours.sentence()}."]
     return figures, notes
 
 

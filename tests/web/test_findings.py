@@ -1,0 +1,77 @@
+"""Findings in the reader's language: every sentence of the chapters, with the same values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from stafett.eventlog import read_log
+from stafett.insight.registered import Trial
+from stafett.insight.report.assemble import CHAPTERS, Options
+from stafett.service.demo_learning import EXPECTED, INTERFACE, SITES, made_up, start
+from stafett.web.findings import in_language, picture, said
+
+MONDAY = datetime(2025, 11, 24, tzinfo=UTC)
+LANGUAGES = ("sv", "es")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """Return every text that the chapters say of the demo's log, and their pictures."""
+    path = tmp_path_factory.mktemp("log") / "log.csv"
+    path.write_bytes(made_up(MONDAY))
+    log = read_log(path)
+    starts = {name: start(MONDAY, n).date() for n, name in enumerate(SITES)}
+    trial = Trial("a" * 32, MONDAY, "ada", "hospital", (), "log:x", INTERFACE, "papers first",
+                  "dwell", EXPECTED, starts)  # fmt: skip
+    found, drawn = [], []
+    for make in CHAPTERS.values():
+        figures, notes = make(log, Options(trials=(trial,)))
+        found += notes
+        for figure in figures:
+            if not figure.key.startswith("trial-"):  # its title is its people's own words
+                found.append(figure.title)
+            found += [figure.sentence, figure.basis, figure.headline]
+            drawn.append(figure.svg)
+    return [text for text in found if text], drawn
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_of_every_chapter_is_said(
+    texts: tuple[list[str], list[str]], language: str
+) -> None:
+    """None is left English: whoever words a finding anew adds it to findings.yaml."""
+    assert len(texts[0]) > 60
+    assert [text for text in texts[0] if in_language(text, language) is None] == []
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_pictures_are_said_too(texts: tuple[list[str], list[str]], language: str) -> None:
+    """Their axes; names of the log stay as they are."""
+    for svg in texts[1]:
+        assert " 95 % interval<" not in picture(svg, language)
+        assert picture(svg, "en") == svg
+
+
+def test_values_stay_and_are_written_as_the_language_writes_them() -> None:
+    """Thousands, decimals, per cent and days; a name with a full stop in it is no end."""
+    text = (
+        "1,234 of 5,678 journeys were late; 36% of that began before the point where it was seen."
+        " Most hours of lateness began at St. Olav (1,050 h)."
+    )
+    assert in_language(text, "sv") == (
+        "1\u00a0234 av 5\u00a0678 resor var försenade; 36\u00a0% av det började före den punkt där"
+        " det syntes. Flest försenade timmar började vid St. Olav (1\u00a0050 h)."
+    )
+    basis = "n = 2,025 handoffs, 16 Jan 2026 – 4 Jan 2027"
+    assert in_language(basis, "es") == "n = 2\u00a0025 traspasos, 16 ene 2026 – 4 ene 2027"
+    assert in_language("0.25", "sv") == "0,25" and in_language("0.25", "en") == "0.25"
+
+
+def test_what_is_not_known_stays_english_and_says_so() -> None:
+    """Marked for readers of screens, and never taken for markup."""
+    assert said("Something <new> was found.", "sv") == (
+        '<span lang="en">Something &lt;new&gt; was found.</span>'
+    )
+    assert said("Something <new> was found.", "en") == "Something &lt;new&gt; was found."
