@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -100,13 +101,21 @@ async def letters_page(request: Request) -> Response:
     waiting = await tower.exchange.joins.waiting(limit=SHOWN + 1, owner=person.organisation)
     return await pages.page(
         request, "letters.html", person, letters=found, state=state, hooks=hooks,
-        waiting=waiting[:SHOWN], more=len(waiting) > SHOWN,
+        waiting=[_told(stored.event) for stored in waiting[:SHOWN]], more=len(waiting) > SHOWN,
         names={p.id: p.name for p in await tower.accounts.people(person.organisation)},
         mappings=[m for m in mappings if m.organisation == person.organisation],
         # A file that cannot be read says nothing of whose it is: it is the operators'.
         wrong=[str(e) for e in wrong] if "operator" in person.duties else [],
         may_revive=policy.allows("administer", person),
     )  # fmt: skip
+
+
+def _told(event: dict[str, Any]) -> tuple[datetime, str, list[str]]:
+    """Return when an event happened, what it was, and which things it names."""
+    fields = ("epcList", "inputEPCList", "outputEPCList", "childEPCs")
+    things = [thing for field in fields for thing in event.get(field, ())]
+    things += [event["parentID"]] if "parentID" in event else []
+    return datetime.fromisoformat(event["eventTime"]), event.get("bizStep", event["type"]), things
 
 
 ROUTES = (Route("/exchange/letters", letters_page),)
