@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import random
 import time
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Page
 
 from site_ import Site
+from stafett.cli.main import main
 from stafett.journey.label import Labels
 from stafett.ledger import bundle
+from stafett.service.demo import PASSWORD
 from web_hands import Under
 from web_walk import walk
 
@@ -69,6 +74,87 @@ def test_the_package_of_a_treated_patient_holds_and_proves_the_whole_chain(
     assert treated.labels.patient not in files["dossier.json"].decode()
     assert found["signatures"] and all(s["meaning"] for s in found["signatures"])
     assert all(c["verdict"] == "unknown" for c in found["conditions"] if not c["readings"])
+
+
+def _again(files: dict[str, bytes], *, sums: bool = True) -> bytes:
+    """Write a package of these files; with `sums`, its MANIFEST fits them."""
+    if sums:
+        listed = (f"{hashlib.sha256(d).hexdigest()}  {n}\n" for n, d in files.items()
+                  if n != "MANIFEST")  # fmt: skip
+        files = {**files, "MANIFEST": "".join(listed).encode()}
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return out.getvalue()
+
+
+def test_a_dossier_is_made_and_verified_by_command_and_every_mangling_is_named(
+    site: Site, treated: Under, tmp_path: Path
+) -> None:
+    """The command fetches it and checks it offline; what is wrong with a forged one is said."""
+    cosigned(site)
+    file = tmp_path / "one.zip"
+    asked = ["--url", site.base, "--login", CLINIC, "--password", PASSWORD]
+    made = CliRunner().invoke(main, ["dossier", "make", treated.journey, "-o", str(file), *asked])
+    assert made.exit_code == 0, made.output
+    good = CliRunner().invoke(main, ["dossier", "verify", str(file), "--json"])
+    assert good.exit_code == 0, good.output
+    said = json.loads(good.output)
+    assert said["sound"] and said["journey"] == treated.journey and said["events"] == said["as_of"]
+    with zipfile.ZipFile(file) as archive:
+        files = {n: archive.read(n) for n in archive.namelist()}
+    told = json.loads(files["dossier.json"])
+    renamed = {**told, "journey": "CHA000000000000"}
+    attached, *others = told["documents"]
+    document = f"documents/{attached['sha256']}"
+    claimed = {**told, "documents": [{**attached, "here": True}, *others]}
+    retold = {**told, "events": [{**told["events"][0], "coi": "other"}, *told["events"][1:]]}
+    fewer = {**told, "events": told["events"][:-1], "leaves": told["leaves"][:-1]}
+    forged = {
+        "a changed file": (_again({**files, "dossier.pdf": b"%PDF"}, sums=False), "dossier.pdf"),
+        "another journey": (_again({**files, "dossier.json": _json(renamed)}), "is about"),
+        "an event told otherwise": (_again({**files, "dossier.json": _json(retold)}), "event 1"),
+        "an event left out": (_again({**files, "dossier.json": _json(fewer)}), "tells of"),
+        "a file added": (_again({**files, "more.txt": b"x"}), "no dossier holds"),
+        "a file unlisted": (_again({**files, "documents/" + "0" * 64: b"x"}, sums=False),
+                            "does not list"),
+        "a document changed": (_again({**files, document: b"x"}), "another hash"),
+        "a document taken out": (_again({**files, "dossier.json": _json(claimed)}),
+                                 "says that it is here"),
+    }  # fmt: skip
+    for name, (data, what) in forged.items():
+        file.write_bytes(data)
+        wrong = CliRunner().invoke(main, ["dossier", "verify", str(file)])
+        assert wrong.exit_code == 1 and "WRONG" in wrong.output and what in wrong.output, name
+    for name, data in {
+        "no zip": b"PK",
+        "cut short": _again(files)[:-50],
+        "empty": b"",
+        "no proof": _again({n: d for n, d in files.items() if n != "proof.json"}),
+        "a dossier that is none": _again({**files, "dossier.json": b"{}"}),
+    }.items():
+        file.write_bytes(data)
+        wrong = CliRunner().invoke(main, ["dossier", "verify", str(file)])
+        assert wrong.exit_code == 2 and "stafett dossier:" in wrong.output, name
+
+
+def _json(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def test_the_command_says_why_it_has_no_dossier(site: Site, tmp_path: Path) -> None:
+    """A journey that is not there, a wrong password, no tower: one line, exit status 2."""
+    for journey, url, password in (
+        ("CHA000000000000", site.base, PASSWORD), ("X", site.base, "wrong"),
+        ("X", "http://127.0.0.1:9", PASSWORD), ("X", "nowhere", PASSWORD),
+    ):  # fmt: skip
+        result = CliRunner().invoke(
+            main, ["dossier", "make", journey, "-o", str(tmp_path / "x.zip"), "--url", url,
+                   "--login", CLINIC, "--password", password],
+        )  # fmt: skip
+        assert result.exit_code == 2 and "Error:" in result.output, result.output
+        assert not list(tmp_path.iterdir())
 
 
 def test_a_stranger_gets_no_dossier_and_nobody_one_without_signing_in(

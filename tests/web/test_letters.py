@@ -9,10 +9,13 @@ from typing import Any
 
 import psycopg
 import pytest
+from click.testing import CliRunner, Result
 from playwright.sync_api import Page
 
 from site_ import Site
+from stafett.cli.main import main
 from stafett.exchange.mllp import END, START, Listener
+from stafett.service.demo import PASSWORD
 from stafett.service.demo_results import message
 
 WHO = "administrator"  # of the hospital whose mapping it is; operator too
@@ -196,6 +199,26 @@ def test_a_letter_is_dropped_with_a_reason_only_by_who_answers_for_it(
             "SELECT sealed, state FROM service.letter WHERE id = %s", [letter["id"]]
         ).fetchone()
     assert row == (None, "dropped")
+
+
+def test_letters_are_listed_shown_and_dropped_by_command(site: Site, line: Line) -> None:
+    """The same as on the page, for who works in a terminal; a refusal is exit status 2."""
+    number = new()
+    line.send(message(number, code="NPU-X"))
+    (letter,) = waiting(site, number)
+    asked = ["--url", site.base, "--login", WHO, "--password", PASSWORD]
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(main, ["letters", *words, *asked])
+
+    assert number in run("list").output
+    shown = run("show", str(letter["id"])).output
+    assert "OBX[1]-3: the code NPU-X" in shown and "PID|…" in shown and "Demo^" not in shown
+    again = run("retry", str(letter["id"]), "--reason", "only trying")
+    assert again.exit_code == 2 and "refused again" in again.output
+    dropped = run("drop", str(letter["id"]), "--reason", "known mistake", "--json")
+    assert dropped.exit_code == 0 and '"dropped"' in dropped.output
+    assert waiting(site, number) == []
 
 
 def test_what_waits_is_encrypted_where_it_lies(site: Site, line: Line) -> None:

@@ -15,6 +15,8 @@ import stafett
 # Verb -> (module:function, the one line shown in --help). Kept here so that `stafett --help` and
 # tab completion stay fast: a room is imported only when its verb is called.
 VERBS: dict[str, tuple[str, str]] = {
+    "dossier": ("stafett.cli.dossier:dossier", "one journey for the file, and its check later"),
+    "letters": ("stafett.cli.letters:letters", "what came from partners and was refused"),
     "exchange": ("stafett.cli.exchange:exchange", "read and write EPCIS, FHIR, OCEL, XES, tables"),
     "conformance": (
         "stafett.cli.conformance:conformance",
