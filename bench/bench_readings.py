@@ -85,6 +85,7 @@ async def publish(
         async with aiomqtt.Client(
             "127.0.0.1", port, username="bench", password="bench", max_inflight_messages=100
         ) as client:
+            client.pending_calls_threshold = 1_000  # they are meant to be under way
             todo = iter(mine)
 
             async def one() -> None:

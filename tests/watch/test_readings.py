@@ -333,15 +333,15 @@ def raised(site: Site, journey: str, code: str) -> list[dict[str, Any]]:
 
 
 def work(site: Site, journey: str, deviation: str, *commands: dict[str, Any]) -> None:
-    """Work on a deviation as the treating clinic."""
+    """Work on a deviation as the qualified person."""
     for command in commands:
         body = {
-            "key": uuid.uuid4().hex, "role": "treating_clinic", "password": demo.PASSWORD,
+            "key": uuid.uuid4().hex, "role": "qualified_person", "password": demo.PASSWORD,
             "command": {**command, "deviation": deviation,
                         "occurred_at": datetime.now(UTC).isoformat()},
         }  # fmt: skip
         path = f"/api/journeys/{journey}/commands"
-        answer = site.call("treating-clinic-1", "POST", path, json=body)
+        answer = site.call("qualified-person-1", "POST", path, json=body)
         assert answer.status_code == 200, answer.text
 
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.service import demo
+from stafett.web import zone
 
 pytestmark = pytest.mark.xdist_group("capacity")
 CLINIC = "treating-clinic-1"
@@ -129,12 +130,12 @@ def test_moving_with_the_keyboard_and_by_dragging(
     field = page.locator("#begins")
     now = datetime.now(UTC) + timedelta(days=90)
     field.fill(now.strftime("%Y-%m-%dT10:00"))
-    page.locator("form.row button").press("Enter")
+    page.locator("form[method=get] button").press("Enter")
     expect(page.locator("[role=alert]")).to_contain_text("24-504 h")
     shoot(page, "capacity_cannot")
     page.goto("/capacity/waiting")
     page.locator("#per_week").fill("5")
-    page.locator("form.row button").press("Enter")
+    page.locator("form[method=get] button").press("Enter")
     expect(page.get_by_text("Effect on each group")).to_be_visible()
     shoot(page, "capacity_waiting")
     for path in ("/capacity", "/capacity/waiting", f"/capacity/{chain}"):
@@ -143,3 +144,46 @@ def test_moving_with_the_keyboard_and_by_dragging(
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= 320, path
     shoot(page, "capacity_320")
+
+
+def test_a_delay_is_planned_anew_from_the_page_and_accepted_by_all(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """On the chain's page: what happened. Then what follows, the options, and who has accepted."""
+    body = {
+        "key": uuid.uuid4().hex, "template": "autologous-car-t", "network": demo.NETWORK,
+        "patient": "by-page-1", "slots": search(site)[0],
+    }  # fmt: skip
+    chain = site.call(CLINIC, "POST", "/api/capacity/chains", json=body).json()
+    page = browser_of(CLINIC)
+    page.goto(f"/capacity/{chain['id']}")
+    page.locator("#kind").select_option("late")
+    page.locator("#hap-link").select_option("pickup")
+    ends = datetime.fromisoformat(chain["slots"][1]["ends"]).astimezone(zone.here())
+    page.locator("#hap-at").fill((ends + timedelta(hours=9)).strftime("%Y-%m-%dT%H:%M"))
+    page.locator("form[data-act=happened] button").press("Enter")
+    page.wait_for_url("**/capacity/replans/replan-*")
+    expect(page.locator("h1")).to_contain_text("Late")
+    expect(page.locator("#hits + ul")).to_contain_text("Manufacture")
+    shoot(page, "replan_options")
+    first = page.locator("form[data-act=choose]").first
+    first.locator("input").fill("the van broke down")
+    first.locator("button").press("Enter")
+    expect(page.locator("h1 + p .tag")).to_contain_text("proposed")
+    shoot(page, "replan_proposed")
+    path = f"/api/capacity/replans/{page.url.rpartition('/')[2]}"
+    logins = {p.organisation: p.login for p in site.people if p.roles}
+    while (now := site.call(CLINIC, "GET", path).json())["status"] == "chosen":
+        waits = [name for name in now["needs"] if name not in now["accepted"]]
+        key = {"key": uuid.uuid4().hex, "seen": now["version"]}
+        answer = site.call(logins[waits[0]], "POST", path + "/accept", json=key)
+        assert answer.status_code == 200, answer.text
+    assert now["status"] == "applied"
+    moved = site.call(CLINIC, "GET", f"/api/capacity/chains/{chain['id']}").json()
+    assert moved["slots"][2]["begins"] != chain["slots"][2]["begins"]
+    assert site.call("authority-admin", "GET", path).status_code == 404
+    page.reload()
+    expect(page.locator("h1 + p .tag")).to_contain_text("made")
+    page.goto("/capacity/replans")
+    expect(page.locator("tbody tr").first).to_contain_text("Late")
+    shoot(page, "replans")

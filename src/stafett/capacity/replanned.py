@@ -46,6 +46,7 @@ class Moved(msgspec.Struct, frozen=True, kw_only=True):
     about: list[str]
     before: list[Place]
     after: list[Place]
+    units_before: list[int]
     units: list[int]
     later_h: float
 
@@ -150,6 +151,7 @@ def _option(
                 about=list(move.about),
                 before=[place_of(slot) for slot in old],
                 after=[place_of(slot) for slot in new],
+                units_before=[slot.unit for slot in old],
                 units=[slot.unit for slot in new],
                 later_h=(new[-1].begins - old[-1].begins) / HOUR_S,
             )

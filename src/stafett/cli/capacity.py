@@ -212,8 +212,11 @@ def _told(found: Any) -> list[str]:
         )
         for m in option["moves"]:
             out.append(f"  {m['patient']} ({m['why']}), last link {m['later_h']:+g} h")
-            for before, after in zip(m["before"], m["after"], strict=True):
-                if before != after:
+            units = zip(m["units_before"], m["units"], strict=True)
+            for before, after, (old, new) in zip(m["before"], m["after"], units, strict=True):
+                if before == after and old != new:
+                    out.append(f"    {before['link']:16} the same time, another unit")
+                elif before != after:
                     out.append(
                         f"    {before['link']:16} {before['begins']} -> {after['begins']}"
                         f"  {after['resource']}"

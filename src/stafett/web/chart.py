@@ -226,7 +226,7 @@ def lane(seen_or: Shipment, net: Net, names: dict[str, str], t: Translate, langu
     start = seen_or.since.timestamp()
     end = (seen_or.until or now).timestamp()
     arrived = seen_or.until is not None
-    reach = WIDTH - 2 * 10.0 - (0.0 if arrived else 170.0)
+    reach = WIDTH - 2 * 10.0 - (0.0 if arrived else 110.0)
     span = max(end - start, 1.0)
     name = f"lane-{seen_or.journey}-{seen_or.lot.replace('/', '-')}"
     out = [
@@ -259,8 +259,9 @@ def lane(seen_or: Shipment, net: Net, names: dict[str, str], t: Translate, langu
     if not arrived:
         role = net.protocol.roles.get(seen_or.destination or "")
         word = text(role.title, language) if role else t("shipments.unknown-destination")
-        out.append(_line("ahead", at, 23, WIDTH - 150, 23))
-        out.append(_label(WIDTH - 144, 28, f"→ {word}"[:22], "start"))
+        out.append(_line("ahead", at, 23, WIDTH - 30, 23))
+        out.append(_label(WIDTH - 10, 28, "→", "end"))
+        out.append(_label(WIDTH - 10, 70, f"→ {word}", "end"))
     else:
         out.append(_label(WIDTH - 10, 70, f"■ {shown(end, language)}", "end", "soft"))
     out.append("</svg>")
