@@ -73,13 +73,33 @@ def test_an_exception_closes_and_opens() -> None:
         chair(
             changes=(
                 Change(_aware("2026-03-03T00:00"), _aware("2026-03-04T00:00"), 0, "water leak"),
-                Change(_aware("2026-03-07T09:00"), _aware("2026-03-07T15:00"), 1, "extra day"),
+                Change(
+                    _aware("2026-03-07T09:00"), _aware("2026-03-07T15:00"), 1, "extra day", True
+                ),
             )
         )
     )
     assert calendar.unit(at("2026-03-03T09:00"), at("2026-03-03T10:00")) is None
     assert list(calendar.units(at("2026-03-07T09:00"), at("2026-03-07T15:00"))) == [0]
     assert calendar.unit(at("2026-03-07T14:00"), at("2026-03-07T16:00")) is None
+
+
+def test_only_an_extra_opening_opens() -> None:
+    """One chair down over the weekend opens no Saturday; an extra opening does, and a closure in it
+    still closes."""
+    begin, end = _aware("2026-03-06T00:00"), _aware("2026-03-09T00:00")
+    down = Calendar(chair(changes=(Change(begin, end, 1, "one chair down"),)))
+    assert list(down.units(at("2026-03-06T09:00"), at("2026-03-06T10:00"))) == [0]
+    assert down.unit(at("2026-03-07T09:00"), at("2026-03-07T10:00")) is None
+    both = (
+        Change(begin, end, 2, "catching up", True),
+        Change(_aware("2026-03-07T12:00"), _aware("2026-03-07T13:00"), 0, "power cut"),
+    )
+    extra = Calendar(chair(changes=both))
+    assert list(extra.units(at("2026-03-07T09:00"), at("2026-03-07T10:00"))) == [0, 1]
+    assert extra.unit(at("2026-03-07T11:30"), at("2026-03-07T12:30")) is None
+    # From inside the hours into an extra opening without a seam.
+    assert extra.unit(at("2026-03-06T15:00"), at("2026-03-06T17:00")) == 0
 
 
 def test_fewer_units_in_the_afternoon() -> None:

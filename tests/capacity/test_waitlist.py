@@ -76,11 +76,28 @@ def test_a_replay_shows_each_groups_effect() -> None:
     people = [one("p-1", 1, "1", group="north"), one("p-2", 20, "3", group="south")]
     weeks = Rule(urgency={"1": 0, "2": 0, "3": 0}, per_week=1, weeks_cap=52, completion=0)
     for rule, group in ((FIRST, "north"), (weeks, "south")):
-        effects = {(e.by, e.group): e for e in replay(rule, people, [NOW], NOW)}
+        effects = {(e.by, e.group): e for e in replay(rule, people, [NOW], NOW, least=1)}
         assert effects["group", group].offered == 1
         assert effects["all", ""].offered == 1 and effects["all", ""].patients == 2
         low, high = effects["all", ""].reached
         assert low <= high
+
+
+def test_what_happens_to_a_few_is_told_of_nobody() -> None:
+    """A small group goes with the next smallest, so that no difference of sums tells it; one's own
+    patients are shown, and a list that is small as a whole is shown as a whole only."""
+
+    def groups(people: list[Waiting], reader: str | None = None) -> dict[str, int]:
+        found = replay(FIRST, people, [NOW], NOW, reader=reader)
+        return {e.group: e.patients for e in found if e.by == "group"}
+
+    north = [one(f"n-{k}", group="north") for k in range(9)]
+    south = [one(f"s-{k}", group="south") for k in range(6)]
+    west = [one("w-1", group="west")]
+    assert groups(north + south) == {"north": 9, "south": 6}
+    assert groups(north + south + west) == {"north": 9, "*": 7}
+    assert groups(north + south + west, "hospital") == {"north": 9, "south": 6, "west": 1}
+    assert groups(west + south[:2]) == {}
 
 
 @pytest.mark.parametrize("urgency", [{"1": 1}, {"1": 0, "2": 1, "3": 0}])

@@ -37,12 +37,17 @@ class Hours(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Change(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An exception: between these moments `units` are open (0: closed), whatever the hours say."""
+    """An exception: between these moments at most `units` are open (0: closed).
+
+    `extra`: an extra opening, in which `units` are open whatever the weekly hours say. Without it
+    an exception takes away and never opens: one suite down at night stays closed at night.
+    """
 
     begins: datetime
     ends: datetime
     units: Units
     reason: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    extra: bool = False
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -97,6 +102,9 @@ def problems(resource: Resource) -> list[tuple[str, str, str]]:
         if change.units > resource.units:
             what = f"{change.units} of {resource.units} cannot be open"
             found.append((f"changes/{n}/units", what, "raise units first"))
+        if change.extra and change.units == 0:
+            what = "an extra opening with no unit opens nothing"
+            found.append((f"changes/{n}/units", what, "say how many are open, or leave extra out"))
     return found
 
 
@@ -125,7 +133,9 @@ class Calendar:
                 self._busy[unit].append((begins, ends))
         for spans in self._busy:
             spans.sort()
-        self._changes = [(seconds(c.begins), seconds(c.ends), c.units) for c in resource.changes]
+        spans = [(seconds(c.begins), seconds(c.ends), c.units, c.extra) for c in resource.changes]
+        self._caps = [(b, e, n) for b, e, n, extra in spans if not extra]
+        self._extras = sorted((b, e, n) for b, e, n, extra in spans if extra)
 
     def put(self, unit: int, begins: int, ends: int) -> None:
         """Let something stand in a unit."""
@@ -168,20 +178,21 @@ class Calendar:
         if begins >= ends:
             return 0
         fewest = min(
-            (n for b, e, n in self._changes if b < ends and begins < e),
+            (n for b, e, n in self._caps if b < ends and begins < e),
             default=self.resource.units,
         )
         if self.resource.continuous:
-            inside = any(b <= begins < e for b, e, _ in self._changes)
-            return fewest if inside else min(fewest, self._weekly(begins, begins + 1))
-        # What no exception covers, the weekly hours must.
+            extra = max((n for b, e, n in self._extras if b <= begins < e), default=0)
+            return min(fewest, max(extra, self._weekly(begins, begins + 1)))
+        # What no extra opening covers, the weekly hours must.
         at, least = begins, fewest
-        for b, e, _ in sorted(self._changes):
+        for b, e, n in self._extras:
             if e <= at or b >= ends:
                 continue
             if at < b:
                 least = min(least, self._weekly(at, b))
-            at = e
+            low, high = max(at, b), min(e, ends)
+            least, at = min(least, max(n, self._weekly(low, high))), e
         return min(least, self._weekly(at, ends)) if at < ends else least
 
     def _weekly(self, begins: int, ends: int) -> int:
@@ -198,7 +209,7 @@ class Calendar:
 
     def _opened(self, begin: int, end: int) -> list[tuple[int, int, int]]:
         """Return the openings, weekly and exceptional, that meet [begin, end]."""
-        extra = [(b, e, n) for b, e, n in self._changes if n and b <= end and begin < e]
+        extra = [(b, e, n) for b, e, n in self._extras if b <= end and begin < e]
         return [o for o in self._week(begin, end + 1) if o[0] <= end and begin < o[1]] + extra
 
     def _week(self, begin: int, end: int) -> list[tuple[int, int, int]]:

@@ -119,8 +119,12 @@ def ahead(first: Ranked, second: Ranked) -> list[tuple[str, float]]:
     return sorted(differ, key=lambda d: -abs(d[1]))
 
 
+LEAST = 5  # patients of others in a group that is shown by itself
+POOLED = "*"
+
+
 class Effect(msgspec.Struct, frozen=True):
-    """What a rule does to one group in a replay.
+    """What a rule does to one group in a replay; POOLED is the small ones together.
 
     `wait_weeks` is the mean from listing to the offer, of those who got one. `reached` is the
     expected number who live to their offer and complete, over the published range of the hazard.
@@ -135,11 +139,19 @@ class Effect(msgspec.Struct, frozen=True):
 
 
 def replay(
-    rule: Rule, waiting: Sequence[Waiting], slots: Sequence[datetime], since: datetime
+    rule: Rule,
+    waiting: Sequence[Waiting],
+    slots: Sequence[datetime],
+    since: datetime,
+    *,
+    reader: str | None = None,
+    least: int = LEAST,
 ) -> list[Effect]:
     """Offer `slots` one after the other to the list as it is; return the effect on each group.
 
     Nobody joins or leaves meanwhile: two rules are compared on the same list and the same slots.
+    A group in which fewer than `least` patients are not the `reader` organisation's own is shown
+    only together with others (POOLED), or not at all: what happens to so few is told of nobody.
     """
     left, got = list(waiting), dict[str, datetime]()
     for at in sorted(slots):
@@ -153,9 +165,37 @@ def replay(
         for by in ("all", "urgency", "organisation", "group"):
             name = "" if by == "all" else str(getattr(one, by))
             groups.setdefault((by, name), []).append(one)
-    return [
-        _effect(by, name, members, got, since) for (by, name), members in sorted(groups.items())
-    ]
+    kept = {key: members for key, members in groups.items() if key[0] in ("all", "organisation")}
+    for by in ("urgency", "group"):
+        mine = {key: members for key, members in groups.items() if key[0] == by}
+        kept |= _pooled(by, mine, reader, least)
+    return [_effect(by, name, members, got, since) for (by, name), members in sorted(kept.items())]
+
+
+def _pooled(
+    by: str, groups: dict[tuple[str, str], list[Waiting]], reader: str | None, least: int
+) -> dict[tuple[str, str], list[Waiting]]:
+    """Return the groups of one kind with the small ones put together.
+
+    The total stands beside them, so a small one that is left out alone could be reckoned: the next
+    smallest goes with it until there are `least` others' patients in the pool.
+    """
+
+    def others(members: list[Waiting]) -> int:
+        return sum(one.organisation != reader for one in members)
+
+    order = sorted(groups.items(), key=lambda item: (others(item[1]), item[0]))
+    pool: list[Waiting] = []
+    kept = dict(order)
+    for key, members in order:
+        if others(members) == 0:
+            continue  # one's own patients
+        if others(members) >= least and (not pool or others(pool) >= least):
+            break
+        pool += kept.pop(key)
+    if pool and others(pool) >= least:
+        kept[by, POOLED] = pool
+    return kept
 
 
 def _effect(

@@ -116,20 +116,22 @@ class Waitlist:
         """Replay the rule in force and `proposed` on the list as it is. Raises No.
 
         Other organisations' groups are shown as sums only: no group of one organisation's patients
-        but the person's own is named.
+        but the person's own is named, and none of a few patients of others.
         """
+        return await self._compare(proposed, slots_per_week, person.organisation)
+
+    async def _compare(self, proposed: Rule, slots_per_week: int, reader: str | None) -> Comparison:
         _right(proposed)
         every, now = await self.waiting(), datetime.now(UTC)
         weeks = 26
         slots = [
             now + timedelta(weeks=w, hours=n) for w in range(weeks) for n in range(slots_per_week)
         ]
-        old = rules.replay((await self.rule()).rule, every, slots, now)
-        new = rules.replay(proposed, every, slots, now)
-        own = person.organisation
+        old = rules.replay((await self.rule()).rule, every, slots, now, reader=reader)
+        new = rules.replay(proposed, every, slots, now, reader=reader)
 
         def shown(effects: list[Effect]) -> list[Effect]:
-            return [e for e in effects if e.by != "organisation" or e.group == own]
+            return [e for e in effects if e.by != "organisation" or e.group == reader]
 
         low, high = rules.HAZARD_PER_WEEK
         assumed = (
@@ -144,7 +146,7 @@ class Waitlist:
         if len(reason.strip()) < 4:
             what = "everybody will read why the rule was changed"
             raise No("reason-missing", "There is no reason", Reason("reason", what, "say why"))
-        compared = await self.compare(person, proposed)
+        compared = await self._compare(proposed, 1, None)  # everybody reads it
         plain = msgspec.to_builtins(proposed)
         async with self._pool.connection() as connection:
             done = await connection.execute(

@@ -109,7 +109,7 @@ def public(make: Any) -> Any:
             return await _made(request, registry, make)
         cache: Pages = request.app.state.__dict__.setdefault("registry_pages", Pages())
         day = f"{datetime.now(UTC):%Y-%m-%d}"
-        if request.url.path.startswith("/registry/sites"):
+        if request.url.path.startswith(("/registry/sites", "/registry/match", "/registry/trials")):
             day = f"{day} {time.monotonic() // LIVE_S}"  # free capacity is what it is now
         key = (f"{day} {request.url.path}?{request.url.query}", languages.of(request))
         found = cache.get(registry.position, key)
@@ -190,7 +190,8 @@ async def trial(request: Request, registry: Registry) -> Response:
     """One trial, with its history."""
     versions = registry.history("trial", request.path_params["id"])
     slots = {
-        site.organisation: [c for c in site.capacity if c.slots] for site in registry.all("site")
+        site.organisation: [c for c in site.capacity if c.slots]
+        for site in await live(request, registry.all("site"))
     }
     return await show(
         request, "registry_trial.html", versions=versions, trial=versions[-1].value, slots=slots
@@ -204,7 +205,7 @@ async def match(request: Request, registry: Registry) -> Response:
     countries = Counter(c for t in registry.all("trial") if t.open for c in set(t.countries))
     booking = [
         {"organisation": s.organisation, "name": s.name, "capacity": msgspec.to_builtins(c)}
-        for s in registry.all("site")
+        for s in await live(request, registry.all("site"))
         for c in s.capacity
     ]
     return await show(
