@@ -139,7 +139,7 @@ async def test_a_wrong_document_is_a_problem_that_names_each_place(
     assert members(await http.get("/events")) == []
 
 
-@pytest.mark.parametrize("name", ["application/xml", "text/plain", ""])
+@pytest.mark.parametrize("name", ["application/pdf", "text/plain", ""])
 async def test_other_content_types_are_415(http: httpx.AsyncClient, name: str) -> None:
     """XML and text are not taken, whatever they hold (nor is a billion laughs expanded)."""
     laughs = '<!DOCTYPE l [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><l>&b;</l>'
@@ -390,3 +390,31 @@ async def test_a_wrong_websocket_is_closed_with_the_reason(
     message = await Socket(app, path, query).next()
     assert (message["type"], message["code"]) == ("websocket.close", code)
     assert message["reason"]
+
+
+async def test_a_document_in_xml_is_captured_and_a_wrong_one_is_refused_with_its_line(
+    http: httpx.AsyncClient,
+) -> None:
+    """XML of 1.2 is brought into JSON; queries answer in JSON; an entity bomb is a 400."""
+    text = (
+        '<e:EPCISDocument xmlns:e="urn:epcglobal:epcis:xsd:1" schemaVersion="1.2"'
+        ' creationDate="2026-01-01T00:00:00Z"><EPCISBody><EventList><ObjectEvent>'
+        "<eventTime>2026-01-01T00:00:00Z</eventTime><eventTimeZoneOffset>+00:00"
+        "</eventTimeZoneOffset><epcList><epc>urn:epc:id:sscc:4012345.1112223334</epc></epcList>"
+        "<action>OBSERVE</action><bizStep>urn:epcglobal:cbv:bizstep:shipping</bizStep>"
+        "</ObjectEvent></EventList></EPCISBody></e:EPCISDocument>"
+    )
+    kind = {"content-type": "application/xml"}
+    accepted = await http.post("/capture", content=text, headers=kind)
+    assert accepted.status_code == 202, accepted.text
+    found = await http.get("/events", params={"EQ_bizStep": "shipping"})
+    assert len(found.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]) == 1
+    for wrong, words in (
+        ('<!DOCTYPE l [<!ENTITY a "ha">]><l>&a;</l>', "document type"),
+        (text.replace("<action>OBSERVE", "<action>LOOK"), "action"),
+        (text[:-20], "no XML"),
+    ):
+        refused = await http.post("/capture", content=wrong, headers=kind)
+        assert refused.status_code == 400 and words in refused.text
+    found = await http.get("/events")
+    assert len(found.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]) == 1

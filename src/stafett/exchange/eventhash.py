@@ -185,7 +185,13 @@ def _extension(full: str, value: Any, names: dict[str, str]) -> list[str]:
     if isinstance(value, list):
         return [text for item in value for text in _extension(full, item, names)]
     if isinstance(value, dict):
-        return [full + _extensions(value, names)]
+        # Fields of the standard may stand in an extension, as in an own list of quantities.
+        own = "".join(
+            f"{field}={_value(field, one)}"
+            for field, one in sorted(value.items())
+            if ":" not in field and field[:1] != "@" and not isinstance(one, dict | list)
+        )
+        return [full + own + _extensions(value, names)]
     if value is None:
         return [full + "="]
     return [f"{full}={_value('', value)}"]

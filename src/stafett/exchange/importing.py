@@ -11,7 +11,7 @@ import msgspec
 
 from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.reading import read_log
-from stafett.exchange import epcis, fhir_read, hl7, hl7_mapping, tables
+from stafett.exchange import epcis, epcis_xml, fhir_read, hl7, hl7_mapping, tables
 from stafett.exchange.epcis import Document
 from stafett.exchange.epcis_facts import facts, micros
 from stafett.exchange.problem import Finding, Problem
@@ -48,10 +48,12 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
     if low.endswith((".xes", ".csv", ".tsv")) or name.lower().endswith(".gz"):
         return _log(path)
     if data.lstrip()[:1] == b"<":
-        raise Problem(
-            415, "UnsupportedMediaTypeException",
-            f"{name} is XML; of XML only XES (.xes) is read. EPCIS: send the JSON binding",
-        )  # fmt: skip
+        if not epcis_xml.looks_so(data):
+            raise Problem(
+                415, "UnsupportedMediaTypeException",
+                f"{name} is XML; of XML only EPCIS and XES (.xes) are read",
+            )  # fmt: skip
+        return _epcis(name, epcis.judge(epcis_xml.read_xml(data)), "EPCIS in XML")
     value = epcis.parse(data)
     if isinstance(value, dict) and "resourceType" in value:
         return _fhir(name, data)
@@ -60,7 +62,7 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
     return _epcis(name, epcis.judge(value))
 
 
-def _epcis(name: str, document: Document) -> Report:
+def _epcis(name: str, document: Document, kind: str = "EPCIS 2.0") -> Report:
     kinds = Counter(e["type"] for e in document.events)
     steps = Counter(e.get("bizStep", "(none)") for e in document.events)
     times = sorted((micros(e["eventTime"]), e["eventTime"]) for e in document.events)
@@ -82,7 +84,7 @@ def _epcis(name: str, document: Document) -> Report:
     }
     if times:
         summary["from"], summary["to"] = times[0][1], times[-1][1]
-    return Report(name, "EPCIS 2.0", True, summary, (), document.warnings[:SHOWN], document)
+    return Report(name, kind, True, summary, (), document.warnings[:SHOWN], document)
 
 
 def _fhir(name: str, data: bytes) -> Report:

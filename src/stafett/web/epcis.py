@@ -37,6 +37,7 @@ from stafett.web.epcis_http import (
     LIMITS,
     answer,
     body_of,
+    document_of,
     extensions_of,
     negotiate,
     next_link,
@@ -172,7 +173,7 @@ class Epcis:
 
     async def capture(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Accept a document."""
-        data = await body_of(request)
+        data = await document_of(request)
         behaviour = request.headers.get("gs1-capture-error-behaviour", "rollback")
         job = await self.captures.submit(data, owner=caller.organisation, behaviour=behaviour)
         headers = {"Location": _url(request, "capture", str(job)), **LIMITS}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -11,13 +11,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import stafett
-from stafett.exchange import epcis
+from stafett.exchange import epcis, epcis_xml
 from stafett.exchange.captures import BEHAVIOURS
 from stafett.exchange.epcis_pages import MAX_PAGE
 from stafett.exchange.problem import Finding, Problem
 
 VERSION: Final = "2.0.0"
 JSON_TYPES: Final = ("application/json", "application/ld+json")
+XML_TYPES: Final = ("application/xml", "text/xml")
 DEFAULT_PAGE: Final = 30
 MAX_QUERY: Final = 16_000  # bytes of a query string
 STANDARD: Final = {
@@ -88,13 +89,25 @@ def _version(name: str, text: str) -> tuple[int, int, int]:
     return numbers[0], numbers[1], numbers[2]
 
 
-async def body_of(request: Request) -> bytes:
-    """Read a JSON body within the limit; raise `Problem` 415 or 413, the latter early."""
-    kind = request.headers.get("content-type", "").split(";")[0].strip().lower()
-    if kind not in JSON_TYPES:
+async def document_of(request: Request) -> bytes:
+    """Read a document to capture: JSON as it is, XML brought into JSON."""
+    data = await body_of(request, (*JSON_TYPES, *XML_TYPES))
+    if _kind(request) in XML_TYPES:
+        return msgspec.json.encode(epcis_xml.read_xml(data))
+    return data
+
+
+def _kind(request: Request) -> str:
+    return request.headers.get("content-type", "").split(";")[0].strip().lower()
+
+
+async def body_of(request: Request, kinds: Sequence[str] = JSON_TYPES) -> bytes:
+    """Read a body of these kinds within the limit; raise `Problem` 415 or 413, this early."""
+    kind = _kind(request)
+    if kind not in kinds:
         raise Problem(
             415, "UnsupportedMediaTypeException",
-            f"{kind or 'no content type'!r}: this server takes {' and '.join(JSON_TYPES)}",
+            f"{kind or 'no content type'!r}: this server takes {' and '.join(kinds)} here",
         )  # fmt: skip
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > epcis.MAX_BYTES:
