@@ -11,6 +11,7 @@ from rich.table import Table
 from stafett.cli.design_compare import compare_
 from stafett.cli.design_fit import fit_
 from stafett.cli.design_levers import levers_, sensitivity_, validate_
+from stafett.cli.design_verify import verify_
 from stafett.cli.design_words import Failed, out, systems_of, worked
 from stafett.design.reading import load, names
 from stafett.protocol.read import ReadError
@@ -73,5 +74,5 @@ def run_(system: str, days: float, seed: int, path: Path | None) -> None:
         click.echo(f"written to {path}")
 
 
-for _command in (compare_, validate_, levers_, sensitivity_, fit_):
+for _command in (compare_, validate_, verify_, levers_, sensitivity_, fit_):
     design.add_command(_command)
