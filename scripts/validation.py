@@ -20,15 +20,15 @@ FOUR = ("sweden", "spain", "us", "uk")
 PLAN = Plan(20, 1.0, seed=1)
 HEAD = f"""# The simulator against theory and against published figures
 
-Made by `scripts/validation.py`; a test makes it again and compares. Seeds are fixed, and a seed gives
-the same figures on every machine: `stafett design verify` prints the first table, `stafett design
-validate --replications {PLAN.replications} --years {PLAN.years:g}` the second.
+Made by `scripts/validation.py`; a test makes it again and compares. Seeds are fixed, and a seed
+gives the same figures on every machine: `stafett design verify` prints the first table,
+`stafett design validate --replications {PLAN.replications} --years {PLAN.years:g}` the second.
 
 ## Verified: what theory gives exactly
 
-Mean and 95 % interval over {REPLICATIONS} replications. A figure agrees when it lies within
-{LIMIT:g} standard errors (z) of the exact value. Of intervals that hold 95 %, one in twenty leaves its exact
-value out: that is chance, not an error.
+Mean and 95 % interval over {REPLICATIONS} replications, each network with a seed of its own. A
+figure agrees when it lies within {LIMIT:g} standard errors (z) of the exact value. Of intervals
+that hold 95 %, one in twenty leaves its exact value out: that is chance, not an error.
 
 | Network | Theory | Figure | Exact | Simulated | 95 % interval | z | Agrees |
 |---|---|---|---|---|---|---|---|
@@ -37,10 +37,10 @@ MIDDLE = """
 ## Validated: what is published of real systems
 
 Misses are printed as they are. *Mark*: A read in the source, A2 in a secondary source, B from the
-literature and not checked, D our arithmetic. *Put in*: the figure is an input too, so that agreement
-says only that nothing was lost on the way. Times of steps were chosen with the other figures in view,
-within plausible ranges: agreement shows that the model can be made to look like the system, not that it
-predicts.
+literature and not checked, D our arithmetic. *Put in*: the figure is an input too, so that
+agreement says only that nothing was lost on the way. Times of steps were chosen with the other
+figures in view, within plausible ranges: agreement shows that the model can be made to look like
+the system, not that it predicts.
 
 | System | Figure | Published | Plausible | Simulated | 95 % interval | Inside | Mark |
 |---|---|---|---|---|---|---|---|

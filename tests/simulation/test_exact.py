@@ -20,7 +20,7 @@ from stafett.simulation.exact import Case, cases, verdicts
 LONG = Horizon(until=21_000, warmup=1_000)
 
 
-@pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", [*cases()], ids=lambda case: case.name)
 def test_the_kernel_gives_what_theory_says(case: Case) -> None:
     """M/M/c, M/G/1, three kinds of patience, Erlang B, Jackson, tandem, priorities: each figure."""
     for v in verdicts(case):

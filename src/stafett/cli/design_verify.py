@@ -39,6 +39,6 @@ def verify_(as_json: bool) -> None:
         out.print(table)
         right = sum(v.agrees for v in found)
         out.print(
-            f"{right} of {len(found)} agree; mean and 95 % interval over {REPLICATIONS} replications."
+            f"{right} of {len(found)} agree; mean and 95 % interval of {REPLICATIONS} replications"
         )
     sys.exit(0 if all(v.agrees for v in found) else 1)

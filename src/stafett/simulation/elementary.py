@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
 from stafett.simulation.compiled import compiled
 
 LN2_HI = 6.93147180369123816490e-01
@@ -19,10 +21,29 @@ INV_LN2 = 1.44269504088896338700e00
 SQRT_HALF = 0.7071067811865476
 
 
+MANTISSA = 0x000FFFFFFFFFFFFF
+HALF = 0x3FE0000000000000  # the bits of 0.5
+
+
+@compiled
+def parts(x: float) -> tuple[float, int]:
+    """`math.frexp` of a positive normal `x`, from its bits: the library's is a slow call."""
+    bits = np.float64(x).view(np.int64)
+    return np.int64((bits & MANTISSA) | HALF).view(np.float64), (bits >> 52) - 1022
+
+
+@compiled
+def scaled(y: float, k: int) -> float:
+    """`math.ldexp` of a `y` near 1."""
+    if -1000 < k < 1000:
+        return y * np.int64((k + 1023) << 52).view(np.float64)
+    return math.ldexp(y, k)
+
+
 @compiled
 def log(x: float) -> float:
     """Natural logarithm of a positive, finite, normal `x`."""
-    m, k = math.frexp(x)
+    m, k = parts(x)
     if m < SQRT_HALF:
         m *= 2.0
         k -= 1
@@ -59,7 +80,7 @@ def exp(x: float) -> float:
     )
     c = r - t * (1.66666666666666019037e-01 + t * (-2.77777777770155933842e-03 + t * p))
     y = 1.0 - ((lo - (r * c) / (2.0 - c)) - hi)
-    return math.ldexp(y, k)
+    return scaled(y, k)
 
 
 @compiled

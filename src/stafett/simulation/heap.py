@@ -33,25 +33,26 @@ def push(ht: Times, hr: Ranks, hp: Payloads, n: int, t: float, r: int, p: int) -
 def pop(ht: Times, hr: Ranks, hp: Payloads, n: int) -> None:
     """Take the first away from the heap of length `n`; it then has n - 1."""
     n -= 1
-    t = ht[n]
-    r = hr[n]
+    replace(ht, hr, hp, n, ht[n], hr[n], hp[n])
+
+
+@compiled
+def replace(ht: Times, hr: Ranks, hp: Payloads, n: int, t: float, r: int, p: int) -> None:
+    """Put (t, r, p) into the heap of length `n` in the place of the first."""
     i = 0
-    while True:
-        child = 2 * i + 1
-        if child >= n:
-            break
-        other = child + 1
-        if other < n and (
-            ht[other] < ht[child] or (ht[other] == ht[child] and hr[other] < hr[child])
-        ):
-            child = other
+    child = 1
+    while child < n:
+        # Without a jump: which child comes first cannot be foretold.
+        other = min(child + 1, n - 1)
+        first = (ht[other] < ht[child]) | ((ht[other] == ht[child]) & (hr[other] < hr[child]))
+        child += int(first)
         if t < ht[child] or (t == ht[child] and r < hr[child]):
             break
         ht[i] = ht[child]
         hr[i] = hr[child]
         hp[i] = hp[child]
         i = child
-    p = hp[n]
+        child = 2 * i + 1
     ht[i] = t
     hr[i] = r
     hp[i] = p

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 
 from stafett.simulation.compiled import compiled
 from stafett.simulation.draws import draw, next_arrival, next_open, pick, pick_first
-from stafett.simulation.heap import pop, push
+from stafett.simulation.elementary import parts
+from stafett.simulation.heap import pop, push, replace
 from stafett.simulation.notes import note
 from stafett.simulation.philox import uniform
 from stafett.simulation.state import (
@@ -299,6 +300,7 @@ def run(
     logn = S_n[LOGGED]
     log_full = len(S_log_t) - LOG_MARGIN - len(S_made)
     nready = 0
+    vacant = False  # the first place of the heap has been taken and nothing put there yet
     now = S_f[AT]
     answer = DONE
     events = 0
@@ -310,6 +312,10 @@ def run(
             nready -= 1
             slot = S_ready[nready]
         else:
+            if vacant:
+                pop(ht, hr, hp, n)
+                n -= 1
+                vacant = False
             if (
                 n == 0
                 or ht[0] > until
@@ -371,8 +377,7 @@ def run(
             elif rank < BATCH_RANK:
                 # ---- an arrival ---------------------------------------------------------------
                 s = payload
-                pop(ht, hr, hp, n)
-                n -= 1
+                vacant = True
                 if now > arrivals_until:
                     S_n[COMING] -= 1
                     continue
@@ -427,8 +432,8 @@ def run(
                     np.uint64(S_arrived[s]),
                 )
                 if t <= arrivals_until:
-                    push(ht, hr, hp, n, t, rank, s)
-                    n += 1
+                    replace(ht, hr, hp, n, t, rank, s)
+                    vacant = False
                 else:
                     S_n[COMING] -= 1
             elif rank < ENTITY_RANK:
@@ -511,8 +516,7 @@ def run(
                     )
                 S_pc[slot] = ops[op, LATE] if late else ops[op, ALT]
             else:
-                pop(ht, hr, hp, n)
-                n -= 1
+                vacant = True
                 slot = payload
 
         # ---- the entity goes on ---------------------------------------------------------------
@@ -538,14 +542,24 @@ def run(
             if t > until or (logging and logn >= log_full - S_n[LIVE]):
                 # Beyond the horizon, or no room to log: the rest must wait for its moment.
                 S_pc[slot] = op
-                push(ht, hr, hp, n, t, ENTITY_RANK + 2 * S_serial[slot], slot)
-                n += 1
+                later = ENTITY_RANK + 2 * S_serial[slot]
+                if vacant:
+                    replace(ht, hr, hp, n, t, later, slot)
+                    vacant = False
+                else:
+                    push(ht, hr, hp, n, t, later, slot)
+                    n += 1
                 break
             if code >= SEIZE and (granted or t > now):
                 # Shared: only at its own moment.
                 S_pc[slot] = op
-                push(ht, hr, hp, n, t, ENTITY_RANK + 2 * S_serial[slot], slot)
-                n += 1
+                later = ENTITY_RANK + 2 * S_serial[slot]
+                if vacant:
+                    replace(ht, hr, hp, n, t, later, slot)
+                    vacant = False
+                else:
+                    push(ht, hr, hp, n, t, later, slot)
+                    n += 1
                 break
             stream = T_stream[op]
             counted = S_counted[slot]
@@ -606,8 +620,13 @@ def run(
                     steps = 0
                     if not fused:
                         S_pc[slot] = pc
-                        push(ht, hr, hp, n, t, ENTITY_RANK + 2 * S_serial[slot], slot)
-                        n += 1
+                        later = ENTITY_RANK + 2 * S_serial[slot]
+                        if vacant:
+                            replace(ht, hr, hp, n, t, later, slot)
+                            vacant = False
+                        else:
+                            push(ht, hr, hp, n, t, later, slot)
+                            n += 1
                         break
             elif code == BRANCH:
                 table = ops[op, A] + shifted(S_att, slot, ops[op, B])
@@ -674,8 +693,13 @@ def run(
                         S_spent[op] += int((min(t, until) - begun) * FIXED + 0.5)
                     if not fused:
                         S_pc[slot] = pc
-                        push(ht, hr, hp, n, t, ENTITY_RANK + 2 * S_serial[slot], slot)
-                        n += 1
+                        later = ENTITY_RANK + 2 * S_serial[slot]
+                        if vacant:
+                            replace(ht, hr, hp, n, t, later, slot)
+                            vacant = False
+                        else:
+                            push(ht, hr, hp, n, t, later, slot)
+                            n += 1
                         break
             elif code == EXPOSE:
                 table = ops[op, A] + shifted(S_att, slot, ops[op, B])
@@ -756,7 +780,7 @@ def run(
                     S_tally[k, 2] += int(value * value * FIXED + 0.5)
                     bin_ = 0
                     if value > 0.0:
-                        m, e = math.frexp(value)
+                        m, e = parts(value)
                         bin_ = (e - LOWEST) * BINS_PER_DOUBLING + int(
                             (m - 0.5) * (2 * BINS_PER_DOUBLING)
                         )
@@ -892,6 +916,10 @@ def run(
                     S_tail[q] = slot
                 S_ticket[slot] += 1
                 if due <= until and due < math.inf:
+                    if vacant:
+                        pop(ht, hr, hp, n)
+                        n -= 1
+                        vacant = False
                     push(
                         ht,
                         hr,
@@ -1052,6 +1080,10 @@ def run(
                         tag | patience_key,
                     )
                     if ops[op, C] > 1 and now + d <= until:
+                        if vacant:
+                            pop(ht, hr, hp, n)
+                            n -= 1
+                            vacant = False
                         push(ht, hr, hp, n, now + d, BATCH_RANK + b, b + S_batch_ticket[b] * TICKET)
                         n += 1
                 if S_batch_n[b] >= ops[op, C]:
