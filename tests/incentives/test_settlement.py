@@ -26,6 +26,8 @@ from stafett.design.incentives.settle import (
 from stafett.design.incentives.shapley import exact, lost_by, sampled, shares_of_journeys
 from stafett.design.incentives.workbench import bounds
 from stafett.eventlog import SCHEMA, EventLog
+from stafett.service.settlement import Settlement, settlement_csv
+from stafett.service.settlement_work import own
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 NUMBERS = st.floats(-100, 100)
@@ -221,3 +223,22 @@ def test_the_command_says_which_names_to_map_and_settles(tmp_path: Path) -> None
     assert sum(s["total"] for s in body["statements"]) == pytest.approx(0, abs=1e-6)
     plain = run(main, ["incentives", "settle", str(file), "--contract", "bond", *args])
     assert plain.exit_code == 0 and "hospital" in plain.output
+
+
+@pytest.mark.parametrize("form", ["pool", "bond", "penalties"])
+def test_an_organisation_sees_its_own_statement_under_the_contract_that_it_chose(form: str) -> None:
+    """A pool is shared alike; a bond or a penalty comes on top, at its own interfaces only."""
+    log = log_of()
+    found: Settlement = own(log, "hospital", 500.0, form, 0.1)  # type: ignore[arg-type]
+    assert found.statement is not None and found.counted is not None
+    assert found.statement.party == "hospital" and found.counted.journeys > 0
+    mine = {c.name for c in found.interfaces}
+    touched = {x.interface for x in found.statement.lines if x.interface}
+    assert mine and set(found.targets) == mine
+    if form == "pool":
+        assert not touched
+    if form == "penalties":
+        assert touched <= mine
+    assert f"total,,,,,,{found.statement.total}" in settlement_csv(found)
+    with pytest.raises(Unsettled, match="took part in no closed handoff"):
+        own(log, "stranger", 500.0, form, 0.1)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from stafett.insight.pictures.svg import (
     ticks,
 )
 
-COLOURS = (BLUE, AMBER, PURPLE, "#2b7a62", RED, "#6b7280", "#8a5a2b")
+COLOURS = (BLUE, AMBER, PURPLE, "#2b7a62", RED, "#6b7280", "#8a5a2b", "#1d2733")
 QUARTERS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
