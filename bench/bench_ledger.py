@@ -25,7 +25,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import psycopg
+import uvloop
 
+from stafett.cli.serve import steady
 from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.ledger import binarycopy as copy
 from stafett.ledger.author import Signer
@@ -246,7 +248,8 @@ def main() -> None:
 
         for name in ("raw", "signed"):
             migrate(server.url_of(name))
-        asyncio.run(measure())
+        steady()  # as the tower does
+        uvloop.run(measure())
         if given.peers:
             peers(given.peers, server, given.seconds)
 

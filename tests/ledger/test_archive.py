@@ -39,7 +39,7 @@ def entries() -> list[bytes]:
         "j", None, [Draft("noted", {"n": n}, at) for n in range(SIZE)], ["a"], Author("a"), "k", b""
     )
     arranged = arrange([prepare(made)], {}, {}, 0, at)
-    return [column[4:] for column in arranged.leaves]
+    return arranged.entries
 
 
 def sign(entries: list[bytes]) -> str:

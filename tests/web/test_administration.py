@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -13,6 +14,7 @@ import pytest
 from site_ import Site
 from stafett.registry.competence import Gap, Grant, find
 from stafett.service import demo
+from stafett.service.tower import Tower
 from web_hands import Under
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -114,8 +116,37 @@ def test_only_a_proven_protocol_comes_into_force(site: Site) -> None:
     same = new.replace(b"version: 9.0.0", b"version: 9.0.0 # other", 1)
     taken = site.call("administrator", "POST", path, content=same, params={"reason": "again"})
     assert taken.status_code == 409
+    back = site.call("administrator", "POST", path, content=old, params={"reason": "go back"})
+    assert back.status_code == 409 and "followed by 9.0.0" in back.text
     trail = site.call("administrator", "GET", "/api/audit/changes").json()
     assert trail[0]["what"] == "protocol admitted" and trail[0]["reason"] == "version nine"
+
+
+def test_a_protocol_admitted_in_one_process_is_in_force_in_all(site: Site) -> None:
+    """Another process over the same record learns of it at once, with no restart."""
+    other = Tower(site.tower.url, site.tower.folder, cheap_hashing=True)
+    site.inside(other.__aenter__())
+    try:
+        old = other.library.current()["allogeneic"]
+        assert old.sha256 == site.tower.library.current()["allogeneic"].sha256
+
+        async def text() -> bytes:
+            async with other.pool.connection() as connection:
+                query = "SELECT text FROM service.protocol WHERE sha256 = %s"
+                row = await (await connection.execute(query, (old.sha256,))).fetchone()
+                return bytes(row[0])
+
+        version = old.version.encode()
+        new = site.inside(text()).replace(b"version: " + version, b"version: 8.0.0", 1)
+        path = "/api/admin/protocols"
+        made = site.call("administrator", "POST", path, content=new, params={"reason": "eight"})
+        assert made.status_code == 201, made.text
+        until = time.monotonic() + 20
+        while other.library.current()["allogeneic"].version != "8.0.0":
+            assert time.monotonic() < until
+            time.sleep(0.05)
+    finally:
+        site.inside(other.__aexit__(None, None, None))
 
 
 def test_nobody_gives_themselves_rights(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import logging
 import signal
 import socket
@@ -149,6 +150,7 @@ async def _serve(
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
+        steady()
         first = "" if await tower.accounts.people() else await tower.signin.invite(None)
         _announce(address, shown, password, first, tower.hl7)
         playing = None
@@ -160,6 +162,17 @@ async def _serve(
             playing.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await playing
+
+
+def steady() -> None:
+    """Look for cyclic garbage seldom, and never again in what was loaded until now.
+
+    Nearly everything here is freed by reference counts; each look walks journeys and protocols that
+    live for months. Measured: a fifth of the CPU of an append.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _listen_hl7(tower: Tower) -> Listener:

@@ -7,6 +7,7 @@ each submission its place, in order of arrival, or its refusal.
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -48,7 +49,9 @@ class Prepared:
     parts: tuple[Part, ...]
     shared: Shared
     stream: bytes
+    key: bytes
     size: int  # bytes of all leaves, roughly
+    signs: bool  # it is signed, or about the authors' keys
     refused: Refused | None = None  # the author's signature does not hold
 
 
@@ -72,44 +75,39 @@ class Known:
 
 @dataclass(slots=True)
 class Arranged:
-    """A batch with every place given: columns in the order of `ledger.append`, and the answers."""
+    """A batch with every place given, and the answers. One list entry for each event placed."""
 
     size: int  # the ledger's size after the batch
     recorded_at: datetime
-    leaves: list[bytes] = field(default_factory=list)
-    hashes: list[bytes] = field(default_factory=list)
-    versions: list[bytes] = field(default_factory=list)
-    streams: list[bytes] = field(default_factory=list)
-    kinds: list[bytes] = field(default_factory=list)
-    organisations: list[bytes] = field(default_factory=list)
-    persons: list[bytes] = field(default_factory=list)
-    audiences: list[bytes] = field(default_factory=list)
-    occurred: list[bytes] = field(default_factory=list)
-    keys: list[bytes] = field(default_factory=list)
-    requests: list[bytes] = field(default_factory=list)
-    firsts: list[bytes] = field(default_factory=list)
-    counts: list[bytes] = field(default_factory=list)
-    entries: list[bytes] = field(default_factory=list)  # the leaves, plain
-    leaf_hashes: list[bytes] = field(default_factory=list)  # plain, for the tree
+    entries: list[bytes] = field(default_factory=list)  # the leaves
+    leaf_hashes: list[bytes] = field(default_factory=list)
+    versions: list[int] = field(default_factory=list)
+    placed: list[Prepared] = field(default_factory=list)  # those with a place, in order
     outcomes: list[Receipt | Refused] = field(default_factory=list)  # one per submission
     reached: dict[str, int] = field(default_factory=dict)  # new version of each stream touched
 
     def columns(self) -> list[columns.Column]:
-        """Return the arrays to send."""
+        """Return the arrays to send, in the order of `ledger.append`."""
+        placed = self.placed
+        each = [p for p in placed for _ in p.parts]
+        parts = [part for p in placed for part in p.parts]
+        counts = [len(p.parts) for p in placed]
+        before = itertools.accumulate(counts, initial=self.size - len(parts) + 1)
+        firsts = list(before)[:-1]
         return [
-            columns.Bytes(self.leaves),
-            columns.Bytes(self.hashes),
-            columns.Int8s(self.versions),
-            columns.Texts(self.streams),
-            columns.Texts(self.kinds),
-            columns.Texts(self.organisations),
-            columns.Texts(self.persons),
-            columns.Texts(self.audiences),
-            columns.Times(self.occurred),
-            columns.Texts(self.keys),
-            columns.Bytes(self.requests),
-            columns.Int8s(self.firsts),
-            columns.Int4s(self.counts),
+            columns.Bytes([copy.data(entry) for entry in self.entries]),
+            columns.Bytes([copy.data(value) for value in self.leaf_hashes]),
+            columns.Int8s([copy.int8(version) for version in self.versions]),
+            columns.Texts([p.stream for p in each]),
+            columns.Texts([part.kind for part in parts]),
+            columns.Texts([p.shared.organisation for p in each]),
+            columns.Texts([p.shared.person for p in each]),
+            columns.Texts([p.shared.audience for p in each]),
+            columns.Times([part.occurred for part in parts]),
+            columns.Texts([p.key for p in placed]),
+            columns.Bytes([copy.data(p.submission.request_hash) for p in placed]),
+            columns.Int8s([copy.int8(first) for first in firsts]),
+            columns.Int4s([copy.int4(count) for count in counts]),
         ]
 
 
@@ -117,7 +115,7 @@ def prepare(submission: Submission) -> Prepared:
     """Check and write a submission. Raises InvalidSubmission with what is wrong."""
     if not submission.drafts:
         raise InvalidSubmission("a submission needs at least one draft")
-    _check_text("stream", submission.stream)
+    name, stream = _stream(submission.stream)
     _check_text("key", submission.key)
     expected = submission.expected_version
     if expected is not None and expected < 0:
@@ -129,9 +127,9 @@ def prepare(submission: Submission) -> Prepared:
         for number, draft in enumerate(submission.drafts):
             if draft.occurred_at.tzinfo is None:
                 raise InvalidSubmission(f"drafts[{number}].occurred_at has no time zone")
-            _check_text(f"drafts[{number}].kind", draft.kind)
+            kind = _kind(draft.kind)
             before = shared.heading + leaf.middle(draft)
-            after = leaf.ending(draft, submission.stream)
+            after = leaf.ending(draft, name)
             length = len(before) + len(after) + 27 + 20  # recorded_at, version
             if length > leaf.LONGEST:
                 raise InvalidSubmission(
@@ -140,10 +138,26 @@ def prepare(submission: Submission) -> Prepared:
                 )
             size += length
             occurred = copy.timestamptz(draft.occurred_at)
-            parts.append(Part(before, after, copy.text(draft.kind), occurred))
+            parts.append(Part(before, after, kind, occurred))
     except NotCanonical as error:
         raise InvalidSubmission(str(error)) from None
-    return Prepared(submission, tuple(parts), shared, copy.text(submission.stream), size)
+    signs = submission.stream == author.STREAM or any(d.signature for d in submission.drafts)
+    key = copy.text(submission.key)
+    return Prepared(submission, tuple(parts), shared, stream, key, size, signs)
+
+
+@functools.lru_cache(maxsize=16_384)
+def _stream(name: str) -> tuple[bytes, bytes]:
+    """Check a stream's name; write it as JSON and as a column."""
+    _check_text("stream", name)
+    return text(name), copy.text(name)
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind(name: str) -> bytes:
+    """Check an event's kind; write it as a column."""
+    _check_text("kind", name)
+    return copy.text(name)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -189,8 +203,10 @@ def check_authors(batch: Iterable[Prepared], keys: Keys) -> bool:
     """
     learnt: Keys | None = None
     for prepared in batch:
-        submission = prepared.submission
         prepared.refused = None
+        if not (prepared.signs or keys.known or learnt):
+            continue
+        submission = prepared.submission
         try:
             for number, (draft, part) in enumerate(
                 zip(submission.drafts, prepared.parts, strict=True)
@@ -277,10 +293,7 @@ def arrange(
         count = len(prepared.parts)
         hashes = tuple(out.leaf_hashes[-count:])
         receipt = Receipt(submission.key, stream, first, count, version, recorded_at, hashes)
-        out.keys.append(copy.text(submission.key))
-        out.requests.append(copy.data(submission.request_hash))
-        out.firsts.append(copy.int8(first))
-        out.counts.append(copy.int4(count))
+        out.placed.append(prepared)
         in_batch[submission.key] = Known(receipt, submission.request_hash)
         out.outcomes.append(receipt)
     return out
@@ -288,21 +301,11 @@ def arrange(
 
 def _place(out: Arranged, prepared: Prepared, version: int, stamp: bytes) -> int:
     """Write the events of one submission; return the stream's new version."""
-    shared = prepared.shared
     for part in prepared.parts:
-        out.size += 1
         version += 1
         entry = b"%b%b%b%d}" % (part.before, stamp, part.after, version)
-        hashed = leaf.leaf_hash(entry)
         out.entries.append(entry)
-        out.leaf_hashes.append(hashed)
-        out.leaves.append(copy.data(entry))
-        out.hashes.append(copy.data(hashed))
-        out.versions.append(copy.int8(version))
-        out.streams.append(prepared.stream)
-        out.kinds.append(part.kind)
-        out.organisations.append(shared.organisation)
-        out.persons.append(shared.person)
-        out.audiences.append(shared.audience)
-        out.occurred.append(part.occurred)
+        out.leaf_hashes.append(leaf.leaf_hash(entry))
+        out.versions.append(version)
+    out.size += len(prepared.parts)
     return version

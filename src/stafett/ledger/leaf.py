@@ -21,6 +21,7 @@ test guesses of its content either.
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -33,6 +34,7 @@ from stafett.ledger.canonical import canonical, text
 from stafett.ledger.event import Author, Draft, Event
 
 FORMAT = 1
+SALTS = 256
 LONGEST = 65_535  # bytes; C2SP tlog-tiles gives an entry's length in 16 bits
 
 
@@ -78,17 +80,35 @@ def middle(draft: Draft) -> bytes:
     occurred = draft.occurred_at.isoformat().encode()
     return b'%b,"kind":%b,"leaf":%d,"occurred_at":"%b","recorded_at":"' % (
         canonical(draft.body),
-        text(draft.kind),
+        kind_text(draft.kind),
         FORMAT,
         occurred,
     )
 
 
-def ending(draft: Draft, stream: str) -> bytes:
-    """Write the part from the salt to the version's key; draws the salt."""
+def ending(draft: Draft, stream: bytes) -> bytes:
+    """Write the part from the salt to the version's key; draws the salt. `stream` is JSON."""
     signed = b"" if draft.signature is None else b'"signature":%b,' % canonical(draft.signature)
-    salt = os.urandom(16).hex().encode()
-    return b'","salt":"%b",%b"stream":%b,"version":' % (salt, signed, text(stream))
+    return b'","salt":"%b",%b"stream":%b,"version":' % (_salt(), signed, stream)
+
+
+_salts: list[bytes] = []
+
+
+def _salt() -> bytes:
+    """Return 32 hexadecimal digits at random, drawn for many leaves at once: each is used once."""
+    try:
+        return _salts.pop()
+    except IndexError:
+        drawn = os.urandom(16 * SALTS).hex().encode()
+        _salts.extend(drawn[at : at + 32] for at in range(0, len(drawn), 32))
+        return _salts.pop()
+
+
+os.register_at_fork(after_in_child=_salts.clear)  # else two processes would use the same
+
+
+kind_text = functools.lru_cache(maxsize=1024)(text)
 
 
 def timestamp(moment: datetime) -> bytes:
