@@ -7,6 +7,7 @@ import uuid
 from typing import Any
 
 import httpx
+import psycopg
 import pytest
 
 from site_ import Site
@@ -310,3 +311,21 @@ def test_the_nul_character_is_refused_wherever_it_stands(site: Site) -> None:
     form = {"login": "a\x00b", "password": "x", "next": "/"}
     headers = {"Sec-Fetch-Site": "same-origin"}
     assert httpx.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 422
+
+
+def test_a_database_that_is_away_is_not_the_clients_fault(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without its database the tower says so, and that the same request may be sent again."""
+
+    async def gone(token: str) -> None:
+        raise psycopg.OperationalError("the connection is closed")
+
+    site.token("courier-1")
+    monkeypatch.setattr(site.tower.sessions, "of_token", gone)
+    for accept in ("application/json", "text/html"):
+        headers = {"Accept": accept}
+        answer = site.call("courier-1", "GET", "/api/journeys", headers=headers)
+        assert answer.status_code == 503 and answer.headers["retry-after"]
+        assert answer.json()["reasons"][0]["todo"]
+    assert site.call("courier-1", "GET", "/board", headers=headers).status_code == 503

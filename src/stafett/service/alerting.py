@@ -18,6 +18,7 @@ from typing import Any, Final
 
 import psycopg
 
+from stafett.journey.tasks import next_moves
 from stafett.service.accounts import Person
 from stafett.service.alerts import CHANNEL, Alert, Alerts, Wanted
 from stafett.service.board import Board, Wakes
@@ -103,11 +104,12 @@ class Alerting:
         live = await self._journeys.live(journey)
         if live is None:
             return
-        found = {cause.key: cause for cause in ladder.causes(live.net, live.state, now)}
+        tasks = next_moves(live.net, live.state)
+        found = {cause.key: cause for cause in ladder.causes(live.net, live.state, now, tasks)}
         due = [(c, call) for c in found.values() for call in c.calls if call.at <= now]
         if due or self._by_journey.get(journey):
             await self._bring(live, found, due, now)
-        then = ladder.next_call(live.net, live.state, now)
+        then = ladder.next_call(live.net, live.state, now, tasks)
         if then is not None:
             heapq.heappush(self._heap, (then, journey))
 

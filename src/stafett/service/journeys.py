@@ -130,11 +130,18 @@ class Journeys:
     # -- reading -------------------------------------------------------------------------------
 
     async def see(self, person: Person, journey: str) -> Live:
-        """Return a journey that the person's organisation takes part in; raise No otherwise."""
+        """Return a journey that the person's organisation takes part in; raise No otherwise.
+
+        That they looked is noted.
+        """
+        live = await self._shared(person, journey)
+        await self._readings.note(person, "journey", journey)
+        return live
+
+    async def _shared(self, person: Person, journey: str) -> Live:
         live = await self.live(journey)
         if live is None or person.organisation not in live.state.parties.values():
             raise unknown("journey", journey)
-        await self._readings.note(person, "journey", journey)
         return live
 
     async def live(self, journey: str) -> Live | None:
@@ -293,9 +300,17 @@ class Journeys:
     ) -> Done:
         """Carry out one command. Raises No with every reason; nothing has changed then.
 
-        `site` is where the browser is, which a passkey is bound to.
+        `site` is where the browser is, which a passkey is bound to. An act is in the record with
+        its author; what is refused has shown something, and is noted as a look.
         """
-        await self.see(person, journey)
+        await self._shared(person, journey)
+        try:
+            return await self._submit(person, journey, ask, site)
+        except No:
+            await self._readings.note(person, "journey", journey)
+            raise
+
+    async def _submit(self, person: Person, journey: str, ask: Ask, site: Site | None) -> Done:
         plain = msgspec.to_builtins(ask)
         hashed = _hash(
             {"journey": journey, "role": ask.role, "command": plain["command"], "by": person.id}
@@ -330,7 +345,7 @@ class Journeys:
                 Reason("role", f"{actor.name} has no role {ask.role!r}", "choose one of yours"),
             )
         for _ in range(TRIES):
-            live = await self.see(person, journey)
+            live = await self._shared(person, journey)
             now = _moment(ask)
             due = signing.to_sign(live.net, live.state, ask.command, by, now)
             signature = None

@@ -11,6 +11,7 @@ The times of the default ladders are proposals of this project, not published fi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 
@@ -70,16 +71,21 @@ class Cause(NamedTuple):
     originated: str | None = None
 
 
-def causes(net: Net, state: State, now: datetime) -> list[Cause]:
-    """Return what somebody should be told of at `now`, with all calls, also those to come."""
-    tasks = next_moves(net, state)
+def causes(
+    net: Net, state: State, now: datetime, tasks: Sequence[Task] | None = None
+) -> list[Cause]:
+    """Return what somebody should be told of at `now`, with all calls, also those to come.
+
+    `tasks` are the journey's next moves, where the caller has them already.
+    """
+    tasks = next_moves(net, state) if tasks is None else tasks
     found = [_deviation(net, state, raised, tasks) for raised in _unheeded(state)]
     found = [cause for cause in found if cause.calls]
     found += [_overdue(net, state, raised) for raised in _undecided(state)]
     found += _actions(state)
     if state.marking.outcome != NONE:
         return found
-    for limit in limits(net, state):
+    for limit in limits(net, state, tasks):
         if limit.at <= now:
             continue  # that is a deviation by now, or will be at the next look
         calls = _acting(net, state, limit.subject, tasks, limit.soon_at)
@@ -94,11 +100,14 @@ def causes(net: Net, state: State, now: datetime) -> list[Cause]:
     return found
 
 
-def next_call(net: Net, state: State, now: datetime) -> datetime | None:
+def next_call(
+    net: Net, state: State, now: datetime, tasks: Sequence[Task] | None = None
+) -> datetime | None:
     """Return the next moment after `now` at which somebody is told, or a limit comes near."""
-    moments = [call.at for cause in causes(net, state, now) for call in cause.calls]
+    tasks = next_moves(net, state) if tasks is None else tasks
+    moments = [call.at for cause in causes(net, state, now, tasks) for call in cause.calls]
     if state.marking.outcome == NONE:
-        moments += [at for limit in limits(net, state) for at in (limit.soon_at, limit.at)]
+        moments += [at for limit in limits(net, state, tasks) for at in (limit.soon_at, limit.at)]
     moments += [
         at
         for raised in state.deviations.values()
@@ -132,7 +141,7 @@ def _unheeded(state: State) -> list[Raised]:
     ]
 
 
-def _deviation(net: Net, state: State, raised: Raised, tasks: list[Task]) -> Cause:
+def _deviation(net: Net, state: State, raised: Raised, tasks: Sequence[Task]) -> Cause:
     return Cause(
         key=f"{raised.deviation}.{raised.severity}",
         kind="deviation",
@@ -148,7 +157,7 @@ def _deviation(net: Net, state: State, raised: Raised, tasks: list[Task]) -> Cau
     )
 
 
-def _ladder(net: Net, state: State, raised: Raised, tasks: list[Task]) -> tuple[Call, ...]:
+def _ladder(net: Net, state: State, raised: Raised, tasks: Sequence[Task]) -> tuple[Call, ...]:
     at, severity = raised.raised_at, raised.severity
     subject = raised.detected or raised.about
     first = list(_acting(net, state, subject, tasks, at))
@@ -198,7 +207,7 @@ def _sides(net: Net, state: State, subject: str) -> tuple[str, ...]:
 
 
 def _acting(
-    net: Net, state: State, subject: str, tasks: list[Task], at: datetime
+    net: Net, state: State, subject: str, tasks: Sequence[Task], at: datetime
 ) -> tuple[Call, ...]:
     """Return the calls to whoever can do something about `subject` now."""
     deciding = [t for t in tasks if t.kind == "decide"]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import AsyncIterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import cast
 
 import msgspec
+import psycopg
+from psycopg_pool import PoolTimeout
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -27,6 +30,8 @@ from stafett.web.endpoint import route
 from stafett.web.headers import POLICY, SecureHeaders
 from stafett.web.problem import Part, Problem, handle, response
 from stafett.web.session import guard
+
+log = logging.getLogger(__name__)
 
 # Workers that may compile WebAssembly; no page may.
 COMPILES = frozenset({"camera-worker.js"})
@@ -87,7 +92,13 @@ def application(
             Middleware(SecureHeaders),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
-        exception_handlers={Problem: handle, HTTPException: _http, Exception: _unexpected},
+        exception_handlers={
+            Problem: handle,
+            HTTPException: _http,
+            psycopg.OperationalError: _away,
+            PoolTimeout: _away,
+            Exception: _unexpected,
+        },
         lifespan=lifespan,
     )
     app.state.tower = tower
@@ -109,6 +120,18 @@ async def _http(request: Request, error: Exception) -> Response:
     )
     if pages.wants_page(request):
         return await pages.problem(request, problem)
+    return response(problem)
+
+
+async def _away(request: Request, error: Exception) -> Response:
+    """Say that the database cannot be reached: whoever sends an act again has its key."""
+    log.warning("%s %s: the database: %s", request.method, request.url.path, error)
+    what = "the database does not answer; what was acknowledged is safe"
+    part = Part("", what, "send the same request again, with the same key")
+    problem = Problem(503, "away", "Not available now", part, headers={"Retry-After": "2"})
+    if pages.wants_page(request):
+        with contextlib.suppress(psycopg.Error, PoolTimeout):  # a page asks who is signed in
+            return await pages.problem(request, problem)
     return response(problem)
 
 
