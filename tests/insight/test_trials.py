@@ -10,10 +10,11 @@ import numpy as np
 import polars as pl
 import pytest
 
-from stafett.eventlog import EventLog, validated
+from stafett.eventlog import EventLog, read_log, validated
 from stafett.insight.layers.design import NotIdentifiableError
 from stafett.insight.trials import Trial, TrialError, interrupted, judge, wedge
 from stafett.insight.trials.series import SeriesError
+from stafett.service.demo_learning import EFFECT, EXPECTED, INTERFACE, SITES, made_up, start
 
 REFERENCE = Path(__file__).parent / "trials"
 
@@ -117,6 +118,25 @@ def trial(starts: dict[str, date], **more: object) -> Trial:
         "starts": starts,
     }  # fmt: skip
     return Trial(**{**given, **more})  # type: ignore[arg-type]
+
+
+def test_judging_a_log_holds_the_truth_that_was_put_in(tmp_path: Path) -> None:
+    """From the CSV to the verdict: of 16 logs with a dwell a quarter shorter the interval holds
+    that in at least 14, the mean effect is right, and most find a change (seeds 0 to 15)."""
+    monday = datetime(2025, 11, 24, tzinfo=UTC)
+    starts = {name: start(monday, n).date() for n, name in enumerate(SITES)}
+    registered = trial(starts, interface=INTERFACE, expected=EXPECTED)
+    found = []
+    for seed in range(16):
+        path = tmp_path / "log.csv"
+        path.write_bytes(made_up(monday, seed))
+        found.append(judge(read_log(path), registered))
+    truth = 100 * EFFECT
+    held = sum(f.low <= truth <= f.high for f in found)
+    sure = sum(f.high < 0 for f in found)
+    print(f"seeds 0-15: {held} of 16 intervals hold the truth, {sure} exclude no change")
+    assert held >= 14 and sure >= 12
+    assert np.mean([f.effect for f in found]) == pytest.approx(truth, abs=3)
 
 
 def test_one_site_is_judged_as_a_series() -> None:

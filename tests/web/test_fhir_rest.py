@@ -383,3 +383,41 @@ def test_every_search_the_server_claims_has_an_answer_whatever_is_asked(
         assert answer.json()["resourceType"] == kind
 
     each()
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_search_by_identifier_opens_only_the_journeys_that_have_it(
+    site: Site, treated: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It finds the same as a look at every journey, and looks again at what has changed since."""
+    others = [site.order(f"1912121{n}-1212") for n in range(3)]
+    fhir = site.tower.outside.fhir
+    opened: list[str] = []
+    inner = fhir._resources
+
+    async def counted(person: Person, journey: str, version: Any) -> Any:
+        opened.append(journey)
+        return await inner(person, journey, version)
+
+    monkeypatch.setattr(fhir, "_resources", counted)
+    every = resources(get(site, f"{version}/ServiceRequest?_count=500"))
+    assert {treated, *others} <= set(opened)
+    opened.clear()
+    for one in every:
+        for identifier in one["identifier"]:
+            asked = (
+                f"{version}/ServiceRequest?identifier={identifier['system']}|{identifier['value']}"
+            )
+            assert [r["id"] for r in resources(get(site, asked))] == [one["id"]]
+    assert len(opened) == 2 * len(every)  # the journey's number, and the chain of identity's
+    patient = resources(get(site, f"{version}/Patient?_id={every[0]['subject']['reference'][8:]}"))
+    name = patient[0]["identifier"][0]["value"]
+    opened.clear()
+    assert resources(get(site, f"{version}/Task?patient.identifier={name}"))
+    assert len(set(opened)) == 1
+    opened.clear()
+    assert resources(get(site, f"{version}/ServiceRequest?identifier=nobody-has-this")) == []
+    assert opened == []
+    new = site.order("19121219-1212")
+    (found,) = resources(get(site, f"{version}/ServiceRequest?identifier={new}"))
+    assert set(opened) == {new} and found["identifier"][0]["value"] == new

@@ -107,6 +107,21 @@ class Search(msgspec.Struct, frozen=True):
         """Return what was asked of one parameter; () where nothing was."""
         return next((c.values for c in self.conditions if c.name == name), ())
 
+    def identified(self) -> frozenset[str] | None:
+        """Return the identifiers of which an answer has one; None where the search names none."""
+        for one in self.conditions:
+            if one.name in ("identifier", "patient.identifier"):
+                codes = frozenset(v.rpartition("|")[2] for v in one.values)
+                if "" not in codes:  # `system|` means any of that system
+                    return codes
+        return None
+
+
+def identifiers(resource: Json) -> set[str]:
+    """Return the identifiers that a resource is searched by."""
+    return {str(one["value"]) for one in _at(resource, ["identifier"])
+            if isinstance(one, dict) and "value" in one}  # fmt: skip
+
 
 def types(version: str) -> tuple[str, ...]:
     """Return the resource types of a FHIR version."""
