@@ -63,6 +63,38 @@ def test_a_wrong_bag_stops_the_journey_in_both_browsers(
     assert view.status == "stopped"
 
 
+def test_what_is_done_about_a_stop_is_written_down_and_lifts_nothing(
+    site: Site, browser_of: Open, brought_to: Bring, shoot: Any
+) -> None:
+    """Set aside, called, scanned again: each is in the record, and the journey stays stopped."""
+    under = brought_to("H08", "accept")
+    courier = browser_of("courier-1")
+    courier.goto(f"/journeys/{under.journey}/H08/accept")
+    scan(courier, make("gs1-sscc", 999_999, 1))
+    stop = courier.get_by_role("alertdialog")
+    expect(stop.locator(".told")).to_contain_text("Norra universitetssjukhuset")
+    expect(stop.locator("a[href='tel:+46846500401']")).to_contain_text("+46 8 465 004 01")
+    stop.locator("[data-stop=aside]").click()
+    expect(stop.locator(".done-so-far")).to_contain_text("Set aside, marked as quarantined")
+    stop.locator("[data-stop=again]").click()
+    expect(stop.locator("[data-scan]")).to_be_focused()
+    known = view_of(site, "courier-1", under.journey, "H08", "accept").stop
+    assert known is not None
+    courier.keyboard.type(str(known.expected))
+    courier.keyboard.press("Enter")
+    expect(stop.locator(".done-so-far")).to_contain_text("this is the expected one")
+    shoot(courier, "stop-done")
+    shown = view_of(site, "cell-laboratory-1", under.journey, "H08", "release")
+    assert shown.status == "stopped" and shown.stop is not None
+    assert [what.split(":")[0] for what in shown.stop.done] == [
+        "Set aside, marked as quarantined",
+        "Scanned again",
+    ]
+    laboratory = browser_of("cell-laboratory-1")
+    laboratory.goto(f"/journeys/{under.journey}/H08/release")
+    expect(laboratory.get_by_role("alertdialog")).to_contain_text("Nordic Cryo Courier")
+
+
 def test_the_receiver_never_sees_what_the_giver_scanned(
     site: Site, browser_of: Open, brought_to: Bring
 ) -> None:

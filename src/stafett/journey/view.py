@@ -105,7 +105,10 @@ class StationSign(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stop(msgspec.Struct, frozen=True, kw_only=True):
-    """Why the red screen is shown: both identifiers of a mismatch, or the answer that stopped."""
+    """Why the red screen is shown: both identifiers of a mismatch, or the answer that stopped.
+
+    `deviation` is what it is in the record, `done` what has been done about it at once.
+    """
 
     side: WorkSide
     check: str
@@ -115,6 +118,8 @@ class Stop(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     at: datetime
     by: str
+    deviation: str = ""
+    done: tuple[str, ...] = ()
 
 
 class Flag(msgspec.Struct, frozen=True, kw_only=True):
@@ -133,7 +138,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
     `next` is the check to answer now, `options` are the ways in which this side can close
     (results of a step, decisions of a receiver) that the protocol permits at this moment; `missing`
-    is what is still in the way of the good ones.
+    is what is still in the way of the good ones. `counterpart` is the organisation on a handoff's
+    other side.
     """
 
     journey: str
@@ -202,7 +208,7 @@ def station(
         role=place.role,
         role_title=text(net.protocol.roles[place.role].title, language),
         organisation=state.parties[place.role],
-        counterpart=_counterpart(part, side),
+        counterpart=_counterpart(state, part, side),
         checks=checks,
         documents=_documents(net, place, part, state, language),
         sign=_sign(place, sheet, language),
@@ -403,10 +409,10 @@ def _status(net: Net, state: State, activity: str, ready: bool) -> Status:
     return names.get(at, "done") if at < DONE else "done"
 
 
-def _counterpart(part: Step | Handoff, side: WorkSide) -> str | None:
-    if isinstance(part, Step):
+def _counterpart(state: State, part: Step | Handoff, side: WorkSide) -> str | None:
+    if not isinstance(part, Handoff):
         return None
-    return part.receiver if side == "release" else part.giver
+    return state.parties[part.receiver if side == "release" else part.giver]
 
 
 def _about(net: Net, state: State, activity: str, about: str) -> list[Raised]:
@@ -440,24 +446,25 @@ def _stop(
         for check in there.checks:
             for answer in sheet.standing(check.id):
                 if check.critical and answer.result != "pass":
+                    raised = _raised(state, place.activity, check.id)
                     return Stop(
                         side=side,
                         check=check.id,
                         ask=text(check.ask, language),
                         got=answer.value,
                         expected=answer.expected,
-                        code=_code(state, place.activity, check.id),
+                        code=raised.code if raised else "",
                         at=answer.at,
                         by=answer.person,
+                        deviation=raised.deviation if raised else "",
+                        done=raised.work.immediate if raised else (),
                     )
     return None
 
 
-def _code(state: State, activity: str, check: str) -> str:
-    codes = [
-        d.code for d in state.deviations.values() if (d.detected, d.check) == (activity, check)
-    ]
-    return codes[-1] if codes else ""
+def _raised(state: State, activity: str, check: str) -> Raised | None:
+    found = [d for d in state.deviations.values() if (d.detected, d.check) == (activity, check)]
+    return found[-1] if found else None
 
 
 def _since(net: Net, state: State, activity: str, about: str) -> datetime | None:

@@ -38,6 +38,7 @@ class Organisation(msgspec.Struct, frozen=True):
     kind: str
     country: str = "SE"
     time_zone: str = "Europe/Stockholm"
+    phone: str = ""  # answered day and night; "" where none is known
 
 
 class Person(msgspec.Struct, frozen=True):
@@ -95,8 +96,8 @@ class Accounts:
         """Keep `organisation`; one that is there already gets the new name."""
         await sql.done(
             self._pool,
-            "INSERT INTO service.organisation (id, name, kind, country, time_zone)"
-            " VALUES (%s, %s, %s, %s, %s)"
+            "INSERT INTO service.organisation (id, name, kind, country, time_zone, phone)"
+            " VALUES (%s, %s, %s, %s, %s, %s)"
             " ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name",
             msgspec.structs.astuple(organisation),
         )
@@ -105,7 +106,7 @@ class Accounts:
     async def organisations(self) -> dict[str, Organisation]:
         """Return every organisation by id."""
         if not self._organisations or time.monotonic() - self._looked > FRESH_S:
-            query = "SELECT id, name, kind, country, time_zone FROM service.organisation"
+            query = "SELECT id, name, kind, country, time_zone, phone FROM service.organisation"
             found = await sql.rows(self._pool, query)
             self._organisations = {row[0]: Organisation(*row) for row in found}
             self._looked = time.monotonic()

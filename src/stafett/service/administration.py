@@ -252,7 +252,11 @@ class Administration:
         """Add or change an organisation. Raises No."""
         try:
             checked = new_organisation(
-                organisation.name, organisation.kind, organisation.country, organisation.time_zone
+                organisation.name,
+                organisation.kind,
+                organisation.country,
+                organisation.time_zone,
+                organisation.phone,
             )
         except ValueError as error:
             raise No("bad-value", str(error), Reason("organisation", str(error))) from None
@@ -262,10 +266,10 @@ class Administration:
         what = "organisation changed" if old else "organisation added"
         async with self._changes.making(by, what, new.id, reason, old, new) as connection:
             await connection.execute(
-                "INSERT INTO service.organisation (id, name, kind, country, time_zone)"
-                " VALUES (%s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name,"
+                "INSERT INTO service.organisation (id, name, kind, country, time_zone, phone)"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name,"
                 " kind = EXCLUDED.kind, country = EXCLUDED.country,"
-                " time_zone = EXCLUDED.time_zone",
+                " time_zone = EXCLUDED.time_zone, phone = EXCLUDED.phone",
                 msgspec.structs.astuple(new),
             )
         self._accounts.forget()
@@ -297,7 +301,9 @@ class Administration:
         self._networks.forget()
 
 
-def new_organisation(name: str, kind: str, country: str, time_zone: str) -> Organisation:
+def new_organisation(
+    name: str, kind: str, country: str, time_zone: str, phone: str = ""
+) -> Organisation:
     """Return an organisation whose id is made from its name. Raises ValueError."""
     name = name.strip()
     if not 2 <= len(name) <= 100 or not name.isprintable():
@@ -308,7 +314,10 @@ def new_organisation(name: str, kind: str, country: str, time_zone: str) -> Orga
         raise ValueError(f"{country!r} is no country code of two letters (ISO 3166)")
     if time_zone not in available_timezones():
         raise ValueError(f"{time_zone!r} is no time zone (such as Europe/Stockholm)")
-    return Organisation(slug(name), name, kind, country, time_zone)
+    phone = phone.strip()
+    if phone and not re.fullmatch(r"\+?[0-9][0-9 ()-]{3,28}[0-9]", phone):
+        raise ValueError(f"{phone!r} is no telephone number (such as +46 8 465 004 00)")
+    return Organisation(slug(name), name, kind, country, time_zone, phone)
 
 
 def new_person(

@@ -28,12 +28,23 @@ LOGGERS = "courier-1"  # whose loggers the demo simulates
 # A journey of the demo takes minutes: so does an excursion, and the pages show these figures.
 PROFILE = Rules(profile="demo", sustained_s=10.0, cumulative_s=20.0)
 
+# The numbers are among those that Sweden's telecom authority (PTS) keeps for films and books.
 ORGANISATIONS = {
-    "hospital": Organisation("university-hospital", "Norra universitetssjukhuset", "hospital"),
-    "courier": Organisation("nordic-cryo-courier", "Nordic Cryo Courier", "courier"),
-    "manufacturer": Organisation("malaren-cell-works", "Mälaren Cell Works", "manufacturer"),
-    "laboratory": Organisation("baltic-qc", "Baltic QC Laboratory", "laboratory"),
-    "authority": Organisation("malaren-qp", "Mälaren QP Office", "authority"),
+    "hospital": Organisation(
+        "university-hospital", "Norra universitetssjukhuset", "hospital", phone="+46 8 465 004 01"
+    ),
+    "courier": Organisation(
+        "nordic-cryo-courier", "Nordic Cryo Courier", "courier", phone="+46 8 465 004 02"
+    ),
+    "manufacturer": Organisation(
+        "malaren-cell-works", "Mälaren Cell Works", "manufacturer", phone="+46 8 465 004 03"
+    ),
+    "laboratory": Organisation(
+        "baltic-qc", "Baltic QC Laboratory", "laboratory", phone="+46 8 465 004 04"
+    ),
+    "authority": Organisation(
+        "malaren-qp", "Mälaren QP Office", "authority", phone="+46 8 465 004 05"
+    ),
 }
 # fmt: off
 FIRST = (

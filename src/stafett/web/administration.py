@@ -78,6 +78,7 @@ class OrganisationChange(SiteChange, frozen=True, kw_only=True, forbid_unknown_f
 
     kind: Short
     country: Short
+    phone: Short = ""
 
 
 class NetworkChange(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -242,7 +243,7 @@ async def put_organisation(call: Call[OrganisationChange, Nothing]) -> None:
     """Add or change an organisation."""
     body = call.body
     wanted = Organisation(
-        call.path["organisation"], body.name, body.kind, body.country, body.time_zone
+        call.path["organisation"], body.name, body.kind, body.country, body.time_zone, body.phone
     )
     await tower_of(call.request).administration.put_organisation(_by(call), wanted, body.reason)
 

@@ -150,6 +150,7 @@ async def start_of(request: Request, person: Person) -> dict[str, Any]:
     return {
         "organisation": person.organisation,
         "organisations": {o.id: o.name for o in organisations.values()},
+        "phones": {o.id: o.phone for o in organisations.values() if o.phone},
         "person": person.id,
         "name": person.name,
         "roles": list(person.roles),

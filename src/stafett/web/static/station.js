@@ -2,11 +2,12 @@
 // this device before it is sent; nothing is shown as accepted before the record holds it; a sure
 // mismatch is a full red stop at once, with the network or without.
 import { call, h, Refused, t } from "./dom.js";
-import { surely } from "./identify.js";
+import { canonical, surely } from "./identify.js";
 import { follow } from "./live.js";
 import * as outbox from "./outbox.js";
 import { rowOf, viewOf } from "./places.js";
 import { isHere, project } from "./project.js";
+import { scanning } from "./scanline.js";
 import { ready } from "./shell.js";
 import { draw as drawView } from "./stationview.js";
 import { beep, clear, stop } from "./stop.js";
@@ -19,6 +20,7 @@ const base = rowOf(journey);
 const path = viewOf(journey, place);
 const ANSWER_MS = 1200; // after this a person goes on; the act stays held
 
+let owner = null; // the organisation that answers for the journey
 const s = { view: null, at: null, offline: false, busy: false, said: null, colleague: null, able: true, start, place };
 
 async function load(whole = true) {
@@ -105,12 +107,37 @@ function draw(whole = true) {
   clear();
   if (s.view.stop) {
     const f = s.view.stop;
-    stop({ ...f, direct: String(f.got ?? "").startsWith("commitment:"), shared: true }, ways());
+    stop({ ...f, direct: String(f.got ?? "").startsWith("commitment:"), shared: true }, ways(), told(), mine() && f.deviation ? stopActs(f) : null);
   } else if (shownView.stopped) {
     const { act: kept, check } = shownView.stopped;
     stop({ code: check.kind === "scan" ? "IDENTITY_MISMATCH" : "", ask: check.ask, got: shown(check, kept.command.value), expected: check.kind === "scan" ? check.known : null, shared: false }, ways());
   }
   drawView(root, shownView, { ...s, act, draw, setColleague: (who) => { s.colleague = who; }, held, refused, all, away: outbox.away, signedOut: outbox.signedOut, seen: outbox.seen });
+}
+
+// Whom a stop reaches: the other side, and who answers for the journey.
+function told() {
+  const found = new Map([[s.view.counterpart, t("stop.other-side")], [owner, t("stop.owner")]]);
+  if (s.view.organisation !== start.organisation) found.set(s.view.organisation, t("stop.other-side"));
+  for (const nobody of [null, undefined, "", start.organisation]) found.delete(nobody);
+  return [...found].map(([id, part]) => ({ name: start.organisations[id] ?? id, part, phone: start.phones?.[id] }));
+}
+const mine = () => start.roles.includes(s.view.role) && start.organisation === s.view.organisation;
+
+// What is done at once about a stop is written down with the deviation that it is.
+function stopActs(f) {
+  const write = (what) => act({ type: "TakeImmediateAction", deviation: f.deviation, what }, { words: what });
+  const check = { ...(s.view.checks.find((c) => c.id === f.check) ?? { kind: "scan" }), ask: f.ask, binds: false };
+  const scan = () => {
+    const form = scanning(check, (value) => {
+      const read = canonical(check.structure, value);
+      const word = read === null ? "seen" : read === f.expected ? "fits" : "not";
+      write(t(`stop.rescan-${word}`, { got: `…${value.slice(-4)}` }));
+    });
+    setTimeout(() => form.querySelector("[data-scan]").focus());
+    return form;
+  };
+  return { write, scan };
 }
 
 // The identity banner of a shell that was opened without a network.
@@ -129,6 +156,8 @@ await banner();
 await load();
 const row = await call("GET", base, undefined, 6000).catch(() => null);
 if (row && s.able) store.remember(base, row);
+owner = (row ?? (await store.recall(base).catch(() => null))?.value)?.owner ?? null;
+if (s.view?.stop) draw();
 let wasHeld = outbox.held().length;
 outbox.onChange(() => {
   if (s.busy) return;
