@@ -267,7 +267,8 @@ class Administration:
         async with self._changes.making(by, what, new.id, reason, old, new) as connection:
             await connection.execute(
                 "INSERT INTO service.organisation (id, name, kind, country, time_zone, phone)"
-                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET name = EXCLUDED.name,"
+                " VALUES (%s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE"
+                " SET name = EXCLUDED.name,"
                 " kind = EXCLUDED.kind, country = EXCLUDED.country,"
                 " time_zone = EXCLUDED.time_zone, phone = EXCLUDED.phone",
                 msgspec.structs.astuple(new),
