@@ -36,7 +36,7 @@ def proof(name: str, output: Path | None, reader: str | None, folder: Path, as_j
     from stafett.ledger.server import database
 
     target = output or Path(f"{name}.proof.json")
-    with _errors(), database(folder / "postgres") as server:
+    with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
         try:
             text = asyncio.run(_prove(server.url, folder, name, reader))

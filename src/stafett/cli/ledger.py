@@ -57,7 +57,7 @@ def export(
     from stafett.ledger.seal import log_key
     from stafett.ledger.server import database
 
-    with _errors(), database(folder / "postgres") as server:
+    with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
         signer = log_key(folder / "log.key")
         _seal(server.url, signer)
@@ -189,7 +189,7 @@ def backup(target: Path, folder: Path) -> None:
     from stafett.ledger.keeping import backup as copy
     from stafett.ledger.server import Configured, database
 
-    with _errors(), database(folder / "postgres") as server:
+    with _errors(), database(folder / "postgres", existing=True) as server:
         if isinstance(server, Configured):
             raise click.ClickException(
                 "STAFETT_DATABASE_URL is set: back that server up with its own tools (its keeper "
@@ -250,7 +250,7 @@ def rotate_key(organisation: str, reason: str, lost: bool, folder: Path, as_json
             keys = AuthorKeys(folder / "author-keys", ledger)
             return (await keys.rotate(organisation, reason, lost=lost)).id
 
-    with _errors(), database(folder / "postgres") as server:
+    with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
         key = asyncio.run(rotate(server.url))
     _say(f"{organisation} signs with the key {key} from now on", {"key": key}, as_json)
@@ -268,7 +268,7 @@ def scrub(folder: Path, as_json: bool) -> None:
     from stafett.ledger.schema import migrate
     from stafett.ledger.server import database
 
-    with _errors(), database(folder / "postgres") as server:
+    with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
         with _bar("hashing entries", None) as step:
             kept = keeping.verify_database(server.url, step)
@@ -314,7 +314,8 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
     from rich.console import Console
     from rich.progress import Progress
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task(what, total=total)
 
         def step(done: int, size: int | None = None) -> None:

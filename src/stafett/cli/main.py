@@ -6,7 +6,9 @@ verify); 2 the command was called wrongly or its input cannot be read.
 
 from __future__ import annotations
 
+import errno
 import importlib
+from typing import Any
 
 import click
 
@@ -63,6 +65,16 @@ class Rooms(click.Group):
         command = getattr(importlib.import_module(module), function)
         assert isinstance(command, click.Command)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a verb; a file that cannot be read or written is a line, and exit status 2."""
+        try:
+            return super().invoke(ctx)
+        except OSError as error:
+            if error.errno == errno.EPIPE or error.filename is None:
+                raise
+            click.echo(f"stafett: {error.filename}: {error.strerror}", err=True)
+            raise click.exceptions.Exit(2) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the verbs without importing them."""

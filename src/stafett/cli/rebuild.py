@@ -33,7 +33,7 @@ def rebuild(folder: Path, as_json: bool) -> None:
 
     started = time.monotonic()
     try:
-        with database(folder / "postgres") as server:
+        with database(folder / "postgres", existing=True) as server:
             migrate(server.url)
             events, journeys, failed = asyncio.run(_rebuild(server.url, folder))
     except (NoBinaries, ServerFailed, OSError) as error:

@@ -39,7 +39,8 @@ DAY_PROTOCOL = "autologous-car-t"
     help="Where the embedded database and the vault's key live.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8321, show_default=True, help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8321, show_default=True,
+              help="0 takes any free port.")  # fmt: skip
 @click.option("--archive", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Keep the embedded database's log here, for recovery to a moment.")  # fmt: skip
 def serve(folder: Path, host: str, port: int, archive: Path | None) -> None:
@@ -56,7 +57,8 @@ def serve(folder: Path, host: str, port: int, archive: Path | None) -> None:
     help="Where the demo keeps its database.",
 )
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8321, show_default=True, help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65_535), default=8321, show_default=True,
+              help="0 takes any free port.")  # fmt: skip
 @click.option(
     "--day/--no-day",
     default=True,

@@ -71,7 +71,12 @@ def report_expired(draft: Draft, command: c.ReportExpired) -> None:
 
 def _present(draft: Draft, material: str) -> str:
     if material not in draft.net.material:
-        raise refuse("unknown-name", "material", f"{material!r} is no material of this protocol")
+        raise refuse(
+            "unknown-name",
+            "material",
+            f"{material!r} is no material of this protocol",
+            f"one of: {', '.join(draft.net.materials)}",
+        )
     held = draft.state.marking.materials[draft.net.material[material]]
     if held.state not in PRESENT:
         raise refuse("not-possible-now", "material", f"there is no {material} now")
@@ -206,7 +211,8 @@ def correct(draft: Draft, command: c.Correct) -> None:
     _reasoned(command.reason)
     state = draft.state
     if not 1 <= command.position <= state.position:
-        raise refuse("unknown-name", "position", f"there is no event {command.position}")
+        there = f"this journey has 1 to {state.position}"
+        raise refuse("unknown-name", "position", f"there is no event {command.position}", there)
     found = _answer_at(state, command.position)
     if found is not None:
         _correct_answer(draft, command, *found)

@@ -333,7 +333,9 @@ def _declared(draft: Draft, key: str, place: gate.Desk) -> list[str]:
 def _step(draft: Draft, name: str) -> Step:
     step = draft.net.protocol.steps.get(name)
     if step is None:
-        raise refuse("unknown-name", "step", f"{name!r} is no step of this protocol")
+        known = ", ".join(n for n, s in draft.net.protocol.steps.items() if not s.on_demand)
+        what = f"{name!r} is no step of this protocol"
+        raise refuse("unknown-name", "step", what, f"one of: {known}")
     if step.on_demand:
         raise refuse("not-possible-now", "step", f"{name} is a decision", "decide it")
     return step

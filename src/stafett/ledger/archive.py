@@ -266,7 +266,8 @@ class Archive:
         try:
             return self.read(name)
         except Missing:
-            raise BadArchive(f"{name} is missing") from None
+            what = "a ledger archive has it at its top"
+            raise BadArchive(f"{self.path}: {name} is missing ({what})") from None
         except Unreadable as error:
             raise BadArchive(str(error)) from None
 

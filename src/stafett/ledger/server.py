@@ -106,16 +106,22 @@ class Configured:
 
 
 @contextlib.contextmanager
-def database(folder: Path, settings: Mapping[str, str] | None = None) -> Iterator[Database]:
+def database(
+    folder: Path, settings: Mapping[str, str] | None = None, *, existing: bool = False
+) -> Iterator[Database]:
     """Yield the database of `folder`: the configured one, or an embedded server's.
 
     Raises ServerFailed or binaries.NoBinaries with what to do. `settings` are PostgreSQL settings
-    for the embedded server.
+    for the embedded server. With `existing` none is made where there is none.
     """
     configured = os.environ.get("STAFETT_DATABASE_URL")
     if configured:
         yield Configured(configured)
         return
+    if existing and not (folder / "data" / "PG_VERSION").exists():
+        raise ServerFailed(
+            f"{folder.parent} holds no record: name the folder of the control tower with --folder"
+        )
     with Server(folder, settings) as server:
         yield server
 

@@ -20,6 +20,7 @@ from starlette.routing import Route
 from stafett.web.problem import Part, Problem
 
 MAX_BODY = 1_000_000
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 Handler = Callable[["Call[Any, Any]"], Awaitable[Any]]
 Body = TypeVar("Body")
 Query = TypeVar("Query")
@@ -117,7 +118,10 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
         return decoder.decode(data)
     except msgspec.ValidationError as error:
         what, _, where = str(error).partition(" - at ")
-        part = Part(pointer(where.strip("`")), what)
+        field = pointer(where.strip("`"))
+        if missing := _MISSING.match(what):
+            field += f"/{missing[1]}"
+        part = Part(field, what, "GET /openapi.json says what fits")
         raise Problem(422, "invalid", "The body does not fit", part) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         part = Part("", str(error) or "nested too deeply", "send valid JSON")
