@@ -10,7 +10,7 @@ import pytest
 from stafett.ledger import merkle
 from stafett.ledger.checkpoint import open_checkpoint
 from stafett.ledger.note import NoteSigner, note_verifier
-from stafett.ledger.seal import NotReplicated, Tampered, log_key
+from stafett.ledger.seal import NotReplicated, Tampered, audit, log_key
 
 pytestmark = pytest.mark.anyio
 
@@ -89,6 +89,52 @@ async def test_what_was_tampered_with_is_not_signed(
     assert found.value.position == position
     with psycopg.connect(database) as connection:
         assert connection.execute("SELECT count(*) FROM ledger.checkpoint").fetchone() == (1,)
+
+
+COPY = """
+INSERT INTO ledger.event_store (position, occurred_at, recorded_at, version, stream, kind,
+                                organisation, person, audience, leaf_hash, leaf)
+SELECT {}, occurred_at, recorded_at, version + 10, stream, kind, organisation, person, audience,
+       leaf_hash, leaf FROM ledger.event_store WHERE position = {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("change", "position"),
+    [
+        ("UPDATE ledger.event_store SET leaf = set_byte(leaf, 20, 64) WHERE position = 2", 2),
+        ("DELETE FROM ledger.event_store WHERE position = 2", 2),
+        ("UPDATE ledger.event_store SET position = 10 - position WHERE position IN (4, 6)", None),
+        (COPY.format(7, 2), 7),
+        ("DELETE FROM ledger.event_store WHERE position = 5;" + COPY.format(5, 2), None),
+        (
+            "UPDATE ledger.event_store SET leaf = leaf || ' ',"
+            " leaf_hash = sha256('\\x00'::bytea || leaf || ' ') WHERE position = 2",
+            None,
+        ),
+        ("UPDATE ledger.head SET root = sha256('x')", None),
+    ],
+    ids=["change", "drop", "swap", "insert", "duplicate", "re-hash", "re-root"],
+)
+async def test_every_kind_of_tampering_with_stored_bytes_is_found(
+    database, ledger, submission, signer, change, position
+):
+    """Hashing the database again finds each, in what was signed long ago and in what was not."""
+    await ledger.append(submission(drafts=3))
+    await ledger.seal(signer)
+    await ledger.append(submission(drafts=3))
+    if "10 - position" in change:  # swap two rows, in three steps
+        for old, new in ((4, 100), (6, 4), (100, 6)):
+            tamper_once = f"UPDATE ledger.event_store SET position = {new} WHERE position = {old}"
+            with psycopg.connect(database) as connection:
+                connection.execute("ALTER TABLE ledger.event_store DISABLE TRIGGER append_only")
+                connection.execute(tamper_once)
+    else:
+        tamper(database, change)
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        with pytest.raises(Tampered) as found:
+            await audit(connection)
+    assert found.value.position == position
 
 
 async def test_a_database_that_was_rolled_back_is_never_signed_again(

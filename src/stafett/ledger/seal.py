@@ -30,6 +30,11 @@ ENTRIES: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event_store
 WHERE position > %s AND position <= %s ORDER BY position
 """
+# One statement, so that an append in between is in both or in neither.
+HEAD_AND_BEYOND: LiteralString = """
+SELECT size, root, (SELECT min(position) FROM ledger.event_store WHERE position > size)
+FROM ledger.head
+"""
 COSIGNATURES: LiteralString = "SELECT line FROM ledger.cosignature WHERE size = %s ORDER BY got_at"
 CHUNK = 2_000
 
@@ -120,9 +125,11 @@ async def audit(
 
     Returns size and root. Raises Tampered.
     """
-    row = await (await connection.execute("SELECT size, root FROM ledger.head")).fetchone()
+    row = await (await connection.execute(HEAD_AND_BEYOND)).fetchone()
     assert row is not None
     size, root = int(row[0]), bytes(row[1])
+    if row[2] is not None:
+        raise Tampered(f"event {row[2]} was inserted: the ledger ends at {size}", int(row[2]))
     signed = await (
         await connection.execute("SELECT size, root FROM ledger.checkpoint ORDER BY size")
     ).fetchall()
