@@ -133,9 +133,9 @@ class Calendar:
                 self._busy[unit].append((begins, ends))
         for spans in self._busy:
             spans.sort()
-        spans = [(seconds(c.begins), seconds(c.ends), c.units, c.extra) for c in resource.changes]
-        self._caps = [(b, e, n) for b, e, n, extra in spans if not extra]
-        self._extras = sorted((b, e, n) for b, e, n, extra in spans if extra)
+        told = [(seconds(c.begins), seconds(c.ends), c.units, c.extra) for c in resource.changes]
+        self._caps = [(b, e, n) for b, e, n, extra in told if not extra]
+        self._extras = sorted((b, e, n) for b, e, n, extra in told if extra)
 
     def put(self, unit: int, begins: int, ends: int) -> None:
         """Let something stand in a unit."""
