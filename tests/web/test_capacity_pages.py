@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from click.testing import CliRunner
 from playwright.sync_api import Page, expect
 
 from site_ import Site
+from stafett.cli.capacity import capacity
 from stafett.service import demo
 from stafett.web import zone
 
 pytestmark = pytest.mark.xdist_group("capacity")
 CLINIC = "treating-clinic-1"
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}}
 
 
 def search(site: Site, login: str = CLINIC) -> list[list[dict[str, Any]]]:
@@ -166,6 +171,11 @@ def test_a_delay_is_planned_anew_from_the_page_and_accepted_by_all(
     expect(page.locator("h1")).to_contain_text("Late")
     expect(page.locator("#hits + ul")).to_contain_text("Manufacture")
     shoot(page, "replan_options")
+    violations: Any = Axe().run(page, options=WCAG).response["violations"]
+    assert [v["id"] for v in violations] == []
+    page.set_viewport_size({"width": 320, "height": 900})
+    assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0
+    page.set_viewport_size({"width": 1280, "height": 900})
     first = page.locator("form[data-act=choose]").first
     first.locator("input").fill("the van broke down")
     first.locator("button").press("Enter")
@@ -187,3 +197,37 @@ def test_a_delay_is_planned_anew_from_the_page_and_accepted_by_all(
     page.goto("/capacity/replans")
     expect(page.locator("tbody tr").first).to_contain_text("Late")
     shoot(page, "replans")
+
+
+def test_a_replan_in_the_terminal(site: Site) -> None:
+    """Work it out, choose, accept, decline; wrong names and people are told, with a status."""
+
+    def run(*words: str, login: str = CLINIC, status: int = 0) -> Any:
+        more = ["--server", site.base, "--login", login, "--password", demo.PASSWORD]
+        result = CliRunner().invoke(capacity, [*words, *more])
+        assert result.exit_code == status, result.output
+        return result.output
+
+    assert "urgency class 1: 60 points" in run("rule")
+    body = {
+        "key": uuid.uuid4().hex, "template": "autologous-car-t", "network": demo.NETWORK,
+        "patient": "by-terminal-1", "slots": search(site)[-1],
+    }  # fmt: skip
+    booked = site.call(CLINIC, "POST", "/api/capacity/chains", json=body).json()
+    chains = json.loads(run("chains", "--weeks", "30", "--json"))
+    chain = next(c for c in chains if c["id"] == booked["id"])
+    assert chain["id"] in run("chains", "--weeks", "30")
+    ends = datetime.fromisoformat(chain["slots"][1]["ends"]) + timedelta(hours=9)
+    assert "chain" in run("replan", "late", "chain-nobody", "pickup", ends.isoformat(), status=1)
+    made = json.loads(run("replan", "late", chain["id"], "pickup", ends.isoformat(), "--json"))
+    assert "manufacture" in run("replans", made["id"])
+    run("replans", made["id"], login="authority-admin", status=1)
+    chosen = run("choose", made["id"], "1", "--reason", "the van broke down")
+    assert "waits for" in chosen
+    other = next(n for n in made["options"][0]["needs"] if "hospital" not in n)
+    login = {p.organisation: p.login for p in site.people if p.roles}[other]
+    seen = json.loads(run("accept", made["id"], "--json", login=login))
+    assert other in seen["accepted"]
+    assert "declined" in run("decline", made["id"], "--reason", "not needed")
+    assert made["id"] in run("replans")
+    assert "needs CHAIN LINK AT" in run("replan", "late", "x", status=2)
