@@ -8,6 +8,9 @@ Two limits, measured in the same run on the same server (fsync on):
   same bytes to a plain table, in C through pgbench (so that no Python slows the limit down);
 * COPY x1000: one connection, binary COPY of 1,000 prepared rows per durable transaction into a
   table with the ledger's columns and indexes.
+
+Where other work runs beside it, rates say little: so the CPU of an event is printed too, of the
+database's processes and of this one (the submitters' own work included).
 """
 
 from __future__ import annotations
@@ -89,6 +92,22 @@ async def appends(ledger: Ledger, submitters: int, seconds: float, first: int) -
     return {
         "rate": len(taken) / passed, "p50": cuts[49] * 1e3, "p99": cuts[98] * 1e3, "next": count,
     }  # fmt: skip
+
+
+def cpu_of(server: Server) -> float:
+    """Return the CPU seconds of the server's processes, those that have ended included."""
+    tick = os.sysconf("SC_CLK_TCK")
+    total = 0
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            continue
+        if int(folder.name) == server.pid:
+            total += sum(map(int, fields[11:15]))  # its own, and its children's that have ended
+        elif int(fields[1]) == server.pid:
+            total += sum(map(int, fields[11:13]))
+    return total / tick
 
 
 def single_rows(server: Server, connections: int, seconds: float) -> float:
@@ -211,10 +230,18 @@ def main() -> None:
         with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE raw")
             connection.execute("CREATE DATABASE signed")
+        before = cpu_of(server)
         copied = copies(server, given.seconds)
+        by_copy = (cpu_of(server) - before) / (copied * given.seconds)
         print(f"machine: {os.cpu_count()} cores; one event a submission, {STREAMS:,} streams")
-        print(f"limit: binary COPY x1000 {copied:,.0f} rows/s")
-        print("submitters  appends/s   p50 ms   p99 ms   single-row/s   / single-row   / COPY")
+        print(
+            f"limit: binary COPY x1000 {copied:,.0f} rows/s,"
+            f" {by_copy * 1e6:.0f} us CPU a row in the database"
+        )
+        print(
+            "submitters  appends/s   p50 ms   p99 ms   single-row/s   / single-row   / COPY"
+            "   CPU us/event: database, here; single-row"
+        )
 
         async def measure() -> None:
             first = 0
@@ -222,15 +249,20 @@ def main() -> None:
                 await appends(ledger, 16, 0.5, 10**9)
                 for submitters in map(int, given.submitters.split(",")):
                     gc.collect()
+                    start, here = cpu_of(server), time.process_time()
                     found = await appends(ledger, submitters, given.seconds, first)
-                    first = int(found["next"])
+                    count, first = found["next"] - first, int(found["next"])
+                    stop, here = cpu_of(server), time.process_time() - here
                     single = await asyncio.to_thread(
                         single_rows, server, min(64, submitters), given.seconds
                     )
+                    of_single = (cpu_of(server) - stop) / (single * given.seconds)
                     print(
                         f"{submitters:10} {found['rate']:10,.0f} {found['p50']:8.2f}"
                         f" {found['p99']:8.2f} {single:14,.0f} {found['rate'] / single:14.2f}"
-                        f" {found['rate'] / copied:8.2f}",
+                        f" {found['rate'] / copied:8.2f}"
+                        f" {(stop - start) / count * 1e6:16.0f} {here / count * 1e6:9.0f}"
+                        f" {of_single * 1e6:9.0f}",
                         flush=True,
                     )
 
