@@ -260,6 +260,17 @@ def test_a_passkeys_signature_holds_for_nothing_else(tmp_path: Path) -> None:
     assert kinds(found(tmp_path, entries)) == [("signature", 3)]
 
 
+def test_a_passkey_vouches_for_no_key(tmp_path: Path) -> None:
+    """Who holds a phone cannot bring in, or retire, an organisation's key with it."""
+    phone = Authenticator()
+    takes_over = FRESH.registration(retires=HOSPITAL, reason="mine now")
+    (draft,) = takes_over.drafts
+    plain = replace(takes_over, drafts=[replace(draft, signature=None)])
+    chain = [HOSPITAL.registration(), enrolled(phone, HOSPITAL), signed_by(phone, plain)]
+    report = found(tmp_path, record(chain))
+    assert kinds(report) == [("key", 3)] and "vouches for no key" in str(report.findings[0])
+
+
 def test_a_passkey_needs_an_organisations_key_to_vouch_for_it() -> None:
     """Nobody can make a phone speak for an organisation without the organisation's own key."""
     phone = Authenticator()

@@ -111,6 +111,11 @@ class Key:
     since: int
     until: int | None = None
 
+    @property
+    def is_persons(self) -> bool:
+        """Whether it is a person's passkey: it signs events, and vouches for no key."""
+        return self.algorithm == PASSKEY
+
 
 @dataclass(slots=True)
 class Keys:
@@ -182,13 +187,16 @@ class Keys:
         gone = {*retires, *lost}
         if not gone <= active:
             raise BadKey(f"{min(gone - active)} is no active key of {key.organisation!r}")
-        vouched = bool(active - set(lost))
+        persons = {known.id for known in self.active(key.organisation) if known.is_persons}
+        vouched = bool(active - persons - set(lost))
         if key.algorithm == PASSKEY and not vouched:
             raise BadKey(f"no key of {key.organisation!r} vouches for the passkey {key.id}")
         try:
-            (self if vouched else own).check(leaf, None, signed)
+            by = (self if vouched else own).check(leaf, None, signed)
         except BadSignature as error:
             raise BadKey(str(error)) from None
+        if by.is_persons:
+            raise BadKey(f"the passkey {by.id} speaks for a person and vouches for no key")
         for name in gone:
             self.known[name] = replace(self.known[name], until=position)
         self.known[key.id] = key

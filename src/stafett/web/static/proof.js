@@ -161,6 +161,7 @@ async function checkAuthor(keys, leaf, position) {
   if (!key) throw new Wrong(`it is signed with the key ${signature.key}, which is not known`);
   if (key.organisation !== author.organisation) throw new Wrong(`it is from ${author.organisation} and signed with a key of ${key.organisation}`);
   if (position < key.since || (key.until !== null && position > key.until)) throw new Wrong(`the key ${key.id} was not valid here`);
+  if (signature.alg === "WebAuthn" && key.algorithm === "WebAuthn") throw new Wrong("a passkey signed it, which this page cannot check: use `stafett journey verify`");
   if (signature.alg !== "Ed25519" || key.algorithm !== "Ed25519") throw new Wrong(`the key ${key.id} does not sign with ${signature.alg}`);
   if (!(await ed25519(key.public, bytesOf(signature.value, "the signature"), statementOf(leaf, signature.act)))) throw new Wrong(`the signature of ${author.organisation} does not hold`);
 }
@@ -173,12 +174,14 @@ async function learn(keys, leaf, position) {
   if (keys.has(id)) throw new Wrong(`the key ${id} is registered already`);
   const key = { organisation: body.organisation, id, algorithm: body.algorithm, public: bytesOf(body.public, "the public key"), since: position, until: null };
   const claim = utf8.encode(canonical({ organisation: body.organisation, algorithm: body.algorithm, public: body.public }));
-  if (!(await ed25519(key.public, bytesOf(body.proof, "the proof"), claim))) throw new Wrong(`nobody has shown to hold the key ${id}`);
+  const passkey = body.algorithm === "WebAuthn"; // enrolling it showed that somebody holds it
+  if (!passkey && !(await ed25519(key.public, bytesOf(body.proof, "the proof"), claim))) throw new Wrong(`nobody has shown to hold the key ${id}`);
   const active = [...keys.values()].filter((k) => k.organisation === key.organisation && k.until === null);
   const lost = body.lost ?? [];
   const gone = [...(body.retires ?? []), ...lost];
   if (gone.some((name) => !active.some((k) => k.id === name))) throw new Wrong("it retires a key that is not active");
-  const vouched = active.some((k) => !lost.includes(k.id));
+  const vouched = active.some((k) => k.algorithm !== "WebAuthn" && !lost.includes(k.id));
+  if (passkey && !vouched) throw new Wrong(`no key of ${key.organisation} vouches for the passkey ${id}`);
   await checkAuthor(vouched ? keys : new Map([[id, key]]), leaf, position);
   if (vouched && !active.some((k) => k.id === leaf.signature.key)) throw new Wrong("no active key vouches for it");
   for (const name of gone) keys.get(name).until = position;
