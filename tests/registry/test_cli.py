@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 
 import httpx
-import pytest
 from click.testing import CliRunner
 
 from register_exports import study
@@ -18,8 +17,6 @@ from site_ import Site
 from stafett.cli.main import main
 from stafett.registry import static
 from stafett.service import demo
-
-pytestmark = pytest.mark.xdist_group("registry")
 
 
 def run(*words: str) -> tuple[int, str]:

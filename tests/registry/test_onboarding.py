@@ -10,8 +10,6 @@ import pytest
 from site_ import Site
 from stafett.service import demo
 
-pytestmark = pytest.mark.xdist_group("registry")
-
 SITE, ASKER, OUTSIDER = "administrator", "manufacturer-admin", "courier-admin"
 NAME = "university-hospital.malaren-cell-works"
 

@@ -13,8 +13,6 @@ from site_ import Site
 from stafett.registry import builtin
 from stafett.registry.adoption import Assessment, may_follow
 
-pytestmark = pytest.mark.xdist_group("registry")
-
 
 def put(site: Site, kind: str, value: dict[str, Any], login: str = "administrator", **more: Any):
     body = {"value": value, "reason": "test", **more}

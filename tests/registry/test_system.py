@@ -5,12 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-import pytest
-
 from site_ import Site
 from stafett.client import Client
-
-pytestmark = pytest.mark.xdist_group("registry")
 
 
 def test_the_view_counts_what_the_record_says(site: Site) -> None:

@@ -20,7 +20,6 @@ from stafett.registry.quiz import make, mine, passed
 from stafett.service import practice as service
 from stafett.service.refusal import No
 
-pytestmark = pytest.mark.xdist_group("registry")
 NOW = datetime(2026, 11, 25, tzinfo=UTC)
 
 

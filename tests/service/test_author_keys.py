@@ -36,6 +36,26 @@ async def test_the_first_event_registers_the_key(ledger: Ledger, tmp_path: Path)
     assert (tmp_path / "hospital").stat().st_mode & 0o777 == 0o600
 
 
+async def test_a_process_that_died_while_rotating_goes_on_with_the_new_key(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The record knows the new key, the file is still the old one: the new one takes its place."""
+    ledger.signing = AuthorKeys(tmp_path, ledger).sign
+    await ledger.append(noted("k-1"))
+
+    def died(self: Path, target: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Path, "replace", died)
+        await AuthorKeys(tmp_path, ledger).rotate("hospital", "yearly")
+    (active,) = (await ledger.keys()).active("hospital")
+    ledger.signing = AuthorKeys(tmp_path, ledger).sign
+    await ledger.append(noted("k-2"))
+    (*_, last) = await ledger.read(0)
+    assert last.signature is not None and last.signature["key"] == active.id
+
+
 async def test_another_process_rotates_and_this_one_goes_on(ledger: Ledger, tmp_path: Path) -> None:
     """Whoever signs here takes the new key up by itself."""
     ledger.signing = AuthorKeys(tmp_path, ledger).sign

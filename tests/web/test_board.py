@@ -50,7 +50,6 @@ def test_a_follower_who_looks_in_the_middle_of_a_batch_misses_nothing(site: Site
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 def test_the_stream_is_cut_and_no_change_is_missed_or_doubled(
     site: Site, chromium: object, browser_of: Callable[..., Page]
 ) -> None:
@@ -79,7 +78,6 @@ def test_the_stream_is_cut_and_no_change_is_missed_or_doubled(
 
 
 @pytest.mark.browser
-@pytest.mark.xdist_group("browser")
 def test_a_view_has_its_address_is_saved_and_exported(
     site: Site, browser_of: Callable[..., Page], tmp_path: Path
 ) -> None:

@@ -14,7 +14,7 @@ from site_ import Site
 from stafett.journey.label import Labels
 from web_hands import Under, do_side
 
-pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 @pytest.mark.timeout(600)

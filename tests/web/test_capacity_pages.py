@@ -18,7 +18,6 @@ from stafett.cli.capacity import capacity
 from stafett.service import demo
 from stafett.web import zone
 
-pytestmark = pytest.mark.xdist_group("capacity")
 CLINIC = "treating-clinic-1"
 WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]}}
 

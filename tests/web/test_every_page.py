@@ -28,7 +28,7 @@ from stafett.web.areas import AREAS
 from web_hands import Under, net_of, view_of
 from web_walk import walk
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser]
 
 PEOPLE = ("treating-clinic-1", "administrator", "courier-1")
 # Not pages: what answers with a script, a file, a redirect, or needs a secret of its own.

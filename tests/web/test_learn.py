@@ -13,7 +13,6 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 
-pytestmark = [pytest.mark.xdist_group("browser")]
 CLINIC, COURIER = "treating-clinic-1", "courier-1"
 PATIENCE_S = 120
 

@@ -13,7 +13,7 @@ from site_ import Site
 from stafett.journey.label import make
 from web_hands import do_side, scan, view_of
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser]
 Open = Callable[..., Page]
 Bring = Callable[[str, str], Any]
 

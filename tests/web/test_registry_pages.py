@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, expect
 from site_ import Site
 from stafett.registry.match import Facts, could_join
 
-pytestmark = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+pytestmark = [pytest.mark.browser]
 
 PUBLIC = (
     "/registry/trials",

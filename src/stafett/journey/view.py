@@ -140,7 +140,6 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     (results of a step, decisions of a receiver) that the protocol permits at this moment; `missing`
     is what is still in the way of the good ones. `counterpart` is the organisation on a handoff's
     other side.
-    `counterpart` is the organisation on a handoff's other side.
     """
 
     journey: str

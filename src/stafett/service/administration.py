@@ -8,13 +8,14 @@ their own rights. A person is never deleted: what they signed stays theirs; they
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
 
 import msgspec
 
 from stafett.service import policy, sql
-from stafett.service.accounts import PERSON, Accounts, Organisation, Person, person_of_row
+from stafett.service.accounts import FRESH_S, PERSON, Accounts, Organisation, Person, person_of_row
 from stafett.service.changes import Changes
 from stafett.service.factors import Factors
 from stafett.service.network import Networks
@@ -63,6 +64,8 @@ class Administration:
     ) -> None:
         self._pool, self._accounts, self._changes = pool, accounts, changes
         self._networks, self._sessions, self._signin = networks, sessions, signin
+        self._zones: dict[str, str] = {}
+        self._zones_at = -FRESH_S
         self._factors, self._passkeys = factors, passkeys
 
     # -- people --------------------------------------------------------------------------------
@@ -213,15 +216,15 @@ class Administration:
         )
         return [Site(*row) for row in found]
 
-    async def zone_of(self, person: Person | None) -> ZoneInfo:
+    async def zone_of(self, person: Person) -> ZoneInfo:
         """Return the zone in which a person reads times: their site's, else the organisation's."""
-        if person is None:
-            return ZoneInfo("UTC")
-        name = (await self._accounts.organisations())[person.organisation].time_zone
+        own = (await self._accounts.organisations()).get(person.organisation)
+        name = own.time_zone if own else "UTC"
         if person.site:
-            query = "SELECT time_zone FROM service.site WHERE id = %s"
-            row = await sql.row(self._pool, query, (person.site,))
-            name = row[0] if row else name
+            if time.monotonic() - self._zones_at > FRESH_S:
+                found = await sql.rows(self._pool, "SELECT id, time_zone FROM service.site", ())
+                self._zones, self._zones_at = dict(found), time.monotonic()
+            name = self._zones.get(person.site, name)
         return ZoneInfo(name)
 
     async def put_site(self, by: Person, site: Site, reason: str) -> None:

@@ -60,6 +60,13 @@ class AuthorKeys:
                 f"`stafett ledger rotate-key {organisation} --lost`",
             )
         signer = Signer(organisation, _seed(path))
+        waiting = path.with_name(f".{path.name}.new")
+        if all(key.id != signer.id for key in active) and waiting.exists():
+            # A rotation was recorded, and the process died before the key took its place.
+            fresh = Signer(organisation, _seed(waiting))
+            if any(key.id == fresh.id for key in active):
+                waiting.replace(path)
+                signer = fresh
         if all(key.id != signer.id for key in active):
             if active:
                 what = f"{path} is not the key {active[0].id} that the record knows"

@@ -39,6 +39,7 @@ from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
 from stafett.service.keeping import Keeping
 from stafett.service.kept import KeptRows
+from stafett.service.keys import Keys
 from stafett.service.labels import Labels
 from stafett.service.learning import Learning
 from stafett.service.letters import Letters
@@ -117,6 +118,7 @@ class Tower:
         self.record = Record(self.ledger)
         self.author_keys = AuthorKeys(folder / "author-keys", self.ledger)
         self.ledger.signing = self.author_keys.sign
+        self.keys = Keys(self.ledger, self.author_keys, self.changes)
         self.publishing = Publishing(self.ledger, folder)
         self.ledger.accepting = self.publishing.signer
         self.journeys = Journeys(

@@ -13,6 +13,7 @@ from stafett.web import (
     design,
     exchange,
     incentives,
+    keys,
     labels,
     learn,
     letters,
@@ -45,6 +46,7 @@ AREAS: tuple[Area, ...] = (
         menu=administration.MENU,
         words=administration.WORDS,
     ),
+    Area("keys", keys.ENDPOINTS, keys.ROUTES, menu=keys.MENU),
     Area("audit", audit.ENDPOINTS, audit.ROUTES, menu=audit.MENU),
     Area(
         "conditions",

@@ -36,8 +36,7 @@ async def person_of(request: Request) -> Person | None:
     sessions: Sessions = request.app.state.tower.sessions
     person = await sessions.of_token(token) if token else None
     if person is not None:
-        own = (await request.app.state.tower.accounts.organisations()).get(person.organisation)
-        zone.stand_in(own.time_zone if own else zone.NOWHERE)
+        zone.stand_in((await request.app.state.tower.administration.zone_of(person)).key)
     return person
 
 

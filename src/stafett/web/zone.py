@@ -1,4 +1,4 @@
-"""In which zone times are shown: that of the organisation of whoever asks, for this request."""
+"""In which zone times are shown: that of the site (or else the organisation) of whoever asks."""
 
 from __future__ import annotations
 
