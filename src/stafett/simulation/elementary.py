@@ -26,7 +26,7 @@ HALF = 0x3FE0000000000000  # the bits of 0.5
 
 
 @compiled
-def parts(x: float) -> tuple[float, int]:
+def parts(x: float) -> tuple[float, np.int64]:
     """`math.frexp` of a positive normal `x`, from its bits: the library's is a slow call."""
     bits = np.float64(x).view(np.int64)
     return np.int64((bits & MANTISSA) | HALF).view(np.float64), (bits >> 52) - 1022

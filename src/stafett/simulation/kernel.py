@@ -780,8 +780,8 @@ def run(
                     S_tally[k, 2] += int(value * value * FIXED + 0.5)
                     bin_ = 0
                     if value > 0.0:
-                        m, e = parts(value)
-                        bin_ = (e - LOWEST) * BINS_PER_DOUBLING + int(
+                        m, doubling = parts(value)
+                        bin_ = int(doubling - LOWEST) * BINS_PER_DOUBLING + int(
                             (m - 0.5) * (2 * BINS_PER_DOUBLING)
                         )
                         bin_ = min(max(bin_, 0), BINS - 1)
