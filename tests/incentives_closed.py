@@ -92,6 +92,40 @@ class Margins(Team):
         return float(x[1] * (1 - p)), np.array([1 - p - x[1]])
 
 
+@dataclass(frozen=True)
+class Newsvendor(Team):
+    """A seller orders x at price w before demand, uniform on 0 to 1, is known (Pasternack 1985).
+
+    It sells at `price`; the maker makes at `cost`, sets `wholesale`, and takes what is left over
+    back at `buyback`.
+    """
+
+    n: int = 1
+    price: float = 10.0
+    cost: float = 4.0
+    wholesale: float = 7.0
+    buyback: float = 0.0
+
+    @property
+    def most(self) -> Vector:
+        """No order above the highest demand."""
+        return np.ones(1)
+
+    def joint(self, x: Vector) -> tuple[float, Vector]:
+        """Sales less what making costs: what the two have together."""
+        q = float(x[0])
+        return self.price * (q - q * q / 2) - self.cost * q, np.array(
+            [self.price * (1 - q) - self.cost]
+        )
+
+    def own(self, actor: int, x: Vector) -> tuple[float, Vector]:
+        """The seller's: sales and what is given back, less what it paid."""
+        q = float(x[0])
+        worth = self.price * (q - q * q / 2) + self.buyback * q * q / 2 - self.wholesale * q
+        slope = self.price * (1 - q) + self.buyback * q - self.wholesale
+        return worth, np.array([slope])
+
+
 def oring_failure(n: int, value: float, cost: float) -> float:
     """Total hazard u of the productive equilibrium: u exp(-u) = c n^2 / V, u < 1; nan if none.
 

@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from incentives_closed import Margins, Team, WeakestLink, oring_failure
+from incentives_closed import Margins, Newsvendor, Team, WeakestLink, oring_failure
 from stafett.design.incentives.contract import Contract, terms
 from stafett.design.incentives.equilibrium import Settled, best, equilibria, residual
 from stafett.design.incentives.game import Actor, Game, Interface, lost
@@ -69,6 +69,23 @@ def test_two_margins_leave_three_quarters_of_the_profit() -> None:
     (point,) = equilibria(Margins())
     both = Margins().joint(point.efforts)[0]
     assert both / Margins().joint(best(Margins()))[0] == pytest.approx(0.75, rel=1e-6)
+
+
+@pytest.mark.parametrize("buyback", [2.0, 5.0, 8.0])
+def test_buying_back_what_is_left_over_makes_the_seller_order_what_is_best(buyback: float) -> None:
+    """A price alone: too little is ordered, (p-w)/p for (p-c)/p. With w = b + c (p-b)/p it is
+    best for both together, and b only says how the two share it."""
+    alone = Newsvendor()
+    (few,) = equilibria(alone)
+    top = best(alone)
+    assert few.efforts[0] == pytest.approx(0.3, abs=1e-5)
+    assert top[0] == pytest.approx(0.6, abs=1e-5)
+    wholesale = buyback + alone.cost * (alone.price - buyback) / alone.price
+    taken_back = Newsvendor(wholesale=wholesale, buyback=buyback)
+    (point,) = equilibria(taken_back)
+    assert point.efforts[0] == pytest.approx(0.6, abs=1e-5)
+    whole, seller = taken_back.joint(point.efforts)[0], taken_back.own(0, point.efforts)[0]
+    assert seller / whole == pytest.approx(1 - buyback / alone.price, rel=1e-5)
 
 
 def chain(crowding: float = 0.0) -> Game:
