@@ -20,6 +20,7 @@ from stafett.design.experiment import Plan
 from stafett.design.incentives.contract import Contract, terms
 from stafett.design.incentives.equilibrium import Settled, equilibria
 from stafett.design.incentives.game import Actor, Game, Interface
+from stafett.design.incentives.owned import ownerships
 from stafett.design.incentives.reading import load
 from stafett.design.incentives.shapley import exact, lost_by, shares_of_journeys
 from stafett.design.incentives.workbench import assess, bounds
@@ -88,8 +89,13 @@ def maps() -> None:
     catalogue, plan = load_capital(), Plan(8, 1.0, seed=1, assumptions="sampled")
 
     def work() -> int:
-        found = gains({s: load_system(s) for s in SYSTEMS}, catalogue, plan, workers=2)
-        return len(spots(found, captures(catalogue, load(), "today", draws=8), catalogue))
+        systems, table = {s: load_system(s) for s in SYSTEMS}, load()
+        found = gains(systems, catalogue, plan, workers=2)
+        captured = {
+            n: captures(catalogue, table, "today", draws=8, ownership=ownerships(s, table.spec))
+            for n, s in systems.items()
+        }
+        return len(spots(found, captured, catalogue))
 
     assert timed("capital maps of four systems with intervals", work) == 32
 

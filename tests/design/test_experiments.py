@@ -102,16 +102,17 @@ def test_the_spread_of_an_effort_is_the_sum_of_its_parts(four: dict[str, System]
     assert spread_ == pytest.approx(alone)
 
 
-def test_the_command_compares_and_prints_json() -> None:
+def test_the_command_compares_and_prints_json(tmp_path) -> None:
     """Two systems, few replications: a table for people, JSON for programs; the same twice."""
     args = ["design", "compare", "sweden", "spain", "--replications", "4", "--years", "0.5"]
-    one = CliRunner().invoke(main, [*args, "--json"])
+    kept = ["--store", str(tmp_path / "runs.jsonl")]
+    one = CliRunner().invoke(main, [*args, "--json", *kept])
     assert one.exit_code == 0, one.output
     c = json.loads(one.output)
     assert set(c["figures"]) == {"sweden", "spain"}
     assert c["figures"]["sweden"]["treated_share"]["low"] < 100
     assert CliRunner().invoke(main, [*args, "--json"]).output == one.output
-    told = CliRunner().invoke(main, args)
+    told = CliRunner().invoke(main, [*args, *kept])
     # With four replications it says where the pressure is, or that no lever is clear.
     for name in ("sweden", "spain"):
         assert f"{name}: the pressure is on" in told.output or f"{name}: no lever" in told.output

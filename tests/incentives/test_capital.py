@@ -6,6 +6,7 @@ import re
 from importlib.resources import files
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,7 +15,11 @@ from stafett.design.capital.allocate import allocate, greedy
 from stafett.design.capital.map import Gain, captures, gains, pulled, spots
 from stafett.design.capital.reading import load
 from stafett.design.experiment import Plan
+from stafett.design.incentives.contract import terms
+from stafett.design.incentives.equilibrium import Settled, equilibria
+from stafett.design.incentives.owned import Owned, ownerships
 from stafett.design.incentives.reading import load as load_game
+from stafett.design.incentives.workbench import bounds
 from stafett.design.reading import load as load_system
 from stafett.protocol.read import ReadError
 
@@ -63,7 +68,7 @@ def test_a_map_has_intervals_on_both_axes_and_no_effort_changes_nothing() -> Non
     catalogue = load()
     plan = Plan(2, 0.5, 0.25, 3, "sampled")
     found = gains({"spain": spain}, catalogue, plan, workers=1)
-    captured = captures(catalogue, load_game(), "today", draws=2)
+    captured = {"spain": captures(catalogue, load_game(), "today", draws=2)}
     table = spots(found, captured, catalogue)
     assert {s.category for s in table} == NAMES
     for s in table:
@@ -90,6 +95,40 @@ def test_coordination_is_less_fundable_than_capacity_and_a_bond_or_the_public_me
     assert today["coordination"].fundability(public=1.0).mean == pytest.approx(1)
     with pytest.raises(ValueError, match="0 to 1"):
         today["coordination"].fundability(public=1.2)
+
+
+def test_who_owns_both_sides_of_an_interface_captures_what_it_creates() -> None:
+    """Read off the networks: industry owns its quality everywhere, a Spanish region the hospital
+    too for its own patients; so more of the value of quality and of identity is its payer's."""
+    catalogue, table = load(), load_game()
+    place = {name: i for i, name in enumerate(table.spec.actors)}
+    industry = {place["manufacturer"], place["quality"], place["supplier"]}
+    ((share, owners),) = ownerships(load_system("us"), table.spec)
+    assert share == pytest.approx(1) and industry in [set(o) for o in owners]
+    spain = ownerships(load_system("spain"), table.spec)
+    joint = {place["hospital"], place["manufacturer"], place["quality"]}
+    ((catalan,),) = ([s for s, o in spain if joint in [set(g) for g in o]],)
+    assert catalan == pytest.approx(0.2916 / sum(s for s, _ in spain), abs=0.01)
+    alone = captures(catalogue, table, "today", draws=1)
+    owned = captures(catalogue, table, "today", draws=1, ownership=spain)
+    for category in ("quality-capacity", "identity-custody"):
+        assert owned[category].investor[0] > alone[category].investor[0]
+
+
+def test_an_owner_of_all_does_what_is_best_for_all() -> None:
+    """One owner of every actor, whatever the contract between them: the joint best; and each
+    actor its own owner: the game as it was."""
+    table = load_game()
+    game = table.game
+    every = terms(table.contracts["today"], game)
+    whole = Owned(game, every, (tuple(range(len(game.actors))),))
+    top = game.welfare(bounds(game).best)
+    assert max(game.welfare(p.efforts) for p in equilibria(whole)) == pytest.approx(top, rel=1e-4)
+    x = 0.1 * game.most
+    lone = Owned(game, every, tuple((i,) for i in range(len(game.actors))))
+    for i in range(len(game.actors)):
+        a, b = lone.own(i, x), Settled(game, every).own(i, x)
+        assert a[0] == pytest.approx(b[0]) and np.allclose(a[1], b[1])
 
 
 GAINS = st.dictionaries(

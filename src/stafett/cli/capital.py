@@ -18,6 +18,7 @@ from stafett.design.capital.allocate import allocate as best_allocation
 from stafett.design.capital.map import Gain, captures, gains, spots
 from stafett.design.capital.reading import Catalogue, load
 from stafett.design.experiment import Plan
+from stafett.design.incentives.owned import ownerships
 from stafett.design.incentives.reading import BUILT_IN
 from stafett.design.reading import System
 from stafett.design.reading import load as load_system
@@ -91,7 +92,12 @@ def map_(
     plan = Plan(replications, years, seed=seed, assumptions="sampled")
     entries, found = _found(systems, catalogue, plan)
     try:
-        captured = captures(entries, table, contract, seed=seed)
+        captured = {
+            name: captures(
+                entries, table, contract, seed=seed, ownership=ownerships(system, table.spec)
+            )
+            for name, system in ((n, load_system(n)) for n in (systems or FOUR))
+        }
     except ValueError as problem:
         raise Failed(str(problem)) from None
     placed = spots(found, captured, entries, public=public, shared=shared)

@@ -105,7 +105,19 @@ def _interfaces_of(doc: Document, network: Network) -> Interfaces:
 
 
 def load(file_or_name: str) -> System:
-    """Read and check a network with its protocol; ReadError names the place of what is wrong."""
+    """Read and check a network with its protocol; ReadError names the place of what is wrong.
+
+    A built-in network is read once.
+    """
+    return _built_in(file_or_name) if file_or_name in names() else _read(file_or_name)
+
+
+@cache
+def _built_in(name: str) -> System:
+    return _read(name)
+
+
+def _read(file_or_name: str) -> System:
     doc = document(file_or_name)
     network = doc.convert(doc.value, Network)
     try:

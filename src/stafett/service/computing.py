@@ -32,7 +32,7 @@ log = logging.getLogger(__name__)
 
 Lane = Literal["runs", "pages"]
 LANES: dict[Lane, int] = {"runs": 0x5374616665747403, "pages": 0x5374616665747404}  # their locks
-MOST = {"runs": 2, "pages": 6}  # waiting or running, for each person
+MOST = {"runs": 2, "pages": 8}  # waiting or running, for each person
 MOST_KEPT = 200  # answers
 IDLE = 60.0  # seconds that a process is kept for the next question
 PACKAGE = Path(__file__).resolve().parent.parent

@@ -38,9 +38,10 @@ class Worth(msgspec.Struct, frozen=True):
 
 
 class Under(msgspec.Struct, frozen=True):
-    """Who captures what under a contract of the built-in game."""
+    """Who captures what under a contract of the built-in game, with a system's owners."""
 
     contract: str
+    system: str
 
 
 class Within(msgspec.Struct, frozen=True):
@@ -108,9 +109,10 @@ class Incentives:
         kind = dict[str, dict[str, Gain]]
         return await self._asked("gains", Within(chosen), kind, person, total)
 
-    async def captures(self, contract: str, person: str) -> dict[str, Capture] | Going:
-        """Who captures what under a contract of the built-in game."""
-        return await self._asked("captures", Under(contract), dict[str, Capture], person, 1)
+    async def captures(self, contract: str, system: str, person: str) -> dict[str, Capture] | Going:
+        """Who captures what under a contract of the built-in game, with a system's owners."""
+        wish = Under(contract, system)
+        return await self._asked("captures", wish, dict[str, Capture], person, 1)
 
     async def _asked(
         self, kind: str, wish: msgspec.Struct, answer: type[T], person: str, total: int
@@ -127,7 +129,7 @@ class Incentives:
 
 def placed(
     gains: Mapping[str, Mapping[str, Gain]],
-    captured: Mapping[str, Capture],
+    captured: Mapping[str, Mapping[str, Capture]],
     public: float,
     shared: float,
 ) -> list[Spot]:

@@ -10,6 +10,7 @@ import msgspec
 
 from stafett.design.capital.map import Capture, Gain, captures, gains
 from stafett.design.capital.reading import load as load_capital
+from stafett.design.incentives.owned import ownerships
 from stafett.design.incentives.reading import load
 from stafett.design.incentives.workbench import assess, bounds
 from stafett.design.reading import load as load_system
@@ -36,9 +37,10 @@ def contracts(task: Task, tick: Tick) -> Bench:
 
 
 def captured(task: Task, tick: Tick) -> dict[str, Capture]:
-    """Who captures what under a contract, the game's assumptions drawn."""
-    wish = msgspec.json.decode(task.wish, type=Under)
-    return captures(load_capital(), load(), wish.contract, draws=DRAWS)
+    """Who captures what under a contract with a system's owners, the game's assumptions drawn."""
+    wish, table = msgspec.json.decode(task.wish, type=Under), load()
+    ownership = ownerships(load_system(wish.system), table.spec)
+    return captures(load_capital(), table, wish.contract, draws=DRAWS, ownership=ownership)
 
 
 def gained(task: Task, tick: Tick) -> dict[str, dict[str, Gain]]:

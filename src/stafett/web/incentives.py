@@ -190,14 +190,18 @@ async def _map(
     tower: Tower = request.app.state.tower
     try:
         gains = await tower.incentives.gains(chosen, person.id)
-        captured = await tower.incentives.captures(set_["contract"], person.id)
+        each = {
+            s: await tower.incentives.captures(set_["contract"], s, person.id)
+            for s in work.SYSTEMS if s in chosen
+        }  # fmt: skip
     except Busy as no:
         raise busy(no) from None
     except ValueError as no:
         part = Part("system", "is not one of the four", str(no))
         raise Problem(422, "invalid", "No such system", part) from None
-    if isinstance(gains, Going) or isinstance(captured, Going):
-        going = _going(gains, captured)
+    captured = {s: c for s, c in each.items() if not isinstance(c, Going)}
+    if isinstance(gains, Going) or len(captured) < len(each):
+        going = _going(gains, *each.values())
         assert going is not None
         return going, [], chosen, set_
     return gains, work.placed(gains, captured, set_["public"], set_["shared"]), chosen, set_

@@ -9,7 +9,7 @@ owners on the chain pay and capture together.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -23,6 +23,7 @@ from stafett.design.experiment import Design, Plan, run
 from stafett.design.incentives.contract import Terms, terms
 from stafett.design.incentives.equilibrium import Settled, best, equilibria
 from stafett.design.incentives.game import Game, Vector
+from stafett.design.incentives.owned import Owned, Owners, owner_of
 from stafett.design.incentives.reading import Table, contract_of, game_of, redrawn
 from stafett.design.levers import LEVERS, demand
 from stafett.design.reading import System
@@ -125,13 +126,20 @@ class Capture:
 
 
 def captures(
-    catalogue: Catalogue, table: Table, contract: str, draws: int = 12, seed: int = 1
+    catalogue: Catalogue,
+    table: Table,
+    contract: str,
+    draws: int = 12,
+    seed: int = 1,
+    ownership: Sequence[tuple[float, Owners]] = (),
 ) -> dict[str, Capture]:
     """Who captures what under a contract, with the game's assumptions drawn.
 
-    Raises ValueError where a category's investor or interface is not in the game.
+    `ownership`: who has one owner, and for which share of patients (`ownerships`); else each actor
+    is its own. Raises ValueError where a category's investor or interface is not in the game.
     """
     _fits(catalogue, table.game)
+    alone = tuple((i,) for i in range(len(table.game.actors)))
     found: dict[str, list[tuple[float, float]]] = {k: [] for k in catalogue.categories}
     for draw in range(draws):
         spec = redrawn(table.spec, seed, draw) if draw else table.spec
@@ -142,9 +150,15 @@ def captures(
             chosen = chosen.at_rate(1.0) if not chosen.bond else chosen
         every = terms(chosen if total <= 1 or not chosen.bond else table.contracts[contract],
                       game, _best(game))  # fmt: skip
-        x = equilibria(Settled(game, every), random=0)[-1].efforts
-        for key, c in catalogue.categories.items():
-            found[key].append(_captured(c, game, every, x))
+        each = dict.fromkeys(catalogue.categories, (0.0, 0.0))
+        for share, owners in ownership or ((1.0, alone),):
+            play = Settled(game, every) if owners == alone else Owned(game, every, owners)
+            x = equilibria(play, random=0)[-1].efforts
+            for key, c in catalogue.categories.items():
+                one, whole = _captured(c, game, every, x, owners)
+                each[key] = (each[key][0] + share * one, each[key][1] + share * whole)
+        for key, pair in each.items():
+            found[key].append(pair)
     return {k: Capture(tuple(i for i, _ in v), tuple(o for _, o in v)) for k, v in found.items()}
 
 
@@ -155,7 +169,8 @@ def _best(game: Game) -> Vector:
     return best(Settled(game, terms(Contract("any", shares=everyone), game)), random=0)
 
 
-def _captured(c: Category, game: Game, t: Terms, x: Vector) -> tuple[float, float]:
+def _captured(c: Category, game: Game, t: Terms, x: Vector, owners: Owners) -> tuple[float, float]:
+    """Shares of what a category creates: of the investor's owner, and of all owners."""
     r, _ = game.reliabilities(x)
     place = [a.name for a in game.actors]
     boss, payer = place.index(c.investor), place.index(game.payer)
@@ -170,9 +185,9 @@ def _captured(c: Category, game: Game, t: Terms, x: Vector) -> tuple[float, floa
         made = sum(w * game.value * success / r[k] for k, w in weights.items())
         slopes = [t.valued(r, i)[1] for i in range(len(place))]
         each = np.array([sum(w * s[k] for k, w in weights.items()) for s in slopes]) / made
-    investor = min(1.0, max(0.0, float(each[boss])))
-    owners = float(np.delete(each, payer).sum())
-    return investor, min(1.0, max(investor, owners))
+    investor = min(1.0, max(0.0, float(each[list(owner_of(owners, boss))].sum())))
+    together = float(np.delete(each, payer).sum())
+    return investor, min(1.0, max(investor, together))
 
 
 def _fits(catalogue: Catalogue, game: Game) -> None:
@@ -199,18 +214,18 @@ class Spot:
 
 def spots(
     found: Mapping[str, Mapping[str, Gain]],
-    captured: Mapping[str, Capture],
+    captured: Mapping[str, Mapping[str, Capture]],
     catalogue: Catalogue,
     *,
     public: float = 0.0,
     shared: float = 0.0,
     sampled: bool = True,
 ) -> list[Spot]:
-    """The map, as a table."""
+    """The map, as a table; `captured` by system."""
     return [
         Spot(
             system, key, catalogue.categories[key].title, g.criticality(sampled),
-            captured[key].fundability(public, shared),
+            captured[system][key].fundability(public, shared),
         )
         for system, every in found.items()
         for key, g in every.items()

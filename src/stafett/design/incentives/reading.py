@@ -20,9 +20,10 @@ BUILT_IN = "car-t"
 
 
 class ActorSpec(Base, frozen=True, kw_only=True):
-    """An actor as written."""
+    """An actor as written; who plays one of its `roles` in a network owns it there."""
 
     title: str
+    roles: list[str] = msgspec.field(default_factory=list)
     cost: Number
     power: float = 2.0
     crowding: Number | None = None
