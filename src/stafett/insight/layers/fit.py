@@ -11,7 +11,7 @@ from scipy import optimize
 from stafett.insight.layers.design import Design, Floats
 from stafett.insight.layers.reml import Factorised, Reml, Solved
 
-STARTS = (1.0, 0.2)
+FAR = 4.0  # the second start: so many times the first
 SMALLEST, LARGEST = 1e-4, 1e4
 TOLERANCE = 3e-4
 NONE = 0.05  # a θ below this is also tried at exactly zero
@@ -68,17 +68,19 @@ class Fit:
 def fit(design: Design, *, reml: Reml | None = None, start: Floats | None = None) -> Fit:
     """Fit by restricted maximum likelihood.
 
-    `start` (K,) replaces the two usual starts (for refits near a known optimum).
+    The search starts from the moments and from far off; `start` (K,) replaces both (for refits
+    near a known optimum).
     """
     reml = reml or Reml(design)
-    k = len(design.factors)
     if start is not None:
         theta, solved = minimise(reml, np.clip(start, 0.05, None))
     else:
-        theta, solved = minimise(reml, np.full(k, STARTS[0]))
+        near = moments(design, reml)
+        theta, solved = minimise(reml, near)
         # The second start only has to show whether it leads elsewhere: it is run coarsely, and
-        # left as soon as it comes where the first one ended.
-        other, found = minimise(reml, np.full(k, STARTS[1]), tolerance=1e-1, known=theta)
+        # left as soon as it comes where the first one ended. From above, where the criterion is
+        # steep: from below the search creeps (27 evaluations against 6 on 100,000 rows).
+        other, found = minimise(reml, FAR * near, tolerance=1e-1, known=theta)
         if found.criterion < solved.criterion - 1e-2:
             theta, solved = minimise(reml, other)
     theta, solved = _with_zeros(reml, theta, solved)
@@ -99,6 +101,28 @@ def fit(design: Design, *, reml: Reml | None = None, start: Floats | None = None
         np.sqrt(np.diag(solved.beta_covariance)),
         (*design.notes, *notes),
     )
+
+
+def moments(design: Design, reml: Reml) -> Floats:
+    """Return a θ (K,) to start from: one-way analyses of variance, each factor by itself.
+
+    Searle, Casella and McCulloch, Variance Components, 1992, 3.5. What the other factors do counts
+    as noise, so it is a start and no answer.
+    """
+    rest = design.y - reml.q @ reml.ols
+    n, total = len(rest), float(rest @ rest)
+    found = np.empty(len(design.factors))
+    for k, (codes, levels) in enumerate(zip(design.codes, design.levels, strict=True)):
+        count = np.bincount(codes, minlength=levels)
+        sums = np.bincount(codes, rest, levels)
+        between = float((sums**2 / np.maximum(count, 1)).sum())
+        within = (total - between) / max(1, n - levels)
+        size = (n - float((count.astype(float) ** 2).sum()) / n) / max(1, levels - 1)
+        found[k] = (between / max(1, levels - 1) - within) / size
+    variance = total / n
+    left = max(variance - found.clip(0).sum(), 0.1 * variance)
+    theta: Floats = np.sqrt(found.clip(0) / left).clip(2 * NONE, 1 / (2 * NONE))
+    return theta
 
 
 def minimise(
