@@ -81,7 +81,7 @@ def test_a_foreign_log_is_its_organisations_own(site: Site, source: str) -> None
     log = source.partition(":")[2]
     answer = site.call(COURIER, "DELETE", f"/api/learn/logs/{log}", headers={"X-Stafett": "1"})
     assert answer.status_code in (403, 404)
-    assert [one["id"] for one in site.call(CLINIC, "GET", "/api/learn/logs").json()] == [log]
+    assert log in [one["id"] for one in site.call(CLINIC, "GET", "/api/learn/logs").json()]
 
 
 @pytest.mark.parametrize(
