@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from site_ import Site
@@ -92,7 +93,12 @@ def test_the_pages_in_three_languages_and_on_a_phone(
     shoot(page, "capital")
     page.goto("/design/settlement")
     assert page.locator("h1").count() == 1
+    page.get_by_text("Being worked out").wait_for(state="detached", timeout=120_000)
     shoot(page, "settlement")
+    for path in (page.url, "/design/contracts?after=bond"):
+        page.goto(path)
+        found = Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [v["id"] for v in found] == [], path
     page.set_viewport_size({"width": 320, "height": 800})
     for path, word in (
         ("/design/contracts?language=sv", "Avtal"),
