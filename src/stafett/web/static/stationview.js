@@ -120,7 +120,7 @@ function typing(input, then, unit) {
 
 function attaching(view, s, paper) {
   const file = h("input", { type: "file", "data-first": true, id: "file", required: true });
-  const fields = paper.fields.map((field) => h("p", {}, h("label", { for: `f-${field.id}` }, field.id.replaceAll("_", " ") + (field.unit ? ` (${field.unit})` : "")), blank(field)));
+  const fields = paper.fields.map((field) => h("p", {}, h("label", { for: `f-${field.id}` }, called(field)), blank(field)));
   const sha = h("p", { class: "mono soft hash" });
   let read = null;
   file.addEventListener("change", () => {
@@ -148,6 +148,13 @@ function blank({ id, kind, min, max, choices }) {
   if (kind === "time") return h("input", { ...common, type: "datetime-local" });
   if (kind === "number") return h("input", { ...common, type: "number", step: "any", min: min ?? undefined, max: max ?? undefined });
   return h("input", { ...common, maxlength: 400 });
+}
+
+// `weight_kg` in kg is called "weight (kg)".
+function called({ id, unit }) {
+  const ending = unit ? `_${unit.toLowerCase().replace("°", "")}` : "";
+  const name = ending && id.endsWith(ending) ? id.slice(0, -ending.length) : id;
+  return name.replaceAll("_", " ") + (unit ? ` (${unit})` : "");
 }
 
 function said({ kind }, value) {
