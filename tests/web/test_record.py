@@ -8,14 +8,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from playwright.sync_api import Page
 
 from site_ import Site
-from stafett.ledger import bundle, proof
+from stafett.ledger import archive, bundle, export, proof
 from stafett.ledger.policy import parse_policy
 from stafett.ledger.source import Http
 from stafett.ledger.verify import verify
+from stafett.service.signatures import inspect
+from web_hands import Under
 
 NURSE = "treating-clinic-1"
 
@@ -219,3 +222,21 @@ def test_the_board_says_how_the_record_stands(
     wide = "[...document.querySelectorAll('main *')].filter((e) => !e.closest('.scroll')"
     wide += " && e.getBoundingClientRect().right > 320).map((e) => e.outerHTML.slice(0, 80))"
     assert page.evaluate(wide) == []
+
+
+def test_the_one_verifier_looks_at_peoples_signatures(
+    site: Site, brought_to: Callable[[str, str], Under], tmp_path: Path
+) -> None:
+    """An archive of real journeys is sound: authors' signatures, people's own, the quorum."""
+    brought_to("H02", "accept")
+    settled(site)
+    policy = parse_policy(site.call(NURSE, "GET", "/api/record/policy").text)
+    with psycopg.connect(site.tower.url, autocommit=True) as connection:
+        size, note = export.best_checkpoint(connection, policy)
+        rows = export.rows(connection, size)
+        key = str(site.tower.publishing.signer.vkey)
+        path = tmp_path / "record.zip"
+        archive.write(archive.sink(path), rows, note, key, policy=policy.text)
+    report = verify(archive.Archive(path), inspect=inspect)
+    assert report.sound, report.findings
+    assert report.authors.signed == size and report.authors.personal >= 2
