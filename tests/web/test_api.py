@@ -12,6 +12,7 @@ import pytest
 
 from site_ import Site
 from stafett.client import Client
+from stafett.journey.script import Fault
 from stafett.service import demo
 from stafett.web.api import ENDPOINTS
 
@@ -38,6 +39,21 @@ def test_scripted_people_carry_a_journey_from_order_to_traceability(site: Site) 
     kinds = [entry["kind"] for entry in events(site, journey)]
     assert kinds[0] == "JourneyOpened" and "JourneyEnded" in kinds
     assert day.refusals == 0
+
+
+def test_scripted_people_decide_on_an_excursion_before_they_go_on(site: Site) -> None:
+    """It was too warm at a handoff: assessed, decided with a signature, and only then used."""
+    day = site.day(at_once=1)
+    day._faults = lambda net, chance: [Fault("TEMP_EXCURSION", check="temperature")]  # type: ignore[method-assign]
+
+    async def play() -> str:
+        async with Client(site.base) as client:
+            return await day.journey(client, 4712)
+
+    journey = asyncio.run(play())
+    kinds = [entry["kind"] for entry in events(site, journey)]
+    assert "DeviationRaised" in kinds and kinds[-1] == "JourneyEnded"
+    assert kinds.index("DeviationTriaged") < kinds.index("DeviationDecided")
 
 
 def test_an_order_sent_twice_opens_one_journey(site: Site) -> None:

@@ -19,6 +19,7 @@ import msgspec
 from stafett.journey.view import Station
 from stafett.service.accounts import Person
 from stafett.service.board import Row
+from stafett.service.deviations import Line
 from stafett.service.journeys import Done
 from stafett.service.record import Entry
 
@@ -147,6 +148,11 @@ class Client:
         """Store a document; return its SHA-256, by which it is attached."""
         answer = await self._call("POST", "/api/documents", dict[str, Any], data, token)
         return str(answer["sha256"])
+
+    async def deviations(self, token: str | None = None) -> list[Line]:
+        """Return the deviations of the organisation's journeys."""
+        lines: list[Line] = await self._call("GET", "/api/deviations", list[Line], token=token)
+        return lines
 
     async def events(self, journey: str, after: int = 0) -> list[Entry]:
         """Return a journey's record."""

@@ -28,6 +28,7 @@ from stafett.service.request import OURS
 
 log = logging.getLogger(__name__)
 WAITS = 40  # how often an idle journey is looked at before its people give up
+PATIENCE = 3  # how often, before somebody looks whether a material in doubt is what it waits for
 
 
 @dataclass
@@ -96,10 +97,10 @@ class Day:
             row = await client.row(done.journey, await self._token(client, self.people[owner][0]))
             if row.status == "ended":
                 break
-            if await self._act(client, net, row, labels, faults, chance):
-                idle = 0
-            else:
-                idle += 1
+            moved = await self._act(client, net, row, labels, faults, chance)
+            if not moved and idle >= PATIENCE:
+                moved = await self._assess(client, net, done.journey)
+            idle = 0 if moved else idle + 1
         self.played += 1
         return done.journey
 
@@ -158,6 +159,42 @@ class Day:
             return False
         self.acts += 1
         return True
+
+    async def _assess(self, client: Client, net: Net, journey: str) -> bool:
+        """Assess, or decide on, one excursion of the journey: what is in doubt is not used."""
+        role = net.protocol.owner
+        person = self.people[role][0]
+        by = commands.Actor(person=person, organisation=self.parties[role], role=role)
+        for line in await client.deviations(await self._token(client, person)):
+            if line.journey != journey or line.kind != "condition":
+                continue
+            told: dict[str, Any] = {
+                "occurred_at": datetime.now(UTC),
+                "by": by,
+                "deviation": line.deviation,
+            }
+            if line.stage == "raised":
+                none = commands.Impact(
+                    identity="none", custody="none", product="none", patient="none"
+                )
+                command: commands.Command = commands.TriageDeviation(
+                    criteria=("limit-exceeded",), impact=none, note="within its stability", **told
+                )
+            elif line.stage == "triaged":
+                command = commands.DecideDeviation(
+                    disposition="use-as-is", reason="the stability data cover it", **told
+                )
+            else:
+                continue
+            try:
+                await self._send(client, journey, command)
+            except Refused as refused:
+                self.refusals += 1
+                log.info("refused: %s", refused)
+                continue
+            self.acts += 1
+            return True
+        return False
 
     async def _send(self, client: Client, journey: str, command: commands.Command) -> None:
         plain = {k: v for k, v in commands.to_json(command).items() if k not in OURS}
