@@ -1,0 +1,96 @@
+"""Protocols in force, and the way another one is admitted: proven first. API and page."""
+
+from __future__ import annotations
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from stafett.service.admission import Proved
+from stafett.web import language as languages
+from stafett.web.administration import (
+    REASON,
+    Because,
+    Tongue,
+    allowed,
+    by_of,
+    refusing,
+)
+from stafett.web.area import Line
+from stafett.web.endpoint import Call, Endpoint, Nothing
+from stafett.web.pages import page
+from stafett.web.signin import tower_of
+
+
+class InForce(msgspec.Struct, frozen=True):
+    """A protocol in force for new journeys, and its versions in the library."""
+
+    name: str
+    version: str
+    sha256: str
+    versions: list[str]
+
+
+class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The reason, beside a body that is a file."""
+
+    reason: Because
+
+
+@refusing
+async def in_force(call: Call[Nothing, Nothing]) -> list[InForce]:
+    """Return the protocols in force."""
+    return current(call.request)
+
+
+def current(request: Request) -> list[InForce]:
+    """Return the protocols in force."""
+    library = tower_of(request).library
+    return [
+        InForce(p.name, p.version, p.sha256, sorted(library.versions(p.name)))
+        for p in library.current().values()
+    ]
+
+
+@refusing
+async def prove(call: Call[bytes, Tongue]) -> Proved:
+    """Prove a protocol file; nothing is kept."""
+    return await tower_of(call.request).admission.prove(call.body, call.query.language)
+
+
+@refusing
+async def admit(call: Call[bytes, Told]) -> Proved:
+    """Put a proven protocol in force."""
+    return await tower_of(call.request).admission.admit(by_of(call), call.body, call.query.reason)
+
+
+async def protocols_page(request: Request) -> Response:
+    """The protocols in force, and the way to admit another."""
+    person = await allowed(request, "operate")
+    if isinstance(person, Response):
+        return person
+    return await page(
+        request, "admin_protocols.html", person, protocols=current(request),
+        start={"language": languages.of(request, person.language)},
+    )  # fmt: skip
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(
+        "GET", "/api/admin/protocols", in_force, "The protocols in force", "operate",
+        answer=list[InForce], tag="administration",
+    ),
+    Endpoint(
+        "POST", "/api/admin/protocols/proof", prove, "Prove a protocol file", "operate", bytes,
+        Tongue, Proved, tag="administration",
+    ),
+    Endpoint(
+        "POST", "/api/admin/protocols", admit, "Admit a proven protocol", "operate", bytes,
+        Told, Proved, 201, tag="administration", answers=REASON,
+    ),
+)  # fmt: skip
+MENU = (Line("admin.protocols", "/admin/protocols", "menu.admin", "operate"),)
+ROUTES = [
+    Route("/admin/protocols", protocols_page),
+]
