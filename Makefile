@@ -13,7 +13,7 @@ run: ## set everything up and start the control tower with its demo day
 test: ## set everything up and run every test
 	@sh scripts/setup.sh dev
 	@sh scripts/test-tools.sh
-	@$(PY) -m pytest -n 2 --dist loadfile
+	@$(PY) -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: ## formatting, linting, strict typing, the floor rule, known vulnerabilities, and the tests
 	@sh scripts/setup.sh dev

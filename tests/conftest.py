@@ -71,6 +71,23 @@ def site(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+# Files of which one test takes minutes begin first: two workers then end together.
+LONG = (
+    "test_by_hand.py",
+    "test_every_page.py",
+    "test_isolation.py",
+    "test_mutations.py",
+    "test_machine.py",
+    "test_report.py",
+    "test_offline.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; the others keep their order."""
+    items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
 # Where a real clock, broker or browser is in play, a machine with other work may be too slow once.
 # Such a test is tried once more, and the second attempt is named in the output: never silently.
 TIMED = ("watch", "service", "web")

@@ -17,6 +17,7 @@ import uvicorn
 import uvloop
 from starlette.applications import Starlette
 
+import http_
 from stafett.client.day import Day
 from stafett.service import demo
 from stafett.service.accounts import Person
@@ -41,7 +42,7 @@ class Site:
         """Sign `login` in, once."""
         if login not in self.tokens:
             body = {"login": login, "password": demo.PASSWORD}
-            answer = httpx.post(f"{self.base}/api/session", json=body, timeout=60)
+            answer = http_.post(f"{self.base}/api/session", json=body, timeout=60)
             assert answer.status_code == 200, answer.text
             self.tokens[login] = answer.json()["token"]
         return self.tokens[login]
@@ -50,7 +51,7 @@ class Site:
         """Make one request as `login`."""
         headers = {"Authorization": f"Bearer {self.token(login)}"} if login else {}
         headers |= more.pop("headers", {})
-        return httpx.request(method, self.base + path, headers=headers, timeout=60, **more)
+        return http_.request(method, self.base + path, headers=headers, timeout=60, **more)
 
     def order(self, wristband: str = "19121212-1212", **more: Any) -> str:
         """Open a journey; return its identifier."""

@@ -92,11 +92,10 @@ def test_the_record_comes_back_as_it_was_at_a_moment(open_folder: Path, tmp_path
             time.sleep(0.2)
             append(server.url, 100)
             assert publish(server.url, witness) == 300
-            connection.execute("SELECT pg_switch_wal()")
-            end = time.monotonic() + 30
+            switched = connection.execute("SELECT pg_walfile_name(pg_switch_wal() - 1)").fetchone()
+            end = time.monotonic() + 60
             while not connection.execute(
-                "SELECT last_archived_wal >= pg_walfile_name(pg_current_wal_lsn() - 1)"
-                " FROM pg_stat_archiver"
+                "SELECT last_archived_wal >= %s FROM pg_stat_archiver", switched
             ).fetchone()[0]:  # type: ignore[index]
                 assert time.monotonic() < end, "the archive does not grow"
                 time.sleep(0.1)

@@ -81,7 +81,7 @@ def test_ctrl_c_keeps_what_is_finished(designs: dict[str, Model], tmp_path: Path
     def interrupt(n: int) -> None:
         nonlocal done
         done += n
-        if done == 3:
+        if done >= 3:  # again if one is lost: an exception within a finaliser is ignored
             _thread.interrupt_main()
 
     store = Store(tmp_path / "runs.jsonl")

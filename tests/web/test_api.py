@@ -6,10 +6,10 @@ import asyncio
 import uuid
 from typing import Any
 
-import httpx
 import psycopg
 import pytest
 
+import http_
 from site_ import Site
 from stafett.client import Client
 from stafett.journey.script import Fault
@@ -197,11 +197,11 @@ def test_another_organisation_cannot_tell_a_journey_from_none(site: Site) -> Non
         f"/api/journeys/{journey}/events",
         f"/api/journeys/{journey}/stations/H01/release",
     ):
-        real = httpx.get(site.base + path, headers=outsider)
-        none = httpx.get(site.base + path.replace(journey, "CHA999926NOSUCH"), headers=outsider)
+        real = http_.get(site.base + path, headers=outsider)
+        none = http_.get(site.base + path.replace(journey, "CHA999926NOSUCH"), headers=outsider)
         assert real.status_code == none.status_code == 404
         assert real.json()["title"] == none.json()["title"]
-    rows = httpx.get(site.base + "/api/journeys", headers=outsider).json()["rows"]
+    rows = http_.get(site.base + "/api/journeys", headers=outsider).json()["rows"]
     assert rows == []
 
 
@@ -236,10 +236,10 @@ def test_every_endpoint_but_the_open_ones_asks_who_you_are(site: Site) -> None:
 def test_a_cookie_alone_cannot_change_anything(site: Site) -> None:
     """Without the header that only our own pages set, a cookie-borne request is refused."""
     cookies = {"stafett": site.token("treating-clinic-1")}
-    bare = httpx.post(site.base + "/api/journeys", json=_order(), cookies=cookies)
+    bare = http_.post(site.base + "/api/journeys", json=_order(), cookies=cookies)
     assert bare.status_code == 403
     assert bare.json()["type"] == "/problems/csrf"
-    ours = httpx.post(
+    ours = http_.post(
         site.base + "/api/journeys", json=_order(), cookies=cookies, headers={"X-Stafett": "1"}
     )
     assert ours.status_code == 201
@@ -274,9 +274,9 @@ def test_a_refused_order_leaves_nobody_in_the_vault(site: Site) -> None:
 def test_repeated_wrong_passwords_lock_for_a_while(site: Site) -> None:
     """After eight wrong passwords even the right one has to wait, and is told how long."""
     body = {"login": "courier-3", "password": "wrong"}
-    statuses = [httpx.post(f"{site.base}/api/session", json=body).status_code for _ in range(9)]
+    statuses = [http_.post(f"{site.base}/api/session", json=body).status_code for _ in range(9)]
     assert statuses[:8] == [401] * 8
-    right = httpx.post(
+    right = http_.post(
         f"{site.base}/api/session", json={"login": "courier-3", "password": demo.PASSWORD}
     )
     assert right.status_code == 429
@@ -285,7 +285,7 @@ def test_repeated_wrong_passwords_lock_for_a_while(site: Site) -> None:
 
 def test_the_description_of_the_api_is_complete(site: Site) -> None:
     """The OpenAPI document names every endpoint, and every reference in it resolves."""
-    document = httpx.get(site.base + "/openapi.json").json()
+    document = http_.get(site.base + "/openapi.json").json()
     assert document["openapi"].startswith("3.1")
     for endpoint in ENDPOINTS:
         assert endpoint.method.lower() in document["paths"][endpoint.path]
@@ -322,11 +322,11 @@ def test_the_stream_tells_what_changed_since_a_position(site: Site) -> None:
 def test_the_nul_character_is_refused_wherever_it_stands(site: Site) -> None:
     """No text may hold U+0000: in a body, an address or a form it is a plain no, never a 500."""
     body = {"login": "a\x00b", "password": "x"}
-    assert httpx.post(f"{site.base}/api/session", json=body).status_code == 422
+    assert http_.post(f"{site.base}/api/session", json=body).status_code == 422
     assert site.call("treating-clinic-1", "GET", "/api/journeys/x%00y").status_code == 404
     form = {"login": "a\x00b", "password": "x", "next": "/"}
     headers = {"Sec-Fetch-Site": "same-origin"}
-    assert httpx.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 422
+    assert http_.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 422
 
 
 def test_a_database_that_is_away_is_not_the_clients_fault(

@@ -34,6 +34,7 @@ USES: dict[str, Use] = {
     "submit": lambda c: c.submit("J1", "courier", {"type": "Start", "step": "S"}),
     "station": lambda c: c.station("J1", "H01", "accept"),
     "store": lambda c: c.store(b"data"),
+    "deviations": lambda c: c.deviations(),
     "events": lambda c: c.events("J1"),
 }
 

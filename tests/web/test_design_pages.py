@@ -9,6 +9,7 @@ import httpx
 import pytest
 from playwright.sync_api import Page
 
+import http_
 from site_ import Site
 from stafett.service.studio import Unusable, Wish, systems_of
 
@@ -18,7 +19,7 @@ SMALL = {"networks": ["sweden-tissue"], "replications": 2, "years": 0.25}
 def signed(site: Site, login: str) -> httpx.Client:
     """A client with a session of its own."""
     headers = {"Authorization": f"Bearer {site.token(login)}"}
-    return httpx.Client(base_url=site.base, headers=headers, timeout=60)
+    return httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=60)
 
 
 def wait(client: httpx.Client, run: str) -> dict:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+import http_
 from site_ import PROTOCOL, Site
 from stafett.exchange.fhir_search import PARAMETERS, types
 from stafett.exchange.room import refused_host
@@ -113,7 +114,7 @@ def test_pages_give_each_resource_once_and_conditions_narrow(site: Site, treated
     seen: list[str] = []
     url: str | None = f"{site.base}/fhir/R5/Task?_count=7"
     while url:
-        page = httpx.get(url, headers={"Authorization": f"Bearer {site.token(CLINIC)}"}).json()
+        page = http_.get(url, headers={"Authorization": f"Bearer {site.token(CLINIC)}"}).json()
         seen += [e["resource"]["id"] for e in page["entry"]]
         assert len(page["entry"]) <= 7
         url = next((k["url"] for k in page["link"] if k["relation"] == "next"), None)

@@ -10,13 +10,14 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+import http_
 from site_ import Site
 
 
 def signed(site: Site, login: str) -> httpx.Client:
     """A client with a session of its own."""
     headers = {"Authorization": f"Bearer {site.token(login)}"}
-    return httpx.Client(base_url=site.base, headers=headers, timeout=120)
+    return httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=120)
 
 
 def answered(client: httpx.Client, path: str) -> httpx.Response:
@@ -41,7 +42,7 @@ def test_contracts_are_exported_and_wrong_figures_are_said(site: Site) -> None:
     assert client.get("/api/design/contracts/json?value=-5").status_code == 422
     assert client.get("/api/design/contracts/cake").status_code == 404
     assert client.get("/design/contracts?after=magic").status_code == 422
-    assert httpx.get(f"{site.base}/api/design/contracts/json").status_code == 401
+    assert http_.get(f"{site.base}/api/design/contracts/json").status_code == 401
 
 
 def test_a_map_is_simulated_once_and_sliders_move_it(site: Site) -> None:
@@ -71,7 +72,7 @@ def test_a_statement_is_of_the_record_up_to_an_entry_and_of_the_own_organisation
     assert none.status_code == 422 and none.json()["reasons"][0]["what"]
     assert client.get("/api/design/settlement/json?contract=magic").status_code == 422
     assert client.get("/api/design/settlement/json?position=999999999").status_code == 422
-    assert httpx.get(f"{site.base}/api/design/settlement/json").status_code == 401
+    assert http_.get(f"{site.base}/api/design/settlement/json").status_code == 401
 
 
 @pytest.mark.browser

@@ -13,6 +13,7 @@ import pytest
 from joserfc.jwk import RSAKey
 from playwright.sync_api import Browser, expect
 
+import http_
 from openid_provider import CLIENT, SECRET, Provider, provider
 from site_ import Site
 from stafett.service import demo
@@ -50,7 +51,7 @@ def sign_in(site: Site, change: Callable[[str], str] = str, cookie: bool = True)
         assert going.status_code == 303, going.text
         asked = {k: v[0] for k, v in parse_qs(urlsplit(going.headers["location"]).query).items()}
         assert asked["code_challenge_method"] == "S256" and asked["scope"].startswith("openid")
-        back = httpx.get(going.headers["location"]).headers["location"]
+        back = http_.get(going.headers["location"]).headers["location"]
         assert back.startswith(site.base)
         if not cookie:
             browser.cookies.clear()
@@ -79,7 +80,7 @@ def test_only_who_was_linked_by_an_administrator_comes_in(site: Site, there: Pro
     assert answer.status_code == 200 and "url=/tasks" in answer.text
     token = re.search(r"stafett=([^;]+)", answer.headers["set-cookie"])
     assert token is not None and "samesite=strict" in answer.headers["set-cookie"].lower()
-    me = httpx.get(f"{site.base}/api/me", headers={"Authorization": f"Bearer {token[1]}"})
+    me = http_.get(f"{site.base}/api/me", headers={"Authorization": f"Bearer {token[1]}"})
     assert me.json()["login"] == "pharmacy-1"
     trail = site.call("administrator", "GET", "/api/audit/changes").json()
     assert any(c["what"] == "identity linked" and c["reason"] == "I know them" for c in trail)
@@ -155,7 +156,7 @@ def test_a_provider_that_says_it_is_another_is_not_asked(site: Site, there: Prov
     """The issuer in its description must be the one that was entered (mix-up)."""
     there.says = "https://other.example"
     site.tower.providers.forget()
-    answer = httpx.get(f"{site.base}/sign-in/with/hospital")
+    answer = http_.get(f"{site.base}/sign-in/with/hospital")
     assert answer.status_code == 502 and "says that it is" in answer.text
 
 

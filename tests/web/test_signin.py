@@ -12,6 +12,7 @@ import httpx
 import pyotp
 import pytest
 
+import http_
 from site_ import Site
 from stafett.service import demo, passwords, sessions, throttle
 from stafett.service.tower import Tower
@@ -41,12 +42,12 @@ def welcome(site: Site, link: str, password: str, **more: str) -> httpx.Response
     """Answer a one-time link's form."""
     form = {"password": password, "again": password, **more}
     headers = {"Sec-Fetch-Site": "same-origin"}
-    return httpx.post(site.base + link, data=form, headers=headers)
+    return http_.post(site.base + link, data=form, headers=headers)
 
 
 def sign_in(site: Site, login: str, password: str, **more: Any) -> httpx.Response:
     body = {"login": login, "password": password, **more}
-    return httpx.post(f"{site.base}/api/session", json=body, timeout=30)
+    return http_.post(f"{site.base}/api/session", json=body, timeout=30)
 
 
 def as_(token: str) -> dict[str, str]:
@@ -102,14 +103,14 @@ def test_a_second_link_voids_what_was_before(site: Site) -> None:
     assert welcome(site, made.json()["link"], other).status_code == 303
     assert sign_in(site, login, GOOD).status_code == 401
     assert sign_in(site, login, other).status_code == 200
-    assert httpx.get(f"{site.base}/api/me", headers=as_(token)).status_code == 401
+    assert http_.get(f"{site.base}/api/me", headers=as_(token)).status_code == 401
 
 
 # -- second factor -------------------------------------------------------------------------------
 
 
 def _enrol_code(site: Site, token: str) -> tuple[pyotp.TOTP, list[str]]:
-    offer = httpx.post(
+    offer = http_.post(
         f"{site.base}/api/account/code/offer", json={"password": GOOD}, headers=as_(token)
     ).json()
     totp = pyotp.TOTP(offer["secret"])
@@ -120,7 +121,7 @@ def _enrol_code(site: Site, token: str) -> tuple[pyotp.TOTP, list[str]]:
         "secret": offer["secret"],
         "code": totp.at(int(time.time()) - 30),
     }
-    answer = httpx.post(f"{site.base}/api/account/code", json=body, headers=as_(token))
+    answer = http_.post(f"{site.base}/api/account/code", json=body, headers=as_(token))
     assert answer.status_code == 201, answer.text
     return totp, answer.json()["codes"]
 
@@ -147,7 +148,7 @@ def test_a_recovery_code_works_once(site: Site) -> None:
     assert sign_in(site, login, GOOD, code=codes[0].lower()).status_code == 200
     assert sign_in(site, login, GOOD, code=codes[0]).status_code == 401
     assert sign_in(site, login, GOOD, code=codes[1].replace("-", "")).status_code == 200
-    mine = httpx.get(f"{site.base}/api/account", headers=as_(token)).json()
+    mine = http_.get(f"{site.base}/api/account", headers=as_(token)).json()
     assert mine["recovery_codes_left"] == 8
 
 
@@ -156,15 +157,15 @@ def test_the_form_asks_for_the_code_on_a_second_page(site: Site) -> None:
     login = person(site)
     totp, _ = _enrol_code(site, sign_in(site, login, GOOD).json()["token"])
     headers = {"Sec-Fetch-Site": "same-origin"}
-    page = httpx.post(
+    page = http_.post(
         f"{site.base}/sign-in", data={"login": login, "password": GOOD}, headers=headers
     )
     second = re.search(r'name="second" value="([^"]+)"', page.text)
     assert second is not None and "set-cookie" not in page.headers and GOOD not in page.text
     form = {"second": second[1], "code": totp.now()}
-    done = httpx.post(f"{site.base}/sign-in", data=form, headers=headers)
+    done = http_.post(f"{site.base}/sign-in", data=form, headers=headers)
     assert done.status_code == 303 and "stafett=" in done.headers["set-cookie"]
-    assert httpx.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 401
+    assert http_.post(f"{site.base}/sign-in", data=form, headers=headers).status_code == 401
 
 
 def test_the_secret_is_not_readable_in_the_database(site: Site) -> None:
@@ -188,26 +189,26 @@ def test_a_session_can_be_ended_from_another_place(site: Site) -> None:
     """Each session is listed with how and from where; ending one ends just that one, at once."""
     login = person(site)
     first, second = (sign_in(site, login, GOOD).json()["token"] for _ in range(2))
-    mine = httpx.get(f"{site.base}/api/account", headers=as_(first)).json()
+    mine = http_.get(f"{site.base}/api/account", headers=as_(first)).json()
     others = [s for s in mine["sessions"] if s["id"] != mine["current"]]
     assert {s["method"] for s in others} == {"password", "one-time link"}
     for one in others:
         path = f"{site.base}/api/account/sessions/{one['id']}"
-        assert httpx.delete(path, headers=as_(first)).status_code == 204
-        assert httpx.delete(path, headers=as_(first)).status_code == 404
-    assert httpx.get(f"{site.base}/api/me", headers=as_(second)).status_code == 401
-    assert httpx.get(f"{site.base}/api/me", headers=as_(first)).status_code == 200
+        assert http_.delete(path, headers=as_(first)).status_code == 204
+        assert http_.delete(path, headers=as_(first)).status_code == 404
+    assert http_.get(f"{site.base}/api/me", headers=as_(second)).status_code == 401
+    assert http_.get(f"{site.base}/api/me", headers=as_(first)).status_code == 200
 
 
 def test_nobody_ends_a_session_of_another(site: Site) -> None:
     """The name of a session is worth nothing to anybody else."""
     one, two = person(site), person(site)
     mine = sign_in(site, one, GOOD).json()["token"]
-    name = httpx.get(f"{site.base}/api/account", headers=as_(mine)).json()["current"]
+    name = http_.get(f"{site.base}/api/account", headers=as_(mine)).json()["current"]
     theirs = sign_in(site, two, GOOD).json()["token"]
     path = f"{site.base}/api/account/sessions/{name}"
-    assert httpx.delete(path, headers=as_(theirs)).status_code == 404
-    assert httpx.get(f"{site.base}/api/me", headers=as_(mine)).status_code == 200
+    assert http_.delete(path, headers=as_(theirs)).status_code == 404
+    assert http_.get(f"{site.base}/api/me", headers=as_(mine)).status_code == 200
 
 
 @pytest.mark.parametrize("column", ["used", "expires"])
@@ -215,7 +216,7 @@ def test_a_session_ends_by_itself(site: Site, column: str) -> None:
     """After an hour without use, and after twelve hours in any case."""
     login = person(site)
     token = sign_in(site, login, GOOD).json()["token"]
-    assert httpx.get(f"{site.base}/api/me", headers=as_(token)).status_code == 200
+    assert http_.get(f"{site.base}/api/me", headers=as_(token)).status_code == 200
     back = {"used": sessions.IDLE, "expires": sessions.ABSOLUTE}[column]
 
     async def age() -> None:
@@ -227,7 +228,7 @@ def test_a_session_ends_by_itself(site: Site, column: str) -> None:
         await site.tower.sessions.refresh()
 
     site.inside(age())
-    assert httpx.get(f"{site.base}/api/me", headers=as_(token)).status_code == 401
+    assert http_.get(f"{site.base}/api/me", headers=as_(token)).status_code == 401
 
 
 def test_suspension_ends_everything_at_once(site: Site) -> None:
@@ -236,7 +237,7 @@ def test_suspension_ends_everything_at_once(site: Site) -> None:
     token = sign_in(site, login, GOOD).json()["token"]
     path = f"/api/admin/people/{login}/suspend"
     assert site.call("administrator", "POST", path, json={"reason": "left us"}).status_code == 204
-    assert httpx.get(f"{site.base}/api/me", headers=as_(token)).status_code == 401
+    assert http_.get(f"{site.base}/api/me", headers=as_(token)).status_code == 401
     assert sign_in(site, login, GOOD).status_code == 401
 
 
@@ -247,11 +248,11 @@ def test_a_changed_password_ends_the_other_sessions(site: Site) -> None:
     new = "blue ladders rarely swim"
     body = {"password": "wrong", "new": new}
     path = f"{site.base}/api/account/password"
-    assert httpx.post(path, json=body, headers=as_(one)).status_code == 403
+    assert http_.post(path, json=body, headers=as_(one)).status_code == 403
     body["password"] = GOOD
-    assert httpx.post(path, json=body, headers=as_(one)).status_code == 204
-    assert httpx.get(f"{site.base}/api/me", headers=as_(one)).status_code == 200
-    assert httpx.get(f"{site.base}/api/me", headers=as_(two)).status_code == 401
+    assert http_.post(path, json=body, headers=as_(one)).status_code == 204
+    assert http_.get(f"{site.base}/api/me", headers=as_(one)).status_code == 200
+    assert http_.get(f"{site.base}/api/me", headers=as_(two)).status_code == 401
     assert sign_in(site, login, GOOD).status_code == 401
     assert sign_in(site, login, new).status_code == 200
 
@@ -263,26 +264,26 @@ def test_a_session_is_never_taken_over_from_outside(site: Site) -> None:
     """Fixation: a cookie planted before sign-in is replaced, and what it named is ended."""
     login = person(site)
     planted = sign_in(site, login, GOOD).json()["token"]
-    answer = httpx.post(
+    answer = http_.post(
         f"{site.base}/sign-in",
         data={"login": login, "password": GOOD},
         headers={"Sec-Fetch-Site": "same-origin", "Cookie": f"stafett={planted}"},
     )
     fresh = re.search(r"stafett=([^;]+)", answer.headers["set-cookie"])
     assert fresh is not None and fresh[1] != planted
-    assert httpx.get(f"{site.base}/api/me", headers=as_(planted)).status_code == 401
+    assert http_.get(f"{site.base}/api/me", headers=as_(planted)).status_code == 401
 
 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: Site) -> None:
     """HttpOnly, SameSite=Strict, the whole site, no domain; Secure when the address is https."""
     form = {"login": "courier-2", "password": demo.PASSWORD}
     headers = {"Sec-Fetch-Site": "same-origin"}
-    cookie = httpx.post(f"{site.base}/sign-in", data=form, headers=headers).headers["set-cookie"]
+    cookie = http_.post(f"{site.base}/sign-in", data=form, headers=headers).headers["set-cookie"]
     parts = {part.strip().lower() for part in cookie.split(";")[1:]}
     assert {"httponly", "samesite=strict", "path=/"} <= parts
     assert not any(part.startswith("domain") for part in parts)
     headers["X-Forwarded-Proto"] = "https"
-    cookie = httpx.post(f"{site.base}/sign-in", data=form, headers=headers).headers["set-cookie"]
+    cookie = http_.post(f"{site.base}/sign-in", data=form, headers=headers).headers["set-cookie"]
     assert "secure" in {part.strip().lower() for part in cookie.split(";")}
 
 
@@ -295,7 +296,7 @@ def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(site: Site) -> No
 )  # fmt: skip
 def test_sign_in_leads_nowhere_else(site: Site, target: str) -> None:
     """No open redirect: whatever `next` says, the way leads to a page of this site."""
-    answer = httpx.post(
+    answer = http_.post(
         f"{site.base}/sign-in",
         data={"login": "courier-2", "password": demo.PASSWORD, "next": target},
         headers={"Sec-Fetch-Site": "same-origin"},
@@ -315,7 +316,7 @@ def test_a_form_of_another_site_is_refused(site: Site, path: str) -> None:
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
     ):
-        answer = httpx.post(site.base + path, data=form, headers=headers)
+        answer = http_.post(site.base + path, data=form, headers=headers)
         assert answer.status_code == 403 and "set-cookie" not in answer.headers
 
 
@@ -329,15 +330,15 @@ def test_an_address_that_guesses_is_slowed_for_every_account(site: Site) -> None
     site.inside(wrong())
     body = {"login": "courier-2", "password": demo.PASSWORD}
     headers = {"X-Forwarded-For": "198.51.100.7"}
-    answer = httpx.post(f"{site.base}/api/session", json=body, headers=headers)
+    answer = http_.post(f"{site.base}/api/session", json=body, headers=headers)
     assert answer.status_code == 429 and int(answer.headers["retry-after"]) > 0
-    assert httpx.post(f"{site.base}/api/session", json=body).status_code == 200
+    assert http_.post(f"{site.base}/api/session", json=body).status_code == 200
 
 
 def test_every_response_is_kept_from_frames_caches_and_foreign_scripts(site: Site) -> None:
     """Headers on pages, on the API and on errors alike."""
     for path in ("/sign-in", "/api/me", "/nowhere", "/openapi.json", "/static/dom.js"):
-        headers = httpx.get(site.base + path).headers
+        headers = http_.get(site.base + path).headers
         policy = headers["content-security-policy"]
         assert "frame-ancestors 'none'" in policy and "unsafe" not in policy
         assert headers["x-content-type-options"] == "nosniff"

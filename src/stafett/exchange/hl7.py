@@ -99,6 +99,9 @@ def text_of(data: bytes) -> str:
     if data[:3] != b"MSH" or len(data) < 8:
         raise Unread(100, "the message does not begin with a segment MSH", (_at("MSH", "missing"),))
     first = re.split(rb"[\r\n]", data, maxsplit=1)[0]
+    if len(first) < 8:
+        what = "the segment MSH ends before its separators"
+        raise Unread(100, what, (_at("MSH", "cut off"),))
     fields = first.split(first[3:4])
     said = fields[17].decode("latin-1").split("~")[0].strip() if len(fields) > 17 else ""
     if said not in CHARACTERS:

@@ -31,7 +31,6 @@ from stafett.ledger.checkpoint import Signed
 from stafett.ledger.event import Event, KeyReused, Receipt, Submission
 from stafett.ledger.listener import Listener
 from stafett.ledger.note import NoteSigner
-from stafett.ledger.pool import lively
 from stafett.ledger.seal import seal
 from stafett.ledger.sequencer import Sequencer, look_up, read_keys
 
@@ -75,7 +74,7 @@ class Ledger:
         self._sequencer = Sequencer(url, self._listener, patience_s)
         self._pool = AsyncConnectionPool(
             url, min_size=1, max_size=readers, open=False, configure=_as_service,
-            kwargs={"autocommit": True}, check=lively,
+            kwargs={"autocommit": True}, check=AsyncConnectionPool.check_connection,
         )  # fmt: skip
 
     async def __aenter__(self) -> Ledger:

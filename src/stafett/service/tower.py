@@ -14,7 +14,6 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
-from stafett.ledger.pool import lively
 from stafett.ledger.schema import migrate
 from stafett.service import mail, mqtt
 from stafett.service.accounts import Accounts
@@ -82,7 +81,7 @@ class Tower:
             max_size=8,
             open=False,
             configure=_as_service,
-            check=lively,
+            check=AsyncConnectionPool.check_connection,
         )
         self.ledger = Ledger(url)
         self.accounts = Accounts(self.pool, cheap=cheap_hashing)
