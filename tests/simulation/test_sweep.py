@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -77,17 +78,20 @@ def test_a_changed_design_horizon_or_seed_is_another_key(
 def test_ctrl_c_keeps_what_is_finished(designs: dict[str, Model], tmp_path: Path) -> None:
     """Interrupted after three replications: those are returned and stored, the rest counted."""
     done = 0
+    # A shell starts what runs in the background with Ctrl-C ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def interrupt(n: int) -> None:
         nonlocal done
         done += n
-        if done >= 3:  # again if one is lost: an exception within a finaliser is ignored
+        if done == 3:
             _thread.interrupt_main()
 
     store = Store(tmp_path / "runs.jsonl")
     run = sweep(
         designs, Horizon(20_000.0), 9, range(100), workers=1, store=store, progress=interrupt
     )
+    signal.signal(signal.SIGINT, before)
     kept = sum(len(s) for s in run.sums.values())
     assert 3 <= kept < 150
     assert run.missing == 200 - kept

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import zxingcpp
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
 
 from site_ import Site, serving
 from stafett.identity import keyboard
@@ -84,21 +84,29 @@ def offline_ready(page: Page) -> None:
 
 
 @pytest.fixture(scope="module")
-def device_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Device]]:
-    """Give devices, each with a profile of its own."""
+def playwright() -> Iterator[Playwright]:
+    """Start what drives the browsers."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not here: the browser tests were not run")
+    with sync_playwright() as started:
+        yield started
+
+
+@pytest.fixture
+def device_of(
+    playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Device]]:
+    """Give devices, each with a profile of its own; they are switched off after the test."""
     made: list[Device] = []
-    with sync_playwright() as playwright:
 
-        def new(base: str, *options: str) -> Device:
-            folder = tmp_path_factory.mktemp("profile")
-            made.append(Device(playwright, CHROMIUM, folder, base, options))
-            return made[-1]
+    def new(base: str, *options: str) -> Device:
+        assert CHROMIUM is not None
+        made.append(Device(playwright, CHROMIUM, tmp_path_factory.mktemp("profile"), base, options))
+        return made[-1]
 
-        yield new
-        for device in made:
-            device.kill()
+    yield new
+    for device in made:
+        device.kill()
 
 
 @pytest.fixture

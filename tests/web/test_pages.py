@@ -72,7 +72,9 @@ def test_what_is_done_about_a_stop_is_written_down_and_lifts_nothing(
     courier.goto(f"/journeys/{under.journey}/H08/accept")
     scan(courier, make("gs1-sscc", 999_999, 1))
     stop = courier.get_by_role("alertdialog")
-    expect(stop.locator(".told")).to_contain_text("Norra universitetssjukhuset")
+    expect(stop.locator(".told")).to_contain_text(
+        "Norra universitetssjukhuset (the other side, accountable)"
+    )
     expect(stop.locator("a[href='tel:+46846500401']")).to_contain_text("+46 8 465 004 01")
     stop.locator("[data-stop=aside]").click()
     expect(stop.locator(".done-so-far")).to_contain_text("Set aside, marked as quarantined")

@@ -252,6 +252,13 @@ class Board:
                 raise  # stopped in the middle: `close` saves what was not
             log.exception("the board's rows could not be saved; they will be, or be made again")
 
+    async def caught_up(self, limit_s: float = 5.0) -> None:
+        """Wait until all that is recorded now has been taken in; `limit_s` seconds at most."""
+        size = await self._ledger.size()
+        until = time.monotonic() + limit_s
+        while self.position < size and time.monotonic() < until:
+            await asyncio.sleep(PAUSE_S / 2)
+
     def of(self, organisation: str) -> list[Row]:
         """Return the rows of the journeys that `organisation` takes part in."""
         return [row for row in self.rows.values() if organisation in row.parties]

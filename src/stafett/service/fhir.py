@@ -96,6 +96,7 @@ class Fhir:
             return
         assert person is not None
         journey = journey_of(id_)
+        await self._board.caught_up()  # who has just ordered finds the order
         rows = [r for r in self._board.of(person.organisation) if journey in (None, r.journey)]
         for row in rows:
             kept = await self._resources(person, row.journey, version)
@@ -142,6 +143,7 @@ class Fhir:
             for name in ("_id", "patient", "subject")
             for v in asked.values(name)
         }
+        await self._board.caught_up()
         rows = sorted(self._board.of(person.organisation), key=lambda r: (r.opened, r.journey))
         wanted = asked.identified()
         for row in rows:

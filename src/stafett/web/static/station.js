@@ -117,10 +117,12 @@ function draw(whole = true) {
 
 // Whom a stop reaches: the other side, and who answers for the journey.
 function told() {
-  const found = new Map([[s.view.counterpart, t("stop.other-side")], [owner, t("stop.owner")]]);
-  if (s.view.organisation !== start.organisation) found.set(s.view.organisation, t("stop.other-side"));
-  for (const nobody of [null, undefined, "", start.organisation]) found.delete(nobody);
-  return [...found].map(([id, part]) => ({ name: start.organisations[id] ?? id, part, phone: start.phones?.[id] }));
+  const found = new Map();
+  const add = (id, part) => { if (id && id !== start.organisation) found.set(id, [...(found.get(id) ?? []), part]); };
+  add(s.view.counterpart, t("stop.other-side"));
+  add(s.view.organisation, t("stop.other-side"));
+  add(owner, t("stop.owner"));
+  return [...found].map(([id, parts]) => ({ name: start.organisations[id] ?? id, part: parts.join(", "), phone: start.phones?.[id] }));
 }
 const mine = () => start.roles.includes(s.view.role) && start.organisation === s.view.organisation;
 
