@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -76,3 +80,16 @@ async def opened(database: str, connections: int = 4, **suite: Any) -> AsyncIter
             one = resource(id_, **more)
             await bookings.calendars.put(person(one.organisation), one, "made for a test")
         yield bookings
+
+
+def killed(code: str) -> str:
+    """Run `code` in a process of its own until it prints a line; kill -9 it, return the line."""
+    path = os.pathsep.join(p for p in sys.path if p)
+    child = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
+    )
+    assert child.stdout is not None
+    line = child.stdout.readline().decode().strip()
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    return line

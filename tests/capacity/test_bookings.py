@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 import textwrap
 from datetime import timedelta
 from typing import Any
@@ -16,7 +12,7 @@ import msgspec
 import psycopg
 import pytest
 
-from small_network import MONDAY, booking, opened, person, resource
+from small_network import MONDAY, booking, killed, opened, person, resource
 from stafett.capacity.booking import Chain
 from stafett.capacity.calendar import Change
 from stafett.capacity.chain import Slot, broken, templates
@@ -287,14 +283,7 @@ async def test_killed_between_hold_and_confirm_the_hold_stands_and_ends(database
         asyncio.run(main())
         """
     )
-    path = os.pathsep.join(p for p in sys.path if p)
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
-    )
-    assert child.stdout is not None
-    id_ = child.stdout.readline().decode().strip()
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    id_ = killed(code)
     async with opened(database) as bookings:
         await bookings.record.relay()
         held = await bookings.see(HOSPITAL, id_)

@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import random
-import signal
-import subprocess
-import sys
 import textwrap
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -17,7 +13,7 @@ import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from small_network import booking, opened, person
+from small_network import booking, killed, opened, person
 from stafett.capacity.rule import FIRST, Rule, Waiting, ahead, rank, replay, wrong
 from stafett.service.bookings import Bookings
 from stafett.service.offers import Offers
@@ -186,14 +182,7 @@ async def test_what_was_freed_before_a_kill_is_offered_by_another_process(databa
         asyncio.run(main())
         """
     )
-    path = os.pathsep.join(p for p in sys.path if p)
-    child = subprocess.Popen(
-        [sys.executable, "-c", code], stdout=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path}
-    )
-    assert child.stdout is not None
-    freed = child.stdout.readline().decode().strip()
-    child.send_signal(signal.SIGKILL)
-    child.wait()
+    freed = killed(code)
     async with opened(database, units=2) as bookings:
         waitlist, pool = await _list(bookings, database)
         await waitlist.put(HOSPITAL, one("p-long", 20))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from stafett.cli.ledger import _errors, _json, _say
+from stafett.cli.ledger import _errors, _json, _say, _trusting
 from stafett.cli.remote import ok, reach, signed_in
 
 
@@ -52,11 +52,7 @@ def make(
 
 @dossier.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--key", help="The log's public key (vkey), from elsewhere.")
-@click.option(
-    "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Whose cosignatures are needed (C2SP tlog-policy).",
-)  # fmt: skip
+@_trusting
 @_json
 def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool) -> None:
     """Check a dossier's package: its files, its proof, and that both tell the same.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from stafett.cli.ledger import _errors, _folder, _json, _say
+from stafett.cli.ledger import _errors, _folder, _json, _say, _trusting
 
 
 @click.group()
@@ -67,11 +67,7 @@ async def _prove(url: str, folder: Path, name: str, reader: str | None) -> bytes
 
 @journey.command()
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
-@click.option("--key", help="The log's public key (vkey), from elsewhere.")
-@click.option(
-    "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
-    help="Whose cosignatures are needed (C2SP tlog-policy).",
-)  # fmt: skip
+@_trusting
 @_json
 def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool) -> None:
     """Check a proof bundle. Needs no database and no network.

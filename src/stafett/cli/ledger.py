@@ -25,6 +25,19 @@ _folder = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON.")
 
 
+def _trusting(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that say whose keys the reader trusts."""
+    for option in (
+        click.option(
+            "--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False, exists=True),
+            help="Whose cosignatures are needed (C2SP tlog-policy).",
+        ),
+        click.option("--key", help="The log's public key (vkey), from elsewhere."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 @click.group()
 def ledger() -> None:
     """Export, verify, back up and restore the record."""

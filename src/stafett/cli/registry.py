@@ -11,6 +11,7 @@ import click
 import httpx
 import msgspec
 
+from stafett.cli.remote import No, ok, reach, signed_in
 from stafett.registry.importing import read
 from stafett.registry.rows import Found, NotALayout
 from stafett.registry.static import Site, crawl
@@ -41,9 +42,7 @@ def check(file: Path, as_json: bool) -> None:
 
 @registry.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--url", default="http://127.0.0.1:8321", show_default=True, help="The tower.")
-@click.option("--login", required=True, help="Your login; the password is asked for.")
-@click.option("--password", prompt=True, hide_input=True, envvar="STAFETT_PASSWORD")
+@reach
 @click.option("--partial", is_flag=True, help="Leave out broken rows; else one stops all.")
 @click.option("--reason", default="", help="Why, as it stands in the history of each trial.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was done as JSON.")
@@ -66,26 +65,18 @@ def import_(
         )
         sys.exit(1)
     done = {"new": 0, "changed": 0, "same": 0}
-    try:
-        with httpx.Client(base_url=url, timeout=300) as client:
-            body = {"login": login, "password": password}
-            token = _ok(client.post("/api/session", json=body)).json()["token"]
-            headers = {"Authorization": f"Bearer {token}"}
-            with click.progressbar(
-                range(0, len(found.trials), CHUNK), label="Importing", file=sys.stderr
-            ) as steps:
-                for at in steps:
-                    part = msgspec.json.encode({"trials": found.trials[at : at + CHUNK]})
-                    params = {"reason": reason or f"import: {found.layout}"}
-                    answer = _ok(
-                        client.post(
-                            "/api/registry/import", content=part, headers=headers, params=params
-                        )
-                    ).json()
-                    for key in done:
-                        done[key] += answer[key]
-    except httpx.HTTPError as error:
-        raise _no(f"the tower at {url} does not answer: {error}") from None
+    with (
+        signed_in(url, login, password) as client,
+        click.progressbar(
+            range(0, len(found.trials), CHUNK), label="Importing", file=sys.stderr
+        ) as steps,
+    ):
+        for at in steps:
+            part = msgspec.json.encode({"trials": found.trials[at : at + CHUNK]})
+            params = {"reason": reason or f"import: {found.layout}"}
+            answer = ok(client.post("/api/registry/import", content=part, params=params)).json()
+            for key in done:
+                done[key] += answer[key]
     if as_json:
         broken = [msgspec.to_builtins(p) for p in found.problems]
         click.echo(json.dumps({**done, "broken": broken}))
@@ -110,7 +101,7 @@ def export(folder: Path, url: str, language: str) -> None:
     is written page by page.
     """
     if folder.exists() and any(folder.iterdir()):
-        raise _no(f"{folder} is not empty: name a new folder")
+        raise No(f"{folder} is not empty: name a new folder")
     try:
         with httpx.Client(
             base_url=url, timeout=60, headers={"Accept-Language": language, "Accept": "text/html"}
@@ -125,7 +116,7 @@ def export(folder: Path, url: str, language: str) -> None:
                     bar.length = pages + todo
                     bar.update(1)
     except httpx.HTTPError as error:
-        raise _no(f"the tower at {url} does not answer: {error}") from None
+        raise No(f"the tower at {url} does not answer: {error}") from None
     click.echo(f"{pages} files in {folder}; try: python3 -m http.server -d {folder}")
 
 
@@ -143,7 +134,7 @@ def _read(file: Path) -> Found:
     try:
         return read(file.read_bytes())
     except (NotALayout, OSError) as error:
-        raise _no(f"{file}: {error}") from None
+        raise No(f"{file}: {error}") from None
 
 
 def _tell(found: Found) -> None:
@@ -152,22 +143,3 @@ def _tell(found: Found) -> None:
         click.echo(f"  {problem}", err=True)
     if len(found.problems) > 50:
         click.echo(f"  and {len(found.problems) - 50} more (--json has all)", err=True)
-
-
-def _ok(answer: httpx.Response) -> httpx.Response:
-    if answer.is_success:
-        return answer
-    try:
-        found = answer.json()
-    except json.JSONDecodeError:
-        raise _no(f"HTTP {answer.status_code}") from None
-    said = "; ".join(f"{r['field']}: {r['what']}" for r in found.get("reasons", []))
-    raise _no(f"{found.get('title', answer.status_code)} ({said})")
-
-
-class _Stop(click.ClickException):
-    exit_code = 2
-
-
-def _no(what: str) -> click.ClickException:
-    return _Stop(what)

@@ -38,8 +38,10 @@ def signed_in(url: str, login: str, password: str) -> Iterator[httpx.Client]:
     try:
         with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
             body = {"login": login, "password": password}
-            token = ok(client.post("/api/session", json=body)).json()["token"]
-            client.headers["Authorization"] = f"Bearer {token}"
+            signed = ok(client.post("/api/session", json=body)).json()
+            if "token" not in signed:
+                raise No("this person signs in with a second factor: use the pages")
+            client.headers["Authorization"] = f"Bearer {signed['token']}"
             yield client
     except httpx.HTTPError as error:
         raise No(f"the tower at {url} does not answer: {error}") from None
