@@ -28,6 +28,7 @@ import psycopg
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from site_ import Site, serving
+from stafett.cli.serve import steady
 from stafett.ledger.server import database
 from stafett.service import demo
 
@@ -157,6 +158,7 @@ def main() -> None:
         started = time.perf_counter()
         journeys = site.inside(fill(site, chosen.journeys))
         print(f"{len(journeys)} open journeys in {time.perf_counter() - started:.0f} s")
+        steady()
         limit = raw_limit(server.url, chosen.seconds / 3)
         token = site.token("referring-clinic-1")
         context = multiprocessing.get_context("spawn")
@@ -165,7 +167,9 @@ def main() -> None:
             target=clients, args=(site.base, token, journeys, chosen.seconds, out)
         )
         process.start()
+        before = time.process_time()
         latencies, took = out.get()
+        busy = time.process_time() - before
         process.join()
         after = raw_limit(server.url, chosen.seconds / 3)
     limit = (limit + after) / 2
@@ -176,6 +180,8 @@ def main() -> None:
     print(f"cores {os.cpu_count()}, clients {CLIENTS} (on the same cores)")
     print(f"raw single-row durable inserts    {limit:10.0f} /s")
     print(f"commands acknowledged over HTTP   {rate:10.0f} /s   p50 {p50:.1f} ms  p99 {p99:.1f} ms")
+    each = busy / len(latencies) * 1000
+    print(f"CPU of the server                 {each:10.2f} ms a command, all threads")
     print(f"ratio                             {rate / limit:10.2f}   (aim at first: 0.35)")
 
 

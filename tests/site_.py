@@ -23,6 +23,7 @@ from stafett.service import demo
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 from stafett.web.app import application
+from stafett.web.wire import Protocol
 
 PROTOCOL = "autologous-car-t"
 
@@ -129,7 +130,12 @@ def serving(url: str, folder: Path) -> Iterator[Site]:
             app = application(tower, people[:1], demo.PASSWORD, opened=True)
             apps.append(app)
             config = uvicorn.Config(
-                app, log_level="warning", lifespan="off", timeout_graceful_shutdown=1
+                app,
+                log_level="warning",
+                lifespan="off",
+                timeout_graceful_shutdown=1,
+                access_log=False,
+                http=Protocol,
             )
             server = uvicorn.Server(config)
             stop.append(server)

@@ -132,8 +132,9 @@ def test_every_call_is_waited_for(states: tuple[Net, list[State]]) -> None:
     net, every = states
     for state in every[::7]:
         now = state.latest_at
-        moments = [call.at for x in causes(net, state, now) for call in x.calls if call.at > now]
-        then = next_call(net, state, now)
+        found = causes(net, state, now)
+        moments = [call.at for x in found for call in x.calls if call.at > now]
+        then = next_call(state, now, found, limits(net, state))
         assert not moments or (then is not None and then <= min(moments))
 
 

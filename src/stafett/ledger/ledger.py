@@ -29,6 +29,7 @@ from stafett.ledger.acceptance import accept
 from stafett.ledger.author import BadSignature, Keys
 from stafett.ledger.checkpoint import Signed
 from stafett.ledger.event import Event, KeyReused, Receipt, Submission
+from stafett.ledger.lending import alive
 from stafett.ledger.listener import Listener
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.seal import seal
@@ -74,7 +75,7 @@ class Ledger:
         self._sequencer = Sequencer(url, self._listener, patience_s)
         self._pool = AsyncConnectionPool(
             url, min_size=1, max_size=readers, open=False, configure=_as_service,
-            kwargs={"autocommit": True}, check=AsyncConnectionPool.check_connection,
+            kwargs={"autocommit": True}, check=alive,
         )  # fmt: skip
 
     async def __aenter__(self) -> Ledger:

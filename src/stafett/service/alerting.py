@@ -18,7 +18,6 @@ from typing import Any, Final
 
 import psycopg
 
-from stafett.journey.tasks import next_moves
 from stafett.service.accounts import Person
 from stafett.service.alerts import CHANNEL, Alert, Alerts, Wanted
 from stafett.service.board import Board, Wakes
@@ -104,12 +103,12 @@ class Alerting:
         live = await self._journeys.live(journey)
         if live is None:
             return
-        tasks = next_moves(live.net, live.state)
-        found = {cause.key: cause for cause in ladder.causes(live.net, live.state, now, tasks)}
+        causes = ladder.causes(live.net, live.state, now, live.tasks, live.limits)
+        found = {cause.key: cause for cause in causes}
         due = [(c, call) for c in found.values() for call in c.calls if call.at <= now]
         if due or self._by_journey.get(journey):
             await self._bring(live, found, due, now)
-        then = ladder.next_call(live.net, live.state, now, tasks)
+        then = ladder.next_call(live.state, now, causes, live.limits)
         if then is not None:
             heapq.heappush(self._heap, (then, journey))
 

@@ -50,6 +50,7 @@ class AuthorKeys:
 
     async def _take(self, organisation: str) -> Signer:
         """Return the organisation's key, registered in the record. Raises KeyLost."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(organisation)
         active = (await self._ledger.keys()).active(organisation)
         if active and not path.exists():
@@ -95,7 +96,6 @@ class AuthorKeys:
     def _path(self, organisation: str) -> Path:
         if not organisation or "/" in organisation or organisation.startswith("."):
             raise ValueError(f"{organisation!r} can be no organisation's file name")
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         return self._folder / organisation
 
 

@@ -21,8 +21,8 @@ import msgspec
 from stafett.ledger import Event, Ledger
 from stafett.service.journeys import Journeys, Live, told
 from stafett.service.kept import Kept, KeptRows
-from stafett.service.row import Next, Row, row_of, tasks_of
-from stafett.watch.limits import next_at
+from stafett.service.row import Next, Row, row_of
+from stafett.watch.limits import first_unknown
 
 __all__ = ["BATCH", "Board", "Next", "Row", "row_of"]
 
@@ -319,6 +319,4 @@ def is_of_a_room(stream: str) -> bool:
 
 
 def _kept(live: Live, position: int, changed: datetime) -> Kept:
-    tasks = tasks_of(live)  # the dearest part of both
-    row = row_of(live, position, changed, tasks)
-    return Kept(row, next_at(live.net, live.state, tasks))
+    return Kept(row_of(live, position, changed), first_unknown(live.state, live.limits))

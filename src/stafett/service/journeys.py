@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hashlib
 import secrets
 from collections import OrderedDict
@@ -24,6 +25,7 @@ from stafett.journey.decide import decide
 from stafett.journey.evolve import evolve
 from stafett.journey.refusal import Refusal
 from stafett.journey.state import State
+from stafett.journey.tasks import Task, next_moves
 from stafett.ledger import (
     Author,
     Draft,
@@ -51,6 +53,7 @@ from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signing import ToSign
 from stafett.service.vault import Erased, Vault
+from stafett.watch.limits import Limit, limits
 
 KEPT = 50_000  # states in memory
 TRIES = 5
@@ -83,6 +86,16 @@ class Live:
     state: State
     pinned: str
     pseudonym: str
+
+    @functools.cached_property
+    def tasks(self) -> tuple[Task, ...]:
+        """What can be done now: the board, the watch and the alerts all ask for it."""
+        return tuple(next_moves(self.net, self.state))
+
+    @functools.cached_property
+    def limits(self) -> tuple[Limit, ...]:
+        """Every limit that runs, the nearest first."""
+        return tuple(limits(self.net, self.state, self.tasks))
 
 
 class Body(msgspec.Struct, frozen=True):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
 
 from stafett.journey.state import State
-from stafett.journey.tasks import Task, next_moves
+from stafett.journey.tasks import Task
 from stafett.protocol.model import text
 from stafett.service.journeys import Live
 
@@ -54,17 +53,10 @@ class Row(msgspec.Struct, frozen=True):
     parties: tuple[str, ...] = ()
 
 
-def tasks_of(live: Live) -> list[Task]:
-    """Return what can be done now in a journey; nothing once it has ended."""
-    return [] if live.state.ended_at else next_moves(live.net, live.state)
-
-
-def row_of(
-    live: Live, position: int, changed: datetime, tasks: Sequence[Task] | None = None
-) -> Row:
-    """Return the row that stands for a journey; `tasks` are its `tasks_of`, if they are known."""
+def row_of(live: Live, position: int, changed: datetime) -> Row:
+    """Return the row that stands for a journey."""
     state, net = live.state, live.net
-    tasks = tasks_of(live) if tasks is None else tasks
+    tasks = () if state.ended_at else live.tasks
     todo = tuple(_next(live, task) for task in tasks)
     timed = [task for task in tasks if task.due is not None]
     nearest = min(timed, key=_due, default=None)

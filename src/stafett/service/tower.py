@@ -14,6 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
+from stafett.ledger.lending import alive
 from stafett.ledger.schema import migrate
 from stafett.service import mail, mqtt
 from stafett.service.accounts import Accounts
@@ -81,7 +82,7 @@ class Tower:
             max_size=8,
             open=False,
             configure=_as_service,
-            check=AsyncConnectionPool.check_connection,
+            check=alive,
         )
         self.ledger = Ledger(url)
         self.accounts = Accounts(self.pool, cheap=cheap_hashing)

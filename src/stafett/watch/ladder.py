@@ -72,20 +72,25 @@ class Cause(NamedTuple):
 
 
 def causes(
-    net: Net, state: State, now: datetime, tasks: Sequence[Task] | None = None
+    net: Net,
+    state: State,
+    now: datetime,
+    tasks: Sequence[Task] | None = None,
+    running: Sequence[Limit] | None = None,
 ) -> list[Cause]:
     """Return what somebody should be told of at `now`, with all calls, also those to come.
 
-    `tasks` are the journey's next moves, where the caller has them already.
+    `tasks` are the journey's next moves and `running` its limits, where the caller has them.
     """
     tasks = next_moves(net, state) if tasks is None else tasks
+    running = limits(net, state, tasks) if running is None else running
     found = [_deviation(net, state, raised, tasks) for raised in _unheeded(state)]
     found = [cause for cause in found if cause.calls]
     found += [_overdue(net, state, raised) for raised in _undecided(state)]
     found += _actions(state)
     if state.marking.outcome != NONE:
         return found
-    for limit in limits(net, state, tasks):
+    for limit in running:
         if limit.at <= now:
             continue  # that is a deviation by now, or will be at the next look
         calls = _acting(net, state, limit.subject, tasks, limit.soon_at)
@@ -101,13 +106,15 @@ def causes(
 
 
 def next_call(
-    net: Net, state: State, now: datetime, tasks: Sequence[Task] | None = None
+    state: State, now: datetime, found: Sequence[Cause], running: Sequence[Limit]
 ) -> datetime | None:
-    """Return the next moment after `now` at which somebody is told, or a limit comes near."""
-    tasks = next_moves(net, state) if tasks is None else tasks
-    moments = [call.at for cause in causes(net, state, now, tasks) for call in cause.calls]
+    """Return the next moment after `now` at which somebody is told, or a limit comes near.
+
+    `found` are the `causes` at `now`, `running` the journey's limits.
+    """
+    moments = [call.at for cause in found for call in cause.calls]
     if state.marking.outcome == NONE:
-        moments += [at for limit in limits(net, state, tasks) for at in (limit.soon_at, limit.at)]
+        moments += [at for limit in running for at in (limit.soon_at, limit.at)]
     moments += [
         at
         for raised in state.deviations.values()

@@ -70,7 +70,11 @@ def soon(net: Net, state: State, now: datetime) -> list[Limit]:
 
 def next_at(net: Net, state: State, tasks: Sequence[Task] | None = None) -> datetime | None:
     """Return when the next limit passes that the record does not know of; None if none runs."""
-    running = limits(net, state, tasks)
+    return first_unknown(state, limits(net, state, tasks))
+
+
+def first_unknown(state: State, running: Sequence[Limit]) -> datetime | None:
+    """Return when the first of the limits that run passes that the record does not know of."""
     return next((limit.at for limit in running if not _known(state, limit)), None)
 
 

@@ -167,7 +167,10 @@ async def submit(call: Call[Ask, Nothing]) -> Done:
     """Carry out one command."""
     try:
         return await tower_of(call.request).journeys.submit(
-            call.request.state.person, call.path["journey"], call.body, site_of(call.request)
+            call.request.state.person,
+            call.path["journey"],
+            call.body,
+            site_of(call.request) if call.body.passkey else None,
         )
     except No as no:
         raise problem(no) from None

@@ -84,17 +84,19 @@ def route(endpoint: Endpoint, guard: Callable[[Request, Endpoint], Awaitable[Non
 
 async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """Return the whole body, or a 413 problem as soon as it is larger than `limit` bytes."""
-    too_large = Problem(
-        413, "too-large", f"The body is larger than {limit} bytes", Part("", "too large")
-    )
     if int(request.headers.get("content-length") or 0) > limit:
-        raise too_large
+        raise _too_large(limit)
     data = bytearray()
     async for chunk in request.stream():
         data += chunk
         if len(data) > limit:
-            raise too_large
+            raise _too_large(limit)
     return bytes(data)
+
+
+def _too_large(limit: int) -> Problem:
+    title = f"The body is larger than {limit} bytes"
+    return Problem(413, "too-large", title, Part("", "too large"))
 
 
 async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Decoder[Any]) -> Any:
