@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from site_ import Site
 from stafett.journey.label import Labels
@@ -24,6 +24,40 @@ class Under:
 
     journey: str
     labels: Labels
+
+
+def authenticated(chromium: Browser, site: Site, login: str) -> tuple[BrowserContext, Page]:
+    """Open a browser at a name (not a number), with an authenticator, signed in by password."""
+    context = chromium.new_context(base_url=site.base.replace("127.0.0.1", "localhost"))
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("WebAuthn.enable")
+    session.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2", "transport": "internal", "hasResidentKey": True,
+                "hasUserVerification": True, "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )  # fmt: skip
+    page.goto("/sign-in?next=/account")
+    page.locator("#login").fill(login)
+    page.locator("#password").fill(demo.PASSWORD)
+    page.locator("form button[type=submit]").click()
+    page.wait_for_url("**/account")
+    return context, page
+
+
+def enrol(page: Page, name: str = "my phone") -> None:
+    """Make a passkey on the page of the account."""
+    page.goto("/account")
+    page.locator("#pk-name").fill(name)
+    page.locator("#pk-password").fill(demo.PASSWORD)
+    with page.expect_navigation():  # the page opens again with the new key on it
+        page.get_by_role("button", name="Make a passkey").click()
+    expect(page.get_by_text(name, exact=True).last).to_be_visible()
 
 
 def view_of(
@@ -59,10 +93,12 @@ def do_side(
     about: str = "",
     until: Callable[[Station], bool] = lambda view: False,
     password: str = demo.PASSWORD,
+    colleagues: str = demo.PASSWORD,
 ) -> None:
     """Carry out one side of an activity on its page, up to its signature, or to `until`.
 
-    An empty `password` signs with the passkey that the browser has.
+    An empty `password` signs with the passkey that the browser has; so does an empty one of the
+    colleague's.
     """
     login = str(page.request.get("/api/me").json()["login"])
     colleague = _colleague(login)
@@ -80,14 +116,14 @@ def do_side(
         elif shown is not None:
             expect(page.locator(".ask").first).to_have_text(shown.ask)
             if shown.second:
-                _comes(page, colleague)
+                _comes(page, colleague, colleagues)
             check = check_of(net, view, shown.id)
             answer = right_answer(net, check, shown, under.labels, datetime.now(UTC))
             give(page, shown, answer)
         elif paper is not None:
             _attach(page, paper.id, paper.title, paper.fields)
         else:
-            _sign(page, view, colleague, password)
+            _sign(page, view, colleague, password, colleagues)
         _moved(site, page, login, view)
     raise AssertionError(f"{activity} {side} never ended")
 
@@ -97,10 +133,10 @@ def _colleague(login: str) -> str:
     return f"{role}-{2 if number != '2' else 3}"
 
 
-def _comes(page: Page, login: str) -> None:
+def _comes(page: Page, login: str, password: str) -> None:
     """Let a second person say that they are here."""
     page.locator("#colleague").fill(login)
-    page.locator("#colleague-password").fill(demo.PASSWORD)
+    page.locator("#colleague-password").fill(password)
     page.locator("#colleague-password").press("Enter")
 
 
@@ -118,11 +154,11 @@ def _attach(page: Page, name: str, title: str, fields: tuple[StationField, ...])
     page.locator("form.card button[type=submit]").click()
 
 
-def _sign(page: Page, view: Station, colleague: str, password: str) -> None:
+def _sign(page: Page, view: Station, colleague: str, password: str, colleagues: str) -> None:
     if view.sign is not None:
         expect(page.locator(".ask")).to_have_text(view.sign.meaning)
         if view.sign.people - len(set(view.sign.signed)) > 1:
-            _comes(page, colleague)
+            _comes(page, colleague, colleagues)
             return
         page.locator("#password").fill(password)
     page.locator("[data-option]").first.click()

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 from click.testing import CliRunner
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from site_ import Site
 from stafett.cli import main
@@ -19,42 +19,9 @@ from stafett.journey.command import Proof
 from stafett.service import demo
 from stafett.service.signatures import Line, check
 from stafett.service.signing import digest_of
-from web_hands import do_side
+from web_hands import authenticated, do_side, enrol
 
 pytestmark = pytest.mark.browser
-
-
-def authenticated(chromium: Browser, site: Site, login: str) -> tuple[BrowserContext, Page]:
-    """Open a browser at a name (not a number), with an authenticator, signed in by password."""
-    context = chromium.new_context(base_url=site.base.replace("127.0.0.1", "localhost"))
-    page = context.new_page()
-    session = context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    session.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2", "transport": "internal", "hasResidentKey": True,
-                "hasUserVerification": True, "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )  # fmt: skip
-    page.goto("/sign-in?next=/account")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(demo.PASSWORD)
-    page.locator("form button[type=submit]").click()
-    page.wait_for_url("**/account")
-    return context, page
-
-
-def enrol(page: Page, name: str = "my phone") -> None:
-    """Make a passkey on the page of the account."""
-    page.goto("/account")
-    page.locator("#pk-name").fill(name)
-    page.locator("#pk-password").fill(demo.PASSWORD)
-    page.get_by_role("button", name="Make a passkey").click()
-    expect(page.get_by_text(name, exact=True)).to_be_visible()
 
 
 def test_a_passkey_signs_in_without_a_password(

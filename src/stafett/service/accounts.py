@@ -194,17 +194,21 @@ class Accounts:
         )
         self.forget()
 
+    async def of_login(self, login: str) -> Person | None:
+        """Return the active person of this login."""
+        if "\x00" in login:  # PostgreSQL takes no such text, and no login holds it
+            return None
+        query = "SELECT " + PERSON + " FROM service.person p WHERE login = %s AND active"
+        row = await sql.row(self._pool, query, (login,))
+        return None if row is None else person_of_row(row)
+
     async def known(self, login: str, password: str) -> Person:
         """Return whose login and password these are. Raises SignInRefused."""
-        row = None
-        if "\x00" not in login:  # PostgreSQL takes no such text, and no login holds it
-            query = "SELECT " + PERSON + " FROM service.person p WHERE login = %s AND active"
-            row = await sql.row(self._pool, query, (login,))
-        if row is None:
+        person = await self.of_login(login)
+        if person is None:
             # As long as for a login that exists: the time says nothing.
             await anyio.to_thread.run_sync(passwords.matches, self._hasher, self._nobody, password)
             raise SignInRefused("the name or the password is wrong")
-        person = person_of_row(row)
         await self.unlocked(person.id)
         if not await self.confirms(person, password):
             raise SignInRefused("the name or the password is wrong")

@@ -297,16 +297,26 @@ class Journeys:
             raise unknown("act", key)
         return _done(receipt, (), replayed=True)
 
-    async def signing(self, person: Person, journey: str, ask: Ask) -> ToSign:
-        """Return what `person` would sign by `ask` now. Raises No; nothing is kept."""
+    async def signing(self, person: Person, journey: str, ask: Ask) -> tuple[Person, ToSign]:
+        """Return who would sign by `ask` now, and what. Raises No; nothing is kept.
+
+        A colleague who acts proves also what is not signed.
+        """
         live = await self.see(person, journey)
-        by = Actor(person=person.id, organisation=person.organisation, role=ask.role)
-        due = signing.to_sign(live.net, live.state, ask.command, by, datetime.now(UTC))
-        if due is None:
+        actor = person
+        if ask.colleague is not None:
+            actor = _of_one_house(person, await self._accounts.of_login(ask.colleague.login))
+        by = Actor(person=actor.id, organisation=actor.organisation, role=ask.role)
+        now = datetime.now(UTC)
+        due = signing.to_sign(live.net, live.state, ask.command, by, now)
+        if due is not None:
+            await self._may_sign(actor, live, ask.role)
+        elif ask.colleague is not None:
+            due = signing.to_prove(live.net, live.state, ask.command, by, now)
+        else:
             what = "this act is not signed in this state of the journey"
             raise No("unsigned", "Nothing is signed here", Reason("command", what, "look again"))
-        await self._may_sign(person, live, ask.role)
-        return due
+        return actor, due
 
     async def submit(
         self, person: Person, journey: str, ask: Ask, site: Site | None = None
@@ -329,8 +339,9 @@ class Journeys:
             {"journey": journey, "role": ask.role, "command": plain["command"], "by": person.id}
         )
         actor = await self._actor(person, ask)
+        # A colleague's password has been asked for just above; a passkey is asked over the act.
         signed = ask.colleague is not None or await self._confirmed(person, ask)
-        if ask.passkey is not None and (again := await self._again(ask.key, hashed)) is not None:
+        if ask.proof is not None and (again := await self._again(ask.key, hashed)) is not None:
             return again  # the journey has moved on by this very act: nothing is signed twice
         lock = self._locks.setdefault(journey, asyncio.Lock())
         try:
@@ -365,6 +376,9 @@ class Journeys:
             if due is not None:
                 await self._may_sign(actor, live, ask.role)
                 signature = await self._signature(actor, due, ask, signed, site)
+            elif ask.colleague is not None and ask.proof is not None:
+                own = signing.to_prove(live.net, live.state, ask.command, by, now)
+                await self._signature(actor, own, ask, signed, site)
             command = signing.complete(ask.command, by, now, signature)
             await self._labels_add_up(actor, live, command)
             command = await self._hide(live, command)
@@ -398,14 +412,16 @@ class Journeys:
     async def _actor(self, person: Person, ask: Ask) -> Person:
         if ask.colleague is None:
             return person
+        login, password = ask.colleague.login, ask.colleague.password
+        if ask.proof is not None:
+            return _of_one_house(person, await self._accounts.of_login(login))
+        if password is None:
+            what = "they prove who they are: by their password or their passkey"
+            raise No("signature", "The colleague", Reason("colleague", what))
         try:
-            colleague = await self._accounts.known(ask.colleague.login, ask.colleague.password)
+            return _of_one_house(person, await self._accounts.known(login, password))
         except SignInRefused as error:
             raise No("signature", "The colleague", Reason("colleague", str(error))) from None
-        if colleague.organisation != person.organisation:
-            what = "they work for another organisation: they sign at a station of their own"
-            raise No("wrong-person", "Not a colleague", Reason("colleague", what))
-        return colleague
 
     async def _confirmed(self, person: Person, ask: Ask) -> bool:
         if ask.password is None:
@@ -428,7 +444,8 @@ class Journeys:
     async def _signature(
         self, person: Person, due: ToSign, ask: Ask, signed: bool, site: Site | None
     ) -> Signature:
-        if ask.passkey is None or ask.colleague is not None:
+        given = ask.proof
+        if given is None:
             if not signed:
                 raise No(
                     "signature",
@@ -438,7 +455,6 @@ class Journeys:
             return due.by(person, "password")
         if site is None:
             raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
-        given = ask.passkey
         assertion = Assertion(
             given.credential, given.authenticator_data, given.client_data, given.signature
         )
@@ -587,13 +603,23 @@ class Journeys:
 def _moment(ask: Ask) -> datetime:
     """Return the moment of an act: now, or the one that was shown to whoever signed by passkey."""
     now = datetime.now(UTC)
-    if ask.passkey is None:
+    if ask.proof is None:
         return now
-    at = ask.passkey.signed_at
+    at = ask.proof.signed_at
     if at.utcoffset() is None or not now - SIGNED_WITHIN <= at <= now + CLOCKS:
         what = "the signature took too long, or its time is not ours"
         raise No("signature", "The signature is too old", Reason("passkey", what, "sign again"))
     return at
+
+
+def _of_one_house(person: Person, colleague: Person | None) -> Person:
+    """Return the colleague. Raises No where there is none, or where they are somebody else's."""
+    if colleague is None:
+        raise No("signature", "The colleague", Reason("colleague", "this login is not known"))
+    if colleague.organisation != person.organisation:
+        what = "they work for another organisation: they sign at a station of their own"
+        raise No("wrong-person", "Not a colleague", Reason("colleague", what))
+    return colleague
 
 
 def _signs(event: events.Event) -> bool:

@@ -166,7 +166,8 @@ class Passkeys:
         """Return the options (JSON) with which `person` signs the bytes whose SHA-256 is given."""
         own = await self.of(person)
         if not own:
-            raise PasskeyRefused("you have no passkey: enrol one on the page of your account")
+            todo = "one is made on the page of one's account"
+            raise PasskeyRefused(f"{person.name} has no passkey: {todo}")
         options = webauthn.generate_authentication_options(
             rp_id=site.rp,
             challenge=digest,

@@ -55,13 +55,6 @@ ASKED: dict[str, type[msgspec.Struct]] = {
 Asked: Any = Union[tuple(ASKED.values())]  # noqa: UP007
 
 
-class Colleague(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A second person at the same station, who proves who they are with every act."""
-
-    login: Name
-    password: str
-
-
 class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A passkey's answer to what `.../signing` gave: it signs the very bytes of the act.
 
@@ -73,6 +66,17 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     client_data: str
     signature: str
     signed_at: datetime
+
+
+class Colleague(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A second person at the same station, who proves who they are with every act.
+
+    By their `password`, or by the answer of their `passkey` to what `.../signing` gave for them.
+    """
+
+    login: Name
+    password: str | None = None
+    passkey: Signed | None = None
 
 
 class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +93,11 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     password: str | None = None
     passkey: Signed | None = None
     colleague: Colleague | None = None
+
+    @property
+    def proof(self) -> Signed | None:
+        """The passkey's answer of whoever acts."""
+        return self.passkey if self.colleague is None else self.colleague.passkey
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

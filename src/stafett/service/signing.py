@@ -32,6 +32,7 @@ SAID = {
 }
 LOOKED = "I have looked whether this action worked"
 READ = "I have read this notice"
+BESIDE = "I am the second person, and this is my own answer"
 
 
 @dataclass(frozen=True)
@@ -73,9 +74,16 @@ def to_sign(
     meaning = _meaning(net, state, plain)
     if meaning is None:
         return None
-    what = {**plain, "journey": state.journey, "position": state.position}
-    what |= {"meaning": meaning, "signed_at": now}
-    return ToSign(meaning, now, msgspec.to_builtins(what))
+    return _at(state, plain, meaning, now)
+
+
+def to_prove(net: Net, state: State, asked: msgspec.Struct, by: Actor, now: datetime) -> ToSign:
+    """Return what the passkey of a second person answers: what they sign, or else the act itself.
+
+    Not every act of a second person is signed (an answer is not), but each is proven to be theirs.
+    """
+    due = to_sign(net, state, asked, by, now)
+    return due or _at(state, _plain(asked, by, now), BESIDE, now)
 
 
 def complete(
@@ -90,6 +98,13 @@ def complete(
         else:
             plain["signatures"] = [given]
     return commands.from_json(plain)
+
+
+def _at(state: State, plain: dict[str, Any], meaning: str, now: datetime) -> ToSign:
+    """Bind an act to its place of the record, to what it means and to the moment."""
+    what = {**plain, "journey": state.journey, "position": state.position}
+    what |= {"meaning": meaning, "signed_at": now}
+    return ToSign(meaning, now, msgspec.to_builtins(what))
 
 
 def _plain(asked: msgspec.Struct, by: Actor, now: datetime) -> dict[str, Any]:
@@ -137,4 +152,4 @@ def kind(asked: msgspec.Struct) -> str:
     return str(asked.__struct_config__.tag)
 
 
-__all__ = ["Command", "commands", "complete", "digest_of", "kind", "to_sign"]
+__all__ = ["Command", "commands", "complete", "digest_of", "kind", "to_prove", "to_sign"]

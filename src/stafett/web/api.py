@@ -177,14 +177,14 @@ async def submit(call: Call[Ask, Nothing]) -> Done:
 
 
 async def signing(call: Call[Ask, Nothing]) -> Signing:
-    """Return what would be signed, and the question to the person's passkey."""
+    """Return what would be signed, and the question to the passkey of whoever signs."""
     tower, person = tower_of(call.request), call.request.state.person
     site = site_of(call.request)
     try:
-        due = await tower.journeys.signing(person, call.path["journey"], call.body)
+        signer, due = await tower.journeys.signing(person, call.path["journey"], call.body)
         if site is None:
             raise PasskeyRefused("browsers allow no passkeys at this address")
-        options = await tower.passkeys.ask_signature(person, due.digest, site)
+        options = await tower.passkeys.ask_signature(signer, due.digest, site)
     except No as no:
         raise problem(no) from None
     except PasskeyRefused as error:

@@ -166,6 +166,8 @@ async def work_page(request: Request) -> Response:
             "journey": live.state.journey,
             "deviation": raised.deviation,
             "organisations": {o.id: o.name for o in organisations.values()},
+            "name": person.name,
+            "passkey": bool(await tower.passkeys.of(person)),
         },
         row=tower.board.current(live),
         state=live.state,

@@ -1,9 +1,32 @@
 // The work on one deviation: each form is one command of the journey, signed where that is due.
-import { call, Refused, t } from "./dom.js";
+import { call, moment, Refused, t } from "./dom.js";
+import { answer as prove } from "./passkey.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const HEAVY = ["minor", "major", "critical"];
-const words = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ") : t("live.lost", { at: "" }));
+function words(error) {
+  if (error instanceof Refused) return [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ");
+  return error instanceof DOMException ? t("account.passkey-cancelled") : t("live.lost", { at: "" });
+}
+
+// A signed act is signed by the password that was typed, or else by the person's passkey, which
+// signs the very bytes of the act.
+async function signature(ask, typed) {
+  if (typed) return { password: typed };
+  const due = await call("POST", `/api/journeys/${start.journey}/signing`, ask);
+  return { passkey: { ...(await prove(due.options)), signed_at: due.at } };
+}
+
+// Meaning, name and moment stand beside the password before anything is signed.
+function manifest() {
+  for (const line of document.querySelectorAll(".signs")) {
+    const meaning = line.dataset.meaning || line.closest("form").elements.part.value;
+    line.textContent = `“${t(`work.meaning.${meaning}`)}” ${t("station.signing", { name: start.name, at: moment(new Date().toISOString()) })}`;
+  }
+}
+manifest();
+setInterval(manifest, 15000);
+document.addEventListener("input", (event) => { if (event.target.name === "part") manifest(); });
 
 function command(form, data) {
   const made = { type: form.dataset.command, deviation: start.deviation, occurred_at: new Date().toISOString() };
@@ -28,11 +51,11 @@ for (const form of document.querySelectorAll("form[data-command]")) {
     const data = new FormData(form);
     const said = form.querySelector(".said");
     const ask = { key, role: data.get("role"), command: command(form, data) };
-    if (data.get("password")) ask.password = data.get("password");
     const button = form.querySelector("button[type=submit]");
     button.disabled = true;
     try {
-      await call("POST", `/api/journeys/${start.journey}/commands`, ask);
+      const signed = data.has("password") ? await signature(ask, data.get("password")) : {};
+      await call("POST", `/api/journeys/${start.journey}/commands`, { ...ask, ...signed });
       location.reload();
     } catch (error) {
       if (error instanceof Refused) key = crypto.randomUUID();

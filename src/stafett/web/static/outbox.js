@@ -112,19 +112,23 @@ async function deliver(act) {
     const answer = await ask("POST", "/api/documents", bytes, act.file.type);
     if (answer.status !== 201) return verdict(answer);
   }
-  const proof = secret?.passkey ? await byPasskey(act) : secret;
+  const byKey = secret?.passkey || secret?.colleague?.passkey;
+  const proof = byKey ? await byPasskey(act, secret.colleague?.login) : secret;
   if (proof && "refused" in proof) return proof.refused;
   const body = JSON.stringify({ key: act.key, role: act.role, command: act.command, ...proof });
   return verdict(await ask("POST", `/api/journeys/${act.journey}/commands`, body, "application/json"));
 }
 
 // The record says what would be signed, the authenticator signs just that: nothing is sent between.
-async function byPasskey(act) {
-  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command });
+// With a colleague, it is theirs.
+async function byPasskey(act, login) {
+  const who = login ? { colleague: { login } } : {};
+  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command, ...who });
   const asked = await ask("POST", `/api/journeys/${act.journey}/signing`, body, "application/json");
   if (!asked.ok) return { refused: verdict(asked) };
   try {
-    return { passkey: { ...(await prove(asked.value.options)), signed_at: asked.value.at } };
+    const passkey = { ...(await prove(asked.value.options)), signed_at: asked.value.at };
+    return login ? { colleague: { login, passkey } } : { passkey };
   } catch {
     return { refused: { state: "refused", problem: { status: 0, title: t("account.passkey-cancelled"), reasons: [] } } };
   }

@@ -23,7 +23,7 @@ export function project(view, acts, offline) {
     const verdict = surely(check, act.command.value, act.command.method);
     if (verdict && check.critical) found.stopped = { act, check, verdict };
   }
-  // A second person proves who they are with a password, which only the record can verify.
+  // A second person proves who they are by password or passkey, which only the record can verify.
   for (const c of found.checks) c.waits = offline && c.people > 1 && (c.second || (c.answered > 0 && c.result === null));
   let open = found.checks.filter((c) => isOpen(c) && !c.waits);
   if (open.some((c) => c.when === "before")) open = open.filter((c) => c.when === "before");

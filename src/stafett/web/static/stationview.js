@@ -1,5 +1,6 @@
 // How a station looks: one task, one obvious next action; what is only held here says so.
 import { h, moment, span, t, when } from "./dom.js";
+import { here } from "./passkey.js";
 import { scanning } from "./scanline.js";
 
 // Draw `view` (a projected view) into `root`; `s` is the station: its state, `act` and `draw`.
@@ -212,10 +213,17 @@ function close(view, s, choice, why, secret) {
   return s.act({ type: "Finish", step: view.activity, result: choice.id, ...round(view) }, extra);
 }
 
+// A colleague says who they are, and proves it with their password or, act by act, their passkey.
 function person(s, then) {
   const login = h("input", { id: "colleague", required: true, autocomplete: "off" });
-  const word = h("input", { id: "colleague-password", type: "password", required: true, autocomplete: "off" });
-  return h("form", { onsubmit: (e) => { e.preventDefault(); s.setColleague({ login: login.value.trim(), password: word.value }); then({ login: login.value.trim(), password: word.value }); } }, h("label", { for: "colleague" }, t("station.colleague")), login, h("label", { for: "colleague-password" }, t("station.colleague-password")), word, h("p", {}, h("button", { class: "main", type: "submit" }, t("station.colleague-here"))));
+  const word = h("input", { id: "colleague-password", type: "password", autocomplete: "off", required: !here() });
+  const came = (e) => {
+    e.preventDefault();
+    const who = { login: login.value.trim(), ...(word.value ? { password: word.value } : { passkey: true }) };
+    s.setColleague(who);
+    then(who);
+  };
+  return h("form", { onsubmit: came }, h("label", { for: "colleague" }, t("station.colleague")), login, h("label", { for: "colleague-password" }, t("station.colleague-password")), word, here() && h("p", { class: "soft" }, t("station.colleague-passkey")), h("p", {}, h("button", { class: "main", type: "submit" }, t("station.colleague-here"))));
 }
 
 function trouble(view, s) {
