@@ -173,7 +173,8 @@ class Joins:
                 "SELECT position FROM exchange.cursor WHERE name = %s", [CURSOR]
             )
             row = await cursor.fetchone()
-        async for batch in ledger.follow(row[0] if row else 0, kinds=KINDS):
+        # What comes together is written together.
+        async for batch in ledger.follow(row[0] if row else 0, kinds=KINDS, rest_s=PAUSE_S):
             known = {(e.stream, value): None for e in batch for value in identifiers_of(e)}
             async with self.store.pool.connection() as connection, connection.transaction():
                 await self._write(connection, known)
@@ -183,7 +184,6 @@ class Joins:
                     " excluded.position)",
                     [CURSOR, batch[-1].position],
                 )
-            await asyncio.sleep(PAUSE_S)  # what comes together is written together
 
 
 def identifiers_of(event: Event) -> set[str]:

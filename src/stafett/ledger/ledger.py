@@ -11,9 +11,11 @@ audience names it, whatever the query.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import secrets
 import socket
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
@@ -252,9 +254,14 @@ class Ledger:
         *,
         organisation: str | None = None,
         kinds: Sequence[str] | None = None,
+        rest_s: float = 0.0,
     ) -> AsyncIterator[list[Event]]:
-        """Yield the events beyond position `after` in batches, now and as they come, for ever."""
+        """Yield the events beyond position `after` in batches, now and as they come, for ever.
+
+        What comes within `rest_s` seconds of a look is looked at together.
+        """
         while True:
+            looked = time.monotonic()
             known = self._listener.size
             events = await self.read(after, limit, organisation=organisation, kinds=kinds)
             if events:
@@ -263,6 +270,7 @@ class Ledger:
             if len(events) < limit:
                 after = max(after, known)  # what others may read need not be looked at again
                 await self._listener.growth(after, patience_s=5)
+                await asyncio.sleep(max(0.0, looked + rest_s - time.monotonic()))
                 if self._listener.size <= after:
                     # A hint may have been lost with the connection.
                     self._listener.grown(await self.size())

@@ -29,7 +29,7 @@ __all__ = ["BATCH", "Board", "Next", "Row", "row_of"]
 log = logging.getLogger(__name__)
 BATCH = 2000
 ROWS_AT_ONCE = 10
-PAUSE_S = 0.02
+PAUSE_S = 0.03
 # Rows are saved so that it takes at most one part in SHARE of the time, between these pauses.
 SAVE_S, LONGEST_S, SHARE = 2.0, 120.0, 50
 Wakes = dict[str, datetime | None]
@@ -77,12 +77,11 @@ class Board:
         await self._begin(size)
         if self.position >= size:
             self.ready.set()
-        async for batch in self._ledger.follow(self.position, BATCH):
+        # What is said in so short a time is taken in together: one look at the record for it.
+        async for batch in self._ledger.follow(self.position, BATCH, rest_s=PAUSE_S):
             await self.apply(batch)
             if self.position >= size:
                 self.ready.set()
-            # What is said in so short a time is taken in together: one look at the record for it.
-            await asyncio.sleep(PAUSE_S)
 
     # -- at start ------------------------------------------------------------------------------
 
