@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
+
+from stafett.service import sql
 
 
 class Documents:
@@ -41,20 +42,40 @@ class Documents:
 
         Raises ValueError if the stored bytes no longer have that hash: never served silently.
         """
-        async with (
-            self._pool.connection() as connection,
-            connection.cursor(row_factory=tuple_row) as cursor,
-        ):
-            await cursor.execute(
-                "SELECT d.media_type, d.bytes FROM service.document d"
-                " JOIN service.document_reader r USING (sha256)"
-                " WHERE d.sha256 = %s AND r.organisation = %s",
-                (sha256, organisation),
-            )
-            row = await cursor.fetchone()
-        if row is None:
-            return None
-        data = bytes(row[1])
-        if hashlib.sha256(data).hexdigest() != sha256:
-            raise ValueError(f"document {sha256} has changed in the store")
-        return str(row[0]), data
+        found = await sql.row(
+            self._pool,
+            "SELECT d.media_type, d.bytes FROM service.document d"
+            " JOIN service.document_reader r USING (sha256)"
+            " WHERE d.sha256 = %s AND r.organisation = %s",
+            (sha256, organisation),
+        )
+        return _whole(sha256, found)
+
+    async def of(self, sha256: str) -> tuple[str, bytes] | None:
+        """Return the same whoever asks: for use cases that have checked who may."""
+        query = "SELECT media_type, bytes FROM service.document WHERE sha256 = %s"
+        return _whole(sha256, await sql.row(self._pool, query, (sha256,)))
+
+    async def known(
+        self, names: frozenset[str], handed: frozenset[str], organisation: str
+    ) -> frozenset[str]:
+        """Return which of `names` are kept here and `organisation` may read; `handed` it may."""
+        if not names:
+            return frozenset()
+        found = await sql.rows(
+            self._pool,
+            "SELECT d.sha256 FROM service.document d WHERE d.sha256 = ANY(%s)"
+            " AND (d.sha256 = ANY(%s) OR EXISTS (SELECT FROM service.document_reader r"
+            " WHERE r.sha256 = d.sha256 AND r.organisation = %s))",
+            (list(names), list(handed), organisation),
+        )
+        return frozenset(str(row[0]) for row in found)
+
+
+def _whole(sha256: str, row: tuple[Any, ...] | None) -> tuple[str, bytes] | None:
+    if row is None:
+        return None
+    data = bytes(row[1])
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise ValueError(f"document {sha256} has changed in the store")
+    return str(row[0]), data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
@@ -15,12 +16,12 @@ from stafett.ledger import bundle
 from stafett.ledger.publish import NotYet
 from stafett.service.accounts import Accounts, Person
 from stafett.service.conditions import Conditions, Seen
-from stafett.service.documents import Documents
 from stafett.service.journeys import Journeys
+from stafett.service.papers import Papers
 from stafett.service.publishing import Publishing
 from stafett.service.readings import Readings
 from stafett.service.record import Record
-from stafett.service.refusal import unknown
+from stafett.service.refusal import No, unknown
 
 TRIES = 3
 DOCUMENTS_BYTES = 200 * 2**20  # of attached documents in one package
@@ -35,7 +36,7 @@ class Dossiers:
         record: Record,
         accounts: Accounts,
         conditions: Conditions,
-        documents: Documents,
+        documents: Papers,
         publishing: Publishing,
         readings: Readings,
     ) -> None:
@@ -57,7 +58,7 @@ class Dossiers:
         self, person: Person, journey: str, language: str
     ) -> tuple[Dossier, tuple[Release, ...]]:
         live = await self._journeys.see(person, journey)
-        await self._readings.note(person, "dossier", journey)
+        await self._readings.note(person, "dossier", journey, journey)
         seen = await self._conditions.of_journey(person, live)
         entries = await self._record.entries(journey, person.organisation)
         if not entries:
@@ -111,10 +112,10 @@ class Dossiers:
         """Return the documents that the organisation may read; the others are named by hash."""
         found: dict[str, bytes] = {}
         for name in sorted({d.sha256 for d in made.documents}):
-            kept = await self._documents.get(name, person.organisation)
-            if kept is not None and sum(map(len, found.values())) + len(kept[1]) <= DOCUMENTS_BYTES:
-                await self._readings.note(person, "document", name)
-                found[name] = kept[1]
+            with contextlib.suppress(No):
+                _, data = await self._documents.open(person, name, made.journey)
+                if sum(map(len, found.values())) + len(data) <= DOCUMENTS_BYTES:
+                    found[name] = data
         return found
 
 

@@ -21,7 +21,7 @@ class Outside:
             tower.record,
             tower.accounts,
             tower.conditions,
-            tower.documents,
+            tower.papers,
             tower.publishing,
             tower.readings,
         )

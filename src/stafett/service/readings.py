@@ -20,13 +20,17 @@ KEPT = 100_000
 
 
 class Look(msgspec.Struct, frozen=True):
-    """One look; `person` is "" where it is another organisation's business who it was."""
+    """One look; `person` is "" where it is another organisation's business who it was.
+
+    `journey` is the one that what was looked at belongs to, if any.
+    """
 
     id: int
     at: datetime
     person: str
     organisation: str
     what: str
+    journey: str = ""
 
 
 class Readings:
@@ -36,21 +40,27 @@ class Readings:
         self._pool = pool
         self._latest: dict[tuple[str, str], float] = {}
 
-    async def note(self, person: Person, kind: str, name: str) -> None:
-        """Note that `person` looks at something, before it is shown to them."""
+    async def note(self, person: Person, kind: str, name: str, journey: str = "") -> None:
+        """Note that `person` looks at something, before it is shown to them.
+
+        `journey` is the one it belongs to; a journey belongs to itself.
+        """
         what = f"{kind} {name}"
+        journey = journey or (name if kind == "journey" else "")
         now = time.monotonic()
-        before = self._latest.get((person.id, what))
+        seen = (person.id, f"{what} {journey}")
+        before = self._latest.get(seen)
         if before is not None and now - before < WINDOW_S:
             return
         await sql.done(
             self._pool,
-            "INSERT INTO service.reading (person, organisation, what) VALUES (%s, %s, %s)",
-            (person.id, person.organisation, what[:300]),
+            "INSERT INTO service.reading (person, organisation, what, journey)"
+            " VALUES (%s, %s, %s, NULLIF(%s, ''))",
+            (person.id, person.organisation, what[:300], journey[:300]),
         )
         if len(self._latest) >= KEPT:
             self._latest.clear()
-        self._latest[(person.id, what)] = now
+        self._latest[seen] = now
 
     async def of(
         self,
@@ -69,14 +79,15 @@ class Readings:
         seen = [f"journey {name}" for name in shared]
         found = await sql.rows(
             self._pool,
-            "SELECT id, at, CASE WHEN organisation = %s THEN person ELSE '' END, organisation, what"
-            " FROM service.reading WHERE (organisation = %s OR what = ANY(%s))"
+            "SELECT id, at, CASE WHEN organisation = %s THEN person ELSE '' END, organisation,"
+            " what, COALESCE(journey, '') FROM service.reading"
+            " WHERE (organisation = %s OR what = ANY(%s) OR journey = ANY(%s))"
             " AND (%s = '' OR (person = %s AND organisation = %s))"
-            " AND (%s = '' OR what = %s) AND (%s::bigint IS NULL OR id < %s)"
+            " AND (%s = '' OR what = %s OR journey = %s) AND (%s::bigint IS NULL OR id < %s)"
             " ORDER BY id DESC LIMIT %s",
             (
-                organisation, organisation, seen, person, person, organisation, journey,
-                f"journey {journey}", before, before, limit,
+                organisation, organisation, seen, list(shared), person, person, organisation,
+                journey, f"journey {journey}", journey, before, before, limit,
             ),
         )  # fmt: skip
         return [Look(*row) for row in found]

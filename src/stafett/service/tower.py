@@ -49,6 +49,7 @@ from stafett.service.network import Networks
 from stafett.service.offers import Offers
 from stafett.service.openid import Providers
 from stafett.service.outside import Outside
+from stafett.service.papers import Papers
 from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
 from stafett.service.practice import Practice
@@ -132,6 +133,7 @@ class Tower:
             self.readings,
             self.labels,
         )
+        self.papers = Papers(self.documents, self.journeys, self.record, self.readings)
         self.keeping = Keeping(self.journeys, self.vault, self.changes)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.board.of_rooms.append(self.library.hear)

@@ -69,6 +69,12 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: str = "en"
 
 
+class Within(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The journey that a document is opened as a part of."""
+
+    journey: Annotated[str, msgspec.Meta(max_length=100)] = ""
+
+
 class ProtocolLine(msgspec.Struct, frozen=True):
     """A protocol that journeys can be opened under."""
 
@@ -299,13 +305,13 @@ async def put_document(call: Call[bytes, Nothing]) -> Stored:
     return Stored(sha256, len(data))
 
 
-async def get_document(call: Call[Nothing, Nothing]) -> Response:
-    """Return a document's bytes, re-hashed."""
-    tower = tower_of(call.request)
-    found = await tower.documents.get(call.path["sha256"], call.request.state.person.organisation)
-    if found is None:
-        raise Problem(404, "unknown", "There is no such document", Part("sha256", "not known"))
-    kind, data = found
+async def get_document(call: Call[Nothing, Within]) -> Response:
+    """Return a document's bytes, re-hashed; the look is noted."""
+    tower, person = tower_of(call.request), call.request.state.person
+    try:
+        kind, data = await tower.papers.open(person, call.path["sha256"], call.query.journey)
+    except No as no:
+        raise problem(no) from None
     assert hashlib.sha256(data).hexdigest() == call.path["sha256"]
     headers = {"Content-Disposition": "attachment", "Cache-Control": "private, max-age=31536000"}
     return Response(data, media_type=kind, headers=headers)
@@ -391,7 +397,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         status=201, tag="documents",
     ),
     Endpoint(
-        "GET", "/api/documents/{sha256}", get_document, "A document", "see",
+        "GET", "/api/documents/{sha256}", get_document, "A document", "see", query=Within,
         answer="application/octet-stream", tag="documents",
     ),
     Endpoint("GET", "/api/stream", stream, "Follow the board", "see", query=Since,

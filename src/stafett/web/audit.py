@@ -21,6 +21,7 @@ from stafett.web.signin import tower_of
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Short = Annotated[str, msgspec.Meta(max_length=100)]
 PAGE = 200
+KINDS = ("journey", "document", "dossier", "traceability")  # what has a name in each language
 
 
 class Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -69,7 +70,7 @@ async def changes_page(request: Request) -> Response:
 
 
 async def readings_page(request: Request) -> Response:
-    """Who looked at which journey, and when."""
+    """Who looked at which journey, document or dossier, and when."""
     person = await allowed(request, "audit")
     if isinstance(person, Response):
         return person
@@ -81,6 +82,7 @@ async def readings_page(request: Request) -> Response:
     people = await tower.accounts.people(person.organisation)
     return await page(
         request, "audit_readings.html", person, looks=found, query=query, people=people,
+        kinds=KINDS,
         names={p.id: p.name for p in people},
         organisations={o.id: o.name for o in organisations.values()},
         more=found[-1].id if len(found) == PAGE else None,

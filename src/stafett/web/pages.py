@@ -232,6 +232,7 @@ async def journey(request: Request) -> Response:
         ],
         answers=evidence.answers(live.net, live.state, person, language),
         documents=evidence.documents(live.net, entries, language),
+        openable=await tower.papers.openable(person, live.net, live.state.parties, entries),
         story=relay.story(live.net, live.state, names, language),
         signatures=await tower.record.signatures(live.state.journey, person.organisation),
     )
