@@ -79,7 +79,7 @@ def test_the_stream_is_cut_and_no_change_is_missed_or_doubled(
 
 @pytest.mark.browser
 def test_a_view_has_its_address_is_saved_and_exported(
-    site: Site, browser_of: Callable[..., Page], tmp_path: Path
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
 ) -> None:
     """Search and filters stand in the address; a saved view leads back; the export is the view."""
     journey = site.order(wristband="19540101-0001")
@@ -103,5 +103,53 @@ def test_a_view_has_its_address_is_saved_and_exported(
     page.goto("/board")
     page.locator("#saved a").click()
     expect(page.locator("#show")).to_have_value("mine")
+    # On another device it is there; with a patient's number in the search, that is left out.
+    other = browser_of("treating-clinic-1")
+    other.goto(f"/board?q={journey}&show=all")
+    other.locator("#name").fill("All")
+    other.locator("#save button").click()
+    expect(other.locator("#saved a")).to_have_text(["All", "Ours"])
+    expect(other.locator("#view-said")).to_contain_text("may name a patient")
+    shoot(other, "board-saved-views")
+    other.locator("#saved a").first.click()
+    expect(other.locator("#q")).to_have_value("")
+    other.get_by_role("button", name="Forget All").click()
+    expect(other.locator("#saved a")).to_have_text(["Ours"])
+    assert site.call("courier-1", "GET", "/api/board/views").json() == []
     page.keyboard.press("?")
     expect(page.get_by_role("dialog")).to_contain_text("next and previous")
+
+
+@pytest.mark.parametrize(
+    ("name", "shows", "wrong"),
+    [
+        ("mine", {"q": "19121212-1212"}, "/q"),
+        ("19121212", {}, "/name"),
+        ("x" * 41, {}, "/name"),
+        ("all", {"show": "everything"}, "/show"),
+        ("all", {"colour": "red"}, ""),
+    ],
+)
+def test_a_view_that_says_too_much_or_nothing_is_refused(
+    site: Site, name: str, shows: dict[str, str], wrong: str
+) -> None:
+    """A number that may be a patient's, a field or a value that the board does not have."""
+    answer = site.call("courier-2", "PUT", f"/api/board/views/{name}", json=shows)
+    assert answer.status_code == 422, answer.text
+    assert answer.json()["reasons"][0]["field"].lstrip("/") == wrong.lstrip("/")
+    assert site.call("courier-2", "GET", "/api/board/views").json() == []
+
+
+def test_a_view_is_its_persons_own_and_there_are_not_too_many(site: Site) -> None:
+    """Another person of the same organisation neither sees nor removes it; 24 are enough."""
+    for number in range(24):
+        path = f"/api/board/views/view {number}"
+        assert site.call("courier-1", "PUT", path, json={"show": "act"}).status_code == 204
+    assert site.call("courier-1", "PUT", "/api/board/views/one more", json={}).status_code == 409
+    again = site.call("courier-1", "PUT", "/api/board/views/view 3", json={"show": "all"})
+    assert again.status_code == 204
+    assert site.call("courier-2", "GET", "/api/board/views").json() == []
+    assert site.call("courier-2", "DELETE", "/api/board/views/view 3").status_code == 404
+    found = site.call("courier-1", "GET", "/api/board/views").json()
+    assert len(found) == 24
+    assert {"name": "view 3", "shows": {"q": "", "show": "all", "at": "", "product": ""}} in found

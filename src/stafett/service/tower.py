@@ -67,6 +67,7 @@ from stafett.service.studio import Studio
 from stafett.service.system import SystemView
 from stafett.service.training import Training
 from stafett.service.vault import Vault, master_key
+from stafett.service.views import Views
 from stafett.service.waitlist import Waitlist
 from stafett.service.watching import Watch
 
@@ -141,6 +142,7 @@ class Tower:
         self.alerts, self.rosters = Alerts(self.pool), Rosters(self.pool)
         self.alerting = Alerting(url, self.board, self.journeys, self.alerts, self.rosters)
         self.forecasts = Forecasts(self.board, self.journeys)
+        self.views = Views(self.pool)
         self.deviations = Deviations(self.pool, self.board, self.journeys)
         self.peers = Peers(self.pool, self.journeys, self.accounts)
         server = mail.configured()

@@ -34,12 +34,14 @@ from stafett.web import (
     stations,
     told,
     training,
+    views,
 )
 from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
 
 AREAS: tuple[Area, ...] = (
     Area("journeys", api.ENDPOINTS, pages.ROUTES, menu=pages.MENU, words=pages.WORDS),
+    Area("views", views.ENDPOINTS),
     Area("stations", routes=stations.ROUTES, menu=stations.MENU, words=stations.WORDS),
     Area("sign-in", signin.ENDPOINTS, signin.ROUTES),
     Area("account", account.ENDPOINTS, account.ROUTES, menu=account.MENU, words=account.WORDS),

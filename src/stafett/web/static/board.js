@@ -1,5 +1,5 @@
 // The board: every live journey the organisation takes part in, ordered by time to harm.
-import { call, h, pick, span, t, when } from "./dom.js";
+import { call, h, pick, Refused, span, t, when } from "./dom.js";
 import { follow } from "./live.js";
 import * as outbox from "./outbox.js";
 import { before, pageOf, rank, urgency } from "./places.js";
@@ -147,25 +147,54 @@ function lists() {
 
 // -- saved views, export ----------------------------------------------------------------------------
 
-const SHELF = `stafett-views-${start.person}`;
-const kept = () => JSON.parse(localStorage.getItem(SHELF) ?? "[]");
-const patient = /\d{4}|^ch/i; // a search that may name a patient is not kept on the device
+// A person's views are theirs on every device. A search that may name a patient is kept nowhere.
+const patient = /\d{4}|^ch[a-z]?\d/i;
+const views = "/api/board/views";
+const noted = document.getElementById("view-said");
+let mine = [];
+
+const addressOf = ({ shows }) => address(shows).search;
+function say(words) { noted.textContent = words ? `⚠ ${words}` : ""; }
+const why = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what)].join(": ") : t("order.no-network"));
 
 function shelf() {
-  const url = new URL(location.href);
-  saved.replaceChildren(...kept().map(({ name, query }) => h("li", {}, h("a", { href: `/board${query}`, "aria-current": query === url.search ? "true" : null }, name), " ", h("button", { class: "plain", type: "button", "aria-label": t("board.forget", { name }), onclick: () => { localStorage.setItem(SHELF, JSON.stringify(kept().filter((v) => v.name !== name))); shelf(); } }, "×"))));
+  const here = new URL(location.href).search;
+  saved.replaceChildren(...mine.map((view) => h("li", {}, h("a", { href: `/board${addressOf(view)}`, "aria-current": addressOf(view) === here ? "true" : null }, view.name), " ", h("button", { class: "plain", type: "button", "aria-label": t("board.forget", { name: view.name }), onclick: () => change("DELETE", view.name) }, "×"))));
 }
 
-document.getElementById("save").addEventListener("submit", (event) => {
+async function change(method, name, shows) {
+  try {
+    await call(method, `${views}/${encodeURIComponent(name)}`, shows);
+    mine = await call("GET", views);
+    shelf();
+    return true;
+  } catch (error) { say(why(error)); return false; }
+}
+
+document.getElementById("save").addEventListener("submit", async (event) => {
   event.preventDefault();
   const field = event.currentTarget.elements.name;
   const wished = wish();
-  if (patient.test(wished.q)) wished.q = "";
-  const view = { name: field.value.trim(), query: address(wished).search };
-  localStorage.setItem(SHELF, JSON.stringify([...kept().filter((v) => v.name !== view.name), view].slice(-12)));
-  field.value = "";
-  shelf();
+  const left = patient.test(wished.q);
+  if (left) wished.q = "";
+  say(left ? t("board.search-not-kept") : "");
+  if (await change("PUT", field.value.trim(), wished)) field.value = "";
 });
+
+// What an earlier version kept on this device moves to the person, once.
+async function fetchViews() {
+  try {
+    const shelf_ = `stafett-views-${start.person}`;
+    for (const { name, query } of JSON.parse(localStorage.getItem(shelf_) ?? "[]")) {
+      const given = new URLSearchParams(query);
+      const shows = Object.fromEntries(FIELDS.filter((f) => given.get(f)).map((f) => [f, given.get(f)]));
+      await call("PUT", `${views}/${encodeURIComponent(name)}`, shows).catch((error) => { if (!(error instanceof Refused)) throw error; });
+    }
+    localStorage.removeItem(shelf_);
+    mine = await call("GET", views);
+    shelf();
+  } catch { /* the board is right without them */ }
+}
 
 document.getElementById("export").addEventListener("click", () => {
   const cell = (value) => { const text = String(value ?? ""); const safe = /^[=+\-@\t]/.test(text) ? `'${text}` : text; return /[",\n]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe; };
@@ -208,7 +237,7 @@ form.addEventListener("input", () => { limit = PAGE; for (const name of ["at", "
 form.addEventListener("submit", (event) => event.preventDefault());
 more.addEventListener("click", () => { limit += PAGE; refresh(); });
 document.addEventListener("visibilitychange", refresh);
-shelf();
+fetchViews();
 
 const first = await call("GET", "/api/journeys", undefined, 60000);
 for (const row of first.rows) rows.set(row.journey, row);
