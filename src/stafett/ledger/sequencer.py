@@ -26,6 +26,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import time
 from collections import OrderedDict, deque
@@ -58,6 +59,7 @@ FENCED = "SF001"
 LEASE_S = 2.0  # how long a silent holder keeps others away
 CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
+FEW = 64  # so many go together in any case
 MANY_SIGNATURES = 16
 BATCH_BYTES = 8 * 2**20
 REMEMBERED_STREAMS = 100_000
@@ -143,7 +145,7 @@ class Sequencer:
         self.listener = listener
         self.patience_s = patience_s
         self._queue: deque[_Waiting] = deque()
-        self._pending: deque[_Waiting] = deque()  # queued or sent, in order of arrival
+        self._in_hand: list[_Waiting] = []  # taken from the queue, not all answered yet
         self._arrived = asyncio.Event()
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._notices: list[str] = []
@@ -188,7 +190,6 @@ class Sequencer:
             time.monotonic() + self.patience_s,
         )
         self._queue.append(waiting)
-        self._pending.append(waiting)
         self._arrived.set()
         return await waiting.answer
 
@@ -201,10 +202,10 @@ class Sequencer:
         """Tell those who have waited too long. One timer for all: all have the same patience."""
         while True:
             now = time.monotonic()
-            while self._pending and (
-                self._pending[0].answer.done() or self._pending[0].deadline <= now
-            ):
-                waiting = self._pending.popleft()
+            late = itertools.takewhile(lambda w: w.deadline <= now, self._queue)
+            for waiting in [*(w for w in self._in_hand if w.deadline <= now), *late]:
+                if waiting.answer.done():
+                    continue
                 kind = InDoubt if waiting.sent else NotAcknowledged
                 why = f"no answer in {self.patience_s:g} s: {self._trouble}"
                 self._answer(waiting, kind(waiting.prepared.submission.key, why))
@@ -222,7 +223,9 @@ class Sequencer:
                         return
                     await self._idle()
                     continue
-                await self._see_to(self._take())
+                self._in_hand = self._take()
+                await self._see_to(self._in_hand)
+                self._in_hand = []
         finally:
             await self._disconnect(politely=True)
 
@@ -236,10 +239,15 @@ class Sequencer:
         news.cancel()
 
     def _take(self) -> list[_Waiting]:
-        """Take what is queued, up to a batch's size."""
+        """Take what is queued, up to a batch's size; of very many, leave some for the next.
+
+        If all who submit were in one batch, they would all wait for the database at once, and then
+        it for them. With some left over, the one writes while the others prepare.
+        """
         batch: list[_Waiting] = []
         events = size = 0
-        while self._queue and events < BATCH_EVENTS and size < BATCH_BYTES:
+        most = max(FEW, len(self._queue) * 3 // 4)
+        while self._queue and len(batch) < most and events < BATCH_EVENTS and size < BATCH_BYTES:
             waiting = self._queue.popleft()
             if waiting.answer.done():
                 continue
@@ -275,7 +283,9 @@ class Sequencer:
                 await asyncio.sleep(pause)
                 pause = min(0.5, pause * 2 + 0.02)
             # Whoever waited too long has gone; newcomers join at the end.
-            batch = [w for w in batch if not w.answer.done()] + self._take()
+            newcomers = self._take()
+            self._in_hand = self._in_hand + newcomers
+            batch = [w for w in batch if not w.answer.done()] + newcomers
 
     @staticmethod
     def _answer(waiting: _Waiting, outcome: Receipt | Exception) -> None:
