@@ -25,6 +25,7 @@ from stafett.service import demo_results
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 from stafett.web.app import application
+from stafett.web.wire import Protocol
 
 FOLDER = Path(".stafett")
 DAY_PROTOCOL = "autologous-car-t"
@@ -142,20 +143,31 @@ async def _serve(
         password = demo_network.PASSWORD if demo else ""
         app = application(tower, shown, password, opened=True)
         config = uvicorn.Config(
-            app, log_level="warning", lifespan="off", timeout_graceful_shutdown=2, access_log=False
+            app,
+            http=Protocol,
+            log_level="warning",
+            lifespan="off",
+            timeout_graceful_shutdown=2,
+            access_log=False,
         )
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
+        playing: asyncio.Task[None] | None = None
+
+        def stop() -> None:
+            server.should_exit = True
+            if playing is not None:  # its people leave before the doors close
+                playing.cancel()
+
         loop = asyncio.get_running_loop()
         for name in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(name, lambda: setattr(server, "should_exit", True))
+            loop.add_signal_handler(name, stop)
         serving = asyncio.create_task(server.serve([listening]))
         while not server.started and not serving.done():
             await asyncio.sleep(0.02)
         steady()
         first = "" if await tower.accounts.people() else await tower.signin.invite(None)
         _announce(address, shown, password, first, tower.hl7)
-        playing = None
         if demo and day:
             tower.conditions.profile = demo_network.PROFILE
             playing = asyncio.create_task(_day(tower, address, pace, journeys))

@@ -69,7 +69,9 @@ class Day:
             try:
                 await self.journey(client, self.seed * 1_000 + base + number)
             except (Refused, httpx.HTTPError, LookupError) as error:
-                log.warning("a journey of the scripted day stopped: %s", error)
+                log.warning(
+                    "a journey of the scripted day stopped: %s", str(error) or type(error).__name__
+                )
                 await asyncio.sleep(max(self.pace, 1))
 
     async def journey(self, client: Client, seed: int) -> str:

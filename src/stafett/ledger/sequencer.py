@@ -202,14 +202,17 @@ class Sequencer:
         """Tell those who have waited too long. One timer for all: all have the same patience."""
         while True:
             now = time.monotonic()
-            late = itertools.takewhile(lambda w: w.deadline <= now, self._queue)
-            for waiting in [*(w for w in self._in_hand if w.deadline <= now), *late]:
-                if waiting.answer.done():
-                    continue
+            for waiting in self._late(now):
                 kind = InDoubt if waiting.sent else NotAcknowledged
                 why = f"no answer in {self.patience_s:g} s: {self._trouble}"
                 self._answer(waiting, kind(waiting.prepared.submission.key, why))
             await asyncio.sleep(min(0.1, self.patience_s / 10))
+
+    def _late(self, now: float) -> list[_Waiting]:
+        """Return those who have waited too long and have no answer yet."""
+        queued = itertools.takewhile(lambda w: w.deadline <= now, self._queue)
+        every = itertools.chain(self._in_hand, queued)
+        return [w for w in every if w.deadline <= now and not w.answer.done()]
 
     # ---- serving -------------------------------------------------------------------------------
 

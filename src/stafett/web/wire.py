@@ -8,6 +8,7 @@ together; what is large, or streamed over many turns, is not held back.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -33,11 +34,20 @@ class Joined:
         if len(data) >= LARGE:
             self.flush()
 
+    def writelines(self, data: Iterable[bytes]) -> None:
+        """Send the pieces like one `write`."""
+        self.write(b"".join(data))
+
     def flush(self) -> None:
         """Send what is held now."""
         if self._held:
             held, self._held = self._held, []
             self._transport.write(held[0] if len(held) == 1 else b"".join(held))
+
+    def write_eof(self) -> None:
+        """Send what is held, and that nothing follows."""
+        self.flush()
+        self._transport.write_eof()
 
     def close(self) -> None:
         """Send what is held, and close."""
