@@ -43,6 +43,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "journey": ("stafett.cli.journey:journey", "prove what the record says of one journey"),
     "ledger": ("stafett.cli.ledger:ledger", "export, verify, back up and restore the record"),
+    "people": ("stafett.cli.people:people", "an organisation's people: invite, roles, competence"),
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),
     "rebuild": ("stafett.cli.rebuild:rebuild", "make the board's rows anew from the record"),
     "registry": ("stafett.cli.registry:registry", "trials, adoption, sites: import and export"),

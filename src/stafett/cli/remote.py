@@ -38,7 +38,11 @@ def signed_in(url: str, login: str, password: str) -> Iterator[httpx.Client]:
     try:
         with httpx.Client(base_url=url, timeout=TIMEOUT_S) as client:
             body = {"login": login, "password": password}
-            signed = ok(client.post("/api/session", json=body)).json()
+            answer = client.post("/api/session", json=body)
+            if answer.status_code == 401 and "/problems/second-factor" in answer.text:
+                body["code"] = click.prompt("Code of your second factor", err=True)
+                answer = client.post("/api/session", json=body)
+            signed = ok(answer).json()
             if "token" not in signed:
                 raise No("this person signs in with a second factor: use the pages")
             client.headers["Authorization"] = f"Bearer {signed['token']}"
