@@ -22,7 +22,7 @@ from stafett.service.refusal import No
 from stafett.service.request import Ask, Order
 from stafett.service.signatures import Checked
 from stafett.service.tower import Tower
-from stafett.web import sse
+from stafett.web import refusals, sse
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
 from stafett.web.session import token_of
@@ -280,7 +280,7 @@ async def station_view(call: Call[Nothing, About]) -> Station:
     except No as no:
         raise problem(no) from None
     try:
-        return station(
+        found = station(
             live.net,
             live.state,
             call.path["activity"],
@@ -292,6 +292,8 @@ async def station_view(call: Call[Nothing, About]) -> Station:
     except LookupError as error:
         part = Part("activity", str(error))
         raise Problem(404, "unknown", "There is no such station", part) from None
+    blocked = refusals.all_said(found.blocked, call.query.language)
+    return msgspec.structs.replace(found, blocked=blocked)
 
 
 async def put_document(call: Call[bytes, Nothing]) -> Stored:

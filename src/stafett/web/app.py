@@ -24,11 +24,11 @@ from starlette.types import Scope
 
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
-from stafett.web import openapi, pages
+from stafett.web import openapi, pages, refusals
 from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import route
 from stafett.web.headers import POLICY, SecureHeaders
-from stafett.web.problem import Part, Problem, handle, response
+from stafett.web.problem import Part, Problem, response
 from stafett.web.session import guard
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ def application(
             Middleware(GZipMiddleware, minimum_size=1000),
         ],
         exception_handlers={
-            Problem: handle,
+            Problem: _problem,
             HTTPException: _http,
             psycopg.OperationalError: _away,
             PoolTimeout: _away,
@@ -106,6 +106,12 @@ def application(
     app.state.demo = tuple(demo)
     app.state.demo_password = demo_password
     return app
+
+
+async def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    error.document = refusals.in_language_of(request, error.document)
+    return response(error)
 
 
 async def _http(request: Request, error: Exception) -> Response:

@@ -21,7 +21,7 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web import chart, evidence, relay, zone
+from stafett.web import chart, evidence, refusals, relay, zone
 from stafett.web import language as languages
 from stafett.web.area import Line, seen_by
 from stafett.web.problem import Part, Problem
@@ -42,6 +42,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
+    environment.filters["refusal"] = refusals.said
     return environment
 
 

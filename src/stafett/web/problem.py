@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from starlette.requests import Request
 from starlette.responses import Response
 
 MEDIA_TYPE = "application/problem+json"
@@ -58,9 +57,3 @@ def response(problem: Problem) -> Response:
         {"Cache-Control": "no-store", **problem.headers},
         MEDIA_TYPE,
     )
-
-
-async def handle(request: Request, error: Exception) -> Response:
-    """Starlette's exception handler for Problem."""
-    assert isinstance(error, Problem)
-    return response(error)
