@@ -9,7 +9,7 @@ import msgspec
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey import excursion
-from stafett.journey.script import dispose
+from stafett.journey.settling import dispose
 from stafett.journey.tasks import next_moves
 
 replace = msgspec.structs.replace

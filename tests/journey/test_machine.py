@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 
 from stafett.journey import command as c
 from stafett.journey import event as e
-from stafett.journey import gate
+from stafett.journey import gate, settling
 from stafett.journey.decide import decide
 from stafett.journey.draft import Draft
 from stafett.journey.evolve import evolve, move_of, replay
@@ -428,6 +428,15 @@ class Walk(RuleBasedStateMachine):
                 occurred_at=self.at, by=by, deviation=name, conclusion="assessed"
             )
         self.submit(command)
+
+    @rule(pick=st.integers(0, 5), part=st.integers(0, 5))
+    def settle(self, pick: int, part: int) -> None:
+        """Somebody does one part of what decides an excursion or a result; in no certain order."""
+        open_ = settling.undecided(self.net, self.now)
+        if open_:
+            raised = open_[pick % len(open_)]
+            ways = settling.settle(self.net, self.now, raised, self.cast, self.at)
+            self.submit(ways[part % len(ways)])
 
     @rule(data=st.data())
     def correct(self, data: st.DataObject) -> None:

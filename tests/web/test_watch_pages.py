@@ -86,3 +86,62 @@ def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
     for path in ("alert-load", "ownership", "deviations"):
         page.goto(f"/{path}")
         expect(page.locator("h1")).to_be_visible()
+
+
+def test_what_is_out_of_specification_says_what_is_missing_until_it_may_be_supplied(
+    site: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """The station and the deviation's page say what is lacking; each signature ticks one part."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    ending = {"TEST": "out_of_spec"}
+    site.inside(walk(site, journey, labels, ("D_OOS", "step"), ending=ending))
+    lines = site.call("treating-clinic-1", "GET", "/api/deviations").json()
+    mine = [one for one in lines if one["journey"] == journey and one["only_by_supply"]]
+    assert mine
+    assert mine[-1]["lacking"] == [
+        "request", "risk-evaluation", "acceptance-physician", "acceptance-maker",
+    ]  # fmt: skip
+    name = mine[-1]["deviation"]
+    desk = browser_of("qualified-person-1")
+    desk.goto(f"/journeys/{journey}/D_OOS/step?about=TEST")
+    expect(desk.get_by_role("link", name=f"decision on {name}")).to_be_visible()
+    shoot(desk, "station-out-of-specification")
+    maker = browser_of("qualified-person-1")
+    maker.goto(f"/deviations/{journey}/{name}")
+    expect(maker.locator("#supply")).to_contain_text("The physician's request: not recorded yet")
+    triage = maker.locator("form[data-command=TriageDeviation]")
+    triage.get_by_label("specification").check()
+    for what in ("identity", "custody", "patient"):
+        triage.locator(f"[name='impact.{what}']").select_option("none")
+    triage.locator("[name='impact.product']").select_option("confirmed")
+    triage.get_by_role("button").click()
+    choices = maker.locator("form[data-command=DecideDeviation] [name=disposition] option")
+    expect(choices.filter(has_text="use as it is")).to_have_count(0)
+    physician = browser_of("treating-clinic-1")
+    for page, part in (
+        (physician, "request"),
+        (maker, "risk-evaluation"),
+        (physician, "acceptance"),
+        (maker, "acceptance"),
+    ):
+        page.goto(f"/deviations/{journey}/{name}")
+        form = page.locator("form[data-command=StateOutOfSpecification]")
+        form.locator("[name=part]").select_option(part)
+        form.locator("[name=statement]").fill("no other treatment in time")
+        form.locator("[name=password]").fill(demo.PASSWORD)
+        if part == "acceptance" and page is maker:
+            shoot(page, "deviation-out-of-specification")
+        before = page.locator("#supply li", has_text="✓").count()
+        form.get_by_role("button").click()
+        expect(page.locator("#supply li", has_text="✓")).to_have_count(before + 1)
+    decision = maker.locator("form[data-command=DecideDeviation]")
+    decision.locator("[name=disposition]").select_option("supply-out-of-specification")
+    decision.locator("[name=reason]").fill("requested and accepted for this patient")
+    decision.locator("[name=password]").fill(demo.PASSWORD)
+    decision.get_by_role("button").click()
+    expect(maker.locator(".tag.blue")).to_have_text("decided")
+    desk.reload()
+    expect(desk.get_by_role("link", name=f"decision on {name}")).to_have_count(0)

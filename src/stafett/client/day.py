@@ -22,8 +22,11 @@ from stafett.client.client import Client, Refused
 from stafett.journey import command as commands
 from stafett.journey.label import Labels
 from stafett.journey.script import QUARANTINE, REFUSE, UNKNOWN, WRONG_LABEL, Cast, Fault, act
+from stafett.journey.settling import supply
+from stafett.journey.specification import PARTS
 from stafett.protocol.net import Net
 from stafett.service.board import Next, Row
+from stafett.service.deviations import Line
 from stafett.service.request import OURS
 
 log = logging.getLogger(__name__)
@@ -134,7 +137,7 @@ class Day:
     ) -> bool:
         reader = await self._token(client, self.people[task.role][0])
         view = await client.station(journey, task.activity, task.side, task.about, reader)
-        if view.blocked:
+        if view.blocked or view.awaits:
             return False
         cast = Cast(self.parties, self.people)
         before = labels.copy()
@@ -163,23 +166,26 @@ class Day:
         return True
 
     async def _assess(self, client: Client, net: Net, journey: str) -> bool:
-        """Assess, or decide on, one excursion of the journey: what is in doubt is not used."""
+        """Do what is next about one doubt of the journey: what is in doubt is not used."""
         role = net.protocol.owner
         person = self.people[role][0]
         by = commands.Actor(person=person, organisation=self.parties[role], role=role)
         for line in await client.deviations(await self._token(client, person)):
-            if line.journey != journey or line.kind != "condition":
+            if line.journey != journey or line.kind not in ("condition", "product"):
                 continue
             told: dict[str, Any] = {
                 "occurred_at": datetime.now(UTC),
                 "by": by,
                 "deviation": line.deviation,
             }
-            if line.stage == "raised":
+            command: commands.Command
+            if line.only_by_supply and line.stage in ("raised", "triaged"):
+                command = self._supply(net, line)
+            elif line.stage == "raised":
                 none = commands.Impact(
                     identity="none", custody="none", product="none", patient="none"
                 )
-                command: commands.Command = commands.TriageDeviation(
+                command = commands.TriageDeviation(
                     criteria=("limit-exceeded",), impact=none, note="within its stability", **told
                 )
             elif line.stage == "triaged":
@@ -197,6 +203,13 @@ class Day:
             self.acts += 1
             return True
         return False
+
+    def _supply(self, net: Net, line: Line) -> commands.Command:
+        """Return what is next until a product out of specification is supplied to the patient."""
+        ways = supply(net, line.deviation, Cast(self.parties, self.people), datetime.now(UTC))
+        if line.stage == "raised":
+            return ways[0]
+        return ways[1 + PARTS.index(line.lacking[0])] if line.lacking else ways[-1]
 
     async def _send(self, client: Client, journey: str, command: commands.Command) -> None:
         plain = {k: v for k, v in commands.to_json(command).items() if k not in OURS}

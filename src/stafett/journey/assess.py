@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey import command as c
-from stafett.journey import deviation, excursion, gate
+from stafett.journey import deviation, excursion, gate, specification
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
@@ -35,8 +35,12 @@ CRITERIA: Final[dict[c.Criterion, Severity]] = {
     "no-effect-shown": "minor",
     "corrected-at-once": "minor",
 }
-HOSPITAL: Final = ("hospital",)
-MAKER: Final = ("manufacturer", "authority")
+LACKS: Final = {
+    "request": "the physician's request",
+    "risk-evaluation": "the manufacturer's evaluation of the risks",
+    "acceptance-physician": "acceptance by the physician",
+    "acceptance-maker": "acceptance by the manufacturer or the Qualified Person",
+}
 
 
 def severity(criteria: tuple[c.Criterion, ...], impact: c.Impact) -> Severity:
@@ -91,8 +95,7 @@ def _open(draft: Draft, name: str, by: c.Actor) -> Raised:
 def _worked_by(draft: Draft, name: str, by: c.Actor) -> Raised:
     raised = _open(draft, name, by)
     roles = concerned(draft.net, draft.state, raised)
-    makers = {role for role in draft.state.parties if _kind(draft, role) in MAKER}
-    if by.role not in roles | makers:
+    if by.role not in roles | specification.makers(draft.net):
         what = f"{by.role} neither stands at this interface nor answers for the journey"
         raise refuse("wrong-role", "by.role", what, f"one of: {', '.join(sorted(roles))}")
     return raised
@@ -177,13 +180,17 @@ def state_out_of_specification(draft: Draft, command: c.StateOutOfSpecification)
         raise refuse("not-possible-now", "deviation", what)
     _said("statement", command.statement)
     _signed(command)
-    said = {(s.part, _kind(draft, s.role)) for s in raised.work.statements}
-    parts = {part for part, _ in said}
-    kind = _kind(draft, command.by.role)
-    wanted = {"request": HOSPITAL, "risk-evaluation": MAKER, "acceptance": (*HOSPITAL, *MAKER)}
-    if kind not in wanted[command.part]:
+    parts = {s.part for s in raised.work.statements}
+    asks, makes = specification.physicians(draft.net), specification.makers(draft.net)
+    wanted = {"request": asks, "risk-evaluation": makes, "acceptance": asks | makes}
+    if command.by.role not in wanted[command.part]:
         what = f"a {command.part} is not for {command.by.role}"
-        raise refuse("wrong-role", "by.role", what, f"for a {' or '.join(wanted[command.part])}")
+        whose = ", ".join(sorted(wanted[command.part]))
+        raise refuse("wrong-role", "by.role", what, f"one of: {whose}")
+    others = makes if command.by.role in asks else asks
+    if any(s.person == command.by.person and s.role in others for s in raised.work.statements):
+        what = f"{command.by.person} has spoken for the other side"
+        raise refuse("wrong-person", "by.person", what, "each side is another person")
     if command.part == "risk-evaluation" and "request" not in parts:
         raise refuse("not-possible-now", "part", "the physician has not requested it")
     if command.part == "acceptance" and "risk-evaluation" not in parts:
@@ -200,21 +207,6 @@ def state_out_of_specification(draft: Draft, command: c.StateOutOfSpecification)
             signatures=command.signatures,
         )
     )
-
-
-def lacking(net: Net, raised: Raised) -> tuple[str, ...]:
-    """Return what a supply out of specification still lacks, in words."""
-    kinds = [(s.part, net.protocol.roles[s.role].organisation) for s in raised.work.statements]
-    found = []
-    if not any(part == "request" for part, _ in kinds):
-        found.append("the physician's request")
-    if not any(part == "risk-evaluation" for part, _ in kinds):
-        found.append("the manufacturer's evaluation of the risks")
-    if not any(part == "acceptance" and kind in HOSPITAL for part, kind in kinds):
-        found.append("acceptance by the physician")
-    if not any(part == "acceptance" and kind in MAKER for part, kind in kinds):
-        found.append("acceptance by the manufacturer or the Qualified Person")
-    return tuple(found)
 
 
 def decide(draft: Draft, command: c.DecideDeviation) -> None:
@@ -239,10 +231,16 @@ def decide(draft: Draft, command: c.DecideDeviation) -> None:
     if impact.identity == "confirmed" and command.disposition not in ("discard", "recollect"):
         what = "the identity is lost: nothing of it may be used"
         raise refuse("not-possible-now", "disposition", what, "discard it, or collect again")
-    if command.disposition == "supply-out-of-specification":
-        left = lacking(draft.net, raised)
+    if command.disposition == specification.SUPPLY:
+        left = [LACKS[part] for part in specification.lacking(draft.net, raised)]
         if left:
             raise refuse("not-possible-now", "disposition", f"there is no {'; no '.join(left)}")
+    elif command.disposition in specification.AS_IF_WITHIN and specification.only_by_supply(
+        draft.net, draft.state, raised
+    ):
+        what = "the product is out of specification: it is not passed off as within it"
+        todo = "supply out of specification, rework, collect again or discard"
+        raise refuse("not-possible-now", "disposition", what, todo)
     draft.add(
         e.DeviationDecided(
             occurred_at=command.occurred_at,

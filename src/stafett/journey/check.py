@@ -6,11 +6,11 @@ import math
 from datetime import datetime
 from typing import NamedTuple
 
-from stafett.journey import deviation
+from stafett.journey import deviation, specification
 from stafett.journey.command import Answer, Value
 from stafett.journey.event import CheckResult
 from stafett.journey.identifier import Unreadable, of_kind, same
-from stafett.journey.refusal import refuse
+from stafett.journey.refusal import Refusal, Refused, refuse
 from stafett.journey.state import PATIENT, Sheet, State
 from stafett.protocol.model import Check, Handoff
 from stafett.protocol.net import Net
@@ -40,7 +40,7 @@ def evaluate(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
         case "scan":
             return _scan(net, state, check, answer)
         case "choice":
-            return _choice(state, check, answer)
+            return _choice(net, state, check, answer)
         case "quantity":
             return _quantity(check, answer.value)
         case "time":
@@ -156,7 +156,7 @@ def _can_be_labelled(net: Net, state: State, activity: str, material: str) -> bo
     return lot is not None and lot.ended is None
 
 
-def _choice(state: State, check: Check, answer: Answer) -> Verdict:
+def _choice(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
     choice = check.choices.get(answer.value) if isinstance(answer.value, str) else None
     if choice is None:
         names = ", ".join(check.choices)
@@ -168,6 +168,9 @@ def _choice(state: State, check: Check, answer: Answer) -> Verdict:
         return Verdict(answer.value, "fail", code or deviation.CHECK_FAILED, "answered so")
     if choice.means == "unknown":
         return Verdict(answer.value, "unknown", code or deviation.UNKNOWN_ANSWER, "answered so")
+    wrong = specification.fits(net, state, check, answer.value)
+    if wrong is not None:
+        raise Refused(Refusal(code="not-possible-now", reasons=(wrong,)))
     if _disagrees(state.sheet(answer.activity, answer.side, answer.about), check, answer):
         why = "two people answered it differently"
         return Verdict(answer.value, "unknown", deviation.UNKNOWN_ANSWER, why)

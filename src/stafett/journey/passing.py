@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stafett.journey import clock, deviation, gate
+from stafett.journey import clock, deviation, gate, specification
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
@@ -113,6 +113,7 @@ def take_decision(draft: Draft, command: c.Decide) -> None:
     result = step.results[command.result]
     if result.then is not None and result.then.resume:
         gate.require(draft.net, place, sheet, command.occurred_at)
+        specification.require_supplied(draft.net, draft.state, command.about)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.decision)
     due = clock.decide_by(draft.net, draft.state, command.decision, command.about)

@@ -15,13 +15,13 @@ from datetime import datetime, timedelta
 import msgspec
 
 from stafett.journey import command as c
-from stafett.journey import excursion
+from stafett.journey import settling
 from stafett.journey.decide import decide
 from stafett.journey.event import Event
 from stafett.journey.evolve import replay
 from stafett.journey.label import Labels
 from stafett.journey.refusal import Refusal
-from stafett.journey.state import Raised, State
+from stafett.journey.state import State
 from stafett.journey.tasks import Task, next_moves
 from stafett.journey.view import Station, StationCheck, StationField, station
 from stafett.protocol.model import Check, Handoff, Step
@@ -194,7 +194,7 @@ def right_answer(
                 return labels.stick(kind, material, check.by or "", check.records)
             return labels.read(kind, material, check.by or "")
         case "choice":
-            return next(name for name, choice in check.choices.items() if choice.means == "pass")
+            return next(one.id for one in shown.choices if one.means == "pass")
         case "quantity":
             return _within(check.min, check.max)
         case "time":
@@ -425,9 +425,9 @@ def play(
         if state is None or state.marking.outcome != NONE:
             return story
         at += pace
-        undecided = [d for d in excursion.standing(net, state) if d.work.disposition is None]
+        undecided = settling.undecided(net, state)
         if undecided:
-            for command in dispose(state, undecided[0], cast, at):
+            for command in settling.settle(net, state, undecided[0], cast, at):
                 story.submit(command)
             continue
         tasks = [task for task in next_moves(net, state) if not task.blocked]
@@ -439,25 +439,6 @@ def play(
         if len(story.refusals) > before and not story.refusals[-1].then:
             raise Stuck(str(story.refusals[-1]))
     raise Stuck(f"no outcome after {limit} commands")
-
-
-def dispose(state: State, raised: Raised, cast: Cast, at: datetime) -> tuple[c.Command, c.Command]:
-    """Return how the accountable owner assesses an excursion and decides that it did no harm."""
-    by = cast.actor(state.owner.role)
-    none = c.Impact(identity="none", custody="none", product="none", patient="none")
-    signature = c.Signature(
-        person=by.person, name=by.person, meaning="Decided", at=at, method="password", digest="-"
-    )
-    return (
-        c.TriageDeviation(
-            occurred_at=at, by=by, deviation=raised.deviation, criteria=("no-effect-shown",),
-            impact=none, note="within the stability data",
-        ),
-        c.DecideDeviation(
-            occurred_at=at, by=by, deviation=raised.deviation, disposition="use-as-is",
-            reason="within the stability data", signatures=(signature,),
-        ),
-    )  # fmt: skip
 
 
 def next_command(

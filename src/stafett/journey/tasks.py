@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from stafett.journey import clock, excursion, gate
+from stafett.journey import clock, excursion, gate, specification
 from stafett.journey.command import WorkSide
 from stafett.journey.state import State, awaited_key
 from stafett.protocol.model import Handoff
@@ -22,7 +22,8 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     `start` and `work` are about a step (to begin it, to carry it through), `release` and `receive`
     about a handoff, `decide` about what `about` names, `acknowledge` about a notification. `due`
     is the earliest limit, deadline or expiry; `blocked` says what still forbids it (a
-    prerequisite, an excursion that nobody has decided on); `deviations` are the open ones about it.
+    prerequisite, an excursion or a result that nobody has decided on); `deviations` are the open
+    ones about it.
     """
 
     kind: TaskKind
@@ -107,6 +108,8 @@ def _task(net: Net, state: State, name: str) -> Task | None:
         blocked = [violation.what for violation in net.violations(state.marking, move)]
         if kind == "start":
             blocked += [excursion.said(d) for d in excursion.doubts(net, state, name)]
+            doubts = specification.doubts(net, state, name)
+            blocked += [specification.said(net, state, d) for d in doubts]
     elif at == OPEN:
         kind = "work"
         if isinstance(activity, Handoff):

@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from stafett.journey import clock, deviation, gate
+from stafett.journey import clock, deviation, gate, specification
 from stafett.journey.check import first_label, inherited, known, of_journey
 from stafett.journey.command import Value, WorkSide
 from stafett.journey.event import CheckResult
@@ -138,7 +138,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
 
     `next` is the check to answer now, `options` are the ways in which this side can close
     (results of a step, decisions of a receiver) that the protocol permits at this moment; `missing`
-    is what is still in the way of the good ones. `counterpart` is the organisation on a handoff's
+    is what is still in the way of the good ones, and `awaits` are the deviations whose decision the
+    good ones wait for (out of specification). `counterpart` is the organisation on a handoff's
     other side.
     """
 
@@ -169,6 +170,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     due: datetime | None = None
     barred: tuple[str, ...] = ()
     catalogue: tuple[Option, ...] = ()
+    awaits: tuple[str, ...] = ()
 
 
 def station(
@@ -226,7 +228,25 @@ def station(
             Option(id=code, title=text(kind.title, language))
             for code, kind in deviation.catalogue(net.protocol).items()
         ),
+        awaits=tuple(d.deviation for d in _held(net, state, place, part)) if task else (),
     )
+
+
+def _held(net: Net, state: State, place: gate.Desk, part: Step | Handoff) -> tuple[Raised, ...]:
+    """Return the deviations that keep this side from its good endings."""
+    if place.on_demand:
+        return specification.held(net, state, place.about)
+    if isinstance(part, Step) and part.kind == "certify":
+        return specification.doubts(net, state, place.activity)
+    return ()
+
+
+def _closed(net: Net, state: State, place: gate.Desk, part: Step, result: str) -> bool:
+    """Say whether a result is closed by a product that is out of specification."""
+    entry = part.results.get(result)
+    resumes = entry is not None and entry.then is not None and entry.then.resume
+    good = resumes if place.on_demand else specification.releases(part, result)
+    return good and bool(_held(net, state, place, part))
 
 
 def _is_open(check: StationCheck) -> bool:
@@ -281,6 +301,7 @@ def _check(
         choices=tuple(
             Option(id=name, title=text(c.title, language), means=c.means)
             for name, c in check.choices.items()
+            if specification.fits(net, state, check, name) is None
         ),
         known=_known(net, state, place, check),
         min=check.min,
@@ -384,6 +405,8 @@ def _options(
         if (move.subject, about) != (place.activity, place.about):
             continue
         if isinstance(part, Step) and move.kind in ("finish", "decide"):
+            if _closed(net, state, place, part, move.result):
+                continue
             result = part.results.get(move.result)
             title = text(result.title, language) if result else move.result
             found.append(Option(id=move.result, title=title))

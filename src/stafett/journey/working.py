@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from stafett.journey import clock, excursion, gate
+from stafett.journey import clock, excursion, gate, specification
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.check import Verdict, evaluate, moment, shown
@@ -28,6 +28,7 @@ def start(draft: Draft, command: c.Start) -> None:
     used = (*step.inputs, *step.packs, *step.packs.values(), *step.unpacks)
     fresh(draft, tuple(dict.fromkeys(used)))
     excursion.require_decided(draft.net, draft.state, command.step)
+    specification.require(draft.net, draft.state, command.step)
     draft.flag_time(command.step)
     draft.add(
         e.StepStarted(
@@ -265,13 +266,15 @@ def finish(draft: Draft, command: c.Finish) -> None:
     sheet = draft.state.sheet(command.step, "step")
     gate.require(draft.net, place, sheet, command.occurred_at)
     result = step.results.get(command.result)
-    if step.kind == "certify" and (result is None or result.then is None):
+    if specification.releases(step, command.result):
         excursion.require_decided(draft.net, draft.state, command.step)
+        specification.require(draft.net, draft.state, command.step)
     gate.signatures(place, sheet, command.by, command.signatures, frozenset())
     draft.flag_time(command.step)
     names = [*draft.late(command.step), *_outlived(draft, step, command.step)]
     # Raised after the work had begun: what was done is recorded, and that it was in doubt.
     names += [d.deviation for d in excursion.doubts(draft.net, draft.state, command.step)]
+    names += [d.deviation for d in specification.doubts(draft.net, draft.state, command.step)]
     if result is not None and result.deviation is not None:
         names.append(
             draft.deviate(

@@ -188,7 +188,11 @@ class Material(Base, frozen=True, kw_only=True):
 
 
 class Choice(Base, frozen=True, kw_only=True):
-    """One closed answer: what it means for the check, and the deviation it raises, if any."""
+    """One closed answer: what it means for the check, and the deviation it raises, if any.
+
+    A `pass` that names a deviation relies on it: the answer is taken only where such a deviation of
+    the product was decided to be supplied out of specification; where one was, no other pass is.
+    """
 
     title: Text
     means: Literal["pass", "fail", "unknown"]

@@ -12,7 +12,7 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.journey import assess
+from stafett.journey import assess, specification
 from stafett.journey.deviation import entry
 from stafett.journey.state import Raised
 from stafett.protocol.model import Handoff
@@ -26,7 +26,11 @@ STAGES = ("raised", "triaged", "decided", "closed")
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
-    """One deviation in the list. `giver` and `receiver` are set where it was seen at a handoff."""
+    """One deviation in the list. `giver` and `receiver` are set where it was seen at a handoff.
+
+    With `only_by_supply` nothing but a supply out of specification lets the product go on, and
+    `lacking` says which parts of that are not recorded yet.
+    """
 
     journey: str
     coi: str
@@ -49,6 +53,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     in_the_way: tuple[str, ...]
     actions: int
     actions_open: int
+    only_by_supply: bool = False
+    lacking: tuple[str, ...] = ()
 
 
 class Deviations:
@@ -109,6 +115,8 @@ def line(live: Live, raised: Raised) -> Line:
         handoff: Handoff = net.protocol.handoffs[raised.detected]
         giver, receiver = state.parties.get(handoff.giver), state.parties.get(handoff.receiver)
     actions = raised.work.actions
+    only = raised.work.disposition is None and specification.only_by_supply(net, state, raised)
+    asked = only or bool(raised.work.statements)
     return Line(
         journey=state.journey,
         coi=state.coi,
@@ -131,4 +139,6 @@ def line(live: Live, raised: Raised) -> Line:
         in_the_way=assess.in_the_way(raised),
         actions=len(actions),
         actions_open=sum(action.checked_at is None for action in actions),
+        only_by_supply=only,
+        lacking=specification.lacking(net, raised) if asked else (),
     )

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.insight.agreement import AgreementError, krippendorff
-from stafett.journey import assess
+from stafett.journey import assess, specification
 from stafett.journey.command import Cause, Disposition
 from stafett.service import peers
 from stafett.service.deviations import STAGES, Line, line
@@ -154,6 +154,7 @@ async def work_page(request: Request) -> Response:
     concerned = assess.concerned(live.net, live.state, raised)
     roles.sort(key=lambda role: role not in concerned)
     case = await tower.peers.of(person, live.state.journey, raised.deviation)
+    shown = line(live, raised)
     people = {}
     for said in raised.work.statements:
         who = await tower.accounts.person(said.person)
@@ -173,11 +174,15 @@ async def work_page(request: Request) -> Response:
         state=live.state,
         net=live.net,
         d=raised,
-        line=line(live, raised),
+        line=shown,
         criteria=assess.CRITERIA,
         causes=get_args(Cause),
-        dispositions=get_args(Disposition),
-        lacking=assess.lacking(live.net, raised) if raised.work.statements else (),
+        dispositions=[
+            one
+            for one in get_args(Disposition)
+            if not (shown.only_by_supply and one in specification.AS_IF_WITHIN)
+        ],
+        parts=specification.PARTS,
         roles=roles,
         parties=parties,
         people=people,
