@@ -438,6 +438,32 @@ class Walk(RuleBasedStateMachine):
             ways = settling.settle(self.net, self.now, raised, self.cast, self.at)
             self.submit(ways[part % len(ways)])
 
+    @precondition(lambda self: self.going())
+    @rule(data=st.data(), kind=st.sampled_from(["offer", "take", "decline", "withdraw"]))
+    def hand_over(self, data: st.DataObject, kind: str) -> None:
+        """Somebody offers, takes, declines or takes back accountability, rightly or not."""
+        draw, state = data.draw, self.now
+        usual = [state.owner.role, *([state.offer.to] if state.offer else [])]
+        role = draw(st.sampled_from([*usual, *usual, *self.net.roles]))
+        by = self.cast.actor(role)
+        signature = c.Signature(
+            person=by.person, name="N", meaning="M", at=self.at, method="m", digest="d"
+        )
+        base: dict[str, Any] = {"occurred_at": self.at, "by": by}
+        signed = {**base, "signatures": draw(st.sampled_from([(), (signature,), (signature,)]))}
+        before = state.owner
+        command: c.Command
+        if kind == "offer":
+            to = draw(st.sampled_from(self.net.roles))
+            command = c.OfferAccountability(**signed, to=to, reason="leave")
+        elif kind == "withdraw":
+            command = c.WithdrawAccountability(**base, reason="leave")
+        else:
+            command = c.AnswerAccountability(**signed, accept=kind == "take", reason="leave")
+        taken = self.submit(command)
+        moved = self.now.owner != before
+        assert moved == (taken and kind == "take")
+
     @rule(data=st.data())
     def correct(self, data: st.DataObject) -> None:
         """Somebody corrects something, rightly or not."""

@@ -145,3 +145,42 @@ def test_what_is_out_of_specification_says_what_is_missing_until_it_may_be_suppl
     expect(maker.locator(".tag.blue")).to_have_text("decided")
     desk.reload()
     expect(desk.get_by_role("link", name=f"decision on {name}")).to_have_count(0)
+
+
+def test_accountability_is_offered_on_one_page_and_taken_on_another(
+    site: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """The clinic asks the manufacturer; until that is signed over there, the clinic has it."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    address = f"/journeys/{journey}/accountability"
+    clinic = browser_of("treating-clinic-1")
+    clinic.goto(f"/journeys/{journey}")
+    clinic.get_by_role("link", name="Accountability").click()
+    clinic.wait_for_url(f"**{address}")
+    form = clinic.locator("form[data-command=OfferAccountability]")
+    form.locator("[name=to]").select_option("case_management")
+    form.locator("[name=reason]").fill("the clinic closes for the summer")
+    form.locator("[name=password]").fill(demo.PASSWORD)
+    form.get_by_role("button").click()
+    expect(clinic.locator("#offer")).to_contain_text("the clinic closes for the summer")
+    told = site.call("treating-clinic-1", "GET", f"/api{address}").json()
+    assert (told["offer"]["to"], len(told["spells"])) == ("case_management", 1)
+    bystander = browser_of("apheresis-unit-1", width=320)
+    bystander.goto(address)
+    expect(bystander.locator("form[data-command]")).to_have_count(0)
+    shoot(bystander, "accountability-320")
+    maker = browser_of("case-management-1")
+    maker.goto("/alerts")
+    maker.get_by_role("link", name="You are asked to answer for the journey").first.click()
+    maker.wait_for_url(f"**{address}")
+    shoot(maker, "accountability")
+    taking = maker.locator("form[data-accept=true]")
+    taking.locator("[name=password]").fill(demo.PASSWORD)
+    taking.get_by_role("button").click()
+    expect(maker.locator("tbody tr")).to_have_count(2)
+    spells = site.call("case-management-1", "GET", f"/api{address}").json()["spells"]
+    assert [s["role"] for s in spells] == ["treating_clinic", "case_management"]
+    assert spells[0]["until"] == spells[1]["since"]

@@ -373,6 +373,28 @@ class AcknowledgeNotice(Base, frozen=True, kw_only=True):
     signatures: tuple[Signature, ...] = ()
 
 
+class OfferAccountability(Base, frozen=True, kw_only=True):
+    """The accountable owner asks role `to` to answer for the journey from now on."""
+
+    to: str
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class AnswerAccountability(Base, frozen=True, kw_only=True):
+    """Who was asked takes accountability over, or says why not. Until then nothing moves."""
+
+    accept: bool
+    reason: str = ""
+    signatures: tuple[Signature, ...] = ()
+
+
+class WithdrawAccountability(Base, frozen=True, kw_only=True):
+    """The accountable owner takes back an offer that nobody has answered."""
+
+    reason: str
+
+
 Command = (
     OpenJourney
     | Start
@@ -400,6 +422,9 @@ Command = (
     | Correct
     | Notify
     | AcknowledgeNotice
+    | OfferAccountability
+    | AnswerAccountability
+    | WithdrawAccountability
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stafett.journey import assess, handling, passing, working
+from stafett.journey import accountability, assess, handling, passing, working
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.clock import is_aware
@@ -44,6 +44,9 @@ HANDLERS: dict[type, Handler] = {
     c.Correct: handling.correct,
     c.Notify: handling.notify,
     c.AcknowledgeNotice: handling.acknowledge_notice,
+    c.OfferAccountability: accountability.offer,
+    c.AnswerAccountability: accountability.answer,
+    c.WithdrawAccountability: accountability.withdraw,
 }
 
 # What may still be said when a journey has its outcome.

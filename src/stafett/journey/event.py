@@ -455,6 +455,42 @@ class NoticeAcknowledged(Base, frozen=True, kw_only=True):
     signatures: tuple[Signature, ...] = ()
 
 
+class AccountabilityOffered(Base, frozen=True, kw_only=True):
+    """The owner `giver` asked `to` to answer for the journey; the giver answers for it still."""
+
+    offer: str
+    giver: str
+    to: str
+    organisation: str
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class AccountabilityAccepted(Base, frozen=True, kw_only=True):
+    """Who was asked took it: at this instant accountability moves."""
+
+    offer: str
+    to: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class AccountabilityDeclined(Base, frozen=True, kw_only=True):
+    """Who was asked did not take it: the giver answers for the journey still."""
+
+    offer: str
+    to: str
+    reason: str
+    signatures: tuple[Signature, ...] = ()
+
+
+class AccountabilityWithdrawn(Base, frozen=True, kw_only=True):
+    """The owner took the offer back."""
+
+    offer: str
+    to: str
+    reason: str
+
+
 Event = (
     JourneyOpened
     | StepStarted
@@ -499,6 +535,10 @@ Event = (
     | Corrected
     | Notified
     | NoticeAcknowledged
+    | AccountabilityOffered
+    | AccountabilityAccepted
+    | AccountabilityDeclined
+    | AccountabilityWithdrawn
 )
 
 

@@ -21,6 +21,7 @@ from stafett.journey.state import (
     Attached,
     Lot,
     Notice,
+    Offer,
     Raised,
     Sheet,
     Spell,
@@ -238,7 +239,25 @@ def _custody_moved(net: Net, state: State, event: e.CustodyMoved) -> State:
 
 
 def _accountability_moved(net: Net, state: State, event: e.AccountabilityMoved) -> State:
-    return replace(state, accountability=_handed(state.accountability, event))
+    # Whoever answers for it now may not want what the one before offered.
+    return replace(state, accountability=_handed(state.accountability, event), offer=None)
+
+
+def _accountability_offered(net: Net, state: State, event: e.AccountabilityOffered) -> State:
+    offer = Offer(
+        offer=event.offer,
+        giver=event.giver,
+        to=event.to,
+        organisation=event.organisation,
+        person=event.by.person,
+        reason=event.reason,
+        at=event.occurred_at,
+    )
+    return replace(state, offer=offer, offers=state.offers + 1)
+
+
+def _accountability_accepted(net: Net, state: State, event: e.AccountabilityAccepted) -> State:
+    return replace(state, marking=state.marking._replace(owner=net.role[event.to]))
 
 
 def _handed(
@@ -355,6 +374,10 @@ _CHANGES: dict[type, Any] = {
     e.MaterialPacked: _material_packed,
     e.CustodyMoved: _custody_moved,
     e.AccountabilityMoved: _accountability_moved,
+    e.AccountabilityOffered: _accountability_offered,
+    e.AccountabilityAccepted: _accountability_accepted,
+    e.AccountabilityDeclined: lambda net, s, v: replace(s, offer=None),
+    e.AccountabilityWithdrawn: lambda net, s, v: replace(s, offer=None),
     e.JourneyEnded: lambda net, s, v: replace(s, ended_at=v.occurred_at),
     e.DeviationRaised: _deviation_raised,
     e.DeviationAcknowledged: _deviation_acknowledged,

@@ -207,6 +207,18 @@ class Notice(Frozen, frozen=True, kw_only=True):
     acknowledged_at: datetime | None = None
 
 
+class Offer(Frozen, frozen=True, kw_only=True):
+    """An offer of accountability that nobody has answered yet."""
+
+    offer: str
+    giver: str
+    to: str
+    organisation: str
+    person: str
+    reason: str
+    at: datetime
+
+
 class State(Frozen, frozen=True, kw_only=True):
     """A journey. `position` counts its events; `rounds` how often an activity was taken up."""
 
@@ -234,6 +246,8 @@ class State(Frozen, frozen=True, kw_only=True):
     current: dict[str, str] = {}
     deviations: dict[str, Raised] = {}
     notices: dict[str, Notice] = {}
+    offer: Offer | None = None
+    offers: int = 0
     flags: int = 0
     corrections: int = 0
 

@@ -30,6 +30,9 @@ SAID = {
     "risk-evaluation": "I have evaluated the risks of this product",
     "acceptance": "I have read the evaluation and accept the risks",
 }
+HANDED = "I hand over accountability for this journey"
+TAKEN = "I take over accountability for this journey"
+NOT_TAKEN = "I do not take over accountability for this journey"
 LOOKED = "I have looked whether this action worked"
 READ = "I have read this notice"
 BESIDE = "I am the second person, and this is my own answer"
@@ -142,6 +145,10 @@ def _meaning(net: Net, state: State, plain: dict[str, Any]) -> str | None:
                 return SAID[plain["part"]]
             case "CheckAction":
                 return LOOKED
+            case "OfferAccountability":
+                return HANDED
+            case "AnswerAccountability":
+                return TAKEN if plain["accept"] else NOT_TAKEN
     except Refused:
         return None  # decide says it better
     return text(sign.meaning) if sign else None

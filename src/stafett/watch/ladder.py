@@ -88,6 +88,7 @@ def causes(
     found = [cause for cause in found if cause.calls]
     found += [_overdue(net, state, raised) for raised in _undecided(state)]
     found += _actions(state)
+    found += _offered(state)
     if state.marking.outcome != NONE:
         return found
     for limit in running:
@@ -307,6 +308,33 @@ def _overdue(net: Net, state: State, raised: Raised) -> Cause:
         worse="never",
         calls=(_call(state, 0, at, state.owner.role),),
     )
+
+
+def _offered(state: State) -> list[Cause]:
+    """Who was asked to answer for the journey is told at once; who asked, when nobody answers."""
+    asked = state.offer
+    if asked is None or state.marking.outcome != NONE:
+        return []
+    at, first = asked.at, Call(0, asked.at, asked.to, asked.organisation)
+    calls = (
+        first,
+        first._replace(rung=1, at=at + DEPUTY_AFTER["major"], deputy=True),
+        _call(state, 2, at + OWNER_AFTER["major"], state.owner.role),
+    )
+    return [
+        Cause(
+            key=f"{asked.offer}.offered",
+            kind="work",
+            urgency="major",
+            code="ACCOUNTABILITY_OFFERED",
+            activity="",
+            about=state.journey,
+            since=at,
+            why=f"{asked.giver} asks {asked.to} to answer for the journey: {asked.reason}",
+            worse="never",
+            calls=calls,
+        )
+    ]
 
 
 def _actions(state: State) -> list[Cause]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from stafett.web import (
     account,
+    accountability,
     administration,
     api,
     audit,
@@ -42,6 +43,12 @@ from stafett.web.endpoint import Endpoint
 AREAS: tuple[Area, ...] = (
     Area("journeys", api.ENDPOINTS, pages.ROUTES, menu=pages.MENU, words=pages.WORDS),
     Area("views", views.ENDPOINTS),
+    Area(
+        "accountability",
+        accountability.ENDPOINTS,
+        accountability.ROUTES,
+        words=accountability.WORDS,
+    ),
     Area("stations", routes=stations.ROUTES, menu=stations.MENU, words=stations.WORDS),
     Area("sign-in", signin.ENDPOINTS, signin.ROUTES),
     Area("account", account.ENDPOINTS, account.ROUTES, menu=account.MENU, words=account.WORDS),

@@ -17,7 +17,7 @@ function draw() {
   body.replaceChildren(...heads.slice(0, 200).map(({ alert, title, place, holder }) => {
     const [sign, colour] = SIGN[alert.urgency];
     const open = alert.acknowledged === null;
-    const what = alert.cause.startsWith("D") ? h("a", { href: `/deviations/${alert.journey}/${alert.cause.split(".")[0]}` }, pick(title)) : alert.kind === "silence" ? t("alert.silence") : pick(title);
+    const what = alert.cause.startsWith("D") ? h("a", { href: `/deviations/${alert.journey}/${alert.cause.split(".")[0]}` }, pick(title)) : alert.code === "ACCOUNTABILITY_OFFERED" ? h("a", { href: `/journeys/${alert.journey}/accountability` }, t("alert.accountability")) : alert.kind === "silence" ? t("alert.silence") : pick(title);
     return h("tr", { id: `a${alert.id}`, "data-act": open ? colour : "" },
       h("td", {}, h("span", { class: `tag ${open ? colour : ""}` }, `${sign} `, t(`urgency.${alert.urgency}`)), alert.rung > 0 ? h("small", {}, " ", t("alert.rung", { n: alert.rung + 1 })) : ""),
       h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`)),
