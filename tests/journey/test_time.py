@@ -11,6 +11,8 @@ import pytest
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.tasks import next_moves
+from stafett.protocol.net import Net
+from stafett.watch import ladder, limits
 
 replace = msgspec.structs.replace
 
@@ -137,3 +139,28 @@ def test_what_is_told_cannot_lie_ahead(stage: Any) -> None:
     tomorrow = (stage.at + timedelta(days=1)).isoformat()
     events = stage.ok(stage.answer("collect", "step", "begin", tomorrow))
     assert "later than the moment" in only(events, e.TimelineFlagged).what
+
+
+def test_without_a_route_an_expiry_is_raised_once_and_the_material_is_not_used(stage: Any) -> None:
+    """A protocol that says nothing of it (an error of its proof) does not make the watch blind.
+
+    The deviation is critical, somebody is told, nothing moves by itself, and no use is taken.
+    """
+    materials = {
+        name: replace(one, on_expired=None) for name, one in stage.net.protocol.materials.items()
+    }
+    bare = type(stage)(Net(replace(stage.net.protocol, materials=materials)))
+    closing = bare.to_closing("H2", "release")
+    limit = next(x for x in limits.limits(bare.net, bare.state) if x.subject == "bag")
+    late = limit.at + timedelta(minutes=1)
+    assert limit in limits.passed(bare.net, bare.state, late)
+    watch = c.Actor(person=c.WATCH, organisation="org-hospital", role=c.WATCH)
+    report = c.ReportExpired(occurred_at=late, by=watch, material="bag")
+    bare.ok(report)
+    [raised] = bare.state.open_deviations("bag")
+    assert raised.severity == "critical"
+    assert any(x.code == raised.code for x in ladder.causes(bare.net, bare.state, late))
+    assert bare.state.lots["bag/1"].ended is None
+    assert limit not in limits.passed(bare.net, bare.state, late + timedelta(days=1))
+    bare.no(replace(report, occurred_at=late + timedelta(days=1)), "already-answered")
+    bare.no(replace(closing, occurred_at=late + timedelta(minutes=1)), "expired")

@@ -79,10 +79,13 @@ def first_unknown(state: State, running: Sequence[Limit]) -> datetime | None:
 
 
 def _known(state: State, limit: Limit) -> bool:
-    """Say whether this very limit has been raised: its reason is the deviation's note."""
+    """Say whether this very limit has been raised: its reason is the deviation's note.
+
+    An expiry is raised once for a lot, whoever saw it first and however they put it.
+    """
     return any(
         raised.code == limit.code
-        and raised.note == limit.why
+        and (raised.note == limit.why or limit.kind == "expired")
         and limit.subject in (raised.about, raised.detected)
         and raised.raised_at >= limit.at
         for raised in state.deviations.values()
@@ -123,10 +126,9 @@ def _of_materials(net: Net, state: State) -> list[Limit]:
     for name, held in zip(net.materials, state.marking.materials, strict=True):
         at = clock.expiry(net, state, name)
         lot = state.lot(name)
-        # Without a route for it, an expiry is no move; the core refuses the material's use anyway.
+        # Without a route for it an expiry moves nothing (the proof says so, `no-expiry-route`): it
+        # is raised all the same, and the core refuses the material's use.
         if at is None or lot is None or held.state not in PRESENT:
-            continue
-        if net.protocol.materials[name].on_expired is None:
             continue
         code, why = clock.expiry_code(net, name), f"{lot.lot} has outlived its shelf life"
         found.append(
