@@ -17,8 +17,8 @@ from web_hands import Under
 SOURCE = Path(stafett.__file__).parent
 FILES = [
     *(SOURCE / "journey" / f"{name}.py" for name in (
-        "assess", "check", "clock", "decide", "draft", "excursion", "gate", "handling",
-        "identifier", "passing", "working",
+        "accountability", "assess", "check", "clock", "decide", "draft", "excursion", "gate",
+        "handling", "identifier", "passing", "specification", "working",
     )),
     SOURCE / "protocol" / "violations.py",
 ]  # fmt: skip
