@@ -1,6 +1,8 @@
 # Two commands do everything on a fresh machine: make run, make test.
 .DEFAULT_GOAL := help
 PY := .venv/bin/python
+# Every interpreter that is started finds compiled code, whatever the shell was told.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test check format types floors docs bench clean
 
 help: ## say what can be made

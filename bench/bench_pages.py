@@ -230,7 +230,7 @@ def main() -> None:
     chosen = options.parse_args()
     if chosen.full:
         chosen.clients, chosen.rows, chosen.scans = 1000, 10_000, 100
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-headless-shell"))), None)
     if chromium is None:
         print("Chromium is not here: nothing was measured")
         return

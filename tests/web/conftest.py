@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import random
-import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,19 +11,19 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
+from browser_ import CHROMIUM
 from site_ import Site
 from stafett.journey.label import Labels
 from stafett.service import demo
 from web_hands import Under
 from web_walk import walk
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 
 
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """Start Debian's Chromium, headless; say plainly when there is none."""
+    """Start Chromium, headless; say plainly when there is none."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not here: the browser tests were not run")
     with sync_playwright() as playwright:
@@ -77,9 +77,14 @@ def brought_to(site: Site) -> Callable[[str, str], Under]:
 
 @pytest.fixture
 def shoot() -> Callable[[Page, str], None]:
-    """Keep screenshots in a folder (not in the repository) for a person to look at."""
+    """Keep screenshots in a folder for a person to look at, where `STAFETT_SCREENSHOTS` is set.
+
+    Nothing is held against them, and each costs as much as the page that it shows.
+    """
 
     def keep(page: Page, name: str) -> None:
+        if not os.environ.get("STAFETT_SCREENSHOTS"):
+            return
         SCREENSHOTS.mkdir(exist_ok=True)
         page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 

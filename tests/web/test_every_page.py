@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Request, expect
 from starlette.routing import Route
 
 from site_ import Site
@@ -62,6 +62,33 @@ def people(browser_of: Callable[..., Page]) -> Iterator[dict[str, Page]]:
     yield {login: browser_of(login) for login in PEOPLE}
 
 
+def settle(page: Page, asked: set[Request]) -> None:
+    """Wait until the page's scripts have what they asked for, and have drawn it."""
+    quiet = 0
+    for _ in range(40):
+        page.wait_for_timeout(50)
+        quiet = 0 if asked else quiet + 1
+        if quiet == 3:
+            return
+
+
+def listen(page: Page) -> set[Request]:
+    """Return the page's requests that wait for an answer: a stream never has all of it."""
+    asked: set[Request] = set()
+
+    def begun(request: Request) -> None:
+        if request.resource_type != "eventsource":
+            asked.add(request)
+
+    def answered(request: Request) -> None:
+        asked.discard(request)
+
+    page.on("request", begun)
+    page.on("requestfinished", answered)
+    page.on("requestfailed", answered)
+    return asked
+
+
 def weigh(page: Page) -> int:
     """Return the compressed bytes of the page and what it loads: data and charts excluded."""
     return int(
@@ -102,12 +129,13 @@ def test_every_page_is_accessible_fits_and_is_light(
     links: set[str] = set()
     wrong: list[str] = []
     visited: dict[str, str] = {}
+    asked = {login: listen(page) for login, page in people.items()}
     for round_ in range(3):
         for template, route in list(todo.items()):
             path = _address(route, filled, links)
             if path is None:
                 continue
-            opened = _open(people, path)
+            opened = _open(people, asked, path)
             if opened is None:
                 if round_ == 2:
                     wrong.append(f"{template}: {path} opens for nobody")
@@ -146,9 +174,11 @@ def _address(route: Route, filled: dict[str, str], links: set[str]) -> str | Non
     return None
 
 
-def _open(people: dict[str, Page], path: str) -> tuple[Page, bool] | None:
+def _open(
+    people: dict[str, Page], asked: dict[str, set[Request]], path: str
+) -> tuple[Page, bool] | None:
     """Open `path` for the first person who may; say whether it is a page."""
-    for page in people.values():
+    for login, page in people.items():
         head = page.request.get(path, headers={"Accept": "text/html"}, max_redirects=0)
         if head.status in (303, 307):
             return page, False
@@ -158,7 +188,7 @@ def _open(people: dict[str, Page], path: str) -> tuple[Page, bool] | None:
             return page, False
         page.goto("about:blank")  # a page that looks again by itself must not cut the next one off
         page.goto(path)
-        page.wait_for_timeout(500)  # its script fills it
+        settle(page, asked[login])
         return page, True
     return None
 
@@ -173,9 +203,10 @@ def test_no_page_falls_back_to_english(
     page = browser_of("treating-clinic-1")
     english, own = words("en"), words(language)
     telling = {v for k, v in english.items() if own[k] != v and "{" not in v and len(v) > 14}
+    asked = listen(page)
     for path in ("/board", "/tasks", "/order", "/scanner", f"/journeys/{journey}"):
         page.goto(f"{path}?language={language}")
-        page.wait_for_timeout(400)
+        settle(page, asked)
         shown = page.locator("body").inner_text()
         assert [v for v in telling if v in shown] == [], path
         assert re.findall(r"\b(?:board|station|journey|tasks|state|live)\.[a-z-]+", shown) == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import random
 import re
-import shutil
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 import zxingcpp
 from playwright.sync_api import BrowserContext, Page, Playwright, expect, sync_playwright
 
+from browser_ import CHROMIUM
 from site_ import Site, serving
 from stafett.identity import keyboard
 from stafett.journey.identifier import normal
@@ -30,8 +30,6 @@ from stafett.service import demo
 from web_hands import Under, do_side, give, net_of, scan, view_of
 from web_walk import walk
 from web_wire import Wire
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 pytestmark = [pytest.mark.browser]
 
