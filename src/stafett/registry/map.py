@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from html import escape
 from importlib import resources
 
@@ -27,6 +27,28 @@ def _rings() -> dict[str, list[list[tuple[float, float]]]]:
     file = resources.files("stafett.catalogue") / "outlines.json"
     found: dict[str, list[list[tuple[float, float]]]] = json.loads(file.read_text("utf-8"))["rings"]
     return found
+
+
+@lru_cache(maxsize=64)
+def _land(
+    west: float, east: float, south: float, north: float, squeeze: float, scale: float
+) -> tuple[str, ...]:
+    """Return the outlines in a window: kept, for most maps show the same one."""
+
+    def place(lon: float, lat: float) -> str:
+        return f"{round((lon - west) * squeeze * scale, 1)} {round((north - lat) * scale, 1)}"
+
+    found = []
+    for rings in _rings().values():
+        path = ""
+        for ring in rings:
+            lons, lats = [p[0] for p in ring], [p[1] for p in ring]
+            if max(lons) < west or min(lons) > east or max(lats) < south or min(lats) > north:
+                continue
+            path += "M" + "L".join(place(*p) for p in ring) + "Z"
+        if path:
+            found.append(f'<path class="land" d="{path}"/>')
+    return tuple(found)
 
 
 def draw(dots: Sequence[Dot], title: str, width: int = 420) -> str:
@@ -52,15 +74,7 @@ def draw(dots: Sequence[Dot], title: str, width: int = 420) -> str:
         f'<svg class="map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
         f' role="group" aria-label="{escape(title, quote=True)}">'
     ]
-    for rings in _rings().values():
-        path = ""
-        for ring in rings:
-            lons, lats = [p[0] for p in ring], [p[1] for p in ring]
-            if max(lons) < west or min(lons) > east or max(lats) < south or min(lats) > north:
-                continue
-            path += "M" + "L".join(f"{x} {y}" for x, y in (place(*p) for p in ring)) + "Z"
-        if path:
-            out.append(f'<path class="land" d="{path}"/>')
+    out += _land(west, east, south, north, squeeze, scale)
     taken: list[tuple[float, float]] = []
     for dot in sorted(dots, key=lambda d: -d.count):
         x, y = place(dot.longitude, dot.latitude)

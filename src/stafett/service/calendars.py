@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,6 +22,7 @@ from stafett.service.slot_record import SlotRecord, tell
 from stafett.service.slots import LOCK, busy_of
 
 FREE = timedelta(weeks=4)
+FRESH_S = 2.0
 
 
 class Calendars:
@@ -28,6 +30,7 @@ class Calendars:
 
     def __init__(self, pool: sql.Pool, record: SlotRecord, holds: Holds) -> None:
         self._pool, self._record, self._holds = pool, record, holds
+        self._free: tuple[float, dict[str, list[Free]]] | None = None
 
     async def own(self, person: Person) -> list[Resource]:
         """Return the organisation's own resources."""
@@ -47,8 +50,14 @@ class Calendars:
         """Return what is free in the four weeks from `now`, by organisation: counts only.
 
         Only of resources that are shared with everybody. A slot is as long as the built-in chains
-        need it there, and slots are counted one after the other, as they could be booked.
+        need it there, and slots are counted one after the other, as they could be booked. Counted
+        anew every FRESH_S seconds, for all the public pages that show it.
         """
+        if self._free is None or time.monotonic() - self._free[0] > FRESH_S:
+            self._free = (time.monotonic(), await self._count(now))
+        return self._free[1]
+
+    async def _count(self, now: datetime) -> dict[str, list[Free]]:
         await self._holds.sweep()
         shared = [r for r in await self.every() if "*" in r.shared_with]
         begin, end = seconds(now), seconds(now + FREE)

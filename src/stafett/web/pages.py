@@ -11,6 +11,8 @@ from urllib.parse import quote
 
 import jinja2
 from babel.dates import format_datetime
+from jinja2.utils import htmlsafe_json_dumps
+from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -119,8 +121,10 @@ def _may(person: Person, line: str) -> bool:
 
 
 @cache
-def _for_scripts(language: str, prefixes: tuple[str, ...]) -> dict[str, str]:
-    return {k: v for k, v in languages.words(language).items() if k.startswith(prefixes)}
+def _for_scripts(language: str, prefixes: tuple[str, ...]) -> Markup:
+    """Return the words that scripts use, as JSON for a page: written once for all pages."""
+    words = languages.words(language)
+    return htmlsafe_json_dumps({k: v for k, v in words.items() if k.startswith(prefixes)})
 
 
 def wants_page(request: Request) -> bool:
