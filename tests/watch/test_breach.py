@@ -99,3 +99,42 @@ def test_what_a_person_has_decided_about_is_raised_no_more() -> None:
     assert after.verdict == "attention"
     other = judged(doors, of("door"), decided_of={"OTHER": T0 + 20 * 60})
     assert other.verdict == "alarm"
+
+
+def test_a_logger_that_stores_is_not_silent_while_it_travels() -> None:
+    """Nothing can have been heard of it: that is unknown, not a breach of the silence limit."""
+    silence = of("silence", "LOGGER_MISSING", at_most="2 h")
+    found = judged(merge([]), silence, end=T0 + 30 * HOUR, stored=True)
+    assert found.verdict == "unknown" and found.has("stored")
+    assert not found.has("silent")
+    assert judged(merge([]), silence, end=T0 + 30 * HOUR).verdict == "alarm"
+
+
+@pytest.mark.parametrize(("late", "verdict"), [(1.9, "unknown"), (2.1, "alarm")])
+def test_a_file_that_is_not_read_after_arrival_is_raised(late: float, verdict: str) -> None:
+    """Arrived at 30 h; two hours later somebody should have read it."""
+    silence = of("silence", "LOGGER_MISSING", at_most="2 h")
+    end = T0 + 30 * HOUR
+    found = judged(merge([]), silence, end=end, stored=True, now=end + late * HOUR)
+    assert found.verdict == verdict
+    assert found.has("unread") == (verdict == "alarm")
+
+
+def test_a_gap_in_a_file_that_was_read_is_a_silence() -> None:
+    """The logger stored nothing for five hours on the way: known as soon as it is read."""
+    cold = {"temperature_c": np.array([-150.0, -150.2])}
+    series = merge([Arrived(Chunk(0, None, np.array([T0 + 60, T0 + 5 * HOUR]), cold), T0)])
+    silence = of("silence", "LOGGER_MISSING", at_most="2 h")
+    found = judged(series, silence, end=T0 + 5.5 * HOUR, stored=True)
+    assert [f.kind for f in found.findings if f.verdict == "alarm"] == ["gap"]
+
+
+def test_a_file_that_ends_long_before_arrival_is_raised_when_it_should_be_whole() -> None:
+    """It may be read in parts; what is still not there when it is overdue is a silence."""
+    series = minutes(tilt_deg=[3] * 10)
+    silence = of("silence", "LOGGER_MISSING", at_most="2 h")
+    end = float(series.times[-1]) + 6 * HOUR
+    early = judged(series, silence, end=end, stored=True, now=end + HOUR)
+    assert early.verdict == "unknown" and early.has("stored")
+    late = judged(series, silence, end=end, stored=True, now=end + 3 * HOUR)
+    assert late.findings[0][:2] == ("silent", "alarm")

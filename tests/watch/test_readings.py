@@ -226,6 +226,17 @@ def test_an_unregistered_or_doubtful_logger_is_unknown(quick: Site) -> None:
     assert found["verdict"] in ("unknown", "attention", "ok")
 
 
+def test_a_logger_that_stores_says_so(quick: Site) -> None:
+    """How a logger is heard is kept when it is registered, and can be said anew."""
+    _, number = shipment(quick, 810_091)
+    register(quick, number, live=False)
+    mine = quick.call("courier-1", "GET", "/api/loggers").json()
+    assert [one["live"] for one in mine if one["number"] == number] == [False]
+    register(quick, number, live=True)
+    mine = quick.call("courier-1", "GET", "/api/loggers").json()
+    assert [one["live"] for one in mine if one["number"] == number] == [True]
+
+
 def test_the_stored_series_is_the_loggers_report(quick: Site) -> None:
     """What was received becomes the document of the handoff, with its coldest and warmest."""
     journey, number = shipment(quick, 810_004)

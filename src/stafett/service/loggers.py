@@ -41,7 +41,10 @@ class Id(NamedTuple):
 
 
 class Logger(msgspec.Struct, frozen=True):
-    """A registered logger, with what has been heard of it. `refused` counts chunks of one day."""
+    """A registered logger, with what has been heard of it. `refused` counts chunks of one day.
+
+    `live`: it sends on its way; else it stores, and is read as a file when it has arrived.
+    """
 
     organisation: str
     number: str
@@ -53,6 +56,14 @@ class Logger(msgspec.Struct, frozen=True):
     chunks: int = 0
     refused: int = 0
     refused_why: str = ""
+    live: bool = True
+
+
+class Told(NamedTuple):
+    """What its owner says of a logger: calibrated until when (None: nobody has said), live."""
+
+    calibrated_until: datetime | None = None
+    live: bool = True
 
 
 class Registered(msgspec.Struct, frozen=True):
@@ -73,7 +84,14 @@ class Loggers:
         self._proven: dict[Id, bytes] = {}
 
     async def register(
-        self, person: Person, number: str, model: str, until: datetime | None, *, renew: bool
+        self,
+        person: Person,
+        number: str,
+        model: str,
+        until: datetime | None,
+        *,
+        renew: bool,
+        live: bool = True,
     ) -> Registered:
         """Keep a logger of the person's organisation; one that is there gets what is new.
 
@@ -94,12 +112,13 @@ class Loggers:
         ):
             await cursor.execute(
                 "INSERT INTO watch.logger AS l (organisation, number, key_hash, model,"
-                " calibrated_until, registered_by) VALUES (%s, %s, %s, %s, %s, %s)"
+                " calibrated_until, registered_by, live) VALUES (%s, %s, %s, %s, %s, %s, %s)"
                 " ON CONFLICT (organisation, number) DO UPDATE SET model = EXCLUDED.model,"
                 " calibrated_until = EXCLUDED.calibrated_until, active = true,"
+                " live = EXCLUDED.live,"
                 " key_hash = CASE WHEN %s THEN EXCLUDED.key_hash ELSE l.key_hash END"
                 " RETURNING xmax = 0",
-                (person.organisation, number, seal(key), model, until, person.id, renew),
+                (person.organisation, number, seal(key), model, until, person.id, live, renew),
             )
             row = await cursor.fetchone()
         id = Id(person.organisation, number)
@@ -140,18 +159,19 @@ class Loggers:
         self._hashes[id] = str(row[0])
         return self._hashes[id]
 
-    async def calibration(self, id: Id) -> datetime | None:
-        """Return until when the logger is calibrated; None if nobody has said."""
+    async def told(self, id: Id) -> Told:
+        """Return what its owner says of a logger."""
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
             await cursor.execute(
-                "SELECT calibrated_until FROM watch.logger WHERE organisation = %s AND number = %s",
+                "SELECT calibrated_until, live FROM watch.logger"
+                " WHERE organisation = %s AND number = %s",
                 id,
             )
             row = await cursor.fetchone()
-        return None if row is None else row[0]
+        return Told() if row is None else Told(*row)
 
     async def owners(self, number: str, among: frozenset[str]) -> list[Id]:
         """Return the loggers with this number that organisations `among` own."""
@@ -176,7 +196,8 @@ class Loggers:
             async with connection.cursor(row_factory=tuple_row) as cursor:
                 await cursor.execute(
                     "SELECT l.organisation, l.number, l.model, l.calibrated_until, l.registered_at,"
-                    " l.active, c.heard, coalesce(c.chunks, 0) FROM watch.logger l LEFT JOIN"
+                    " l.active, c.heard, coalesce(c.chunks, 0), l.live FROM watch.logger l"
+                    " LEFT JOIN"
                     " (SELECT organisation, number, max(arrived_at) AS heard, count(*) AS chunks"
                     " FROM watch.chunk WHERE day >= current_date - 7 AND organisation = %s"
                     " GROUP BY 1, 2) c USING (organisation, number)"
@@ -188,7 +209,8 @@ class Loggers:
         nothing = (0, "")
         return [
             msgspec.structs.replace(
-                Logger(*row),
+                Logger(*row[:8]),
+                live=row[8],
                 refused=refused.get(row[1], nothing)[0],
                 refused_why=refused.get(row[1], nothing)[1],
             )

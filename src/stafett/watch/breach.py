@@ -27,11 +27,13 @@ OPEN: Final = 0.5  # a door's channel is 0 or 1
 
 def breaches(
     cut: Series, conditions: tuple[Condition, ...], *, gap_s: float, start: float, end: float,
-    decided: Mapping[str, float],
+    decided: Mapping[str, float], stored: bool = False, now: float | None = None,
 ) -> list[Finding]:  # fmt: skip
     """Return each condition that is passed, with its deviation.
 
     `decided`: until when a person has judged what is of that deviation; only what is later counts.
+    `stored`: the logger is read as a file when it has arrived (at `end`, where that is before
+    `now`): what it has not said yet is no silence, until its file is overdue.
     """
     found = []
     for one in conditions:
@@ -39,7 +41,10 @@ def breaches(
         if since >= end:
             continue
         if one.of == "silence":
-            breach = _silence(cut.times, one, since, end)
+            if stored:
+                breach = _unread(cut.times, one, since, end, end if now is None else now)
+            else:
+                breach = _silence(cut.times, one, since, end)
         elif one.of in CHANNELS:
             breach = _beyond(cut, one, gap_s, since, end)
         else:
@@ -83,3 +88,20 @@ def _silence(times: Array, one: Condition, start: float, end: float) -> Finding 
     kind = "silent" if at == len(lengths) - 1 else "gap"
     since, until = float(edges[at]), float(edges[at + 1])
     return Finding(kind, "alarm", since, until, until - since, one.deviation)
+
+
+def _unread(times: Array, one: Condition, start: float, end: float, now: float) -> Finding | None:
+    """Silence of a logger that stores: gaps in what was read; the rest when it is overdue."""
+    assert one.at_most is not None
+    inside = times[(times > start) & (times < end)]
+    overdue = now > end + one.at_most.seconds
+    if not len(inside):
+        return Finding("unread", "alarm", end, now, now - end, one.deviation) if overdue else None
+    if overdue:
+        return _silence(times, one, start, end)
+    lengths = np.diff(inside, prepend=start)
+    at = int(np.argmax(lengths))
+    if lengths[at] <= one.at_most.seconds:
+        return None
+    until = float(inside[at])
+    return Finding("gap", "alarm", until - lengths[at], until, float(lengths[at]), one.deviation)

@@ -59,12 +59,15 @@ def judge(
     decided: float | None = None,
     decided_of: Mapping[str, float] | None = None,
     calibrated_until: float | None = None,
+    stored: bool = False,
+    now: float | None = None,
 ) -> Judgement:
     """Judge the readings between `start` and `end` (the shipment's, or now; seconds since 1970).
 
     `decided`: a person has judged what was up to then; an excursion counts only after it;
     `decided_of`: the same of each deviation that the protocol's other conditions name.
-    `calibrated_until`: when the logger's calibration ends (None: nobody has said).
+    `calibrated_until`: when the logger's calibration ends (None: nobody has said). `stored`: it is
+    read as a file after arrival; `now` (default: `end`) says whether that is overdue.
     """
     cut = series.between(start, end)
     times = cut.times
@@ -95,13 +98,14 @@ def judge(
         )  # fmt: skip
     battery = _last(cut.of("battery"))
     passed = breaches(
-        cut, rules.conditions, gap_s=gap, start=start, end=end, decided=decided_of or {}
-    )
+        cut, rules.conditions, gap_s=gap, start=start, end=end, decided=decided_of or {},
+        stored=stored, now=now,
+    )  # fmt: skip
     said = {finding.kind for finding in passed}
     findings = [
         *passed,
         *_of_exposure(times, counted, rules, start, end),
-        *(f for f in _of_gaps(times, exposed, rules, end) if f.kind not in said),
+        *(f for f in _of_gaps(times, exposed, end, stored=stored) if f.kind not in said),
         *_of_sensor(temperature, times, battery, rules),
         *_of_hold(hold, start, end),
         *(f for f in _of_handling(cut, rules) if f.kind not in said),
@@ -153,13 +157,14 @@ def _of_exposure(
     return found
 
 
-def _of_gaps(times: Array, exposed: Exposure, rules: Rules, end: float) -> list[Finding]:
+def _of_gaps(times: Array, exposed: Exposure, end: float, *, stored: bool) -> list[Finding]:
     if not len(times):
-        return [Finding("nothing", "unknown", a, b, b - a) for a, b in exposed.gaps]
+        kind = "stored" if stored else "nothing"
+        return [Finding(kind, "unknown", a, b, b - a) for a, b in exposed.gaps]
     found = []
     for begin, until in exposed.gaps:
         silent = until >= end and begin >= float(times[-1])
-        kind = "silent" if silent else "gap"
+        kind = "gap" if not silent else "stored" if stored else "silent"
         found.append(Finding(kind, "unknown", begin, until, until - begin))
     return found
 

@@ -32,12 +32,16 @@ MOST_LINES = 500
 
 
 class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A logger of one's own organisation. `renew` asks for a new key."""
+    """A logger of one's own organisation. `renew` asks for a new key.
+
+    `live`: it sends on its way; false for one that stores and is read as a file after arrival.
+    """
 
     number: Annotated[str, msgspec.Meta(min_length=1, max_length=60)]
     model: Annotated[str, msgspec.Meta(max_length=100)] = ""
     calibrated_until: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
     renew: bool = False
+    live: bool = True
 
 
 class Kept(msgspec.Struct, frozen=True):
@@ -206,7 +210,7 @@ async def register(call: Call[Registration, Nothing]) -> Registered:
     try:
         found = await tower.loggers.register(
             call.request.state.person, body.number, body.model, body.calibrated_until,
-            renew=body.renew,
+            renew=body.renew, live=body.live,
         )  # fmt: skip
     except No as no:
         raise problem(no) from None

@@ -10,6 +10,7 @@ form?.addEventListener("submit", async (event) => {
   const body = {
     number: data.get("number").trim(),
     model: data.get("model").trim(),
+    live: data.get("live") === "true",
     calibrated_until: until ? `${until}T23:59:59Z` : null,
   };
   try {
