@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from bisect import bisect_left
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
@@ -13,6 +13,7 @@ import msgspec
 
 from stafett.registry.trial import OPEN, Kind, Phase, Trial
 
+KEPT = 64  # answers; each is a list of numbers, at worst as long as the list of trials
 _WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -70,6 +71,7 @@ class Index:
             for word in words(trial):
                 self._of[word].add(number)
         self._words = sorted(self._of)
+        self._asked: OrderedDict[Filter, list[int]] = OrderedDict()
         self.countries = sorted({name for trial in self.trials for name in trial.countries})
 
     def find(self, asked: Filter) -> Hits:
@@ -86,6 +88,15 @@ class Index:
         return [self.trials[n] for n in self._numbers(asked)]
 
     def _numbers(self, asked: Filter) -> list[int]:
+        """Return which trials fit; the latest answers are kept, for pages are turned."""
+        every = msgspec.structs.replace(asked, page=1, per_page=1)
+        known = self._asked.pop(every, None)
+        self._asked[every] = numbers = self._look(asked) if known is None else known
+        while len(self._asked) > KEPT:
+            self._asked.popitem(last=False)
+        return numbers
+
+    def _look(self, asked: Filter) -> list[int]:
         found: set[int] | None = None
         for word in _WORD.findall(plain(asked.q)):
             hits = self._begins(word)

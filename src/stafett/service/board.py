@@ -253,10 +253,16 @@ class Board:
 
     async def caught_up(self, limit_s: float = 5.0) -> None:
         """Wait until all that is recorded now has been taken in; `limit_s` seconds at most."""
-        size = await self._ledger.size()
+        await self._taken_in(await self._ledger.size(), limit_s)
+
+    async def heard(self, limit_s: float = 1.0) -> None:
+        """Wait until all that this process has heard of is taken in: whoever acted here sees it."""
+        await self._taken_in(self._ledger.known_size(), limit_s)
+
+    async def _taken_in(self, size: int, limit_s: float) -> None:
         until = time.monotonic() + limit_s
         while self.position < size and time.monotonic() < until:
-            await asyncio.sleep(PAUSE_S / 2)
+            await asyncio.sleep(PAUSE_S / 4)
 
     def of(self, organisation: str) -> list[Row]:
         """Return the rows of the journeys that `organisation` takes part in."""

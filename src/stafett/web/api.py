@@ -235,6 +235,7 @@ async def rows(call: Call[Nothing, Nothing]) -> Rows:
     """Return the board."""
     board = tower_of(call.request).board
     await board.ready.wait()
+    await board.heard()
     return Rows(board.position, board.of(call.request.state.person.organisation))
 
 

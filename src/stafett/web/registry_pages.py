@@ -159,6 +159,7 @@ async def trials(request: Request, registry: Registry) -> Response:
     index = registry.index()
     hits = index.find(wanted)
     every = index.all(wanted)
+    t = languages.translator(languages.of(request))
     query = {k: v for k, v in msgspec.to_builtins(wanted).items() if v not in ("", None)}
     query = {k: v for k, v in query.items() if k not in ("page", "per_page") and v != "all"}
     return await show(
@@ -169,7 +170,7 @@ async def trials(request: Request, registry: Registry) -> Response:
         open=sum(trial.open for trial in every),
         countries=index.countries,
         query=urlencode(query),
-        picture=maps.draw(_dots(every), "Sites of the trials found"),
+        picture=maps.draw(_dots(every), t("registry.map")),
         made_up=any(trial.made_up for trial in hits.trials),
     )
 
@@ -242,11 +243,12 @@ async def sites(request: Request, registry: Registry) -> Response:
         for s in found
         if s.latitude is not None and s.longitude is not None
     ]
+    t = languages.translator(languages.of(request))
     return await show(
         request,
         "registry_sites.html",
         sites=found,
-        picture=maps.draw(dots, "Sites, with the number of protocols each is qualified for"),
+        picture=maps.draw(dots, t("registry.map.sites")),
         today=datetime.now(UTC).date(),
         current=current,
         soon=expires_soon,
