@@ -21,12 +21,13 @@ from stafett.exchange.mllp import Listener
 from stafett.ledger.keeping import archiving
 from stafett.ledger.server import database
 from stafett.service import demo as demo_network
-from stafett.service import demo_results
+from stafett.service import demo_replan, demo_results
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 from stafett.web.app import application
 from stafett.web.wire import Protocol
 
+log = logging.getLogger(__name__)
 FOLDER = Path(".stafett")
 DAY_PROTOCOL = "autologous-car-t"
 
@@ -153,6 +154,7 @@ async def _serve(
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]
         playing: asyncio.Task[None] | None = None
+        showing: asyncio.Task[None] | None = None
 
         def stop() -> None:
             server.should_exit = True
@@ -168,14 +170,17 @@ async def _serve(
         steady()
         first = "" if await tower.accounts.people() else await tower.signin.invite(None)
         _announce(address, shown, password, first, tower.hl7)
+        if demo:
+            showing = asyncio.create_task(_replans(tower))
         if demo and day:
             tower.conditions.profile = demo_network.PROFILE
             playing = asyncio.create_task(_day(tower, address, pace, journeys))
         await serving
-        if playing is not None:
-            playing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await playing
+        for task in (playing, showing):
+            if task is not None:
+                task.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task
 
 
 def steady() -> None:
@@ -187,6 +192,15 @@ def steady() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+
+
+async def _replans(tower: Tower) -> None:
+    """Let the demo show what replanning is; it does without if that cannot be worked out."""
+    parties = await tower.networks.parties(demo_network.NETWORK)
+    try:
+        await demo_replan.show(tower.bookings, parties["treating_clinic"])
+    except Exception:
+        log.exception("the demo shows no replan")
 
 
 async def _listen_hl7(tower: Tower) -> Listener:
