@@ -202,7 +202,7 @@ def test_a_replan_in_the_terminal(site: Site) -> None:
     """Work it out, choose, accept, decline; wrong names and people are told, with a status."""
 
     def run(*words: str, login: str = CLINIC, status: int = 0) -> Any:
-        more = ["--server", site.base, "--login", login, "--password", demo.PASSWORD]
+        more = ["--url", site.base, "--login", login, "--password", demo.PASSWORD]
         result = CliRunner().invoke(capacity, [*words, *more])
         assert result.exit_code == status, result.output
         return result.output
@@ -217,10 +217,10 @@ def test_a_replan_in_the_terminal(site: Site) -> None:
     chain = next(c for c in chains if c["id"] == booked["id"])
     assert chain["id"] in run("chains", "--weeks", "30")
     ends = datetime.fromisoformat(chain["slots"][1]["ends"]) + timedelta(hours=9)
-    assert "chain" in run("replan", "late", "chain-nobody", "pickup", ends.isoformat(), status=1)
+    assert "chain" in run("replan", "late", "chain-nobody", "pickup", ends.isoformat(), status=2)
     made = json.loads(run("replan", "late", chain["id"], "pickup", ends.isoformat(), "--json"))
     assert "manufacture" in run("replans", made["id"])
-    run("replans", made["id"], login="authority-admin", status=1)
+    run("replans", made["id"], login="authority-admin", status=2)
     chosen = run("choose", made["id"], "1", "--reason", "the van broke down")
     assert "waits for" in chosen
     other = next(n for n in made["options"][0]["needs"] if "hospital" not in n)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -11,56 +10,22 @@ from typing import Any
 
 import click
 
+from stafett.cli.ledger import _json
+from stafett.cli.remote import ok, reach, signed_in
+
 
 @click.group()
 def capacity() -> None:
     """See slot chains; plan anew when something happened, and accept a plan.
 
-    Exit status: 0 it worked; 1 the control tower said no, and why; 2 it was called wrongly or the
-    control tower cannot be reached.
+    Exit status: 0 it worked; 2 the control tower said no, and why, or it does not answer.
     """
 
 
-def _at(command: Callable[..., None]) -> Callable[..., None]:
-    options = (
-        click.option("--server", default="http://127.0.0.1:8321", show_default=True),
-        click.option("--login", envvar="STAFETT_LOGIN", required=True,
-                     help="Who you are (STAFETT_LOGIN)."),
-        click.option("--password", envvar="STAFETT_PASSWORD", required=True,
-                     help="Your password (STAFETT_PASSWORD)."),
-        click.option("--json", "as_json", is_flag=True, help="Print the answer as JSON."),
-    )  # fmt: skip
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
-def _call(
-    server: str, login: str, password: str, method: str, path: str, body: Any = None
-) -> Any:  # fmt: skip
-    """Sign in, make one call, and return what it answers; exit where it says no."""
-    import httpx
-
-    try:
-        with httpx.Client(base_url=server, timeout=60) as client:
-            signed = client.post("/api/session", json={"login": login, "password": password})
-            if signed.status_code == 200 and "token" in signed.json():
-                head = {"Authorization": f"Bearer {signed.json()['token']}"}
-                answer = client.request(method, path, json=body, headers=head)
-            else:
-                answer = signed
-    except httpx.HTTPError as error:
-        click.echo(f"{server}: {error}", err=True)
-        sys.exit(2)
-    said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-    if answer.is_error:
-        why = "; ".join(f"{r['field']}: {r['what']}" for r in said.get("reasons", []))
-        click.echo(f"{said.get('title', answer.status_code)} {why}".strip(), err=True)
-        sys.exit(1)
-    if answer is signed and "token" not in said:
-        click.echo("this person signs in with a second factor: use the pages", err=True)
-        sys.exit(1)
-    return said
+def _call(url: str, login: str, password: str, method: str, path: str, body: Any = None) -> Any:
+    """Make one call as a person, and return what it answers."""
+    with signed_in(url, login, password) as client:
+        return ok(client.request(method, path, json=body)).json()
 
 
 def _print(answer: Any, as_json: bool, lines: Callable[[Any], list[str]]) -> None:
@@ -69,15 +34,14 @@ def _print(answer: Any, as_json: bool, lines: Callable[[Any], list[str]]) -> Non
 
 @capacity.command()
 @click.option("--weeks", default=5, show_default=True, type=click.IntRange(1, 52))
-@_at
-def chains(weeks: int, server: str, login: str, password: str, as_json: bool) -> None:
+@reach
+@_json
+def chains(weeks: int, url: str, login: str, password: str, as_json: bool) -> None:
     """List the slot chains of the coming weeks that your organisation is in."""
-    from urllib.parse import urlencode
-
     now = datetime.now(UTC)
-    end = now + timedelta(weeks=weeks)
-    query = urlencode({"begin": now.isoformat(), "end": end.isoformat()})
-    found = _call(server, login, password, "GET", f"/api/capacity/chains?{query}")
+    window = {"begin": now.isoformat(), "end": (now + timedelta(weeks=weeks)).isoformat()}
+    with signed_in(url, login, password) as client:
+        found = ok(client.get("/api/capacity/chains", params=window)).json()
 
     def lines(chains: Any) -> list[str]:
         out = []
@@ -90,10 +54,11 @@ def chains(weeks: int, server: str, login: str, password: str, as_json: bool) ->
 
 
 @capacity.command()
-@_at
-def rule(server: str, login: str, password: str, as_json: bool) -> None:
+@reach
+@_json
+def rule(url: str, login: str, password: str, as_json: bool) -> None:
     """Show the rule by which freed slots are offered."""
-    found = _call(server, login, password, "GET", "/api/capacity/rule")
+    found = _call(url, login, password, "GET", "/api/capacity/rule")
 
     def lines(adopted: Any) -> list[str]:
         points = adopted["rule"]
@@ -112,9 +77,10 @@ def rule(server: str, login: str, password: str, as_json: bool) -> None:
 @click.argument("what", metavar="CHAIN|RESOURCE")
 @click.argument("link", required=False)
 @click.argument("at", required=False)
-@_at
+@reach
+@_json
 def replan(
-    kind: str, what: str, link: str | None, at: str | None, server: str, login: str, password: str,
+    kind: str, what: str, link: str | None, at: str | None, url: str, login: str, password: str,
     as_json: bool,
 ) -> None:  # fmt: skip
     """Work out what follows of what happened. Nothing moves.
@@ -129,20 +95,21 @@ def replan(
         raise click.UsageError(f"{kind} needs CHAIN LINK AT")
     else:
         body = {"kind": kind, "chain": what, "link": link, "at": at}
-    found = _call(server, login, password, "POST", "/api/capacity/replans", body)
+    found = _call(url, login, password, "POST", "/api/capacity/replans", body)
     _print(found, as_json, _told)
 
 
 @capacity.command()
 @click.argument("id_", metavar="[REPLAN]", required=False)
-@_at
-def replans(id_: str | None, server: str, login: str, password: str, as_json: bool) -> None:
+@reach
+@_json
+def replans(id_: str | None, url: str, login: str, password: str, as_json: bool) -> None:
     """List your organisation's replans, or show one."""
     if id_ is not None:
-        found = _call(server, login, password, "GET", f"/api/capacity/replans/{id_}")
+        found = _call(url, login, password, "GET", f"/api/capacity/replans/{id_}")
         _print(found, as_json, _told)
         return
-    found = _call(server, login, password, "GET", "/api/capacity/replans")
+    found = _call(url, login, password, "GET", "/api/capacity/replans")
 
     def lines(every: Any) -> list[str]:
         return [
@@ -158,38 +125,43 @@ def replans(id_: str | None, server: str, login: str, password: str, as_json: bo
 @click.argument("id_", metavar="REPLAN")
 @click.argument("option", type=click.IntRange(1, 20))
 @click.option("--reason", required=True, help="Why; all whom it concerns read it.")
-@_at
+@reach
+@_json
 def choose(
-    id_: str, option: int, reason: str, server: str, login: str, password: str, as_json: bool
+    id_: str, option: int, reason: str, url: str, login: str, password: str, as_json: bool
 ) -> None:
     """Propose OPTION (the first is 1) of a replan, and accept it for your organisation."""
-    _act(server, login, password, id_, "choose", as_json, option=option - 1, reason=reason)
+    _act(url, login, password, id_, "choose", as_json, option=option - 1, reason=reason)
 
 
 @capacity.command()
 @click.argument("id_", metavar="REPLAN")
-@_at
-def accept(id_: str, server: str, login: str, password: str, as_json: bool) -> None:
+@reach
+@_json
+def accept(id_: str, url: str, login: str, password: str, as_json: bool) -> None:
     """Accept what was proposed; the last to accept makes it so."""
-    _act(server, login, password, id_, "accept", as_json)
+    _act(url, login, password, id_, "accept", as_json)
 
 
 @capacity.command()
 @click.argument("id_", metavar="REPLAN")
 @click.option("--reason", required=True, help="Why; all whom it concerns read it.")
-@_at
-def decline(id_: str, reason: str, server: str, login: str, password: str, as_json: bool) -> None:
+@reach
+@_json
+def decline(id_: str, reason: str, url: str, login: str, password: str, as_json: bool) -> None:
     """Decline what was proposed: nothing moves."""
-    _act(server, login, password, id_, "decline", as_json, reason=reason)
+    _act(url, login, password, id_, "decline", as_json, reason=reason)
 
 
 def _act(
-    server: str, login: str, password: str, id_: str, act: str, as_json: bool, **said: Any
+    url: str, login: str, password: str, id_: str, act: str, as_json: bool, **said: Any
 ) -> None:
     path = f"/api/capacity/replans/{id_}"
-    seen = _call(server, login, password, "GET", path)["version"]
-    body = {"key": f"cli-{uuid.uuid4().hex}", "seen": seen, **said}
-    _print(_call(server, login, password, "POST", f"{path}/{act}", body), as_json, _told)
+    with signed_in(url, login, password) as client:
+        seen = ok(client.get(path)).json()["version"]
+        body = {"key": f"cli-{uuid.uuid4().hex}", "seen": seen, **said}
+        done = ok(client.post(f"{path}/{act}", json=body)).json()
+    _print(done, as_json, _told)
 
 
 def _waits(found: Any) -> list[str]:
