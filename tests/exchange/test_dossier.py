@@ -157,6 +157,26 @@ def test_a_stop_at_the_certification_blocks_it(net: Net) -> None:
     assert {"decision", "deviation"} & {p.kind for p in view.blocks}
 
 
+def test_the_release_view_says_on_whose_word_a_product_is_supplied(net: Net) -> None:
+    """Out of specification: blocked with the deviation's name before, all four parts after."""
+    from stafett.journey.evolve import replay
+
+    story = play(net, START, faults=(Fault("OOS_RESULT", "TEST"),))
+    kinds = [type(e).__name__ for e in story.events]
+    before = kinds.index("DeviationDecided")
+    state = replay(net, story.events[:before])
+    part = Story(net, story.labels, story.cast, events=story.events[:before], state=state)
+    (view,) = releases(net, state, made(net, part), START)
+    assert view.supplied == () and view.standing != "ready"
+    assert story.state is not None
+    (end,) = releases(net, story.state, made(net, story), START)
+    assert end.standing == "certified"
+    (point,) = end.supplied
+    assert [said.split(",")[0] for said in point.todo.split("; ")] == [
+        "request", "risk-evaluation", "acceptance", "acceptance",
+    ]  # fmt: skip
+
+
 def test_every_built_in_protocol_has_a_release_view() -> None:
     """The five built-in chains each certify at least once."""
     for name in builtin.names():

@@ -219,6 +219,33 @@ def test_every_order_but_the_right_one_leaves_the_way_closed(stage: Any) -> None
         assert not opened or order[-1] is rest[-1]
 
 
+def test_whoever_certifies_receives_and_gives_it_is_told_what_it_is(stage: Any) -> None:
+    """At each station that handles the product afterwards the decision is named; elsewhere not."""
+    name = failing(stage)
+    assert stage.station("exception", "step", "test").awaits == (name,)
+    for part in parts(stage, name):
+        stage.ok(part)
+    stage.ok(taking_up(stage))
+    stage.walk_to("certify")
+    assert stage.station("certify").supplied == (name,)
+    for activity in ("thaw", "infuse"):
+        stage.walk_to(activity)
+        assert stage.station(activity).supplied == (name,)
+    assert stage.station("H0", "accept").supplied == ()
+
+
+def test_a_certification_that_was_begun_waits_for_what_is_found_meanwhile(stage: Any) -> None:
+    """Its station offers no good ending, and names what it waits for."""
+    stage.walk_to("certify")
+    report = c.RaiseDeviation(
+        occurred_at=stage.at, by=stage.by("plant"), code="OOS_RESULT", about="dose", note="cloudy"
+    )
+    stage.ok(report)
+    place = stage.station("certify")
+    assert place.awaits == (list(stage.state.deviations)[-1],)
+    assert "done" not in [option.id for option in place.options]
+
+
 # -- the built-in protocols ----------------------------------------------------------------------
 
 RELEASE = {

@@ -155,3 +155,31 @@ def test_a_look_that_fails_is_made_again(site: Site, monkeypatch: pytest.MonkeyP
     wait_for(lambda: deviations(site, journey))
     assert failures
     assert len(deviations(site, journey)) == 1
+
+
+def test_a_clock_that_jumps_fires_what_is_due_once_and_nothing_twice(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty days forward: the limit has passed and is raised. Back, and forward again: once."""
+    labels = Labels(770_004)
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", network=NETWORK)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    time.sleep(1.5)
+    assert deviations(site, journey) == []
+
+    class Ahead(datetime):
+        """A wall clock that is a month ahead."""
+
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            """Return the wrong time."""
+            return datetime.now(tz) + timedelta(days=30)
+
+    for _ in range(2):
+        with monkeypatch.context() as wrong:
+            wrong.setattr("stafett.service.watching.datetime", Ahead)
+            wait_for(lambda: deviations(site, journey))
+            time.sleep(1)
+        time.sleep(1)
+    found = deviations(site, journey)
+    assert len({(d["code"], d["about"], d["note"]) for d in found}) == len(found) >= 1

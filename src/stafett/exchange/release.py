@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import msgspec
 
 from stafett.exchange.dossier import Attached, Check, Dossier, Signature
+from stafett.journey import specification
 from stafett.journey.state import State
 from stafett.journey.view import Station, station
 from stafett.protocol.model import Text, text
@@ -50,6 +51,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
 
     `blocks`: it cannot be certified while this is so. `open`: look at it and judge. `evidence`:
     the certification first where there is one, then what came before it, the latest first.
+    `supplied`: on which decisions the product is supplied out of specification, with who said what.
     """
 
     activity: str
@@ -64,6 +66,7 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     blocks: tuple[Point, ...]
     open: tuple[Point, ...]
     evidence: tuple[Evidence, ...]
+    supplied: tuple[Point, ...] = ()
 
 
 def releases(
@@ -110,7 +113,27 @@ def _release(
         blocks=blocks,
         open=tuple(_open(dossier)),
         evidence=tuple(e for a in shown if (e := _evidence(net, state, dossier, a)) is not None),
+        supplied=tuple(_supplied(net, state, dossier)),
     )
+
+
+def _supplied(net: Net, state: State, dossier: Dossier) -> list[Point]:
+    """Return the decisions that speak of a product that is there, or was given."""
+    decided = {
+        d.deviation
+        for d in state.deviations.values()
+        if d.work.disposition == specification.SUPPLY
+        and any(
+            state.lots[name].ended in (None, "consumed")
+            for name in specification.concerned(net, state, d)
+        )
+    }
+    return [
+        Point(kind="supply", about=d.deviation, what=f"{d.title}: {d.note or d.about}",
+              todo="; ".join(d.statements))
+        for d in dossier.deviations
+        if d.deviation in decided
+    ]  # fmt: skip
 
 
 def _goes_on(step: Any, result: str) -> bool:
@@ -164,8 +187,8 @@ def _blocks(
     found += [
         Point(kind="deviation", about=d.deviation, what=f"{d.code}: {d.note or d.about}",
               todo="assess and decide it")
-        for d in state.open_deviations()
-        if d.severity == "critical"
+        for d in state.deviations.values()
+        if d.deviation in view.awaits or (d.severity == "critical" and d.closed_at is None)
     ]  # fmt: skip
     if view.kind is not None:
         found += [

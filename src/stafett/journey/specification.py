@@ -264,6 +264,23 @@ def held(net: Net, state: State, about: str) -> tuple[Raised, ...]:
     )
 
 
+def supplied(net: Net, state: State, activity: str) -> tuple[Raised, ...]:
+    """Return the decisions to supply out of specification that concern what `activity` handles.
+
+    Whoever receives, thaws or gives the product is to know what it is.
+    """
+    found = [d for d in state.deviations.values() if d.work.disposition == SUPPLY]
+    if not found:
+        return ()
+    part = net.activity(activity)
+    if isinstance(part, Step):
+        materials = (*excursion.used(net, state, part), *part.inputs)
+    else:
+        materials = net.carried(state.marking, part)
+    lots = {state.current[m] for m in materials if m in state.current}
+    return tuple(d for d in found if not lots.isdisjoint(concerned(net, state, d)))
+
+
 def said(net: Net, state: State, raised: Raised) -> str:
     """Say why it forbids use."""
     name = f"{raised.deviation} {raised.code} about {raised.about}"

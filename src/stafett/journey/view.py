@@ -15,7 +15,7 @@ from typing import Literal
 
 import msgspec
 
-from stafett.journey import clock, deviation, gate, specification
+from stafett.journey import clock, deviation, excursion, gate, specification
 from stafett.journey.check import first_label, inherited, known, of_journey
 from stafett.journey.command import Value, WorkSide
 from stafett.journey.event import CheckResult
@@ -139,7 +139,8 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     `next` is the check to answer now, `options` are the ways in which this side can close
     (results of a step, decisions of a receiver) that the protocol permits at this moment; `missing`
     is what is still in the way of the good ones, and `awaits` are the deviations whose decision the
-    good ones wait for (out of specification). `counterpart` is the organisation on a handoff's
+    good ones wait for. `supplied` are those by which what is handled here is supplied out of
+    specification. `counterpart` is the organisation on a handoff's
     other side.
     """
 
@@ -171,6 +172,7 @@ class Station(msgspec.Struct, frozen=True, kw_only=True):
     barred: tuple[str, ...] = ()
     catalogue: tuple[Option, ...] = ()
     awaits: tuple[str, ...] = ()
+    supplied: tuple[str, ...] = ()
 
 
 def station(
@@ -229,6 +231,7 @@ def station(
             for code, kind in deviation.catalogue(net.protocol).items()
         ),
         awaits=tuple(d.deviation for d in _held(net, state, place, part)) if task else (),
+        supplied=tuple(d.deviation for d in specification.supplied(net, state, activity)),
     )
 
 
@@ -237,12 +240,14 @@ def _held(net: Net, state: State, place: gate.Desk, part: Step | Handoff) -> tup
     if place.on_demand:
         return specification.held(net, state, place.about)
     if isinstance(part, Step) and part.kind == "certify":
-        return specification.doubts(net, state, place.activity)
+        doubts = excursion.doubts(net, state, place.activity)
+        more = specification.doubts(net, state, place.activity)
+        return tuple({d.deviation: d for d in (*doubts, *more)}.values())
     return ()
 
 
 def _closed(net: Net, state: State, place: gate.Desk, part: Step, result: str) -> bool:
-    """Say whether a result is closed by a product that is out of specification."""
+    """Say whether a result is closed by a product that is in doubt or out of specification."""
     entry = part.results.get(result)
     resumes = entry is not None and entry.then is not None and entry.then.resume
     good = resumes if place.on_demand else specification.releases(part, result)

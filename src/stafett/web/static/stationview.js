@@ -13,7 +13,7 @@ export function draw(root, view, s) {
   else if (view.kind === null) parts.push(h("p", { class: "note" }, `${view.status === "done" ? "✓" : "◌"} ${t(view.side === "release" && view.status === "open" ? "station.status.released" : `station.status.${view.status}`)}`), onwards(s));
   else if (view.barred.includes(start.person)) parts.push(h("p", { class: "note red" }, t("station.barred")));
   else if (view.blocked.length) parts.push(h("p", { class: "note red", role: "alert" }, `✖ ${t("station.blocked")} ${view.blocked.join("; ")}`));
-  else parts.push(...(view.awaits ?? []).map((name) => h("p", { class: "note red", role: "alert" }, "✖ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.awaits", { deviation: name })))), ...task(view, s));
+  else parts.push(...(view.supplied ?? []).map((name) => h("p", { class: "note amber" }, "▲ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.supplied", { deviation: name })))), ...(view.awaits ?? []).map((name) => h("p", { class: "note red", role: "alert" }, "✖ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.awaits", { deviation: name })))), ...task(view, s));
   parts.push(answered(view));
   const before = kept(root);
   root.replaceChildren(...parts.filter(Boolean));
