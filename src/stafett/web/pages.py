@@ -217,7 +217,8 @@ async def journey(request: Request) -> Response:
     organisations = await tower.accounts.organisations()
     language = languages.of(request, person.language)
     names = {o.id: o.name for o in organisations.values()}
-    picture = relay.draw(live.net, live.state, names, languages.translator(language), language)
+    t = languages.translator(language)
+    picture = relay.draw(live.net, live.state, names, t, language)
     return await page(
         request,
         "journey.html",
@@ -231,14 +232,14 @@ async def journey(request: Request) -> Response:
         picture=picture,
         now=datetime.now(UTC),
         charts=[
-            (seen.shipment, chart.chart(seen, languages.translator(language), language))
+            (seen.shipment, chart.chart(seen, t, language))
             for seen in await tower.conditions.of_journey(person, live)
             if len(seen.series.times)
         ],
         answers=evidence.answers(live.net, live.state, person, language),
         documents=evidence.documents(live.net, entries, language),
         openable=await tower.papers.openable(person, live.net, live.state.parties, entries),
-        story=relay.story(live.net, live.state, names, language),
+        story=relay.story(live.net, live.state, names, t, language),
         signatures=await tower.record.signatures(live.state.journey, person.organisation),
     )
 

@@ -4,7 +4,8 @@ Lanes are roles, grouped by organisation. A bar is a step, a filled line is cust
 vertical line with two ends is a handoff (dashed while nobody has accepted), a triangle is a
 deviation, the strip on top says who is accountable. Time between a release and its acceptance, when
 nobody has taken over yet, is a gap and drawn as one; the window of what is open now is an outline
-that reaches to its limit. The past never moves; the red line is now.
+that reaches to its limit. What is done is held against its plan: a tick where it was due, and what
+lies beyond it drawn as too late. The past never moves; the red line is now.
 """
 
 from __future__ import annotations
@@ -17,17 +18,23 @@ from typing import NamedTuple
 from babel.dates import format_datetime
 from markupsafe import Markup, escape
 
+from stafett.journey import clock
 from stafett.journey.state import State, custody
 from stafett.journey.tasks import next_moves
 from stafett.protocol.model import Handoff, Step, text
 from stafett.protocol.net import OPEN, STOPPED, Net
 from stafett.web import zone
 
+# Marks that may lie ahead of now and do not stretch the picture by themselves.
+AHEAD = ("planned", "limit")
 LEFT, TOP, LANE, WIDTH = 230.0, 58.0, 34.0, 1400.0
 
 
 class Mark(NamedTuple):
-    """One thing on the picture: from `start` to `end` on `lane` (and `other` for a handoff)."""
+    """One thing on the picture: from `start` to `end` on `lane` (and `other` for a handoff).
+
+    `due` is when a step or handoff that is done had to be done, where the protocol says so.
+    """
 
     kind: str
     title: str
@@ -36,17 +43,20 @@ class Mark(NamedTuple):
     end: datetime
     other: str = ""
     state: str = ""
+    due: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Line:
-    """One line of the story in words."""
+    """One line of the story in words; `plan` says how it kept to its limit, if it had one."""
 
     at: datetime
     what: str
     who: str
     sign: str
     state: str
+    plan: str = ""
+    late: bool = False
 
 
 def marks(net: Net, state: State, language: str, now: datetime) -> list[Mark]:
@@ -58,17 +68,21 @@ def marks(net: Net, state: State, language: str, now: datetime) -> list[Mark]:
         title = f"{name} {text(activity.title, language)}"
         begun, done = state.begun.get(name), state.done.get(name)
         at = net.state(state.marking, name)
+        due = min((d.at for d in clock.dues(net, state, name)), default=None) if done else None
         if isinstance(activity, Step) and begun is not None:
             kind = "bad" if at == STOPPED else ""
-            found.append(Mark("step", title, activity.role, begun, done or end, state=kind))
+            found.append(
+                Mark("step", title, activity.role, begun, done or end, state=kind, due=due)
+            )
         elif isinstance(activity, Handoff) and (done or begun) is not None:
             moment = done or begun
             assert moment is not None
             kind = "bad" if at == STOPPED else "open" if at == OPEN else ""
             giver, receiver = activity.giver, activity.receiver
-            found.append(Mark("handoff", title, giver, moment, moment, receiver, kind))
+            found.append(Mark("handoff", title, giver, moment, moment, receiver, kind, due))
             if begun is not None and (done or end) > begun:
                 found.append(Mark("gap", title, receiver, begun, done or end))
+    found += [limit for mark in found for limit in _limits(mark)]
     for spell in custody(state):
         until = spell.until or end
         title = f"{text(net.protocol.materials[spell.material].title, language)} ({spell.lot})"
@@ -90,6 +104,16 @@ def marks(net: Net, state: State, language: str, now: datetime) -> list[Mark]:
     return found
 
 
+def _limits(mark: Mark) -> list[Mark]:
+    """Return the tick where a mark was due, and what lies beyond it."""
+    if mark.due is None:
+        return []
+    lane = mark.other or mark.lane
+    late = mark.end > mark.due
+    tick = Mark("limit", mark.title, lane, mark.due, mark.due, state="bad" if late else "")
+    return [tick, Mark("overrun", mark.title, lane, mark.due, mark.end)] if late else [tick]
+
+
 def _lane(net: Net, where: str) -> str | None:
     if where not in net.index:
         return None
@@ -97,7 +121,9 @@ def _lane(net: Net, where: str) -> str | None:
     return activity.role if isinstance(activity, Step) else activity.receiver
 
 
-def story(net: Net, state: State, names: dict[str, str], language: str) -> list[Line]:
+def story(
+    net: Net, state: State, names: dict[str, str], t: Callable[..., str], language: str
+) -> list[Line]:
     """Return what has happened, in words, oldest first: the table beneath the picture."""
     found = []
     for mark in marks(net, state, language, datetime.now(UTC)):
@@ -109,8 +135,23 @@ def story(net: Net, state: State, names: dict[str, str], language: str) -> list[
             who = f"{who} → {text(other.title, language) if other else mark.other}"
         sign = {"step": "▬", "handoff": "⇄", "deviation": "▲"}.get(mark.kind)
         if sign is not None:
-            found.append(Line(mark.start, mark.title, f"{who}, {organisation}", sign, mark.state))
+            late = mark.due is not None and mark.end > mark.due
+            found.append(
+                Line(
+                    mark.start, mark.title, f"{who}, {organisation}", sign, mark.state,
+                    _plan(mark, t, language), late,
+                )
+            )  # fmt: skip
     return sorted(found, key=lambda line: line.at)
+
+
+def _plan(mark: Mark, t: Callable[..., str], language: str) -> str:
+    """Say by when it had to be done, and how much earlier or later it was."""
+    if mark.due is None:
+        return ""
+    kept = mark.end <= mark.due
+    key = "journey.plan.kept" if kept else "journey.plan.late"
+    return t(key, at=shown(mark.due, language), length=length(abs(mark.due - mark.end)))
 
 
 def draw(
@@ -127,7 +168,7 @@ def draw(
     lanes = [role for role in net.protocol.roles if role in used]
     y = {role: TOP + 24 + i * LANE for i, role in enumerate(lanes)}
     start = state.opened_at
-    end = max([m.end for m in table if m.kind != "planned"] + [state.ended_at or now])
+    end = max([m.end for m in table if m.kind not in AHEAD] + [state.ended_at or now])
     end = max(end, start + timedelta(minutes=1))
     # What is planned is seen coming, but the past keeps at least two thirds of the width.
     limits = [m.end for m in table if m.kind == "planned"]
@@ -158,7 +199,8 @@ def draw(
         out.append(_text(4, y[role] - 1, title))
         out.append(_text(4, y[role] + 12, organisation, 'class="soft"'))
     for mark in table:
-        out.append(_mark(mark, x, y, net, language, t))
+        if mark.kind != "limit" or mark.start <= end:
+            out.append(_mark(mark, x, y, net, language, t))
     if state.ended_at is None:
         out.append(_line("now", x(now), TOP - 6, height - 22))
     out.append("</svg>")
@@ -191,6 +233,12 @@ def _mark(
     if mark.kind == "planned":
         said = t("journey.planned", what=mark.title, at=shown(mark.end, language))
         return _group(said, _bar(f"planned {mark.state}", left, at - 10, right - left, 14))
+    if mark.kind == "limit":
+        said = t("journey.limit", what=mark.title, at=shown(mark.start, language))
+        return _group(said, _line("limit", left, at - 13, at + 1))
+    if mark.kind == "overrun":
+        said = t("journey.overrun", what=mark.title, length=length(mark.end - mark.start))
+        return _group(said, _bar("overrun", left, at - 9, right - left, 5))
     if mark.kind == "custody":
         return _group(mark.title, _bar("custody", left, at + 5, right - left, 4))
     if mark.kind == "deviation":

@@ -55,3 +55,8 @@ document.addEventListener("keydown", (event) => {
   const open = event.key === "Escape" && menus.find((menu) => menu.open);
   if (open) { open.open = false; open.querySelector("summary").focus(); }
 });
+
+// On paper nothing is folded away, whatever the browser knows of print styles.
+const folded = () => document.querySelectorAll("main details:not([open], .no-print)");
+addEventListener("beforeprint", () => folded().forEach((one) => { one.open = true; one.dataset.printed = ""; }));
+addEventListener("afterprint", () => document.querySelectorAll("details[data-printed]").forEach((one) => { one.open = false; delete one.dataset.printed; }));

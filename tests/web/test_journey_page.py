@@ -1,0 +1,81 @@
+"""The page of a journey: what it shows, what is corrected there, and how it prints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from web_hands import Under
+
+Bring = Callable[[str, str], Under]
+Open = Callable[..., Page]
+SECTIONS = ("next", "relay", "chain", "docs", "signed", "answers", "story")
+
+
+def test_an_answer_is_corrected_with_a_reason_and_never_taken_back(
+    site: Site, browser_of: Open, brought_to: Bring, shoot: Callable[[Page, str], None]
+) -> None:
+    """The old value stays in the record, the new one counts; there is no way to undo."""
+    under = brought_to("H06", "step")
+    page = browser_of("treating-clinic-1")
+    page.goto(f"/journeys/{under.journey}")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    page.locator("[aria-labelledby=answers-h] summary").click()
+    button = page.locator("button[data-correct][data-kind=quantity]").first
+    position, unit = (
+        int(button.get_attribute("data-correct") or 0),
+        button.get_attribute("data-unit"),
+    )
+    before = float(button.get_attribute("data-value") or 0)
+    button.click()
+    box = page.get_by_role("dialog")
+    box.locator("#ask-value").fill(str(before + 1))
+    box.locator("button.main").click()
+    expect(box).to_be_visible()  # no reason, no correction
+    box.locator("#ask-reason").fill("read from the wrong line")
+    shoot(page, "journey-correction")
+    box.locator("button.main").click()
+    expect(box).to_have_count(0)
+    expect(page.locator("[aria-labelledby=answers-h] tbody")).to_contain_text(
+        f"{before + 1:g} {unit}", use_inner_text=False
+    )
+    path = f"/api/journeys/{under.journey}/events"
+    events = site.call("treating-clinic-1", "GET", path).json()
+    corrected = events[-1]["event"]
+    assert corrected["type"] == "Corrected" and corrected["reason"] == "read from the wrong line"
+    assert events[position - 1]["event"]["value"] == before
+    assert page.get_by_role("button", name="Undo").count() == 0
+
+
+def test_the_page_prints_whole_and_without_its_controls(
+    browser_of: Open, brought_to: Bring
+) -> None:
+    """Every section is on paper, what is folded too; menus and buttons are not; who printed."""
+    under = brought_to("H08", "accept")
+    page = browser_of("courier-1")
+    page.goto(f"/journeys/{under.journey}")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    page.emulate_media(media="print")
+    for name in SECTIONS:
+        expect(page.locator(f"[aria-labelledby={name}-h]")).to_be_visible()
+    folded = page.locator("[aria-labelledby=answers-h] tbody tr").first
+    assert folded.evaluate("(e) => e.checkVisibility({ contentVisibilityAuto: true })")
+    assert folded.evaluate("(e) => e.getBoundingClientRect().height > 0")
+    for control in ("header.top", "button", "footer", ".no-print"):
+        assert all(not e.is_visible() for e in page.locator(control).all()), control
+    expect(page.locator(".print-only")).to_contain_text("Wilma Nyström")
+    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+
+
+def test_the_page_says_whose_turn_it_is(browser_of: Open, brought_to: Bring) -> None:
+    """What is next, by whom and by when; a way to it only for who does it."""
+    under = brought_to("H08", "accept")
+    for login, theirs in (("courier-1", True), ("treating-clinic-1", False)):
+        page = browser_of(login)
+        page.goto(f"/journeys/{under.journey}")
+        line = page.locator("[aria-labelledby=next-h] li").filter(has_text="H08")
+        expect(line).to_contain_text("Nordic Cryo Courier")
+        expect(line).to_contain_text("due")
+        expect(line.locator("a")).to_have_count(1 if theirs else 0)
