@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
@@ -30,6 +31,7 @@ from stafett.web.problem import Part, Problem
 from stafett.web.session import person_of
 
 MENU = (Line("board", "/board"), Line("tasks", "/tasks"), Line("order.new", "/order", may="order"))
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(?:Z|[+-]\d\d:\d\d)")
 # The messages that the scripts of these pages use, and those that every page's script may.
 WORDS = ("state.", "live.", "held.", "sign-in", "board.", "order.", "journey.", "tasks.")
 
@@ -44,7 +46,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
-    environment.filters["refusal"] = refusals.said
+    environment.filters |= {"refusal": refusals.said, "written": _written}
     return environment
 
 
@@ -52,6 +54,13 @@ def _when(at: datetime, language: str) -> str:
     """Show a moment in the organisation's zone, which it names, as the language writes it."""
     local = at.astimezone(zone.here())
     return str(format_datetime(local, "d MMM y HH:mm:ss zzz", locale=language))
+
+
+def _written(value: Any, language: str) -> str:
+    """Show what was filled in: a moment as all moments are shown, anything else as it is."""
+    if isinstance(value, str) and _MOMENT.fullmatch(value):
+        return _when(datetime.fromisoformat(value), language)
+    return str(value)
 
 
 def _plain(event: dict[str, Any]) -> str:

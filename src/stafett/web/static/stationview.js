@@ -123,23 +123,29 @@ function attaching(view, s, paper) {
   const file = h("input", { type: "file", "data-first": true, id: "file", required: true });
   const fields = paper.fields.map((field) => h("p", {}, h("label", { for: `f-${field.id}` }, called(field)), blank(field)));
   const sha = h("p", { class: "mono soft hash" });
+  // Where there is a camera in the hand, a photo of the paper is one press away.
+  const photo = matchMedia("(pointer: coarse)").matches && h("input", { type: "file", accept: "image/*", capture: "environment", id: "photo" });
   let read = null;
-  file.addEventListener("change", () => {
-    const chosen = file.files[0];
+  const take = (from, other) => {
+    const chosen = from.files[0];
+    if (chosen && other) other.value = "";
+    file.required = from === file || !chosen;
     read = chosen && chosen.arrayBuffer().then(async (bytes) => {
       const digest = await crypto.subtle.digest("SHA-256", bytes);
       const sha256 = [...new Uint8Array(digest)].map((b) => b.toString(16).padStart(2, "0")).join("");
       sha.textContent = `SHA-256 ${sha256}`;
       return { sha256, file: { type: chosen.type || "application/octet-stream", data: base64(new Uint8Array(bytes)) } };
     });
-  });
+  };
+  file.addEventListener("change", () => take(file, photo));
+  if (photo) photo.addEventListener("change", () => take(photo, file));
   return h("form", { class: "card", onsubmit: async (e) => {
     e.preventDefault();
     const form = e.currentTarget;
     const values = Object.fromEntries(paper.fields.map((field) => [field.id, said(field, form.elements[`f-${field.id}`].value.trim())]));
     const found = await read;
     await s.act({ type: "Attach", ...where(view), document: paper.id, sha256: found.sha256, fields: values }, { words: paper.title, file: found.file });
-  } }, h("p", { class: "ask" }, t("station.attach", { title: paper.title })), h("label", { for: "file" }, t("station.file")), file, sha, ...fields, h("button", { class: "main", type: "submit" }, t("station.attach-it")));
+  } }, h("p", { class: "ask" }, t("station.attach", { title: paper.title })), photo && [h("label", { for: "photo" }, t("station.photo")), photo], h("label", { for: "file" }, t(photo ? "station.or-file" : "station.file")), file, sha, ...fields, h("button", { class: "main", type: "submit" }, t("station.attach-it")));
 }
 
 // An empty field of a document, as it is filled in: a time has no zone on screen and gets this one's.
