@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stafett.protocol.read import read
+
 WEB = Path(__file__).resolve().parents[2] / "src" / "stafett" / "web"
+PROTOCOLS = sorted((WEB.parent / "catalogue" / "protocols").glob("*.yaml"))
 
 
 def words(language: str) -> dict[str, str]:
@@ -37,3 +40,17 @@ def test_no_page_uses_a_message_that_does_not_exist() -> None:
     for path in (*WEB.glob("templates/*.html"), *WEB.glob("static/*.js")):
         for key in re.findall(r"""\bt\(\s*["']([a-z.A-Z_-]+)["']\s*[,)]""", path.read_text()):
             assert key in english, f"{path.name}: {key}"
+
+
+@pytest.mark.parametrize("file", PROTOCOLS, ids=lambda file: file.stem)
+def test_every_field_of_the_built_in_documents_has_words(file: Path) -> None:
+    """A station asks for each in the reader's language: whoever adds a field names it."""
+    found = set()
+    document = read(file)
+    for product in document.products or (None,):
+        for paper in document.bind(product).documents.values():
+            fields = paper.fields if isinstance(paper.fields, dict) else {}
+            found |= {f"field.{name}" for name in paper.fields}
+            found |= {f"field-choice.{c}" for field in fields.values() for c in field.choices}
+    assert found
+    assert sorted(found - set(words("en"))) == []

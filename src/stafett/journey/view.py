@@ -283,7 +283,8 @@ def _check(
     entry = net.protocol.materials.get(material) if material else None
     last = standing[-1] if standing else None
     tail = None
-    if check.kind == "scan" and last is not None and last.result == "pass":
+    direct = kind is not None and kind.direct  # of a commitment the tail says nothing
+    if check.kind == "scan" and last is not None and last.result == "pass" and not direct:
         tail = str(last.value)[-TAIL:]
     return StationCheck(
         id=check.id,

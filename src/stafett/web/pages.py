@@ -46,7 +46,7 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
-    environment.filters |= {"refusal": refusals.said, "written": _written}
+    environment.filters |= {"refusal": refusals.said, "written": _written, "field": _field}
     return environment
 
 
@@ -61,6 +61,11 @@ def _written(value: Any, language: str) -> str:
     if isinstance(value, str) and _MOMENT.fullmatch(value):
         return _when(datetime.fromisoformat(value), language)
     return str(value)
+
+
+def _field(name: str, language: str, kind: str = "field") -> str:
+    """Say what a document's field is called: by its words, or by its name where it has none."""
+    return languages.words(language).get(f"{kind}.{name}") or name.replace("_", " ")
 
 
 def _plain(event: dict[str, Any]) -> str:
