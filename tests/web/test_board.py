@@ -8,9 +8,11 @@ import io
 from collections.abc import Callable
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Page, expect
 
+import http_
 from site_ import Site
 from stafett.service.board import Board
 from web_wire import Wire
@@ -153,3 +155,45 @@ def test_a_view_is_its_persons_own_and_there_are_not_too_many(site: Site) -> Non
     found = site.call("courier-1", "GET", "/api/board/views").json()
     assert len(found) == 24
     assert {"name": "view 3", "shows": {"q": "", "show": "all", "at": "", "product": ""}} in found
+
+
+def test_a_stream_goes_on_after_the_last_event_it_was_given(site: Site) -> None:
+    """`Last-Event-ID`, which browsers send by themselves, wins over the address."""
+    first = site.order(wristband="19550101-0001")
+    position = site.call("treating-clinic-1", "GET", f"/api/journeys/{first}").json()["position"]
+    second = site.order(wristband="19550101-0002")
+    headers = {
+        "Authorization": f"Bearer {site.token('treating-clinic-1')}",
+        "Last-Event-ID": str(position),
+    }
+    with (
+        httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=20) as client,
+        client.stream("GET", "/api/stream", params={"after": 0}) as answer,
+    ):
+        given = (line for line in answer.iter_lines() if line.startswith(("id:", 'data: {"jour')))
+        seen = [next(given), next(given)]
+    text = "".join(seen)
+    assert second in text and first not in text
+
+
+@pytest.mark.browser
+def test_the_wall_screen_shows_the_board_and_nothing_to_press(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """On a 4K wall: larger letters, no menu and no filters; how fresh it is stays in sight."""
+    site.order(wristband="19560101-0001")
+    page = browser_of("treating-clinic-1", width=3840)
+    sizes = {}
+    for address in ("/board", "/board?wall=1"):
+        page.goto(address)
+        expect(page.locator("#board tbody tr").first).to_be_visible()
+        cell = page.locator("#board tbody td").first
+        sizes[address] = float(cell.evaluate("(e) => parseFloat(getComputedStyle(e).fontSize)"))
+    assert sizes["/board?wall=1"] > 1.3 * sizes["/board"]
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    for control in ("header.top nav", "main form", "footer", ".tools"):
+        assert all(not one.is_visible() for one in page.locator(control).all()), control
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    made = site.order(wristband="19560101-0002")
+    expect(page.locator(f'tr[data-journey="{made}"]')).to_be_visible()  # and it goes on by itself
+    shoot(page, "board-wall")
