@@ -187,9 +187,8 @@ def test_the_wall_screen_shows_the_board_and_nothing_to_press(
     for address in ("/board", "/board?wall=1"):
         page.goto(address)
         expect(page.locator("#board tbody tr").first).to_be_visible()
-        cell = page.locator("#board tbody td").first
-        sizes[address] = float(cell.evaluate("(e) => parseFloat(getComputedStyle(e).fontSize)"))
-    assert sizes["/board?wall=1"] > 1.3 * sizes["/board"]
+        sizes[address] = page.evaluate("parseFloat(getComputedStyle(document.body).fontSize)")
+    assert sizes["/board?wall=1"] > 2 * sizes["/board"]
     expect(page.locator("#live")).to_have_attribute("data-state", "live")
     for control in ("header.top nav", "main form", "footer", ".tools"):
         assert all(not one.is_visible() for one in page.locator(control).all()), control
