@@ -161,9 +161,93 @@ async function checkAuthor(keys, leaf, position) {
   if (!key) throw new Wrong(`it is signed with the key ${signature.key}, which is not known`);
   if (key.organisation !== author.organisation) throw new Wrong(`it is from ${author.organisation} and signed with a key of ${key.organisation}`);
   if (position < key.since || (key.until !== null && position > key.until)) throw new Wrong(`the key ${key.id} was not valid here`);
-  if (signature.alg === "WebAuthn" && key.algorithm === "WebAuthn") throw new Wrong("a passkey signed it, which this page cannot check: use `stafett journey verify`");
+  if (signature.alg === "WebAuthn" && key.algorithm === "WebAuthn") return checkPasskey(key.public, signature, statementOf(leaf, signature.act));
   if (signature.alg !== "Ed25519" || key.algorithm !== "Ed25519") throw new Wrong(`the key ${key.id} does not sign with ${signature.alg}`);
   if (!(await ed25519(key.public, bytesOf(signature.value, "the signature"), statementOf(leaf, signature.act)))) throw new Wrong(`the signature of ${author.organisation} does not hold`);
+}
+
+// ---- passkeys: WebAuthn Level 3, section 7.2; the challenge is the SHA-256 of what is signed ----
+
+const urlBytes = (text, what) => bytesOf(String(text).replaceAll("-", "+").replaceAll("_", "/").padEnd(Math.ceil(String(text).length / 4) * 4, "="), what);
+const urlOf = (bytes) => base64Of(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+const LOCAL = ["localhost", "127.0.0.1"];
+
+// A COSE key (RFC 9052) is a CBOR map (RFC 8949) of small integers to integers and bytes.
+export function coseKey(bytes) {
+  let at = 0;
+  const next = () => { if (at >= bytes.length) throw new Wrong("the passkey's key is cut short"); return bytes[at++]; };
+  const argument = (low) => {
+    if (low < 24) return low;
+    if (low > 26) throw new Wrong("the passkey's key is no COSE key");
+    let value = 0;
+    for (let n = 2 ** (low - 24); n > 0; n -= 1) value = value * 256 + next();
+    return value;
+  };
+  const item = () => {
+    const [major, value] = ((first) => [first >> 5, argument(first & 31)])(next());
+    if (major === 0) return value;
+    if (major === 1) return -1 - value;
+    if (major !== 2 || at + value > bytes.length) throw new Wrong("the passkey's key is no COSE key");
+    at += value;
+    return bytes.slice(at - value, at);
+  };
+  const first = next();
+  if (first >> 5 !== 5) throw new Wrong("the passkey's key is no COSE key");
+  const found = new Map();
+  for (let n = argument(first & 31); n > 0; n -= 1) { const name = item(); found.set(name, item()); }
+  if (at !== bytes.length) throw new Wrong("the passkey's key has bytes behind its end");
+  return found;
+}
+
+// ECDSA as ASN.1 (two INTEGERs in a SEQUENCE), as 64 bytes.
+function plainEcdsa(der) {
+  let at = 2;
+  if (der[0] !== 0x30 || der[1] !== der.length - 2) throw new Wrong("the passkey's signature is malformed");
+  const number = () => {
+    const length = der[at + 1];
+    const value = der.slice(at + 2, at + 2 + length);
+    if (der[at] !== 2 || !length || value.length !== length) throw new Wrong("the passkey's signature is malformed");
+    at += 2 + length;
+    const bare = value.slice(value.findIndex((byte) => byte !== 0));
+    if (bare.length > 32) throw new Wrong("the passkey's signature is malformed");
+    return join(new Uint8Array(32 - bare.length), bare);
+  };
+  const both = join(number(), number());
+  if (at !== der.length) throw new Wrong("the passkey's signature is malformed");
+  return both;
+}
+
+async function passkeyHolds(cose, signature, message) {
+  const key = coseKey(cose);
+  const jwk = (fields, how) => crypto.subtle.importKey("jwk", fields, how, false, ["verify"]);
+  const is = (kty, alg, curve) => key.get(1) === kty && key.get(3) === alg && (!curve || key.get(-1) === curve);
+  if (is(2, -7, 1)) {
+    const how = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
+    return crypto.subtle.verify(how, await jwk({ kty: "EC", crv: "P-256", x: urlOf(key.get(-2)), y: urlOf(key.get(-3)) }, how), plainEcdsa(signature), message);
+  }
+  if (is(1, -8, 6)) return ed25519(key.get(-2), signature, message);
+  if (is(3, -257)) {
+    const how = { name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" };
+    return crypto.subtle.verify(how, await jwk({ kty: "RSA", n: urlOf(key.get(-1)), e: urlOf(key.get(-2)) }, how), signature, message);
+  }
+  throw new Wrong("a kind of passkey signed it that this page cannot check: use `stafett journey verify`");
+}
+
+async function checkPasskey(cose, signature, statement) {
+  const raw = urlBytes(signature.client_data, "the passkey's client data");
+  const data = urlBytes(signature.authenticator_data, "the passkey's data");
+  let client, host, protocol;
+  try {
+    client = JSON.parse(strict.decode(raw));
+    ({ hostname: host, protocol } = new URL(client.origin));
+  } catch { throw new Wrong("the passkey's client data cannot be read"); }
+  if (client.type !== "webauthn.get") throw new Wrong("the passkey did not sign this, it did something else");
+  if (client.challenge !== urlOf(await sha256(statement))) throw new Wrong("the passkey signed something else");
+  if (host !== signature.rp && !host.endsWith(`.${signature.rp}`)) throw new Wrong(`it was signed at ${client.origin}, not at ${signature.rp}`);
+  if (protocol !== "https:" && !LOCAL.includes(host)) throw new Wrong(`it was signed at ${client.origin}, over an open line`);
+  if (data.length < 37 || !same(data.slice(0, 32), await sha256(utf8.encode(signature.rp)))) throw new Wrong("the passkey is bound to another site");
+  if ((data[32] & 5) !== 5) throw new Wrong("the passkey did not see its person (finger, face or PIN)");
+  if (!(await passkeyHolds(cose, urlBytes(signature.value, "the passkey's signature"), join(data, await sha256(raw))))) throw new Wrong("the passkey's signature does not hold");
 }
 
 async function learn(keys, leaf, position) {

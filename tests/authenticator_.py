@@ -1,0 +1,75 @@
+"""A software authenticator for the tests, and events that it signs."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import cbor2
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from stafett.ledger import Author, Draft, Submission, note
+from stafett.ledger import author as authors
+from stafett.ledger import leaf as leaves
+from stafett.ledger.author import Signer, act_of, key_id, statement
+from stafett.ledger.canonical import text
+
+START = datetime(2026, 11, 25, 9, tzinfo=UTC)
+
+
+class Authenticator:
+    """A software authenticator: one ES256 key, bound to a site (WebAuthn, 6 and 7.2)."""
+
+    def __init__(self, rp: str = "tower.example") -> None:
+        self.rp, self.key = rp, ec.derive_private_key(0x5AFE7, ec.SECP256R1())
+        numbers = self.key.public_key().public_numbers()
+        x, y = numbers.x.to_bytes(32, "big"), numbers.y.to_bytes(32, "big")
+        self.public: bytes = cbor2.dumps({1: 2, 3: -7, -1: 1, -2: x, -3: y})
+
+    def sign(self, data: bytes, *, flags: int = 0b101, origin: str = "") -> dict[str, str]:
+        """Answer the challenge SHA-256(data) as a browser at the site hands it on."""
+        client = {
+            "type": "webauthn.get",
+            "challenge": _url(hashlib.sha256(data).digest()),
+            "origin": origin or f"https://{self.rp}",
+        }
+        told = json.dumps(client).encode()
+        head = hashlib.sha256(self.rp.encode()).digest() + bytes([flags]) + b"\0\0\0\1"
+        value = self.key.sign(head + hashlib.sha256(told).digest(), ec.ECDSA(hashes.SHA256()))
+        return {
+            "credential": _url(b"c-1"), "authenticator_data": _url(head),
+            "client_data": _url(told), "value": _url(value), "rp": self.rp,
+        }  # fmt: skip
+
+
+def _url(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def enrolled(passkey: Authenticator, by: Signer | None) -> Submission:
+    """Register a passkey as a key of the hospital, vouched for by `by`."""
+    public = note.encode(passkey.public)
+    name = key_id("hospital", authors.PASSKEY, passkey.public)
+    body = {
+        "organisation": "hospital", "algorithm": authors.PASSKEY, "public": public, "key": name,
+        "reason": "the night nurse's phone", "person": "nurse",
+    }  # fmt: skip
+    draft = Draft(authors.REGISTERED, body, START)
+    plain = Submission(authors.STREAM, None, [draft], ["*"], Author("hospital"), f"key.{name}", b"")
+    return by.sign(plain) if by else plain
+
+
+def signed_by(passkey: Authenticator, submission: Submission, **how: Any) -> Submission:
+    """Sign the very bytes of an event with a passkey."""
+    (draft,) = submission.drafts
+    act = act_of(submission.key, 0)
+    before = leaves.heading(submission.audience, submission.author) + leaves.middle(draft)
+    said = statement(before, text(submission.stream), act)
+    name = key_id("hospital", authors.PASSKEY, passkey.public)
+    signature = {"act": act, "alg": authors.PASSKEY, "key": name, **passkey.sign(said, **how)}
+    return replace(submission, drafts=[replace(draft, signature=signature)])
