@@ -184,3 +184,6 @@ def test_accountability_is_offered_on_one_page_and_taken_on_another(
     spells = site.call("case-management-1", "GET", f"/api{address}").json()["spells"]
     assert [s["role"] for s in spells] == ["treating_clinic", "case_management"]
     assert spells[0]["until"] == spells[1]["since"]
+    signed = site.inside(site.tower.record.signatures(journey, "university-hospital"))
+    mine = [one for one in signed if one.kind.startswith("Accountability")]
+    assert [(one.about, one.holds) for one in mine] == [("case_management", True)] * 2

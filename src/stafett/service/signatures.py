@@ -99,7 +99,8 @@ def _checked(journey: str, line: Line, one: Signature) -> Checked:
     event = line.event
     why = _wrong(journey, line, one)
     about = next(
-        (str(event[k]) for k in ("step", "handoff", "decision", "activity", "deviation", "notice")
+        (str(event[k]) for k in ("step", "handoff", "decision", "activity", "deviation", "notice",
+                                   "to")
          if event.get(k)), "",
     )  # fmt: skip
     return Checked(
