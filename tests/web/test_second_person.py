@@ -142,11 +142,15 @@ def test_a_deviation_is_decided_and_closed_with_a_passkey(
     expect(decision.locator(".signs")).to_contain_text("Astrid Lind")
     shoot(page, "deviation-passkey")
     decision.get_by_role("button").click()
-    expect(page.locator(".tag.blue")).to_have_text("decided")
+    expect(page.locator(".tag.blue").first).to_have_text("decided")
     closing = page.locator("form[data-command=CloseDeviation]")
     closing.locator("[name=conclusion]").fill("logger checked at release from now on")
     closing.get_by_role("button").click()
     expect(page.locator(".note")).to_contain_text("logger checked at release")
+    signed = page.locator("[aria-labelledby=signed-h] tbody tr")
+    expect(signed).to_have_count(2)
+    expect(signed.first).to_contain_text("Astrid Lind")
+    expect(signed.first).to_contain_text("verified by the signer")
     found = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/signatures").json()
     mine = [s for s in found if s["about"] == name]
     assert [s["kind"] for s in mine] == ["DeviationDecided", "DeviationClosed"], found

@@ -15,9 +15,11 @@ from stafett.insight.agreement import AgreementError, krippendorff
 from stafett.journey import assess, specification
 from stafett.journey.command import Cause, Disposition
 from stafett.service import peers
+from stafett.service.accounts import Person
 from stafett.service.deviations import STAGES, Line, line
 from stafett.service.peers import Answer, Case, Judged
 from stafett.service.refusal import No, unknown
+from stafett.service.signatures import Checked
 from stafett.service.tower import Tower
 from stafett.web import pages
 from stafett.web.api import problem, tower_of
@@ -189,7 +191,14 @@ async def work_page(request: Request) -> Response:
         names={o.id: o.name for o in organisations.values()},
         others=[o for o in organisations.values() if o.id not in parties.values()],
         case=case,
+        signatures=await _signatures(tower, person, live.state.journey, raised.deviation),
     )
+
+
+async def _signatures(tower: Tower, person: Person, journey: str, deviation: str) -> list[Checked]:
+    """Return the signatures on one deviation, each computed again: they stand where it is shown."""
+    found = await tower.record.signatures(journey, person.organisation)
+    return [one for one in found if one.about == deviation]
 
 
 async def peers_page(request: Request) -> Response:
