@@ -2,8 +2,9 @@
 
 A block is <VT> message <FS><CR> (HL7 v3 Transport: MLLP, release 1). A sender that has no answer
 sends again, so nothing is answered before it is durable; when it cannot be made so, the connection
-is closed without an answer. The line is not encrypted: let it end on this machine, or behind a VPN
-or TLS tunnel.
+is closed without an answer. Without TLS the line is not encrypted and names its sender itself: let
+it end on this machine, or behind a VPN. With TLS (`secured`) both ends show a certificate.
+Source: IHE ITI TF-2, 3.19 (Authenticate Node); RFC 9325 for the versions.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import ssl
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Final
 
 from stafett.exchange.hl7 import MAX_BYTES
@@ -23,6 +26,11 @@ MOST_CONNECTIONS: Final = 64
 IDLE_S: Final = 600.0
 MOST_BETWEEN: Final = 1_000  # bytes outside a block before the line is given up: it is no MLLP
 
+HANDSHAKE_S: Final = 10.0
+CERTIFICATE: Final = "certificate.pem"  # ours, with what leads from it to its authority
+KEY: Final = "key.pem"
+SENDERS: Final = "senders.pem"  # the authorities, or the very certificates, that senders show
+
 # Gives the answer to a message that came from an address; raises when it cannot be kept.
 Receive = Callable[[bytes, str], Awaitable[bytes]]
 
@@ -30,8 +38,17 @@ Receive = Callable[[bytes, str], Awaitable[bytes]]
 class Listener:
     """Listens at one address. `port` 0 takes any free one; see `address` once it is started."""
 
-    def __init__(self, host: str, port: int, receive: Receive, *, idle_s: float = IDLE_S) -> None:
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        receive: Receive,
+        *,
+        idle_s: float = IDLE_S,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._host, self._port, self._receive, self._idle_s = host, port, receive, idle_s
+        self._tls = tls
         self._server: asyncio.Server | None = None
         self._lines: set[asyncio.Task[None]] = set()
 
@@ -45,7 +62,12 @@ class Listener:
     async def start(self) -> None:
         """Begin to listen; raise OSError when the address cannot be had."""
         self._server = await asyncio.start_server(
-            self._line, self._host, self._port, limit=MAX_BYTES + 100
+            self._line,
+            self._host,
+            self._port,
+            limit=MAX_BYTES + 100,
+            ssl=self._tls,
+            ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
         )
 
     async def close(self) -> None:
@@ -98,3 +120,30 @@ class Listener:
                 if not byte or between > MOST_BETWEEN:
                     return None
             return (await reader.readuntil(END))[: -len(END)]
+
+
+def secured(folder: Path) -> ssl.SSLContext:
+    """Return TLS by the files of `folder`: CERTIFICATE, KEY and SENDERS, all three needed.
+
+    Who shows no certificate that SENDERS knows is not heard. Raises ValueError naming the file.
+    """
+    for name in (CERTIFICATE, KEY, SENDERS):
+        if not (folder / name).is_file():
+            raise ValueError(
+                f"{folder / name} is not there: TLS needs {CERTIFICATE}, {KEY}, {SENDERS}"
+            )
+    found = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    found.minimum_version = ssl.TLSVersion.TLSv1_2
+    found.verify_mode = ssl.CERT_REQUIRED
+    # The very certificate of a sender may be listed, without the authority that made it.
+    found.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    try:
+        found.load_cert_chain(folder / CERTIFICATE, folder / KEY, password="")
+    except (ssl.SSLError, OSError) as error:
+        what = f"{folder / CERTIFICATE} and {folder / KEY} are no certificate and its key: {error}"
+        raise ValueError(what) from None
+    try:
+        found.load_verify_locations(folder / SENDERS)
+    except (ssl.SSLError, OSError) as error:
+        raise ValueError(f"{folder / SENDERS} holds no certificates: {error}") from None
+    return found

@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from stafett.exchange import epcis, hl7, hl7_mapping
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.hl7_mapping import Mapping
-from stafett.exchange.mllp import Listener
+from stafett.exchange.mllp import Listener, secured
 from stafett.exchange.problem import Finding, Problem
 from stafett.protocol.read import ReadError
 from stafett.service.letters import Letters
@@ -25,6 +25,7 @@ from stafett.service.letters import Letters
 log = logging.getLogger(__name__)
 CHANNEL: Final = "hl7"
 VARIABLE: Final = "STAFETT_MLLP"
+TLS: Final = "STAFETT_MLLP_TLS"
 ENDINGS: Final = ("*.yaml", "*.yml")
 
 
@@ -109,11 +110,16 @@ class Results:
 
 
 def listener(results: Results) -> Listener | None:
-    """Return the listener that the environment asks for (STAFETT_MLLP=HOST:PORT); None if not."""
+    """Return the listener that the environment asks for; None if it asks for none.
+
+    STAFETT_MLLP=HOST:PORT, and STAFETT_MLLP_TLS=FOLDER for encrypted lines (see `mllp.secured`).
+    Raises ValueError.
+    """
     wish = os.environ.get(VARIABLE)
     if not wish:
         return None
     host, _, port = wish.rpartition(":")
     if not host or not port.isdigit() or not 0 <= int(port) < 65536:
         raise ValueError(f"{VARIABLE}: {wish!r} is no address; write HOST:PORT, as 127.0.0.1:2575")
-    return Listener(host.strip("[]"), int(port), results.receive)
+    tls = secured(Path(os.environ[TLS])) if os.environ.get(TLS) else None
+    return Listener(host.strip("[]"), int(port), results.receive, tls=tls)
