@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 from click.testing import CliRunner
@@ -30,3 +34,18 @@ def test_an_unknown_verb_is_refused() -> None:
     out = CliRunner().invoke(main, ["nosuch"])
     assert out.exit_code == 2
     assert "No such command" in out.output
+
+
+def test_a_setting_that_does_not_fit_is_named(tmp_path: Path) -> None:
+    """A mistake in the environment is one sentence with what would fit, and no traceback."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("stafett"), "serve"],
+        cwd=tmp_path,
+        env={**os.environ, "STAFETT_MLLP": "somewhere"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert "STAFETT_MLLP: 'somewhere' is no address; write HOST:PORT" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -134,7 +134,10 @@ async def _serve(
     pace: float,
     journeys: int,
 ) -> None:
-    tower = Tower(url, folder)
+    try:
+        tower = Tower(url, folder)
+    except ValueError as error:  # a setting in the environment: it says which, and what fits
+        raise click.ClickException(str(error)) from None
     click.echo("Preparing the record ...", err=True)
     async with tower:
         people = await demo_network.furnish(tower) if demo else []
