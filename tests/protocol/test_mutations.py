@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from stafett.protocol import builtin
-from stafett.protocol.chain import Chain
+from stafett.protocol.chain import Chain, target
 from stafett.protocol.check import prove
 from stafett.protocol.read import Document, parse
 from stafett.protocol.shelf import _spans
@@ -34,10 +34,11 @@ def operator(function: Callable[[Document], Iterator[Mutation]]) -> Callable[...
 
 
 def changed(document: Document, path: tuple[Any, ...], change: Callable[[Any], object]) -> Value:
-    """Return the value of `document` with `change` made to (a deep copy of) the part at `path`."""
-    value = copy.deepcopy(document.value)
+    """Return the value of `document` with `change` made to a copy of the part at `path`."""
+    value = copy.copy(document.value)
     part: Any = value
     for step in path:
+        part[step] = copy.copy(part[step])
         part = part[step]
     change(part)
     return value
@@ -223,10 +224,11 @@ def the_order_before_an_irreversible_act(document: Document) -> Iterator[Mutatio
     for name, step in steps.items():
         if step["kind"] not in GATED:
             continue
-        for i in range(len(step.get("after", ()))):
+        after = [target(ref) for ref in step.get("after", ())]
+        for i in range(len(after)):
             mutation = without(document, ("steps", name, "after", i))
-            less = replace(document, value=mutation[1]())
-            left = Chain(less, less.bind()).before[name]
+            others = after[:i] + after[i + 1 :]
+            left = frozenset(others).union(*(chain.before[other] for other in others))
             lost = (chain.before[name] - left) & needed
             if step["kind"] == "collect":
                 lost = {other for other in lost if steps.get(other, {}).get("kind") == "consent"}

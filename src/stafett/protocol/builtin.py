@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -22,8 +23,9 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(n.removesuffix(".yaml") for n in found if n.endswith(".yaml")))
 
 
+@cache
 def builtin(name: str) -> Document:
-    """Read the built-in protocol `name`; raise ReadError if there is none of that name."""
+    """Read the built-in protocol `name`, once; raise ReadError if there is none of that name."""
     if name not in names():
         known = ", ".join(names()) or "none"
         raise ReadError(Place(name, 1, 1), "no built-in protocol of this name", f"known: {known}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import resources
 from typing import Any
 
@@ -146,6 +147,7 @@ def _folder() -> Any:
     return resources.files("stafett") / "catalogue" / "protocols"
 
 
+@lru_cache(maxsize=64)  # the same bytes are the same protocol, whichever library asks
 def _read(sha256: str, text: bytes) -> Pinned:
     document = parse(text, f"protocol {sha256[:12]}")
     document.bind()
