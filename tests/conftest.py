@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import shutil
+import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +37,25 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def in_memory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Give a folder that is in memory, where there is room for databases; else one on disk."""
+    memory = Path("/dev/shm")
+    if not (memory.is_dir() and shutil.disk_usage(memory).free > 4e9):
+        yield tmp_path_factory.mktemp("postgres")
+        return
+    with tempfile.TemporaryDirectory(dir=memory, prefix="stafett-test-") as folder:
+        Path(folder).chmod(0o755)  # the server gives up root
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(in_memory: Path) -> Iterator[Server]:
     """Run one embedded server for this test process, with a migrated template database.
 
     It does not wait for the disk: tests of crashes start servers of their own.
     """
     settings = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
-    with Server(tmp_path_factory.mktemp("postgres") / "server", settings) as server:
+    with Server(in_memory / "server", settings) as server:
         migrate(server.url)
         with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
             connection.execute("ALTER DATABASE stafett RENAME TO template_stafett")
@@ -50,25 +65,44 @@ def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 _numbers = itertools.count(1)
 
 
-@pytest.fixture
-def database(postgres: Server) -> Iterator[str]:
-    """Give the address of a fresh, migrated database of this test's own."""
-    name = f"test_{next(_numbers)}"
+@contextlib.contextmanager
+def _copy(postgres: Server, template: str, name: str) -> Iterator[str]:
+    """Give the address of a new database, a copy of `template`, that goes away again."""
     with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_stafett STRATEGY FILE_COPY")
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY")
         yield postgres.url_of(name)
         connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
+@pytest.fixture
+def database(postgres: Server) -> Iterator[str]:
+    """Give the address of a fresh, migrated database of this test's own."""
+    with _copy(postgres, "template_stafett", f"test_{next(_numbers)}") as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def furnished(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Furnish the demo network once: in the database `furnished`, and in the folder given."""
+    folder = tmp_path_factory.mktemp("furnished")
+    with _copy(postgres, "template_stafett", "furnished") as url:
+        with serving(url, folder):
+            pass
+        yield folder
+
+
 @pytest.fixture(scope="module")
-def site(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(
+    postgres: Server, furnished: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Site]:
     """Serve the whole control tower, with the demo network, to the tests of one module."""
-    name = f"site_{next(_numbers)}"
-    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE template_stafett STRATEGY FILE_COPY")
-        with serving(postgres.url_of(name), tmp_path_factory.mktemp("site")) as running:
-            yield running
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    folder = tmp_path_factory.mktemp("site")
+    shutil.copytree(furnished, folder, dirs_exist_ok=True)
+    with (
+        _copy(postgres, "furnished", f"site_{next(_numbers)}") as url,
+        serving(url, folder) as running,
+    ):
+        yield running
 
 
 # Files of which one test takes minutes begin first: two workers then end together.
