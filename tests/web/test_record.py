@@ -214,6 +214,7 @@ def test_the_board_says_how_the_record_stands(
     """A small element says how many witnesses have cosigned and when, and leads to the page."""
     settled(site)
     page = browser_of(NURSE, width=320)
+    page.goto("/board")
     page.locator("#witnessed", has_text="witnessed by 5 of 5").wait_for()
     shoot(page, "board-witnessed-320")
     page.locator("#witnessed").click()
