@@ -82,9 +82,9 @@ def database(postgres: Server) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def furnished(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def furnished(postgres: Server, in_memory: Path) -> Iterator[Path]:
     """Furnish the demo network once: in the database `furnished`, and in the folder given."""
-    folder = tmp_path_factory.mktemp("furnished")
+    folder = in_memory / "furnished"
     with _copy(postgres, "template_stafett", "furnished") as url:
         with serving(url, folder):
             pass
@@ -92,28 +92,33 @@ def furnished(postgres: Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 @pytest.fixture(scope="module")
-def site(
-    postgres: Server, furnished: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(postgres: Server, in_memory: Path, furnished: Path) -> Iterator[Site]:
     """Serve the whole control tower, with the demo network, to the tests of one module."""
-    folder = tmp_path_factory.mktemp("site")
-    shutil.copytree(furnished, folder, dirs_exist_ok=True)
-    with (
-        _copy(postgres, "furnished", f"site_{next(_numbers)}") as url,
-        serving(url, folder) as running,
-    ):
+    name = f"site_{next(_numbers)}"
+    folder = Path(shutil.copytree(furnished, in_memory / name))
+    with _copy(postgres, "furnished", name) as url, serving(url, folder) as running:
         yield running
 
 
-# Files of which one test takes minutes begin first: two workers then end together.
+# Files that take longest begin first, so that all workers end together: those that keep a core
+# busy in turn with those that wait for clocks and for servers to come back.
 LONG = (
     "test_by_hand.py",
+    "test_readings.py",
     "test_every_page.py",
-    "test_isolation.py",
-    "test_mutations.py",
     "test_machine.py",
-    "test_report.py",
+    "test_crashes.py",
+    "test_fuzz.py",
+    "test_failover.py",
     "test_offline.py",
+    "test_mqtt.py",
+    "test_mutations.py",
+    "test_report.py",
+    "test_design_pages.py",
+    "test_keeping.py",
+    "test_board_rows.py",
+    "test_isolation.py",
+    "test_recovery.py",
 )
 
 

@@ -19,6 +19,7 @@ def test_the_view_counts_what_the_record_says(site: Site) -> None:
 
     asyncio.run(play())
     orders = [site.order() for _ in range(7)]
+    site.inside(site.tower.board.caught_up())
     site.tower.system._kept.clear()
     seen = site.call(None, "GET", "/api/registry/system").json()
     rows = site.call("treating-clinic-1", "GET", "/api/journeys").json()["rows"]

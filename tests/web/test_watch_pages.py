@@ -98,6 +98,7 @@ def test_what_is_out_of_specification_says_what_is_missing_until_it_may_be_suppl
     journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
     ending = {"TEST": "out_of_spec"}
     site.inside(walk(site, journey, labels, ("D_OOS", "step"), ending=ending))
+    site.inside(site.tower.board.caught_up())
     lines = site.call("treating-clinic-1", "GET", "/api/deviations").json()
     mine = [one for one in lines if one["journey"] == journey and one["only_by_supply"]]
     assert mine
