@@ -1,0 +1,110 @@
+"""The pages of conditions as people see them: the lane, the chart with its limits, the loggers."""
+
+from __future__ import annotations
+
+import random
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.watch.reading import encode
+from stafett.watch.shipment import number_of
+from web_walk import walk
+
+
+@pytest.fixture
+def quick(site: Site) -> Iterator[Site]:
+    """Let an excursion take two seconds, so that a test can wait for one."""
+    watch, usual = site.tower.conditions, site.tower.conditions.profile
+    watch.profile = msgspec.structs.replace(usual, sustained_s=2.0, cumulative_s=4.0)
+    yield site
+    watch.profile = usual
+
+
+def travelling(site: Site) -> tuple[str, dict[str, Any], float]:
+    """Bring a journey to the courier; return it, its registered logger and when it was packed."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, journey, labels, ("H08", "accept")))
+    live = site.inside(site.tower.journeys.live(journey))
+    lot = live.state.lot("shipper_out")
+    body = {
+        "number": number_of(lot.identifiers["logger"]),
+        "calibrated_until": "2036-01-01T00:00:00Z",
+    }
+    answer = site.call("courier-1", "POST", "/api/loggers", json=body)
+    assert answer.status_code == 201, answer.text
+    row = site.call("courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1").json()
+    return journey, answer.json(), datetime.fromisoformat(row["since"]).timestamp()
+
+
+def send(site: Site, logger: dict[str, Any], temperatures: list[float], start: float) -> None:
+    """Send readings, five a second."""
+    channels = {
+        "temperature_c": np.array(temperatures),
+        "tilt_deg": np.full(len(temperatures), 3.0),
+    }
+    path = f"/api/loggers/{logger['organisation']}/{logger['number']}/readings"
+    payload = encode(1, start, 0.2, channels, time.time())
+    head = {"Authorization": f"Bearer {logger['key']}"}
+    answer = site.call(None, "POST", path, content=payload, headers=head)
+    assert answer.status_code == 201, answer.text
+
+
+def test_an_excursion_is_seen_on_the_lane_the_chart_and_in_words(
+    quick: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """The limit is a line, what was outside is shaded, and the same stands in the tables below."""
+    journey, logger, since = travelling(quick)
+    page = browser_of("courier-1")
+    page.goto("/shipments")
+    line = page.locator(
+        "article", has=page.locator(f"a[href='/shipments/{journey}/shipper_out/1']")
+    )
+    expect(line.locator("svg.lane")).to_be_visible()
+    warm = [-150.0] * 5 + [-60.0 - 0.1 * n for n in range(20)] + [-150.2] * 5
+    time.sleep(max(since + 6.5 - time.time(), 0))  # nothing is read before it was measured
+    send(quick, logger, warm, since + 0.1)
+    expect(line.locator(".tag.red")).to_contain_text("Excursion", timeout=20_000)
+    line.get_by_role("link").first.click()
+    page.wait_for_url(f"**/shipments/{journey}/shipper_out/1")
+    expect(page.locator("p[role=alert]")).to_contain_text("at a stretch")
+    chart = page.locator("svg.conditions:not(.lane)")
+    expect(chart.locator("line.limit")).to_have_count(1)
+    assert chart.locator("rect[fill*='-out']").count() >= 1
+    assert chart.locator("title").first.text_content()
+    table = page.get_by_role("region", name="What was found").locator("tbody tr")
+    assert table.count() >= 1
+    expect(page.get_by_text("TEMP_EXCURSION").first).to_be_visible()
+    shoot(page, "shipment-excursion")
+    small = browser_of("plant-receiving-1", width=320)
+    small.goto(f"/shipments/{journey}/shipper_out/1")
+    expect(small.locator("p[role=alert]")).to_be_visible()
+    stranger = browser_of("peer-quality-1")
+    assert stranger.goto(f"/shipments/{journey}/shipper_out/1").status == 404  # type: ignore[union-attr]
+
+
+def test_a_logger_that_stores_is_registered_on_its_page(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Its key is shown once, and how it is heard stands in the list."""
+    page = browser_of("courier-1")
+    page.goto("/loggers")
+    number = f"STORE-{uuid.uuid4().hex[:8].upper()}"
+    form = page.locator("#register")
+    form.locator("[name=number]").fill(number)
+    form.locator("[name=live]").select_option("false")
+    form.get_by_role("button").click()
+    expect(page.locator("#told code").first).to_be_visible()
+    page.reload()
+    expect(page.locator("tr", has_text=number)).to_contain_text("read as a file on arrival")
+    shoot(page, "loggers")
