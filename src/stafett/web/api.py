@@ -176,7 +176,7 @@ async def submit(call: Call[Ask, Nothing]) -> Done:
             call.request.state.person,
             call.path["journey"],
             call.body,
-            site_of(call.request) if call.body.passkey else None,
+            site_of(call.request) if call.body.proof else None,
         )
     except No as no:
         raise problem(no) from None
