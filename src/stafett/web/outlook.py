@@ -24,6 +24,9 @@ MENU = (Line("ownership", "/ownership", "menu.watch"),)
 MOST = 2000  # journeys that the report counts: the latest ones
 
 
+Title = str | dict[str, str]
+
+
 class Likely(msgspec.Struct, frozen=True):
     """One deadline in words of the API. Times are moments; `miss` and `gain` are probabilities."""
 
@@ -49,12 +52,16 @@ class Rest(msgspec.Struct, frozen=True):
 
 
 class Forecast(msgspec.Struct, frozen=True):
-    """What is to be expected of one journey. Intervals hold 80 %."""
+    """What is to be expected of one journey. Intervals hold 80 %.
+
+    `titles` are those of the activities that are named, by language.
+    """
 
     journey: str
     at: datetime
     deadlines: list[Likely]
     segments: list[Rest]
+    titles: dict[str, Title]
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -89,14 +96,17 @@ async def forecast(call: Call[Nothing, Nothing]) -> Forecast:
         raise problem(no) from None
     now = datetime.now(UTC)
     if not prediction.is_running(live.state):
-        return Forecast(live.state.journey, now, [], [])
+        return Forecast(live.state.journey, now, [], [], {})
     outlook = await tower.forecasts.of(live)
     basis = await tower.forecasts.basis(live)
+    named = {s.activity for s in outlook.segments}
+    named |= {name for d in outlook.deadlines for name in (d.activity, d.since, d.best) if name}
     return Forecast(
         live.state.journey,
         now,
         [likely(one) for one in outlook.deadlines],
         [Rest(s.activity, s.median, s.low, s.high, basis[s.activity]) for s in outlook.segments],
+        {name: live.net.activity(name).title for name in sorted(named)},
     )
 
 

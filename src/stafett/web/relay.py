@@ -27,6 +27,7 @@ from stafett.web import zone
 
 # Marks that may lie ahead of now and do not stretch the picture by themselves.
 AHEAD = ("planned", "limit")
+SHORT = 1800.0  # seconds; an axis this short needs seconds to tell its ticks apart
 LEFT, TOP, LANE, WIDTH = 230.0, 58.0, 34.0, 1400.0
 
 
@@ -188,7 +189,7 @@ def draw(
     ]
     for i in range(7):
         at = start + (end - start) * i / 6
-        label = shown(at, language)
+        label = shown(at, language, seconds=span < SHORT)
         anchor = "start" if i == 0 else "end" if i == 6 else "middle"
         out.append(_line("tick", x(at), TOP, height - 22))
         out.append(_text(x(at), height - 6, label, f'class="soft" text-anchor="{anchor}"'))
@@ -251,9 +252,10 @@ def _mark(
     return _group(mark.title, _line("gap" if mark.state else "passed", left, at, other) + end)
 
 
-def shown(at: datetime, language: str) -> str:
+def shown(at: datetime, language: str, *, seconds: bool = False) -> str:
     """Return a moment as the axis shows it, in the organisation's zone."""
-    return str(format_datetime(at.astimezone(zone.here()), "d MMM HH:mm", locale=language))
+    form = "d MMM HH:mm:ss" if seconds else "d MMM HH:mm"
+    return str(format_datetime(at.astimezone(zone.here()), form, locale=language))
 
 
 def length(span: timedelta) -> str:

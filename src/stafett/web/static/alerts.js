@@ -1,5 +1,5 @@
 // My alerts: taken with one act, handed over with two people's. The list is always the whole present.
-import { call, h, pick, Refused, span, t } from "./dom.js";
+import { call, clock, h, pick, Refused, span, t } from "./dom.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const body = document.querySelector("#alerts tbody");
@@ -31,7 +31,7 @@ function draw() {
 }
 
 const stream = new EventSource("/api/alerts/stream");
-const say = (state) => { live.dataset.state = state; live.textContent = state === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at: new Date().toLocaleTimeString(document.documentElement.lang) })}`; };
+const say = (state) => { live.dataset.state = state; live.textContent = state === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at: clock(Date.now()) })}`; };
 stream.addEventListener("alerts", (event) => { shown = JSON.parse(event.data).alerts; draw(); });
 stream.onopen = () => say("live");
 stream.addEventListener("beat", () => say("live"));

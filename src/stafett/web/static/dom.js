@@ -50,10 +50,16 @@ export async function call(method, path, body, ms = 15000) {
   return value;
 }
 
-// Times are told in the organisation's zone, whatever the device is set to, and say which.
+// Times are told in the organisation's zone, whatever the device is set to, and say which; by the
+// 24-hour clock and the day before the month, in English too, as the server and the paper have them.
 export const zone = document.body?.dataset.zone || undefined;
-const short = new Intl.DateTimeFormat(language, { timeZone: zone, timeZoneName: "short", hour: "2-digit", minute: "2-digit", day: "2-digit", month: "short" });
-const long = new Intl.DateTimeFormat(language, { timeZone: zone, timeZoneName: "short", dateStyle: undefined, year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const written = language === "en" ? "en-GB" : language;
+const short = new Intl.DateTimeFormat(written, { timeZone: zone, timeZoneName: "short", hour: "2-digit", minute: "2-digit", day: "2-digit", month: "short" });
+const long = new Intl.DateTimeFormat(written, { timeZone: zone, timeZoneName: "short", dateStyle: undefined, year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const hours = new Intl.DateTimeFormat(written, { timeZone: zone, hour: "2-digit", minute: "2-digit", second: "2-digit" });
+const days = new Intl.DateTimeFormat(written, { timeZone: zone, year: "numeric", month: "short", day: "numeric" });
+export const clock = (at) => hours.format(new Date(at));
+export const day = (iso) => days.format(new Date(iso));
 export const when = (iso) => (iso ? short.format(new Date(iso)) : "");
 export const moment = (iso) => (iso ? long.format(new Date(iso)) : "");
 

@@ -1,5 +1,5 @@
 // Follow the record: one stream per page, resumed where it broke, with its state always visible.
-import { t } from "./dom.js";
+import { clock, t } from "./dom.js";
 
 const DEAD_MS = 12000; // the server says something every 5 s
 
@@ -10,7 +10,7 @@ export function follow(after, onRow, { onBeat, onState } = {}) {
   let last = after, lastGood = Date.now(), stream = null, state = "waiting", timer = null;
   const say = (now) => {
     if (live) {
-      const at = new Date(lastGood).toLocaleTimeString(document.documentElement.lang, { timeZone: document.body.dataset.zone || undefined });
+      const at = clock(lastGood);
       live.dataset.state = now;
       live.textContent = now === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at })}`;
     }

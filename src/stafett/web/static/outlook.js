@@ -1,22 +1,23 @@
 // The outlook of one journey: which deadlines it is likely to miss, and which interface helps most.
-import { call, h, span, t, when } from "./dom.js";
+import { call, h, pick, span, t, when } from "./dom.js";
 
 const place = document.getElementById("outlook");
 const journey = place?.dataset.journey;
 
 export async function draw() {
-  const { deadlines, segments } = await call("GET", `/api/journeys/${journey}/forecast`);
+  const { deadlines, segments, titles } = await call("GET", `/api/journeys/${journey}/forecast`);
   if (!segments.length) { place.classList.add("hidden"); return; }
   const seen = new Map(segments.map((s) => [s.activity, s.seen]));
   const last = segments.reduce((a, b) => (b.median_s > a.median_s ? b : a));
+  const named = (activity) => `${pick(titles[activity])} (${activity})`;
   place.querySelector("div").replaceChildren(
-    h("p", {}, t("outlook.rest", { activity: last.activity, median: span(last.median_s), low: span(last.low_s), high: span(last.high_s) })),
+    h("p", {}, t("outlook.rest", { activity: named(last.activity), median: span(last.median_s), low: span(last.low_s), high: span(last.high_s) })),
     h("table", {}, h("thead", {}, h("tr", {}, ["outlook.deadline", "outlook.due", "outlook.miss", "outlook.expected", "outlook.helps"].map((key) => h("th", { scope: "col" }, t(key))))),
       h("tbody", {}, deadlines.slice(0, 8).map((d) => h("tr", {},
-        h("th", { scope: "row" }, `${d.activity} ← ${d.since}`), h("td", { class: "num" }, d.due ? when(d.due) : "–"),
+        h("th", { scope: "row" }, `${named(d.activity)} ← ${named(d.since)}`), h("td", { class: "num" }, d.due ? when(d.due) : "–"),
         h("td", {}, h("span", { class: d.miss >= 0.5 ? "tag amber" : "tag" }, d.miss >= 0.5 ? `◷ ${t("outlook.likely")} ` : "", `${Math.round(100 * d.miss)} %`)),
         h("td", { class: "num" }, `${when(d.done_low)} – ${when(d.done_high)}`),
-        h("td", {}, d.best ? t("outlook.best", { handoff: d.best, gain: Math.round(100 * d.gain) }) : "–"))))),
+        h("td", {}, d.best ? t("outlook.best", { handoff: named(d.best), gain: Math.round(100 * d.gain) }) : "–"))))),
     h("p", { class: "soft" }, t("outlook.basis", { n: Math.min(...seen.values()), most: Math.max(...seen.values()) })));
 }
 if (place) draw().catch(() => place.classList.add("hidden"));

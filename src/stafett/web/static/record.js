@@ -1,5 +1,5 @@
 // The audit page: check a proof here, from a file or of a journey, and say what is wrong.
-import { h, t } from "./dom.js";
+import { day, h, t } from "./dom.js";
 import { verify } from "./proof.js";
 
 const outcome = document.getElementById("outcome");
@@ -49,7 +49,6 @@ async function fetched() {
 
 // How long the law asks for this journey's record, and what the years are counted from.
 function retention({ until, since, assumed, years, source }) {
-  const day = (iso) => new Date(iso).toLocaleDateString(document.documentElement.lang);
   if (until === null) return t("record.kept-open", { years, source });
   return t(assumed ? "record.kept-assumed" : "record.kept", { until: day(until), since: day(since), years, source });
 }

@@ -46,6 +46,14 @@ function sure(what) {
   });
 }
 
+// On a narrow screen the groups of the menu are folded; without this script the link unfolds them.
+const fold = document.querySelector("a.fold");
+fold?.addEventListener("click", (event) => {
+  event.preventDefault();
+  const open = fold.parentElement.toggleAttribute("data-open");
+  fold.setAttribute("aria-expanded", String(open));
+});
+
 // One menu is open at a time; Escape and a press elsewhere close it.
 const menus = [...document.querySelectorAll("details.menu")];
 const shut = (but = null) => menus.forEach((menu) => { if (menu !== but) menu.open = false; });

@@ -1,5 +1,5 @@
 // Shipments, live: load the page's content again when a shipment on it was looked at.
-import { t } from "./dom.js";
+import { clock, t } from "./dom.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 let lastGood = Date.now();
@@ -9,7 +9,7 @@ let loading = false;
 function say(state) {
   const live = document.getElementById("live");
   live.dataset.state = state;
-  const at = new Date(lastGood).toLocaleTimeString(document.documentElement.lang);
+  const at = clock(lastGood);
   live.textContent = state === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at })}`;
 }
 

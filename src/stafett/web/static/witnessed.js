@@ -1,5 +1,5 @@
 // A small element that says how the record stands: signed, and witnessed by whom, how long ago.
-import { span, t } from "./dom.js";
+import { clock, span, t } from "./dom.js";
 
 const EVERY_MS = 5000;
 const element = document.getElementById("witnessed");
@@ -37,7 +37,7 @@ async function look() {
   } catch {
     if (Date.now() - lastGood > 2 * EVERY_MS) {
       element.dataset.state = element.dataset.said = "lost";
-      element.textContent = `⚠ ${t("record.lost", { at: new Date(lastGood).toLocaleTimeString(document.documentElement.lang) })}`;
+      element.textContent = `⚠ ${t("record.lost", { at: clock(lastGood) })}`;
     }
   }
   setTimeout(look, EVERY_MS);
