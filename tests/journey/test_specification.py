@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey import specification
+from stafett.journey import supply as who
 from stafett.journey.decide import decide
 from stafett.journey.evolve import evolve
 from stafett.journey.label import Labels
@@ -29,6 +30,7 @@ from stafett.journey.tasks import next_moves
 from stafett.journey.view import station
 from stafett.protocol.builtin import builtin
 from stafett.protocol.net import NONE, Net
+from stafett.watch import ladder
 
 replace = msgspec.structs.replace
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
@@ -179,6 +181,46 @@ def test_a_report_by_hand_blocks_until_it_is_assessed_as_met(stage: Any) -> None
     stage.ok(thaw)
 
 
+def test_what_is_found_at_a_reception_is_about_what_is_in_the_box(stage: Any) -> None:
+    """H2 carries a shipper: who takes it with this deviation doubts the bag that is in it."""
+    stage.walk_to("H2", "accept")
+    closing = stage.to_closing("H2", "accept")
+    stage.ok(replace(closing, decision="accept-with-deviation", reason="OOS_RESULT"))
+    name = list(stage.state.deviations)[-1]
+    raised = stage.state.deviations[name]
+    assert specification.directly(stage.net, stage.state, raised) == {"bag/1"}
+    assert name in str(stage.no(certification(stage), "unknown-blocks"))
+
+
+def test_each_part_calls_whose_it_is(stage: Any) -> None:
+    """The physician learns of the result at once; then it goes back and forth to the decision."""
+    name = failing(stage)
+
+    def told() -> list[tuple[str, str]]:
+        found = ladder.causes(stage.net, stage.state, stage.at)
+        causes = [x for x in found if x.key.startswith(f"{name}.supply.")]
+        return [(x.key.rpartition(".")[2], x.calls[0].role) for x in causes]
+
+    triage, *rest = parts(stage, name)
+    stage.ok(triage)
+    seen = []
+    for part in rest:
+        seen += told()
+        stage.ok(part)
+    assert seen == [
+        ("request", "clinic"), ("risk-evaluation", "qp"), ("acceptance-physician", "clinic"),
+        ("acceptance-maker", "qp"), ("decision", "qp"),
+    ]  # fmt: skip
+    assert told() == []
+
+
+def test_a_product_that_is_given_up_calls_nobody_for_its_supply(stage: Any) -> None:
+    """Collected anew, there is nothing left to ask for."""
+    failing(stage)
+    stage.ok(replace(taking_up(stage), result="anew"))
+    assert not [x for x in ladder.causes(stage.net, stage.state, stage.at) if "supply" in x.key]
+
+
 def test_one_person_does_not_speak_for_both_sides(stage: Any) -> None:
     """Who requested it as the physician does not accept it as the manufacturer."""
     name = failing(stage)
@@ -293,7 +335,7 @@ def test_who_makes_and_who_treats_are_known_in_every_protocol() -> None:
     """Nowhere is a part of the supply nobody's, and no role stands on both sides."""
     for name in ("autologous-car-t", "point-of-care-car-t", "tissue-engineered", "allogeneic"):
         net = Net(builtin(name).bind())
-        asks, makes = specification.physicians(net), specification.makers(net)
+        asks, makes = who.physicians(net), who.makers(net)
         assert asks
         assert makes
         assert not asks & makes

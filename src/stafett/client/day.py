@@ -23,7 +23,7 @@ from stafett.journey import command as commands
 from stafett.journey.label import Labels
 from stafett.journey.script import QUARANTINE, REFUSE, UNKNOWN, WRONG_LABEL, Cast, Fault, act
 from stafett.journey.settling import supply
-from stafett.journey.specification import PARTS
+from stafett.journey.supply import PARTS
 from stafett.protocol.net import Net
 from stafett.service.board import Next, Row
 from stafett.service.deviations import Line

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey import command as c
-from stafett.journey import deviation, excursion, gate, specification
+from stafett.journey import deviation, excursion, gate, specification, supply
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
 from stafett.journey.refusal import refuse
@@ -95,7 +95,7 @@ def _open(draft: Draft, name: str, by: c.Actor) -> Raised:
 def _worked_by(draft: Draft, name: str, by: c.Actor) -> Raised:
     raised = _open(draft, name, by)
     roles = concerned(draft.net, draft.state, raised)
-    if by.role not in roles | specification.makers(draft.net):
+    if by.role not in roles | supply.makers(draft.net):
         what = f"{by.role} neither stands at this interface nor answers for the journey"
         raise refuse("wrong-role", "by.role", what, f"one of: {', '.join(sorted(roles))}")
     return raised
@@ -181,7 +181,7 @@ def state_out_of_specification(draft: Draft, command: c.StateOutOfSpecification)
     _said("statement", command.statement)
     _signed(command)
     parts = {s.part for s in raised.work.statements}
-    asks, makes = specification.physicians(draft.net), specification.makers(draft.net)
+    asks, makes = supply.physicians(draft.net), supply.makers(draft.net)
     wanted = {"request": asks, "risk-evaluation": makes, "acceptance": asks | makes}
     if command.by.role not in wanted[command.part]:
         what = f"a {command.part} is not for {command.by.role}"
@@ -232,7 +232,7 @@ def decide(draft: Draft, command: c.DecideDeviation) -> None:
         what = "the identity is lost: nothing of it may be used"
         raise refuse("not-possible-now", "disposition", what, "discard it, or collect again")
     if command.disposition == specification.SUPPLY:
-        left = [LACKS[part] for part in specification.lacking(draft.net, raised)]
+        left = [LACKS[part] for part in supply.lacking(draft.net, raised)]
         if left:
             raise refuse("not-possible-now", "disposition", f"there is no {'; no '.join(left)}")
     elif command.disposition in specification.AS_IF_WITHIN and specification.only_by_supply(

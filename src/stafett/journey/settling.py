@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from stafett.journey import command as c
 from stafett.journey import excursion, specification
+from stafett.journey import supply as who
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -49,8 +50,8 @@ def dispose(state: State, raised: Raised, cast: Cast, at: datetime) -> tuple[c.C
 
 def supply(net: Net, name: str, cast: Cast, at: datetime) -> tuple[c.Command, ...]:
     """Return the assessment, each part of a supply out of specification, and the decision."""
-    physician = cast.actor(sorted(specification.physicians(net))[0])
-    makers = specification.makers(net)
+    physician = cast.actor(sorted(who.physicians(net))[0])
+    makers = who.makers(net)
     certifies = {s.role for s in net.protocol.steps.values() if s.kind == "certify"}
     maker = cast.actor(sorted(makers & certifies or makers)[0])
     product = c.Impact(identity="none", custody="none", product="confirmed", patient="none")

@@ -28,56 +28,6 @@ JUDGES: Final = ("test", "certify")
 # Steps that cannot be undone, or on which all that follows relies.
 RELY: Final = (*excursion.RELY, "thaw")
 _ASIDE: Final = ("packaging", "sample", "kit")
-# The parts of a supply out of specification, in their order, as `lacking` names them.
-PARTS: Final = ("request", "risk-evaluation", "acceptance-physician", "acceptance-maker")
-
-
-def physicians(net: Net) -> frozenset[str]:
-    """Return the roles that request and accept for the patient: who answers for the treatment."""
-    roles = net.protocol.roles
-    if roles[net.protocol.owner].organisation == "hospital":
-        return frozenset((net.protocol.owner,))
-    treats = ("consent", "conditioning", "administer")
-    return frozenset(
-        step.role
-        for step in net.protocol.steps.values()
-        if step.kind in treats
-        and step.role in roles
-        and roles[step.role].organisation == "hospital"
-    )
-
-
-def makers(net: Net) -> frozenset[str]:
-    """Return the roles that answer for the product: the manufacturer's, an authority's, the QP's.
-
-    At the point of care the manufacturer is a hospital, so the steps say who makes and certifies.
-    """
-    found = {
-        r
-        for r, one in net.protocol.roles.items()
-        if one.organisation in ("manufacturer", "authority")
-    }
-    found |= {
-        step.role
-        for step in net.protocol.steps.values()
-        if step.kind in ("manufacture", "certify") and step.role in net.protocol.roles
-    }
-    return frozenset(found) - physicians(net)
-
-
-def lacking(net: Net, raised: Raised) -> tuple[str, ...]:
-    """Return which of PARTS a supply out of specification still lacks."""
-    said = {(s.part, s.role) for s in raised.work.statements}
-    by = {"physician": physicians(net), "maker": makers(net)}
-    there = {
-        "request": any(part == "request" for part, _ in said),
-        "risk-evaluation": any(part == "risk-evaluation" for part, _ in said),
-        **{
-            f"acceptance-{side}": any(p == "acceptance" and role in roles for p, role in said)
-            for side, roles in by.items()
-        },
-    }
-    return tuple(part for part in PARTS if not there[part])
 
 
 # -- which deviations, about what ----------------------------------------------------------------
@@ -104,7 +54,10 @@ def _place(net: Net, raised: Raised) -> str | None:
 
 
 def directly(net: Net, state: State, raised: Raised) -> frozenset[str]:
-    """Return the lots that a result is about: a sample speaks of what it was taken from."""
+    """Return the lots that a result is about.
+
+    A sample speaks of what it was taken from, and who finds it in a box speaks of what is in it.
+    """
     if raised.about in net.material:
         found = {
             lot.lot
@@ -113,6 +66,7 @@ def directly(net: Net, state: State, raised: Raised) -> frozenset[str]:
         }
     else:
         found = _handled(net, state, raised)
+    found |= {n for n, lot in state.lots.items() if not found.isdisjoint(lot.inside)}
     while samples := {name for name in found if _purpose(net, state.lots[name]) == "sample"}:
         found = (found - samples) | {p for name in samples for p in _taken_from(net, state, name)}
     return frozenset(name for name in found if _purpose(net, state.lots[name]) not in _ASIDE)
@@ -204,6 +158,17 @@ def only_by_supply(net: Net, state: State, raised: Raised) -> bool:
 
 
 # -- what stands in the way ----------------------------------------------------------------------
+
+
+def awaited(net: Net, state: State) -> tuple[Raised, ...]:
+    """Return the deviations of a product still there that only a supply can lift, undecided."""
+    return tuple(
+        d
+        for d in standing(net, state)
+        if d.work.disposition is None
+        and only_by_supply(net, state, d)
+        and any(state.lots[n].ended is None for n in concerned(net, state, d))
+    )
 
 
 def _supplied(state: State, raised: Raised) -> bool:

@@ -12,7 +12,7 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.journey import assess, specification
+from stafett.journey import assess, specification, supply
 from stafett.journey.deviation import entry
 from stafett.journey.state import Raised
 from stafett.protocol.model import Handoff
@@ -140,5 +140,5 @@ def line(live: Live, raised: Raised) -> Line:
         actions=len(actions),
         actions_open=sum(action.checked_at is None for action in actions),
         only_by_supply=only,
-        lacking=specification.lacking(net, raised) if asked else (),
+        lacking=supply.lacking(net, raised) if asked else (),
     )

@@ -5,70 +5,21 @@ that nobody has taken up, an activity in which nothing happens, work on a deviat
 Each has a ladder of calls: first who can act, then their deputies, then the roles that the protocol
 names, at last the accountable owner. Whoever acknowledges stops the calls that are still to come.
 What nobody can mend any more calls nobody (`quiet` says what and why).
-
-The times of the default ladders are proposals of this project, not published figures.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, Literal, NamedTuple
 
 from stafett.journey import gate
 from stafett.journey.state import Raised, State
 from stafett.journey.tasks import Task, next_moves
-from stafett.protocol.model import Handoff, Severity
+from stafett.protocol.model import Handoff
 from stafett.protocol.net import DONE, NONE, Net
+from stafett.watch.cause import DEPUTY_AFTER, OWNER_AFTER, Call, Cause, call
 from stafett.watch.limits import Limit, limits
-
-Kind = Literal["soon", "deviation", "silence", "work"]
-Urgency = Literal["warning", "minor", "major", "critical"]
-
-DEPUTY_AFTER: Final[dict[Severity, timedelta]] = {
-    "critical": timedelta(minutes=10),
-    "major": timedelta(minutes=30),
-    "minor": timedelta(hours=8),
-}
-OWNER_AFTER: Final[dict[Severity, timedelta]] = {
-    "critical": timedelta(minutes=20),
-    "major": timedelta(hours=2),
-    "minor": timedelta(hours=24),
-}
-DECIDE_WITHIN: Final[dict[Severity, timedelta]] = {
-    "critical": timedelta(hours=24),
-    "major": timedelta(days=7),
-    "minor": timedelta(days=30),
-}
-
-
-class Call(NamedTuple):
-    """One rung: from `at` on, `role` of `organisation` is told (their deputies, if `deputy`)."""
-
-    rung: int
-    at: datetime
-    role: str
-    organisation: str
-    deputy: bool = False
-
-
-class Cause(NamedTuple):
-    """Why somebody is told. `key` is the same in every process and names it within the journey.
-
-    `worse` is the condition that ends the silence after an acknowledgement, as a message's name.
-    """
-
-    key: str
-    kind: Kind
-    urgency: Urgency
-    code: str
-    activity: str
-    about: str
-    since: datetime
-    why: str
-    worse: Literal["late", "severity", "owner", "never"]
-    calls: tuple[Call, ...]
-    originated: str | None = None
+from stafett.watch.unfinished import decide_by, unfinished
 
 
 def causes(
@@ -86,9 +37,7 @@ def causes(
     running = limits(net, state, tasks) if running is None else running
     found = [_deviation(net, state, raised, tasks) for raised in _unheeded(state)]
     found = [cause for cause in found if cause.calls]
-    found += [_overdue(net, state, raised) for raised in _undecided(state)]
-    found += _actions(state)
-    found += _offered(state)
+    found += unfinished(net, state)
     if state.marking.outcome != NONE:
         return found
     for limit in running:
@@ -120,7 +69,7 @@ def next_call(
         at
         for raised in state.deviations.values()
         for at in (
-            _decide_by(raised),
+            decide_by(raised),
             *(d for a in raised.work.actions for d in (a.due, a.check_by)),
         )
     ]
@@ -171,22 +120,22 @@ def _ladder(net: Net, state: State, raised: Raised, tasks: Sequence[Task]) -> tu
     first = list(_acting(net, state, subject, tasks, at))
     if severity == "critical":
         # Both sides and the accountable owner know at once (DESIGN §5, journey).
-        first += [_call(state, 0, at, role) for role in _sides(net, state, subject)]
-        first.append(_call(state, 0, at, state.owner.role))
+        first += [call(state, 0, at, role) for role in _sides(net, state, subject)]
+        first.append(call(state, 0, at, state.owner.role))
     elif _is_past(net, state, raised, subject):
         return ()
     elif not first:
-        first = [_call(state, 0, at, state.owner.role)]
+        first = [call(state, 0, at, state.owner.role)]
     first = list(dict.fromkeys(first))
     deputies = [c._replace(rung=1, at=at + DEPUTY_AFTER[severity], deputy=True) for c in first]
     rungs = _rungs(net, subject) if severity != "critical" else ()
     if rungs:
         later = [
-            _call(state, 2 + i, at + after, gate.acting(state, tell))
+            call(state, 2 + i, at + after, gate.acting(state, tell))
             for i, (tell, after) in enumerate(rungs)
         ]
     else:
-        later = [_call(state, 2, at + OWNER_AFTER[severity], state.owner.role)]
+        later = [call(state, 2, at + OWNER_AFTER[severity], state.owner.role)]
     return (*first, *deputies, *later)
 
 
@@ -197,10 +146,6 @@ def _is_past(net: Net, state: State, raised: Raised, subject: str) -> bool:
         and subject in net.index
         and net.state(state.marking, subject) >= DONE
     )
-
-
-def _call(state: State, rung: int, at: datetime, role: str) -> Call:
-    return Call(rung, at, role, state.parties[role])
 
 
 def _sides(net: Net, state: State, subject: str) -> tuple[str, ...]:
@@ -259,7 +204,7 @@ def _silence(net: Net, state: State, task: Task) -> Cause | None:
     if not rungs or task.blocked:
         return None
     calls = tuple(
-        _call(state, i, task.since + after, gate.acting(state, tell))
+        call(state, i, task.since + after, gate.acting(state, tell))
         for i, (tell, after) in enumerate(rungs)
     )
     return Cause(
@@ -276,93 +221,4 @@ def _silence(net: Net, state: State, task: Task) -> Cause | None:
     )
 
 
-# -- work that is overdue ------------------------------------------------------------------------
-
-
-def _decide_by(raised: Raised) -> datetime:
-    return raised.raised_at + DECIDE_WITHIN[raised.severity]
-
-
-def _undecided(state: State) -> list[Raised]:
-    """Deviations that somebody has taken up, and on which nothing is decided yet."""
-    return [
-        d
-        for d in state.deviations.values()
-        if d.closed_at is None
-        and d.work.disposition is None
-        and (d.acknowledged_at is not None or d.work.triaged_at is not None)
-    ]
-
-
-def _overdue(net: Net, state: State, raised: Raised) -> Cause:
-    at = _decide_by(raised)
-    return Cause(
-        key=f"{raised.deviation}.{raised.severity}.undecided",
-        kind="work",
-        urgency=raised.severity if raised.severity != "critical" else "major",
-        code=raised.code,
-        activity=raised.detected or "",
-        about=raised.about,
-        since=at,
-        why=f"{raised.deviation} ({raised.code}) is still to be decided",
-        worse="never",
-        calls=(_call(state, 0, at, state.owner.role),),
-    )
-
-
-def _offered(state: State) -> list[Cause]:
-    """Who was asked to answer for the journey is told at once; who asked, when nobody answers."""
-    asked = state.offer
-    if asked is None or state.marking.outcome != NONE:
-        return []
-    at, first = asked.at, Call(0, asked.at, asked.to, asked.organisation)
-    calls = (
-        first,
-        first._replace(rung=1, at=at + DEPUTY_AFTER["major"], deputy=True),
-        _call(state, 2, at + OWNER_AFTER["major"], state.owner.role),
-    )
-    return [
-        Cause(
-            key=f"{asked.offer}.offered",
-            kind="work",
-            urgency="major",
-            code="ACCOUNTABILITY_OFFERED",
-            activity="",
-            about=state.journey,
-            since=at,
-            why=f"{asked.giver} asks {asked.to} to answer for the journey: {asked.reason}",
-            worse="never",
-            calls=calls,
-        )
-    ]
-
-
-def _actions(state: State) -> list[Cause]:
-    found = []
-    for raised in state.deviations.values():
-        for action in raised.work.actions:
-            if action.finished_at is None:
-                at, role, what = action.due, action.owner, "is still to be done"
-            elif action.checked_at is None:
-                at, role, what = action.check_by, state.owner.role, "is still to be checked"
-            else:
-                continue
-            calls = (
-                _call(state, 0, at, role),
-                _call(state, 1, at + timedelta(days=1), state.owner.role),
-            )
-            found.append(
-                Cause(
-                    key=f"{action.action}.{what.rpartition(' ')[2]}",
-                    kind="work",
-                    urgency="minor",
-                    code=raised.code,
-                    activity=raised.detected or "",
-                    about=raised.about,
-                    since=at,
-                    why=f"{action.action} {what}: {action.what}",
-                    worse="never",
-                    calls=calls,
-                )
-            )
-    return found
+__all__ = ["OWNER_AFTER", "Call", "Cause", "causes", "next_call", "quiet"]

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.insight.agreement import AgreementError, krippendorff
-from stafett.journey import assess, specification
+from stafett.journey import assess, specification, supply
 from stafett.journey.command import Cause, Disposition
 from stafett.service import peers
 from stafett.service.accounts import Person
@@ -184,7 +184,7 @@ async def work_page(request: Request) -> Response:
             for one in get_args(Disposition)
             if not (shown.only_by_supply and one in specification.AS_IF_WITHIN)
         ],
-        parts=specification.PARTS,
+        parts=supply.PARTS,
         roles=roles,
         parties=parties,
         people=people,
