@@ -246,6 +246,7 @@ async def row(call: Call[Nothing, Nothing]) -> Row:
         live = await tower.journeys.see(call.request.state.person, call.path["journey"])
     except No as no:
         raise problem(no) from None
+    await tower.board.heard()
     return tower.board.current(live)
 
 
