@@ -31,7 +31,7 @@ from stafett.ledger.acceptance import accept
 from stafett.ledger.author import BadSignature, Keys
 from stafett.ledger.checkpoint import Signed
 from stafett.ledger.event import Event, KeyReused, Receipt, Submission
-from stafett.ledger.lending import alive
+from stafett.ledger.lending import alive, read_again
 from stafett.ledger.listener import Listener
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.seal import seal
@@ -179,6 +179,7 @@ class Ledger:
         async with self._pool.connection() as connection:
             return await read_keys(connection)
 
+    @read_again
     async def size(self) -> int:
         """Return the number of events, which is also the last position."""
         async with self._pool.connection() as connection:
@@ -275,6 +276,7 @@ class Ledger:
                     # A hint may have been lost with the connection.
                     self._listener.grown(await self.size())
 
+    @read_again
     async def _bytes(self, query: LiteralString, values: list[Any]) -> list[tuple[Any, ...]]:
         async with (
             self._pool.connection() as connection,
@@ -283,6 +285,7 @@ class Ledger:
             await cursor.execute(query, values)
             return await cursor.fetchall()
 
+    @read_again
     async def _select(
         self, query: LiteralString, values: list[Any], organisation: str | None
     ) -> list[Event]:

@@ -3,18 +3,24 @@
 Asking the database at each loan is a round trip, which would cost as much as the query that the
 connection is lent for. A server that ends a session says so, or the system closes the socket: then
 there is something to read on a connection that expects nothing. That is looked at each time; the
-database is asked where there is, and now and then in any case.
+database is asked where there is, and now and then in any case. A session may still end between the
+look and the answer: what only reads is then asked again.
 """
 
 from __future__ import annotations
 
 import select
 import time
-from typing import Any, Final
+from collections.abc import Awaitable, Callable
+from functools import wraps
+from typing import Any, Final, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection
-from psycopg_pool import AsyncConnectionPool
+from psycopg import AsyncConnection, OperationalError
+from psycopg_pool import AsyncConnectionPool, PoolTimeout
+
+P = ParamSpec("P")
+R = TypeVar("R")
 
 ASK_S: Final = 1.0
 
@@ -38,3 +44,18 @@ def _is_readable(connection: AsyncConnection[Any]) -> bool:
         return bool(poll.poll(0))
     except Exception:
         return True
+
+
+def read_again(reading: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
+    """Let `reading`, which changes nothing, begin once more when its session ends under it."""
+
+    @wraps(reading)
+    async def twice(*args: P.args, **more: P.kwargs) -> R:
+        try:
+            return await reading(*args, **more)
+        except PoolTimeout:
+            raise
+        except OperationalError:
+            return await reading(*args, **more)
+
+    return twice
