@@ -41,6 +41,10 @@ def test_an_answer_is_corrected_with_a_reason_and_never_taken_back(
     expect(page.locator("[aria-labelledby=answers-h] tbody")).to_contain_text(
         f"{before + 1:g} {unit}", use_inner_text=False
     )
+    page.goto(f"/journeys/{under.journey}?language=sv")
+    expect(page.locator("[aria-labelledby=answers-h] tbody")).to_contain_text(
+        f"{before + 1:g} {unit}".replace(".", ","), use_inner_text=False
+    )
     path = f"/api/journeys/{under.journey}/events"
     events = site.call("treating-clinic-1", "GET", path).json()
     corrected = events[-1]["event"]

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from babel.numbers import format_decimal
+
 from stafett.journey import gate
 from stafett.journey.refusal import Refused
 from stafett.journey.state import Answered, State
@@ -80,7 +82,7 @@ def _answer(
         activity=desk.activity,
         side=desk.side,
         ask=text(check.ask, language),
-        value=_shown(check, one, titles),
+        value=_shown(check, one, titles, language),
         result=one.result,
         person=one.person,
         position=one.position,
@@ -93,14 +95,17 @@ def _answer(
     )
 
 
-def _shown(check: Check, one: Answered, titles: dict[str, str]) -> str:
+def _shown(check: Check, one: Answered, titles: dict[str, str], language: str) -> str:
     if one.value is None:
         return "–"
     if check.kind == "choice":
         return titles.get(str(one.value), str(one.value))
     if isinstance(one.value, str) and ":" in one.value and len(one.value) > 64:
         return "••••"  # a commitment says nothing to a reader
-    return f"{one.value} {check.unit}" if check.unit else str(one.value)
+    written = str(one.value)
+    if isinstance(one.value, int | float) and not isinstance(one.value, bool):
+        written = str(format_decimal(one.value, format="#,##0.######", locale=language))
+    return f"{written} {check.unit}" if check.unit else written
 
 
 def documents(net: Net, entries: Sequence[Entry], language: str) -> list[DocumentLine]:
