@@ -203,13 +203,15 @@ def test_no_page_falls_back_to_english(
     english, own = words("en"), words(language)
     telling = {v for k, v in english.items() if own[k] != v and "{" not in v and len(v) > 14}
     wrong: dict[str, list[str]] = {}
+    seen: set[str] = set()
     for login in ("treating-clinic-1", "administrator"):
         page = browser_of(login)
         page.goto(f"/board?language={language}")
         menu = page.locator("header.top nav a[href^='/']").evaluate_all(
             "(all) => all.map((a) => a.getAttribute('href').split('?')[0])"
         )
-        for path in dict.fromkeys([*menu, f"/journeys/{journey}"]):
+        for path in {*menu, f"/journeys/{journey}"} - seen:
+            seen.add(path)
             page.goto("about:blank")
             page.goto(path)
             page.wait_for_timeout(400)
