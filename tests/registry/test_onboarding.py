@@ -36,6 +36,22 @@ def test_everyone_may_compare_what_is_asked(site: Site) -> None:
     assert 0 < found["shared"] < found["several"]
 
 
+def test_what_is_shown_can_be_opened_by_who_asks(site: Site) -> None:
+    """The asker reads the document, nobody else does; what is not ours is not shown."""
+    headers = {"Content-Type": "application/pdf"}
+    ours = site.call(SITE, "POST", "/api/documents", content=b"%PDF a certificate", headers=headers)
+    sha256 = ours.json()["sha256"]
+    name = f"/api/documents/{sha256}"
+    assert site.call(ASKER, "GET", name).status_code == 404
+    topic = next(t for t, item in opened(site)["items"].items() if item["status"] == "missing")
+    assert act(site, SITE, "show", topic, sha256=sha256).status_code == 200
+    assert site.call(ASKER, "GET", name).content == b"%PDF a certificate"
+    assert site.call(OUTSIDER, "GET", name).status_code == 404
+    theirs = site.call(OUTSIDER, "POST", "/api/documents", content=b"another's", headers=headers)
+    for foreign in (theirs.json()["sha256"], "0" * 64):
+        assert act(site, SITE, "show", topic, sha256=foreign).status_code == 404
+
+
 def test_a_site_becomes_ready_by_both_sides_and_the_public_list_says_so(site: Site) -> None:
     """Evidence, acceptance, two signatures; then the qualification stands in the registry."""
     state = opened(site)

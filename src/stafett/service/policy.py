@@ -19,6 +19,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "see": ("*",),
     "order": ("coordinator", "role"),
     "act": ("role", "coordinator", "quality"),
+    # Whoever acts in a journey attaches papers; so does whoever shows that a site is ready.
+    "store": ("role", "coordinator", "quality", "administrator", "registrar"),
     "read-record": ("*",),
     # Patient to product and back, 30 years: who answers for it, not everybody who is signed in.
     "trace": ("coordinator", "quality", "auditor"),

@@ -16,6 +16,7 @@ from stafett.registry.readiness import Event, Onboarding
 from stafett.registry.requirement import RequirementList
 from stafett.registry.site import Qualification, SiteEntry
 from stafett.service.accounts import Accounts, Person
+from stafett.service.documents import Documents
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.registry import Registry
 
@@ -54,8 +55,11 @@ class Shown(msgspec.Struct, frozen=True):
 class Onboardings:
     """Every onboarding of this record. One instance per process."""
 
-    def __init__(self, ledger: Ledger, registry: Registry, accounts: Accounts) -> None:
+    def __init__(
+        self, ledger: Ledger, registry: Registry, accounts: Accounts, documents: Documents
+    ) -> None:
         self._ledger, self._registry, self._accounts = ledger, registry, accounts
+        self._documents = documents
         self._events: dict[str, list[Event]] = {}
         self._parties: dict[str, tuple[str, str]] = {}
         self._position, self._seen = 0, -1
@@ -104,7 +108,11 @@ class Onboardings:
         others = [rules.replay(self._events[n]) for n in self._events if n.startswith(f"{site}.")]
         events: list[Event] = [opened, *rules.carried(wanted, others, person.id, now)]
         await self._append(person, name, (entry.organisation, wanted.organisation), 0, events)
-        return await self.see(person, name)
+        shown = await self.see(person, name)
+        for item in shown.items.values():
+            if item.sha256 is not None:  # shown to another before: whoever asks now reads it too
+                await self._documents.share(item.sha256, list(self._parties[name]))
+        return shown
 
     async def act(self, person: Person, name: str, act: Act) -> Shown:
         """Carry out one act for the person's side. Raises No; nothing has changed then."""
@@ -124,6 +132,8 @@ class Onboardings:
                 raise No("not-now", "This may not happen now", Reason(no.field, no.what)) from None
             except msgspec.ValidationError as error:
                 raise No("bad-value", "It does not fit", Reason("text", str(error))) from None
+            if isinstance(made, rules.Shown) and made.sha256 is not None:
+                await self._show(person, made.sha256, parties)
             try:
                 await self._append(person, name, parties, len(known), [made])
             except StaleVersion:
@@ -135,6 +145,15 @@ class Onboardings:
             return shown
         what = "others are working on it at the same time"
         raise No("busy", "Not recorded", Reason("onboarding", what, "try again"))
+
+    async def _show(self, person: Person, sha256: str, parties: tuple[str, str]) -> None:
+        """Let both sides read a document. Raises No where it is not the person's to show.
+
+        Before it is recorded: a crash in between leaves nothing that cannot be opened.
+        """
+        if await self._documents.get(sha256, person.organisation) is None:
+            raise unknown("document", sha256)
+        await self._documents.share(sha256, list(parties))
 
     async def _append(
         self, person: Person, name: str, parties: tuple[str, str], after: int, events: list[Event]

@@ -157,7 +157,7 @@ class Tower:
         self.waitlist = Waitlist(self.pool, self.bookings)
         self.offers = Offers(self.pool, self.bookings, self.waitlist)
         self._offering: asyncio.Task[None] | None = None
-        self.onboardings = Onboardings(self.ledger, self.registry, self.accounts)
+        self.onboardings = Onboardings(self.ledger, self.registry, self.accounts, self.documents)
         self.practice = Practice(self.ledger, self.library)
         self.training = Training(self.library, self.competences)
         self.system = SystemView(self.pool, self.board, self.journeys, self.library, self.registry)

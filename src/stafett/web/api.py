@@ -397,7 +397,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "What a station shows", "see", query=About, answer=Station,
     ),
     Endpoint(
-        "POST", "/api/documents", put_document, "Store a document", "act", bytes, answer=Stored,
+        "POST", "/api/documents", put_document, "Store a document", "store", bytes, answer=Stored,
         status=201, tag="documents",
     ),
     Endpoint(
