@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stafett.journey import command as c
 from stafett.journey import excursion, specification
 from stafett.journey import supply as who
+from stafett.protocol.net import OPEN
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,9 +20,19 @@ NONE = c.Impact(identity="none", custody="none", product="none", patient="none")
 
 
 def undecided(net: Net, state: State) -> tuple[Raised, ...]:
-    """Return what stands in the way until somebody decides on it."""
-    found = (*excursion.standing(net, state), *specification.standing(net, state))
+    """Return what stands in the way until somebody decides on it.
+
+    What a step finds about what it is making is decided on when that is made: before, nobody can
+    say what would be supplied.
+    """
+    specified = (d for d in specification.standing(net, state) if not _under_way(net, state, d))
+    found = (*excursion.standing(net, state), *specified)
     return tuple(d for d in found if d.work.disposition is None and d.closed_at is None)
+
+
+def _under_way(net: Net, state: State, raised: Raised) -> bool:
+    step = raised.detected
+    return step in net.protocol.steps and net.state(state.marking, str(step)) == OPEN
 
 
 def settle(
