@@ -30,7 +30,7 @@ from stafett.exchange.epcis_query import Query
 from stafett.exchange.epcis_rows import EVENT_COLUMNS, Row, events_copy, numbers_copy, row_of
 from stafett.exchange.gs1link import canonical
 from stafett.exchange.problem import Finding, Problem, pointer
-from stafett.ledger.lending import alive
+from stafett.ledger.lending import Pool
 
 LOCK: Final = 0x5374616665747402
 Connection = psycopg.AsyncConnection[Any]
@@ -68,9 +68,9 @@ class EpcisStore:
 
     def __init__(self, url: str, *, connections: int = 8) -> None:
         self.url = url
-        self._pool = AsyncConnectionPool(
+        self._pool = Pool(
             url, min_size=1, max_size=connections, open=False, configure=_as_service,
-            kwargs={"autocommit": True}, check=alive,
+            kwargs={"autocommit": True},
         )  # fmt: skip
         self._contexts: dict[bytes, int] = {}
         self._names: set[tuple[str, str, str]] = set()

@@ -31,7 +31,7 @@ from stafett.ledger.acceptance import accept
 from stafett.ledger.author import BadSignature, Keys
 from stafett.ledger.checkpoint import Signed
 from stafett.ledger.event import Event, KeyReused, Receipt, Submission
-from stafett.ledger.lending import alive, read_again
+from stafett.ledger.lending import Pool, read_again
 from stafett.ledger.listener import Listener
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.seal import seal
@@ -75,9 +75,9 @@ class Ledger:
         self.signing: Signing | None = None
         self.accepting: NoteSigner | None = None  # whoever signs acceptances: the log
         self._sequencer = Sequencer(url, self._listener, patience_s)
-        self._pool = AsyncConnectionPool(
+        self._pool = Pool(
             url, min_size=1, max_size=readers, open=False, configure=_as_service,
-            kwargs={"autocommit": True}, check=alive,
+            kwargs={"autocommit": True},
         )  # fmt: skip
 
     async def __aenter__(self) -> Ledger:

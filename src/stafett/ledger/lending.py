@@ -27,13 +27,39 @@ ASK_S: Final = 1.0
 _asked: WeakKeyDictionary[AsyncConnection[Any], float] = WeakKeyDictionary()
 
 
-async def alive(connection: AsyncConnection[Any]) -> None:
-    """Raise OperationalError if `connection` is dead."""
+class Pool(AsyncConnectionPool[AsyncConnection[Any]]):
+    """A pool that lends no connection that is dead.
+
+    A dead one is replaced in the background, and the next is looked at without a pause (the pool's
+    own `check` waits a second after each, and twice as long after the next): when a server comes
+    back, whoever waits for it has it at once.
+    """
+
+    async def getconn(self, timeout: float | None = None) -> AsyncConnection[Any]:
+        """Return a connection that answers. Raises PoolTimeout."""
+        until = time.monotonic() + (self.timeout if timeout is None else timeout)
+        while True:
+            connection = await super().getconn(max(0.0, until - time.monotonic()))
+            try:
+                if await _answers(connection):
+                    return connection
+            except BaseException:
+                await self.putconn(connection)
+                raise
+            await connection.close()
+            await self.putconn(connection)
+
+
+async def _answers(connection: AsyncConnection[Any]) -> bool:
     now = time.monotonic()
     if now - _asked.get(connection, -ASK_S) < ASK_S and not _is_readable(connection):
-        return
-    await AsyncConnectionPool.check_connection(connection)
+        return True
+    try:
+        await AsyncConnectionPool.check_connection(connection)
+    except OperationalError:
+        return False
     _asked[connection] = now
+    return True
 
 
 def _is_readable(connection: AsyncConnection[Any]) -> bool:

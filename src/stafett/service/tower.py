@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
-from stafett.ledger.lending import alive
+from stafett.ledger.lending import Pool
 from stafett.ledger.schema import migrate
 from stafett.service import mail, mqtt
 from stafett.service.accounts import Accounts
@@ -78,13 +78,12 @@ class Tower:
     def __init__(self, url: str, folder: Path, *, cheap_hashing: bool = False) -> None:
         """Serve the database at `url`; `folder` keeps what must not be in it (the vault's key)."""
         self.url, self.folder = url, folder
-        self.pool: AsyncConnectionPool[Any] = AsyncConnectionPool(
+        self.pool: AsyncConnectionPool[Any] = Pool(
             url,
             min_size=1,
             max_size=8,
             open=False,
             configure=_as_service,
-            check=alive,
         )
         self.ledger = Ledger(url)
         self.accounts = Accounts(self.pool, cheap=cheap_hashing)
