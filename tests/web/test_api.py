@@ -345,3 +345,15 @@ def test_a_database_that_is_away_is_not_the_clients_fault(
         assert answer.status_code == 503 and answer.headers["retry-after"]
         assert answer.json()["reasons"][0]["todo"]
     assert site.call("courier-1", "GET", "/board", headers=headers).status_code == 503
+
+
+def test_a_static_file_arrives_whole_packed_or_not(site: Site) -> None:
+    """Packed for who takes it, plain or in parts for who does not; unchanged, not sent again."""
+    plain = site.call(None, "GET", "/static/board.js", headers={"Accept-Encoding": "identity"})
+    packed = site.call(None, "GET", "/static/board.js", headers={"Accept-Encoding": "gzip"})
+    assert packed.headers["content-encoding"] == "gzip" and packed.content == plain.content
+    assert int(packed.headers["content-length"]) < 0.6 * len(plain.content)
+    part = site.call(None, "GET", "/static/board.js", headers={"Range": "bytes=0-9"})
+    assert part.status_code == 206 and part.content == plain.content[:10]
+    known = {"If-None-Match": packed.headers["etag"]}
+    assert site.call(None, "GET", "/static/board.js", headers=known).status_code == 304
