@@ -170,3 +170,20 @@ async def test_every_organisation_may_read_the_keys(ledger: Ledger) -> None:
     kinds = [e.kind for e in await ledger.read(0, organisation="courier")]
     assert kinds == ["AuthorKeyRegistered"]
     assert await ledger.read(0, organisation="") == []
+
+
+async def test_what_was_signed_here_is_believed_for_its_own_bytes_only(ledger: Ledger) -> None:
+    """A signature made in this process saves its check once, and vouches for no other words."""
+    await ledger.append(HOSPITAL.registration())
+    good = HOSPITAL.sign_here(scan("k-1"))
+    (draft,) = good.drafts
+    lie = replace(good, drafts=[replace(draft, body={"n": 2})])
+    with pytest.raises(BadSignature, match="does not hold"):
+        await ledger.append(lie)
+    assert (await ledger.append(good)).count == 1
+    stolen = HOSPITAL.sign_here(scan("k-2"))
+    (draft,) = stolen.drafts
+    maker = replace(scan("k-2", "maker"), drafts=[draft])
+    await ledger.append(MAKER.registration())
+    with pytest.raises(BadSignature):
+        await ledger.append(maker)

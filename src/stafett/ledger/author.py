@@ -30,6 +30,7 @@ showed that somebody holds it; but one of the organisation's own keys must vouch
 from __future__ import annotations
 
 import hashlib
+from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -84,7 +85,17 @@ def _public(key: bytes) -> Ed25519PublicKey:
     return Ed25519PublicKey.from_public_bytes(key)
 
 
+# Signatures that this process has just made (`Signer.sign_here`): value → key and SHA-256 of what
+# was signed. Checking one costs 130 microseconds; that these are the very bytes that the key has
+# signed a moment ago is known already. Each is believed once.
+_just_made: OrderedDict[str, tuple[bytes, bytes]] = OrderedDict()
+MADE_HERE = 4_096
+
+
 def _ed25519(public: bytes, signature: Mapping[str, Any], signed: bytes) -> bool:
+    made = _just_made.pop(str(signature.get("value")), None)
+    if made is not None and made == (public, hashlib.sha256(signed).digest()):
+        return True
     try:
         value = note.decode(str(signature.get("value")), "the signature")
         _public(public).verify(value, signed)
@@ -239,6 +250,13 @@ class Signer:
 
     def sign(self, submission: Submission) -> Submission:
         """Return the submission with each draft signed. Raises NotCanonical."""
+        return self._sign(submission, remember=False)
+
+    def sign_here(self, submission: Submission) -> Submission:
+        """Sign what this very process appends: its check need not compute the signature again."""
+        return self._sign(submission, remember=True)
+
+    def _sign(self, submission: Submission, *, remember: bool) -> Submission:
         heading = leaves.heading(submission.audience, submission.author)
         stream = text(submission.stream)
         signed = []
@@ -246,6 +264,10 @@ class Signer:
             act = act_of(submission.key, number)
             what = statement(heading + leaves.middle(draft), stream, act)
             value = note.encode(self._private.sign(what))
+            if remember:
+                _just_made[value] = self.public, hashlib.sha256(what).digest()
+                while len(_just_made) > MADE_HERE:
+                    _just_made.popitem(last=False)
             signature = {"act": act, "alg": "Ed25519", "key": self.id, "value": value}
             signed.append(replace(draft, signature=signature))
         return replace(submission, drafts=signed)

@@ -39,7 +39,7 @@ class AuthorKeys:
         if signer is None:
             async with self._lock:
                 signer = self._held(organisation) or await self._take(organisation)
-        return signer.sign(submission)
+        return signer.sign_here(submission)
 
     def _held(self, organisation: str) -> Signer | None:
         """Return the key that we hold, unless another process has put a new one in its place."""
