@@ -114,3 +114,32 @@ async def test_jobs_are_listed_by_page_and_only_to_their_owner(store: EpcisStore
     with pytest.raises(Problem) as refused:
         await captures.get(made[0], ["courier"])
     assert refused.value.status == 404
+
+
+@pytest.mark.parametrize("many", [1, INLINE])
+async def test_what_was_accepted_and_not_captured_is_kept_before_the_job_says_so(
+    store: EpcisStore, many: int
+) -> None:
+    """At once or later, all refused or one event: owner, job, bytes and reason are handed over."""
+    kept: list[tuple[str, uuid.UUID, bytes, Problem]] = []
+
+    async def keep(owner: str, job: uuid.UUID, data: bytes, why: Problem) -> None:
+        jobs, _ = await captures.page(limit=100)
+        assert job not in [j.id for j in jobs if not j.running]  # nothing says yet that it failed
+        kept.append((owner, job, data, why))
+
+    captures = Captures(store, keep)
+    await captures.submit(sent(event(1)), owner="maker")
+    data = sent(event(1, action="ADD"), *[event(n) for n in range(2, many + 2)])
+    for behaviour, captured in (("rollback", 0), ("proceed", many)):
+        job = await captures.submit(data, owner="maker", behaviour=behaviour)
+        await captures.work_once()
+        assert (await captures.get(job)).captured == captured
+        owner, of, what, why = kept.pop()
+        assert (owner, of, what) == ("maker", job, data)
+        assert why.findings[0].pointer == "/epcisBody/eventList/0/eventID"
+    assert kept == []
+    with pytest.raises(Problem):
+        await captures.take(data, "maker")
+    mended = await captures.take(sent(*[event(n) for n in range(1, many + 3)]), "maker")
+    assert (mended.captured, mended.duplicates) == (1, many + 1)

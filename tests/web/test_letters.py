@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -14,6 +15,8 @@ from playwright.sync_api import Page
 
 from site_ import Site
 from stafett.cli.main import main
+from stafett.exchange import epcis
+from stafett.exchange.captures import INLINE
 from stafett.exchange.mllp import END, START, Listener
 from stafett.service.demo import PASSWORD
 from stafett.service.demo_results import message
@@ -219,6 +222,79 @@ def test_letters_are_listed_shown_and_dropped_by_command(site: Site, line: Line)
     dropped = run("drop", str(letter["id"]), "--reason", "known mistake", "--json")
     assert dropped.exit_code == 0 and '"dropped"' in dropped.output
     assert waiting(site, number) == []
+
+
+def captured(site: Site, *events: dict[str, Any], behaviour: str = "rollback") -> dict[str, Any]:
+    """Send events to the EPCIS interface; return the job once it has ended."""
+    body = epcis.document(list(events), created="2026-11-01T08:00:00Z")
+    headers = {"GS1-Capture-Error-Behaviour": behaviour}
+    answer = site.call(WHO, "POST", "/epcis/capture", json=body, headers=headers)
+    assert answer.status_code == 202, answer.text
+    for _ in range(300):
+        job: dict[str, Any] = site.call(WHO, "GET", answer.headers["location"]).json()
+        if not job["running"]:
+            return job
+        time.sleep(0.1)
+    raise AssertionError("the job has not ended")
+
+
+def seen(name: str | None = None, action: str = "OBSERVE") -> dict[str, Any]:
+    """Make an event about a thing of its own."""
+    return {
+        "type": "ObjectEvent", "eventID": name or uuid.uuid4().urn,
+        "eventTime": "2026-11-01T08:00:00+01:00", "eventTimeZoneOffset": "+01:00",
+        "action": action, "epcList": [uuid.uuid4().urn], "bizStep": "transporting",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("more", "behaviour"), [(1, "rollback"), (1, "proceed"), (INLINE, "rollback")]
+)
+def test_a_capture_that_failed_waits_as_a_letter_of_its_owner(
+    site: Site, more: int, behaviour: str
+) -> None:
+    """At once or long after the answer: nobody needs to look at the job to learn of it."""
+    first = seen()
+    assert captured(site, first)["success"]
+    job = captured(
+        site, seen(first["eventID"], "ADD"), *[seen() for _ in range(more)], behaviour=behaviour
+    )
+    assert job["success"] is False
+    (letter,) = waiting(site, job["captureID"])
+    assert (letter["channel"], letter["reasons"][0]["pointer"]) == (
+        "epcis", "/epcisBody/eventList/0/eventID",
+    )  # fmt: skip
+    assert waiting(site, job["captureID"], OTHER) == []
+    path = f"/api/exchange/letters/{letter['id']}"
+    assert first["eventID"] in site.call(WHO, "GET", path).json()["text"]
+    again = site.call(WHO, "POST", f"{path}/retry", json={"reason": "only trying"})
+    assert again.status_code == 409 and "still-refused" in again.text
+    dropped = site.call(WHO, "POST", f"{path}/drop", json={"reason": "sent by mistake"})
+    assert dropped.json()["state"] == "dropped"
+    assert waiting(site, job["captureID"]) == []
+
+
+def test_the_page_shows_a_capture_that_failed(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Which job, which event and why; a document that is too large for the page is named."""
+    first = seen()
+    captured(site, first)
+    small = captured(site, seen(first["eventID"], "ADD"))["captureID"]
+    large = captured(site, seen(first["eventID"], "ADD"), *[seen() for _ in range(1500)])
+    page = browser_of(WHO, width=320)
+    page.goto("/exchange/letters")
+    card = page.locator("section.card", has_text=small)
+    assert "/epcisBody/eventList/0/eventID" in card.inner_text()
+    card.locator("summary").click()
+    assert first["eventID"] in card.locator("pre").inner_text()
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "letters-capture-320")
+    big = page.locator("section.card", has_text=large["captureID"])
+    assert "too large" in big.inner_text() and big.locator("pre").count() == 0
+    for language in ("sv", "es"):
+        page.goto(f"/exchange/letters?language={language}")
+        assert "letters." not in page.locator("main").inner_text()
 
 
 def test_what_waits_is_encrypted_where_it_lies(site: Site, line: Line) -> None:

@@ -3,6 +3,8 @@
 A small document is captured before the answer goes out; a large one is stored whole with its job
 first, so that what was accepted survives a crash, and is captured by `work`, in any process.
 Behaviour `rollback` keeps all events or none; `proceed` keeps the right ones and names the others.
+What was accepted and then not captured whole is handed to `keep` before its job says so: a job is
+read by a machine that may have gone, so the document waits where its owner looks.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import uuid
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -21,6 +24,10 @@ from stafett.exchange.problem import Finding, Problem
 
 INLINE: Final = 2_000  # events that are captured before the request is answered
 BEHAVIOURS: Final = ("rollback", "proceed")
+
+# Keeps an accepted document that was not captured whole: (owner, job, the bytes, why). Durable when
+# it returns. After a crash the same document may come again.
+Keep = Callable[[str, uuid.UUID, bytes, Problem], Awaitable[object]]
 
 _INSERT: Final = """
 INSERT INTO exchange.capture_job
@@ -68,10 +75,11 @@ class Job(msgspec.Struct, frozen=True):
 
 
 class Captures:
-    """The capture interface over a store."""
+    """The capture interface over a store. `keep` takes what was accepted and not captured."""
 
-    def __init__(self, store: EpcisStore) -> None:
+    def __init__(self, store: EpcisStore, keep: Keep | None = None) -> None:
         self.store = store
+        self.keep = keep
 
     async def submit(self, data: bytes, *, owner: str, behaviour: str = "rollback") -> uuid.UUID:
         """Accept a document and give its job's number; raise `Problem` 400 or 413 if it is wrong.
@@ -88,8 +96,15 @@ class Captures:
             async with self.store.pool.connection() as connection, connection.transaction():
                 await _write(connection, job, owner, behaviour, running=True, payload=data)
             return job
-        await self._run(job, owner, behaviour, document, findings)
+        await self._run(job, owner, behaviour, data, document, findings)
         return job
+
+    async def take(self, data: bytes, owner: str) -> Outcome:
+        """Capture a kept document after mending: all of it, or raise `Problem` and none.
+
+        What of it was captured before is a duplicate, and no second event.
+        """
+        return await self.store.capture(epcis.read(data), owner=owner)
 
     async def get(self, job: uuid.UUID, owners: list[str] | None = None) -> Job:
         """Give one job; raise `Problem` 404 if there is none that `owners` may see."""
@@ -137,8 +152,10 @@ class Captures:
             try:
                 document, findings = _read(bytes(data), behaviour)
                 outcome = await self._capture(job, owner, behaviour, document, None)
+                await self._partly(job, owner, bytes(data), (*findings, *outcome.errors))
                 await _finish(connection, job, owner, behaviour, outcome, findings)
             except Problem as refused:
+                await self._kept(job, owner, bytes(data), refused)
                 await _fail(connection, job, owner, behaviour, refused)
         return True
 
@@ -154,17 +171,32 @@ class Captures:
         job: uuid.UUID,
         owner: str,
         behaviour: str,
+        data: bytes,
         document: epcis.Document,
         findings: list[Finding],
     ) -> None:
         async def note(connection: Connection, outcome: Outcome) -> None:
+            await self._partly(job, owner, data, (*findings, *outcome.errors))
             await _finish(connection, job, owner, behaviour, outcome, findings)
 
         try:
             await self._capture(job, owner, behaviour, document, note)
         except Problem as refused:
+            await self._kept(job, owner, data, refused)
             async with self.store.pool.connection() as connection:
                 await _fail(connection, job, owner, behaviour, refused)
+
+    async def _partly(
+        self, job: uuid.UUID, owner: str, data: bytes, findings: Sequence[Finding]
+    ) -> None:
+        """Keep a document of which these events were left out; all the others are captured."""
+        if findings:
+            why = f"{len(findings)} of its events were not captured"
+            await self._kept(job, owner, data, Problem(400, "ValidationException", why, findings))
+
+    async def _kept(self, job: uuid.UUID, owner: str, data: bytes, why: Problem) -> None:
+        if self.keep is not None:
+            await self.keep(owner, job, data, why)
 
     async def _capture(
         self, job: uuid.UUID, owner: str, behaviour: str, document: epcis.Document, also: Any

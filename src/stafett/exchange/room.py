@@ -44,7 +44,7 @@ class Exchange:
         alerts: LedgerFeed | None = None,
     ) -> None:
         self.store = EpcisStore(url, connections=12)
-        self.captures = Captures(self.store)
+        self.captures = Captures(self.store)  # whoever keeps letters sets its `keep`
         self.subscriptions = Subscriptions(self.store)
         self.listing = Listing(self.store)
         self.joins = Joins(self.store)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Literal
@@ -20,6 +21,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from psycopg.types.json import Jsonb
 
+from stafett.exchange import hl7
+from stafett.exchange.captures import Captures
 from stafett.exchange.problem import Finding, Problem
 from stafett.service import sql
 from stafett.service.accounts import Person
@@ -28,8 +31,10 @@ from stafett.service.refusal import No, Reason, unknown
 
 MOST_SHOWN = 200
 State = Literal["waiting", "taken", "dropped"]
-# Takes what came on a channel; raises Problem, and then nothing of it is kept.
-Take = Callable[[bytes], Awaitable[Any]]
+# Takes what came on a channel for an organisation (empty: not known whose it is); raises Problem,
+# and then nothing of it is kept.
+Take = Callable[[bytes, str], Awaitable[Any]]
+SHOWN_BYTES = 200_000  # of a letter that a page opens: a capture may have 64 MiB
 _SELECT = (
     "SELECT id, organisation, channel, came, last, times, peer, number, encode(digest, 'hex'),"
     " size, reasons, state, decided, decided_by, decided_why FROM service.letter"
@@ -63,6 +68,15 @@ class Letters:
         self._pool, self._changes = pool, changes
         self._key = AESGCM(HKDF(hashes.SHA256(), 32, None, b"stafett letters").derive(master))
         self.ways: dict[str, Take] = {}
+
+    def of_captures(self, captures: Captures) -> None:
+        """Keep what the exchange accepted and could not capture, and take it after mending."""
+
+        async def keep(owner: str, job: uuid.UUID, data: bytes, why: Problem) -> None:
+            await self.keep("epcis", owner, owner, str(job), data, why)
+
+        captures.keep = keep
+        self.ways["epcis"] = captures.take
 
     async def keep(
         self, channel: str, organisation: str, peer: str, number: str, data: bytes, why: Problem
@@ -116,7 +130,7 @@ class Letters:
                 "reason-missing", "There is no reason", Reason("reason", "say what was mended")
             )
         try:
-            await way(data)
+            await way(data, letter.organisation)
         except Problem as again:
             await sql.done(
                 self._pool,
@@ -162,6 +176,17 @@ class Letters:
 
     def _open(self, sealed: bytes, name: bytes) -> bytes:
         return self._key.decrypt(bytes(sealed[:12]), bytes(sealed[12:]), name)
+
+
+def shown(letter: Letter, data: bytes) -> str:
+    """Give what came as it may be shown, at most 50,000 characters of it.
+
+    An HL7 message goes without the segments on the patient. Events name things and no patient, so
+    a capture is shown as it came.
+    """
+    if letter.channel == "hl7":
+        return hl7.shown(data)
+    return data[:50_000].decode(errors="replace")
 
 
 def _mine(person: Person) -> list[str]:

@@ -43,7 +43,7 @@ class Results:
     def __init__(self, folder: Path, store: EpcisStore, letters: Letters) -> None:
         self.folder, self._store, self._letters = folder / "hl7", store, letters
         self._read: dict[Path, tuple[int, Mapping | None, list[ReadError]]] = {}
-        letters.ways[CHANNEL] = self.take
+        letters.ways[CHANNEL] = lambda data, _: self.take(data)
 
     def mappings(self) -> tuple[list[Mapping], list[ReadError]]:
         """Return the mappings as their files are now, and all that is wrong with those that are."""

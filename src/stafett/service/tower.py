@@ -149,6 +149,7 @@ class Tower:
         self._mailing: asyncio.Task[None] | None = None
         self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
         self.letters = Letters(self.pool, self.changes, master)
+        self.letters.of_captures(self.exchange.captures)
         self.results = Results(folder, self.exchange.store, self.letters)
         self.hl7 = listener(self.results)
         self.registry = Registry(self.ledger)

@@ -65,10 +65,10 @@ TOP: Final = ("queries", "capture", "events", *RESOURCES)
 class Epcis:
     """The handlers of one store."""
 
-    def __init__(self, store: EpcisStore, who: Who) -> None:
+    def __init__(self, store: EpcisStore, who: Who, captures: Captures | None = None) -> None:
         self.store = store
         self.who = who
-        self.captures = Captures(store)
+        self.captures = captures or Captures(store)
         self.subscriptions = Subscriptions(store)
         self.listing = Listing(store)
 

@@ -10,9 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stafett.exchange import hl7
 from stafett.service import policy
-from stafett.service.letters import Letter
+from stafett.service.letters import SHOWN_BYTES, Letter, shown
 from stafett.service.refusal import No
 from stafett.web import pages
 from stafett.web.api import problem, tower_of
@@ -55,7 +54,7 @@ async def letter(call: Call[Nothing, Nothing]) -> Opened:
         )
     except No as no:
         raise problem(no) from None
-    return Opened(found, None if data is None else hl7.shown(data))
+    return Opened(found, None if data is None else shown(found, data))
 
 
 async def retry(call: Call[Why, Nothing]) -> Letter:
@@ -91,8 +90,10 @@ async def letters_page(request: Request) -> Response:
     state: Any = given if given in ("taken", "dropped") else "waiting"
     found = []
     for one in await tower.letters.of(person, state):
-        _, data = await tower.letters.see(person, str(one.id))
-        found.append((one, None if data is None else hl7.shown(data)))
+        data = None
+        if one.size <= SHOWN_BYTES:
+            _, data = await tower.letters.see(person, str(one.id))
+        found.append((one, None if data is None else shown(one, data)))
     mappings, wrong = tower.results.mappings()
     hooks = [
         h for h in await tower.exchange.subscriptions.webhooks(dead=True)
