@@ -5,19 +5,28 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import zipfile
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from stafett.exchange import dossier as dossiers
 from stafett.exchange.dossier import Condition, Dossier, package
 from stafett.exchange.dossier_pdf import pdf
 from stafett.exchange.release import behind, releases
+from stafett.journey import command as c
+from stafett.journey import specification
+from stafett.journey.accountability import receivers
+from stafett.journey.command import Signature
 from stafett.journey.event import to_json
+from stafett.journey.evolve import replay
+from stafett.journey.refusal import Refusal
 from stafett.journey.script import Fault, Story, play
 from stafett.protocol import builtin
 from stafett.protocol.net import Net
@@ -128,8 +137,6 @@ def test_the_release_view_says_what_blocks_before_and_the_evidence_after(
     net: Net, walked: Story
 ) -> None:
     """At the start all that comes before blocks; at the end the certificate lists its evidence."""
-    from stafett.journey.evolve import replay
-
     first = replay(net, walked.events[:3])
     early = Story(net, walked.labels, walked.cast, events=walked.events[:3], state=first)
     (start,) = releases(net, first, made(net, early), START)
@@ -148,8 +155,6 @@ def test_a_stop_at_the_certification_blocks_it(net: Net) -> None:
     """A wrong label on the batch record: blocked, with the decision that is awaited."""
     story = play(net, START, faults=(Fault("WRONG_LABEL", "CERTIFY"),))
     stopped = next(i for i, e in enumerate(story.events) if type(e).__name__ == "Stopped")
-    from stafett.journey.evolve import replay
-
     state = replay(net, story.events[: stopped + 6])
     part = Story(net, story.labels, story.cast, events=story.events[: stopped + 6], state=state)
     (view,) = releases(net, state, made(net, part), START)
@@ -159,8 +164,6 @@ def test_a_stop_at_the_certification_blocks_it(net: Net) -> None:
 
 def test_the_release_view_says_on_whose_word_a_product_is_supplied(net: Net) -> None:
     """Out of specification: blocked with the deviation's name before, all four parts after."""
-    from stafett.journey.evolve import replay
-
     story = play(net, START, faults=(Fault("OOS_RESULT", "TEST"),))
     kinds = [type(e).__name__ for e in story.events]
     before = kinds.index("DeviationDecided")
@@ -175,6 +178,79 @@ def test_the_release_view_says_on_whose_word_a_product_is_supplied(net: Net) -> 
     assert [said.split(",")[0] for said in point.todo.split("; ")] == [
         "request", "risk-evaluation", "acceptance", "acceptance",
     ]  # fmt: skip
+
+
+def test_a_supply_out_of_specification_is_in_the_dossier_with_each_signature(net: Net) -> None:
+    """Request, evaluation, both acceptances and the decision (0213): who said it and signed it."""
+    story = play(net, START, faults=(Fault("OOS_RESULT", "TEST"),))
+    found = made(net, story)
+    (deviation,) = (d for d in found.deviations if d.disposition == specification.SUPPLY)
+    assert deviation.reason and len(deviation.statements) == 4
+    stated = [(n, e) for n, e in enumerate(found.events, 1)
+              if e["type"] == "OutOfSpecificationStated"]  # fmt: skip
+    decided = [n for n, e in enumerate(found.events, 1) if e["type"] == "DeviationDecided"]
+    signed = {s.position: s for s in found.signatures}
+    assert len(stated) == 4
+    for n, event in stated:
+        assert signed[n].activity == deviation.deviation
+        assert signed[n].person == event["by"]["person"]
+        assert any(event["statement"] in said for said in deviation.statements)
+    assert signed[decided[-1]].meaning
+    assert b"%PDF" in pdf(found)
+
+
+def test_accountability_that_was_handed_over_is_in_the_dossier_with_both_signatures(
+    net: Net,
+) -> None:
+    """Declined, taken back, taken, then open (0214): who, why, signed by whom; release says it."""
+    walked = play(net, START)
+    first = walked.events[:3]
+    story = Story(net, walked.labels, walked.cast, events=first, state=replay(net, first))
+    assert story.state is not None
+    owner = story.state.owner.role
+    to = receivers(net, story.state)[0]
+    when = [story.events[-1].occurred_at]
+
+    def signed(role: str) -> dict[str, Any]:
+        by = story.cast.actor(role)
+        when[0] += timedelta(minutes=1)
+        signature = Signature(
+            person=by.person, name=f"Name of {role}", meaning="I hand over or take over",
+            at=when[0], method="password", digest="ab" * 32,
+        )  # fmt: skip
+        return {"occurred_at": when[0], "by": by, "signatures": (signature,)}
+
+    def submit(command: Any) -> None:
+        assert not isinstance(said := story.submit(command), Refusal), said
+
+    offer = partial(c.OfferAccountability, reason="the clinic closes")
+    submit(offer(**signed(owner), to=to))
+    submit(c.AnswerAccountability(**signed(to), accept=False, reason="we close too"))
+    submit(offer(**signed(owner), to=to))
+    taken_back = signed(owner)
+    del taken_back["signatures"]
+    submit(c.WithdrawAccountability(**taken_back, reason="it stays open"))
+    submit(offer(**signed(owner), to=to))
+    submit(c.AnswerAccountability(**signed(to), accept=True, reason=""))
+    submit(offer(**signed(to), to=owner))
+    found = made(net, story)
+    assert [(h.giver, h.to, h.answer, h.why, len(h.signatures)) for h in found.handovers] == [
+        (owner, to, "declined", "we close too", 2),
+        (owner, to, "withdrawn", "it stays open", 1),
+        (owner, to, "accepted", "", 2),
+        (to, owner, "open", "", 1),
+    ]  # fmt: skip
+    taken = found.handovers[2]
+    assert [s.name for s in taken.signatures] == [f"Name of {owner}", f"Name of {to}"]
+    assert [h.role for h in found.accountability][-2:] == [owner, to]
+    for view in releases(net, story.state, found, when[0]):
+        assert [p.about for p in view.open if p.kind == "accountability"] == [
+            found.handovers[3].offer
+        ]
+    page = pdf(found)
+    assert page != pdf(msgspec.structs.replace(found, handovers=()))
+    if where := os.environ.get("STAFETT_SCREENSHOTS"):
+        (Path(where) / "handovers.pdf").write_bytes(page)
 
 
 def test_every_built_in_protocol_has_a_release_view() -> None:

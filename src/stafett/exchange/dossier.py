@@ -201,6 +201,28 @@ class Condition(Frozen, frozen=True, kw_only=True):
     findings: tuple[str, ...]
 
 
+class Handover(Frozen, frozen=True, kw_only=True):
+    """An offer of accountability beside the protocol (decision 0214), and what became of it.
+
+    `answer`: accepted, declined, withdrawn, overtaken (a handoff of the protocol moved it first),
+    lapsed (the journey ended), or open.
+    """
+
+    position: int
+    at: datetime
+    offer: str
+    giver: str
+    to: str
+    organisation: str
+    reason: str
+    person: str
+    answer: str
+    answered_at: datetime | None
+    answered_by: str
+    why: str
+    signatures: tuple[Signature, ...]
+
+
 class Dossier(Frozen, frozen=True, kw_only=True):
     """A journey as of its event `version`, as `reader` may see it."""
 
@@ -233,6 +255,7 @@ class Dossier(Frozen, frozen=True, kw_only=True):
     corrections: tuple[Correction, ...]
     events: tuple[dict[str, Any], ...]
     leaves: tuple[str, ...]
+    handovers: tuple[Handover, ...] = ()  # a dossier from before decision 0214 has none
 
 
 def build(
@@ -307,6 +330,7 @@ def build(
         ),
         events=tuple(e for _, e in events),
         leaves=tuple(one.leaf_hash for one in record),
+        handovers=_handovers(events),
     )  # fmt: skip
 
 
@@ -399,14 +423,47 @@ def _document(net: Net, one: Recorded, e: Mapping[str, Any], language: str) -> A
 def _signatures(one: Recorded, e: Mapping[str, Any]) -> Iterable[Signature]:
     given = [*(e.get("signatures") or ()), *([e["signature"]] if "signature" in e else [])]
     about = next(
-        (e[f] for f in ("step", "handoff", "decision", "activity", "deviation") if f in e), ""
-    )
+        (e[f] for f in ("step", "handoff", "decision", "activity", "deviation", "offer")
+         if f in e), ""
+    )  # fmt: skip
     for s in given:
         yield Signature(
             position=one.position, at=datetime.fromisoformat(s["at"]), activity=about,
             act=e["type"], meaning=s["meaning"], person=s["person"], name=s["name"],
             organisation=e["by"]["organisation"], method=s["method"], digest=s["digest"],
         )  # fmt: skip
+
+
+_ANSWERS: Final = {
+    "AccountabilityAccepted": "accepted",
+    "AccountabilityDeclined": "declined",
+    "AccountabilityWithdrawn": "withdrawn",
+    "AccountabilityMoved": "overtaken",
+    "JourneyEnded": "lapsed",
+}
+
+
+def _handovers(events: Sequence[tuple[Recorded, dict[str, Any]]]) -> tuple[Handover, ...]:
+    """Return each offer with its answer; at most one is open at a time."""
+    found: list[Handover] = []
+    for one, e in events:
+        if e["type"] == "AccountabilityOffered":
+            found.append(
+                Handover(
+                    position=one.position, at=_at(e), offer=e["offer"], giver=e["giver"],
+                    to=e["to"], organisation=e["organisation"], reason=e["reason"],
+                    person=e["by"]["person"], answer="open", answered_at=None, answered_by="",
+                    why="", signatures=tuple(_signatures(one, e)),
+                )
+            )  # fmt: skip
+        elif found and found[-1].answer == "open" and e["type"] in _ANSWERS:
+            last = found[-1]
+            found[-1] = msgspec.structs.replace(
+                last, answer=_ANSWERS[e["type"]], answered_at=_at(e),
+                answered_by=e["by"]["person"], why=e.get("reason", ""),
+                signatures=(*last.signatures, *_signatures(one, e)),
+            )  # fmt: skip
+    return tuple(found)
 
 
 def _deviations(net: Net, state: State, language: str) -> tuple[Deviation, ...]:

@@ -216,6 +216,12 @@ def _open(dossier: Dossier) -> list[Point]:
         if d.closed_at is None
     ]  # fmt: skip
     found += [
+        Point(kind="accountability", about=h.offer, what=f"{h.giver} -> {h.to}: {h.reason}",
+              todo="it is not answered: the giver answers for the journey still")
+        for h in dossier.handovers
+        if h.answer == "open"
+    ]  # fmt: skip
+    found += [
         Point(kind="correction", about=str(c.position), what=f"{c.field}: {c.old} -> {c.new}",
               todo=c.reason)
         for c in dossier.corrections
