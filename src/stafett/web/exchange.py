@@ -42,7 +42,10 @@ def routes(tower: Tower) -> list[BaseRoute]:
             raise Refusal(403, "SecurityException", "send the header X-Stafett: 1")
         return Caller(person.organisation, (person.organisation,))
 
-    return [Mount("/epcis", Epcis(tower.exchange.store, who, tower.exchange.captures)), *fhir.routes(tower)]
+    return [
+        Mount("/epcis", Epcis(tower.exchange.store, who, tower.exchange.captures)),
+        *fhir.routes(tower),
+    ]
 
 
 async def _record(call: Call[Nothing, Nothing]) -> list[tuple[int, dict[str, Any]]]:
