@@ -10,10 +10,11 @@ export async function draw() {
   const seen = new Map(segments.map((s) => [s.activity, s.seen]));
   const last = segments.reduce((a, b) => (b.median_s > a.median_s ? b : a));
   const named = (activity) => `${pick(titles[activity])} (${activity})`;
+  const shown = deadlines.filter((d) => d.miss >= 0.005).slice(0, 8);
   place.querySelector("div").replaceChildren(
     h("p", {}, t("outlook.rest", { activity: named(last.activity), median: span(last.median_s), low: span(last.low_s), high: span(last.high_s) })),
-    h("table", {}, h("thead", {}, h("tr", {}, ["outlook.deadline", "outlook.due", "outlook.miss", "outlook.expected", "outlook.helps"].map((key) => h("th", { scope: "col" }, t(key))))),
-      h("tbody", {}, deadlines.slice(0, 8).map((d) => h("tr", {},
+    !shown.length ? h("p", {}, `✓ ${t("outlook.none-missed")}`) : h("table", {}, h("thead", {}, h("tr", {}, ["outlook.deadline", "outlook.due", "outlook.miss", "outlook.expected", "outlook.helps"].map((key) => h("th", { scope: "col" }, t(key))))),
+      h("tbody", {}, shown.map((d) => h("tr", {},
         h("th", { scope: "row" }, `${named(d.activity)} ← ${named(d.since)}`), h("td", { class: "num" }, d.due ? when(d.due) : "–"),
         h("td", {}, h("span", { class: d.miss >= 0.5 ? "tag amber" : "tag" }, d.miss >= 0.5 ? `◷ ${t("outlook.likely")} ` : "", `${Math.round(100 * d.miss)} %`)),
         h("td", { class: "num" }, `${when(d.done_low)} – ${when(d.done_high)}`),
