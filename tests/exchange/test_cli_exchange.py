@@ -57,6 +57,43 @@ def test_all_published_examples_get_their_verdict(shared: Path) -> None:
             assert all(r["errors"] for r in reports(result))
 
 
+def test_each_file_of_the_standards_is_taken_by_one_command(shared: Path) -> None:
+    """Every publisher's document, one command each: what it is and holds, or what is wrong."""
+    folder = shared / "standards"
+    said = json.loads((folder / "examples/expected_validity.json").read_text())
+    expected: dict[Path, tuple[str | None, int]] = {
+        folder / "examples" / name: ("EPCIS 2.0", 0) if v["gs1_repo_schema_with_formats"] is True
+        else (None, 2)
+        for name, v in said.items()
+    }  # fmt: skip
+    for path in (folder / "hash_reference").rglob("*.jsonld"):
+        expected[path] = "EPCIS 2.0", 0
+    for path in (folder / "hash_reference").rglob("*.xml"):
+        expected[path] = "EPCIS in XML", 0
+    for name, kind in {
+        "examples/openepcis/JSON/Query/Queries/SimpleEventQuery.json": "EPCIS query",
+        "celltherapy/corpus.json": "EPCIS 2.0",
+        "fhir/fhir_r5_bundle.json": "FHIR R5",
+        "fhir/fhir_r4_bundle.json": "FHIR R4B",
+        "ocel/example.jsonocel": "OCEL 2.0",
+        "process_mining/log.csv": "event log",
+    }.items():
+        expected[folder / name] = kind, 0
+    expected[folder / "ocel/ocel20-schema-json.json"] = None, 2  # a schema holds nothing to take
+    documents = {
+        p for p in (folder / "examples").rglob("*.json*") if p.parent != folder / "examples"
+    }
+    assert documents <= expected.keys() and len(expected) > 75
+    for path, (kind, status) in expected.items():
+        result = run("import", "--json", path)
+        (report,) = reports(result)
+        assert (result.exit_code, report.get("kind")) == (status, kind), (path, report)
+        if status:
+            assert report["errors"] or "JSON schema" in report["detail"], path
+        else:
+            assert any(report.get(n) for n in ("events", "resources", "cases", "conditions")), path
+
+
 def test_import_with_a_database_captures_once(shared: Path, database: str, tmp_path: Path) -> None:
     """The first import captures 82 events, the second none; export gives them back."""
     corpus = shared / "standards/celltherapy/corpus.json"

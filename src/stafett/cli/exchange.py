@@ -46,9 +46,9 @@ def import_(
 ) -> None:
     """Say what FILES are and hold, and what is wrong with them; capture them if asked to.
 
-    Knows EPCIS 2.0 (JSON; XML, also of 1.2), FHIR R5 and R4B bundles, OCEL 2.0 (JSON), XES, HL7 v2
-    results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or --folder
-    nothing is changed anywhere.
+    Knows EPCIS 2.0 (JSON; XML, also of 1.2; queries), FHIR R5 and R4B bundles, OCEL 2.0 (JSON),
+    XES, HL7 v2 results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or
+    --folder nothing is changed anywhere.
 
     Exit status: 0 all is right; 1 something is not; 2 a file cannot be read.
     """

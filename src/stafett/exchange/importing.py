@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,10 @@ from stafett.eventlog.reading import read_log
 from stafett.exchange import epcis, epcis_xml, fhir_read, hl7, hl7_mapping, tables
 from stafett.exchange.epcis import Document
 from stafett.exchange.epcis_facts import facts, micros
+from stafett.exchange.epcis_query import read_query
 from stafett.exchange.problem import Finding, Problem
 
+_QUERY: Final = re.compile("(EQ|GE|GT|LE|LT|MATCH|WD|EXISTS|HASATTR|EQATTR)_")
 SHOWN: Final = 20  # findings that a report holds
 
 
@@ -59,7 +62,24 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
         return _fhir(name, data)
     if isinstance(value, dict) and {"events", "objects"} <= value.keys():
         return _log(path)
+    if isinstance(value, dict) and not value.keys() & {"type", "eventTime"}:
+        return _other(name, value)
     return _epcis(name, epcis.judge(value))
+
+
+def _other(name: str, value: dict[str, Any]) -> Report:
+    """Judge a JSON object that is neither document nor event: a query of EPCIS, or nothing."""
+    asked = value["query"] if isinstance(value.get("query"), dict) else value
+    given = {key: one for key, one in asked.items() if key != "@context"}
+    if any(key == "eventType" or _QUERY.match(key) for key in given):
+        query = read_query(given)
+        summary = {"conditions": len(query.conditions), "parameters": sorted(given)}
+        remark = Finding("", "ask it at POST /epcis/queries, or GET /epcis/events")
+        return Report(name, "EPCIS query", True, summary, (), (remark,))
+    what = "a JSON schema: it says how data must look, and holds none"
+    if "$schema" not in value:
+        what = "JSON, and no EPCIS document, event or query, FHIR bundle or OCEL log"
+    raise Problem(415, "UnsupportedMediaTypeException", f"{name} is {what}")
 
 
 def _epcis(name: str, document: Document, kind: str = "EPCIS 2.0") -> Report:
