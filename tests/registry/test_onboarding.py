@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
+from drills_ import carry_out
 from site_ import Site
 from stafett.service import demo
 
@@ -24,6 +25,13 @@ def opened(site: Site) -> dict[str, Any]:
     site.call(SITE, "POST", "/api/onboardings", json=body)
     found: dict[str, Any] = site.call(SITE, "GET", f"/api/onboardings/{NAME}").json()
     return found
+
+
+def dry_run(site: Site) -> None:
+    """Let the site's people carry a dummy shipment over each of their interfaces."""
+    for leg in opened(site)["run"]["dry-run.shipment"]:
+        login = f"{leg['role'].replace('_', '-')}-1"
+        carry_out(site, login, "autologous-car-t", leg["activity"], leg["side"])
 
 
 def test_everyone_may_compare_what_is_asked(site: Site) -> None:
@@ -52,15 +60,36 @@ def test_what_is_shown_can_be_opened_by_who_asks(site: Site) -> None:
         assert act(site, SITE, "show", topic, sha256=foreign).status_code == 404
 
 
+def test_a_dry_run_is_what_the_record_of_practice_says(site: Site) -> None:
+    """Words alone show no dry run; who asks sees how each interface went, and nobody's name."""
+    topic = "dry-run.shipment"
+    legs = opened(site)["run"][topic]
+    assert {leg["side"] for leg in legs} == {"release", "accept"} and len(legs) > 3
+    answer = act(site, SITE, "show", topic, text="we did it, believe us")
+    assert answer.status_code == 409 and answer.json()["reasons"][0]["field"] == "run"
+    assert all(leg["activity"] in answer.json()["reasons"][0]["what"] for leg in legs)
+    dry_run(site)
+    assert site.call(ASKER, "GET", f"/api/onboardings/{NAME}").json()["run"] == {}
+    shown = act(site, SITE, "show", topic).json()["items"][topic]
+    assert {leg["verdict"] for leg in shown["run"]} <= {"recognised", "clean"}
+    asked = site.call(ASKER, "GET", f"/api/onboardings/{NAME}").json()["items"][topic]
+    assert asked["run"] == shown["run"] and len(asked["run"]) == len(legs)
+    told = {name for leg in asked["run"] for name in leg}
+    assert told <= {"activity", "side", "role", "fault", "verdict", "seconds", "at"}, "no person"
+
+
 def test_a_site_becomes_ready_by_both_sides_and_the_public_list_says_so(site: Site) -> None:
     """Evidence, acceptance, two signatures; then the qualification stands in the registry."""
     state = opened(site)
+    dry_run(site)
     for topic in state["items"]:
         assert act(site, SITE, "show", topic).status_code == 200
         assert act(site, ASKER, "accept", topic).status_code == 200
     assert act(site, SITE, "sign").status_code == 403
     assert act(site, SITE, "sign", password=demo.PASSWORD).status_code == 200
     done = act(site, ASKER, "sign", password=demo.PASSWORD).json()
+    assert {s["method"] for s in done["signatures"].values()} == {"password"}
+    assert all(s["wrong"] == "" for s in done["signatures"].values()), done["signatures"]
     assert done["ready"] and done["days"] is not None
     listed = site.call(None, "GET", "/api/registry/site/university-hospital").json()[-1]
     assert "malaren-cell-works" in {q["by"] for q in listed["value"]["qualifications"]}

@@ -8,8 +8,10 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, expect
 
+from drills_ import carry_out
 from site_ import Site
 from stafett.registry.match import Facts, could_join
+from web_hands import authenticated, enrol
 
 pytestmark = [pytest.mark.browser]
 
@@ -119,6 +121,43 @@ def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) ->
     shoot(public, "requirements")
     for one in pages.values():
         one.context.close()
+
+
+def test_an_onboarding_is_signed_with_a_passkey(site: Site, chromium: Browser, shoot: Any) -> None:
+    """The dry run stands interface by interface; the key signs what is accepted, and holds."""
+    name = "university-hospital.malaren-cell-works"
+    hospital, maker = "administrator", "manufacturer-admin"
+    body = {"site": "university-hospital", "list": "malaren-cell-works"}
+    state = site.call(hospital, "POST", "/api/onboardings", json=body).json()
+    first, *others = state["run"]["dry-run.shipment"]
+    for leg in others:
+        login = f"{leg['role'].replace('_', '-')}-1"
+        carry_out(site, login, "autologous-car-t", leg["activity"], leg["side"])
+    context, page = authenticated(chromium, site, hospital)
+    enrol(page)
+    page.goto(f"/onboarding/{name}")
+    expect(page.locator(".legs")).to_contain_text("○")
+    shoot(page, "onboarding-dry-run")
+    carry_out(site, f"{first['role'].replace('_', '-')}-1", "autologous-car-t",
+              first["activity"], first["side"])  # fmt: skip
+    path = f"/api/onboardings/{name}"
+    for topic in state["items"]:
+        show = {"act": "show", "topic": topic, "text": "see document"}
+        assert site.call(hospital, "POST", f"{path}/acts", json=show).status_code == 200
+        accept = {"act": "accept", "topic": topic}
+        assert site.call(maker, "POST", f"{path}/acts", json=accept).status_code == 200
+    none = site.call(maker, "POST", f"{path}/signing", headers={"Host": "localhost"})
+    assert none.status_code == 409 and none.json()["type"] == "/problems/no-passkey"
+    page.reload()
+    shoot(page, "onboarding-sign")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Sign", exact=True).click()
+    expect(page.locator("main")).to_contain_text("passkey")
+    expect(page.locator("main")).not_to_contain_text("does not hold")
+    shoot(page, "onboarding-signed")
+    found = site.call(maker, "GET", path).json()["signatures"]["site"]
+    assert found["method"] == "passkey" and found["wrong"] == ""
+    context.close()
 
 
 def test_a_drill_is_carried_on_the_page_of_a_real_station(

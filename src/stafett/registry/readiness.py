@@ -1,9 +1,9 @@
 """A site becomes ready for a protocol: the onboarding as a small machine of events.
 
-The site shows evidence for each requirement; the one who asks accepts or refuses it; a dry run with
-a dummy shipment is one of the requirements; both sides sign. What another manufacturer has accepted
-counts at once where the requirement is the same or was stricter and the acceptance still holds.
-Pure: `decide` says what may happen, `evolve` what has.
+The site shows evidence for each requirement; the one who asks accepts or refuses it; both sign. A
+dry run with a dummy shipment is one of the requirements: it is what the record of practice says.
+What another manufacturer has accepted counts at once where the requirement is the same or was
+stricter and the acceptance still holds. Pure: `decide` says what may happen, `evolve` what has.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal, Union
 
 import msgspec
 
+from stafett.registry.dryrun import Leg, left
 from stafett.registry.requirement import Requirement, RequirementList, carries_over
 from stafett.registry.trial import Long
 
@@ -31,13 +32,18 @@ class Opened(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Shown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The site has shown evidence for a requirement."""
+    """The site has shown evidence for a requirement.
+
+    `run` is the dry run, as the record of practice has it, where one is asked for and the protocol
+    is run here.
+    """
 
     at: datetime
     by: str
     topic: str
     evidence: Long
     sha256: Sha | None = None
+    run: tuple[Leg, ...] | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -81,6 +87,7 @@ class Item(msgspec.Struct, frozen=True):
     until: datetime | None = None
     carried: str | None = None
     reason: str = ""
+    run: tuple[Leg, ...] | None = None
 
 
 class Onboarding(msgspec.Struct, frozen=True):
@@ -136,7 +143,7 @@ def evolve(state: Onboarding | None, event: Event) -> Onboarding:
     item = state.items[event.topic]
     match event:
         case Shown():
-            new = Item(item.requirement, "shown", event.evidence, event.sha256)
+            new = Item(item.requirement, "shown", event.evidence, event.sha256, run=event.run)
         case Accepted():
             new = msgspec.structs.replace(
                 item, status="accepted", until=event.until, carried=event.carried
@@ -200,6 +207,9 @@ def decide(state: Onboarding, event: Event, side: str, now: datetime) -> Event:
             raise Not("side", "the site shows evidence")
         if item.status == "accepted":
             raise Not("topic", "it is accepted already")
+        if event.run is not None and (missing := left(event.run)):
+            names = ", ".join(f"{leg.activity} {leg.side}" for leg in missing)
+            raise Not("run", f"the dry run is not carried through: {names}")
         return event
     if side != "asker":
         raise Not("side", "who asks for it accepts or refuses it")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 import secrets
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -29,7 +30,7 @@ from stafett.journey.script import (
     signature,
     wrong_answer,
 )
-from stafett.journey.tasks import next_moves
+from stafett.journey.tasks import Task, next_moves
 from stafett.journey.view import Station, StationCheck, station
 from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.protocol.model import Handoff
@@ -103,21 +104,41 @@ class Practice:
         self._ledger, self._library = ledger, library
         self._drills: dict[str, Drill] = {}
         self._results: list[Result] = []
+        self._reached: dict[str, frozenset[tuple[str, str]]] = {}
         self._position, self._seen = 0, -1
 
     def places(self, person: Person) -> list[Place]:
         """Return what the person can practise: stations of their roles where something can fail."""
+        return self.places_of(person.roles)
+
+    def places_of(self, roles: Container[str], protocol: str | None = None) -> list[Place]:
+        """Return what can be practised in any of these roles, of one protocol or of all."""
         found = []
         for pinned in self._library.current().values():
+            if protocol not in (None, pinned.name):
+                continue
             net = self._library.net(pinned.sha256, _product(pinned.document.products))
             for name in (*net.protocol.steps, *net.protocol.handoffs):
                 part = net.activity(name)
                 for side, role, checks in _sides(part):
-                    if role in person.roles and any(_faults(net, k) for k in checks):
+                    if role in roles and any(_faults(net, k) for k in checks):
                         title = part.title
                         titles = {"en": title} if isinstance(title, str) else dict(title)
                         found.append(Place(pinned.name, name, side, role, titles))
         return found
+
+    def reached(self, protocol: str) -> frozenset[tuple[str, str]]:
+        """Return the sides of activities that a journey in which all goes well comes to.
+
+        Counts one such journey, and keeps the answer: seconds of work, not for the event loop.
+        """
+        pinned = self._library.current()[protocol]
+        if pinned.sha256 not in self._reached:
+            net = self._library.net(pinned.sha256, _product(pinned.document.products))
+            parties = {r: str(e.organisation) for r, e in net.protocol.roles.items()}
+            story = Story(net, Labels(1), Cast(parties))
+            self._reached[pinned.sha256] = frozenset(_walked(story, datetime.now(UTC)))
+        return self._reached[pinned.sha256]
 
     def begin(self, person: Person, protocol: str, activity: str, side: str) -> Drill:
         """Prepare a drill at a station. Raises No if there is none for this person."""
@@ -322,24 +343,31 @@ class Practice:
 
 def _bring(story: Story, place: Place, now: datetime) -> str:
     """Carry the made-up journey to where the drill begins; return what it is about."""
-    net = story.net
-    at = now - timedelta(seconds=STEPS)
+    for task in _tasks(story, now):
+        if (task.activity, task.side) == (place.activity, place.side):
+            return task.about
+    what = "a journey in which all goes well does not come here"
+    raise No("not-now", "This cannot be practised", Reason("activity", what, "choose another"))
+
+
+def _walked(story: Story, now: datetime) -> Iterator[tuple[str, str]]:
+    for task in _tasks(story, now):
+        yield task.activity, task.side
+
+
+def _tasks(story: Story, now: datetime) -> Iterator[Task]:
+    """Carry a journey on, giving every task that is due before each step of it."""
+    net, at = story.net, now - timedelta(seconds=STEPS)
     story.submit(open_journey(net, "PRACTICE", story.labels, story.cast, at))
     for _ in range(STEPS):
         state = story.state
         assert state is not None
         tasks = [task for task in next_moves(net, state) if not task.blocked]
-        here = next(
-            (t for t in tasks if (t.activity, t.side) == (place.activity, place.side)), None
-        )
-        if here is not None:
-            return here.about
+        yield from tasks
         if not tasks:
-            break
+            return
         at += timedelta(seconds=1)
         story.submit(next_command(net, state, tasks[0], story.labels, story.cast, at))
-    what = "a journey in which all goes well does not come here"
-    raise No("not-now", "This cannot be practised", Reason("activity", what, "choose another"))
 
 
 def _sides(part: Any) -> list[tuple[str, str, Any]]:

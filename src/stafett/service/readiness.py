@@ -12,13 +12,20 @@ import rfc8785
 
 from stafett.ledger import Author, Draft, Ledger, StaleVersion, Submission
 from stafett.registry import readiness as rules
+from stafett.registry.dryrun import Leg
 from stafett.registry.readiness import Event, Onboarding
 from stafett.registry.requirement import RequirementList
 from stafett.registry.site import Qualification, SiteEntry
 from stafett.service.accounts import Accounts, Person
 from stafett.service.documents import Documents
+from stafett.service.dry_runs import DryRuns
+from stafett.service.journeys import CLOCKS, SIGNED_WITHIN
+from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
+from stafett.service.ready_signature import Sealed, sealed, to_sign
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.registry import Registry
+from stafett.service.request import Signed
+from stafett.service.signing import ToSign
 
 ROOM = "onboarding"
 TRIES = 4
@@ -26,17 +33,22 @@ FOREVER = "9999-12-31"
 
 
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One act at an onboarding. `password` signs."""
+    """One act at an onboarding. `password` signs, or `passkey` answers what `.../signing` gave."""
 
     act: Literal["show", "accept", "refuse", "sign"]
     topic: str = ""
     text: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     sha256: rules.Sha | None = None
     password: str | None = None
+    passkey: Signed | None = None
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """An onboarding as its two sides see it."""
+    """An onboarding as its two sides see it.
+
+    `run` is the dry run as it stands now, by topic, for the site alone; the asker sees what is
+    shown.
+    """
 
     id: str
     site: str
@@ -49,19 +61,29 @@ class Shown(msgspec.Struct, frozen=True):
     ready_at: datetime | None
     days: float | None
     signed: dict[str, datetime]
+    signatures: dict[str, Sealed]
     items: dict[str, rules.Item]
+    run: dict[str, tuple[Leg, ...]] = {}
 
 
 class Onboardings:
     """Every onboarding of this record. One instance per process."""
 
     def __init__(
-        self, ledger: Ledger, registry: Registry, accounts: Accounts, documents: Documents
+        self,
+        ledger: Ledger,
+        registry: Registry,
+        accounts: Accounts,
+        documents: Documents,
+        passkeys: Passkeys,
+        dry_runs: DryRuns,
     ) -> None:
         self._ledger, self._registry, self._accounts = ledger, registry, accounts
-        self._documents = documents
+        self._documents, self._passkeys = documents, passkeys
+        self._dry_runs = dry_runs
         self._events: dict[str, list[Event]] = {}
         self._parties: dict[str, tuple[str, str]] = {}
+        self._sealed: dict[str, dict[str, Sealed]] = {}
         self._position, self._seen = 0, -1
         self._lock = asyncio.Lock()
 
@@ -75,7 +97,14 @@ class Onboardings:
                 self._position = event.position
                 name = event.stream.partition("/")[2]
                 self._parties.setdefault(name, (event.body["site"], event.body["asker"]))
-                self._events.setdefault(name, []).append(rules.from_json(event.body["event"]))
+                known = self._events.setdefault(name, [])
+                made = rules.from_json(event.body["event"])
+                if isinstance(made, rules.Signed):
+                    by = (made.by, event.author.organisation)
+                    due = to_sign(name, rules.replay(known), len(known), by, made.side, made.at)
+                    if (one := sealed(event.body, due)) is not None:
+                        self._sealed.setdefault(name, {})[made.side] = one
+                known.append(made)
             self._seen = size
 
     async def of(self, person: Person) -> list[Shown]:
@@ -89,7 +118,25 @@ class Onboardings:
         await self.refresh()
         if person.organisation not in self._parties.get(name, ()):
             raise unknown("onboarding", name)
-        return self._shown(name)
+        shown = self._shown(name)
+        if self._side(person, name) == "asker":
+            return shown
+        runs = {topic: await self._run(name, topic) for topic in shown.items}
+        return msgspec.structs.replace(shown, run={t: r for t, r in runs.items() if r is not None})
+
+    async def _run(self, name: str, topic: str) -> tuple[Leg, ...] | None:
+        """Return the dry run for a topic as it stands; None where none is asked for or possible.
+
+        What was carried through counts from the opening, or since an acceptance has lapsed.
+        """
+        state = rules.replay(self._events[name])
+        item = state.items.get(topic)
+        if item is None or item.requirement.kind != "dry-run":
+            return None
+        lapsed = item.until is not None and item.until <= datetime.now(UTC)
+        since = item.until if lapsed and item.until is not None else state.opened
+        asks, site = state.asks, self._parties[name][0]
+        return await self._dry_runs.of(site, asks.protocol, asks.version, since)
 
     async def open(self, person: Person, site: str, asks: str) -> Shown:
         """Begin: what others have accepted of this site is carried over at once. Raises No."""
@@ -114,28 +161,36 @@ class Onboardings:
                 await self._documents.share(item.sha256, list(self._parties[name]))
         return shown
 
-    async def act(self, person: Person, name: str, act: Act) -> Shown:
-        """Carry out one act for the person's side. Raises No; nothing has changed then."""
-        if act.act == "sign" and not (
-            act.password and await self._accounts.confirms(person, act.password)
-        ):
-            what = "you sign that the site is ready: enter your password"
-            raise No("signature", "This needs your signature", Reason("password", what))
+    async def signing(self, person: Person, name: str) -> ToSign:
+        """Return what the person would sign for their side now. Raises No; nothing is kept."""
+        await self.see(person, name)
+        side, state = self._side(person, name), rules.replay(self._events[name])
+        now = datetime.now(UTC)
+        _decide(state, Act("sign"), person, side, now)
+        return self._due(person, name, side, now)
+
+    async def act(self, person: Person, name: str, act: Act, site: Site | None = None) -> Shown:
+        """Carry out one act for the person's side. Raises No; nothing has changed then.
+
+        `site` is where the browser is, which a passkey is bound to.
+        """
+        if act.act == "sign" and act.passkey is None and not await self._confirmed(person, act):
+            what = "you sign that the site is ready"
+            reason = Reason("password", what, "enter your password")
+            raise No("signature", "This needs your signature", reason)
         for _ in range(TRIES):
             await self.see(person, name)
             parties, known = self._parties[name], self._events[name]
-            side = "site" if person.organisation == parties[0] else "asker"
-            now = datetime.now(UTC)
-            try:
-                made = rules.decide(rules.replay(known), _event(act, person, side, now), side, now)
-            except rules.Not as no:
-                raise No("not-now", "This may not happen now", Reason(no.field, no.what)) from None
-            except msgspec.ValidationError as error:
-                raise No("bad-value", "It does not fit", Reason("text", str(error))) from None
+            side, now = self._side(person, name), _moment(act)
+            run = await self._run(name, act.topic) if act.act == "show" else None
+            made = _decide(rules.replay(known), act, person, side, now, run)
+            extra: dict[str, Any] = {}
+            if isinstance(made, rules.Signed):
+                extra = await self._sign(person, self._due(person, name, side, now), act, site)
             if isinstance(made, rules.Shown) and made.sha256 is not None:
                 await self._show(person, made.sha256, parties)
             try:
-                await self._append(person, name, parties, len(known), [made])
+                await self._append(person, name, parties, len(known), [made], extra)
             except StaleVersion:
                 self._seen = -1
                 continue
@@ -145,6 +200,36 @@ class Onboardings:
             return shown
         what = "others are working on it at the same time"
         raise No("busy", "Not recorded", Reason("onboarding", what, "try again"))
+
+    async def _confirmed(self, person: Person, act: Act) -> bool:
+        return bool(act.password) and await self._accounts.confirms(person, act.password or "")
+
+    def _side(self, person: Person, name: str) -> Literal["site", "asker"]:
+        return "site" if person.organisation == self._parties[name][0] else "asker"
+
+    def _due(self, person: Person, name: str, side: str, now: datetime) -> ToSign:
+        known, by = self._events[name], (person.id, person.organisation)
+        return to_sign(name, rules.replay(known), len(known), by, side, now)
+
+    async def _sign(
+        self, person: Person, due: ToSign, act: Act, site: Site | None
+    ) -> dict[str, Any]:
+        """Return the signature and the content that it is of, as the record keeps them."""
+        signature = due.by(person, "password")
+        if act.passkey is not None:
+            if site is None:
+                raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
+            given = act.passkey
+            assertion = Assertion(
+                given.credential, given.authenticator_data, given.client_data, given.signature
+            )
+            try:
+                proof = await self._passkeys.sign(person, assertion, due.digest, site)
+            except PasskeyRefused as error:
+                reason = Reason("passkey", str(error), "sign again")
+                raise No("signature", "The signature does not hold", reason) from None
+            signature = due.by(person, "passkey", proof)
+        return {"signature": msgspec.to_builtins(signature), "signed": due.value}
 
     async def _show(self, person: Person, sha256: str, parties: tuple[str, str]) -> None:
         """Let both sides read a document. Raises No where it is not the person's to show.
@@ -156,12 +241,16 @@ class Onboardings:
         await self._documents.share(sha256, list(parties))
 
     async def _append(
-        self, person: Person, name: str, parties: tuple[str, str], after: int, events: list[Event]
+        self,
+        person: Person,
+        name: str,
+        parties: tuple[str, str],
+        after: int,
+        events: list[Event],
+        extra: dict[str, Any] | None = None,
     ) -> None:
-        bodies = [
-            {"event": msgspec.to_builtins(e), "site": parties[0], "asker": parties[1]}
-            for e in events
-        ]
+        both = {"site": parties[0], "asker": parties[1], **(extra or {})}
+        bodies = [{"event": msgspec.to_builtins(e), **both} for e in events]
         digest = hashlib.sha256(rfc8785.dumps([name, after, *bodies])).digest()
         drafts = [
             Draft(f"Onboarding{type(e).__name__}", body, e.at)
@@ -218,11 +307,43 @@ class Onboardings:
             state.ready,
             state.days_to_ready(),
             state.signed,
+            self._sealed.get(name, {}),
             state.at(now),
         )
 
 
-def _event(act: Act, person: Person, side: str, now: datetime) -> Event:
+def _moment(act: Act) -> datetime:
+    """Return the moment of an act: now, or the one that was shown to whoever signed by passkey."""
+    now = datetime.now(UTC)
+    if act.act != "sign" or act.passkey is None:
+        return now
+    at = act.passkey.signed_at
+    if at.utcoffset() is None or not now - SIGNED_WITHIN <= at <= now + CLOCKS:
+        what = "the signature took too long, or its time is not ours"
+        raise No("signature", "The signature is too old", Reason("passkey", what, "sign again"))
+    return at.astimezone(UTC)
+
+
+def _decide(
+    state: Onboarding,
+    act: Act,
+    person: Person,
+    side: str,
+    now: datetime,
+    run: tuple[Leg, ...] | None = None,
+) -> Event:
+    """Return the event that `act` makes. Raises No."""
+    try:
+        return rules.decide(state, _event(act, person, side, now, run), side, now)
+    except rules.Not as no:
+        raise No("not-now", "This may not happen now", Reason(no.field, no.what)) from None
+    except msgspec.ValidationError as error:
+        raise No("bad-value", "It does not fit", Reason("text", str(error))) from None
+
+
+def _event(
+    act: Act, person: Person, side: str, now: datetime, run: tuple[Leg, ...] | None
+) -> Event:
     common: dict[str, Any] = {"at": now, "by": person.id}
     if act.act == "sign":
         return msgspec.convert({"type": "Signed", **common, "side": side}, rules.Signed)
@@ -230,7 +351,7 @@ def _event(act: Act, person: Person, side: str, now: datetime) -> Event:
     match act.act:
         case "show":
             plain = {"type": "Shown", **common, "evidence": act.text, "sha256": act.sha256}
-            return msgspec.convert(plain, rules.Shown)
+            return msgspec.structs.replace(msgspec.convert(plain, rules.Shown), run=run)
         case "accept":
             return msgspec.convert({"type": "Accepted", **common}, rules.Accepted)
     return msgspec.convert({"type": "Refused", **common, "reason": act.text}, rules.Refused)

@@ -32,6 +32,7 @@ from stafett.service.computing import Computing
 from stafett.service.conditions import Conditions
 from stafett.service.deviations import Deviations
 from stafett.service.documents import Documents
+from stafett.service.dry_runs import DryRuns
 from stafett.service.factors import Factors
 from stafett.service.forecasting import Forecasts
 from stafett.service.incentives import Incentives
@@ -157,8 +158,16 @@ class Tower:
         self.waitlist = Waitlist(self.pool, self.bookings)
         self.offers = Offers(self.pool, self.bookings, self.waitlist)
         self._offering: asyncio.Task[None] | None = None
-        self.onboardings = Onboardings(self.ledger, self.registry, self.accounts, self.documents)
         self.practice = Practice(self.ledger, self.library)
+        self.dry_runs = DryRuns(self.library, self.practice, self.accounts)
+        self.onboardings = Onboardings(
+            self.ledger,
+            self.registry,
+            self.accounts,
+            self.documents,
+            self.passkeys,
+            self.dry_runs,
+        )
         self.training = Training(self.library, self.competences)
         self.system = SystemView(self.pool, self.board, self.journeys, self.library, self.registry)
         self.loggers = Loggers(self.pool)

@@ -12,10 +12,11 @@ from starlette.routing import Route
 from stafett.registry.requirement import Line as Compared
 from stafett.registry.requirement import shared, table
 from stafett.service import policy
+from stafett.service.passkeys import PasskeyRefused
 from stafett.service.readiness import Act, Onboardings, Shown
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web.api import problem
+from stafett.web.api import Signing, problem, site_of, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
@@ -88,12 +89,29 @@ async def begin(call: Call[Open, Nothing]) -> Shown:
 
 async def act(call: Call[Act, Nothing]) -> Shown:
     """Show, accept, refuse or sign."""
+    site = site_of(call.request) if call.body.passkey else None
     try:
         return await _onboardings(call.request).act(
-            call.request.state.person, call.path["id"], call.body
+            call.request.state.person, call.path["id"], call.body, site
         )
     except No as no:
         raise problem(no) from None
+
+
+async def signing(call: Call[Nothing, Nothing]) -> Signing:
+    """Return what signing would sign now, and the question to the person's passkey."""
+    tower, person = tower_of(call.request), call.request.state.person
+    site = site_of(call.request)
+    try:
+        due = await tower.onboardings.signing(person, call.path["id"])
+        if site is None:
+            raise PasskeyRefused("browsers allow no passkeys at this address")
+        options = await tower.passkeys.ask_signature(person, due.digest, site)
+    except No as no:
+        raise problem(no) from None
+    except PasskeyRefused as error:
+        raise Problem(409, "no-passkey", "No passkey", Part("passkey", str(error))) from None
+    return Signing(due.meaning, due.at, due.digest.hex(), msgspec.Raw(options.encode()))
 
 
 @public
@@ -149,7 +167,12 @@ async def onboarding(request: Request) -> Response:
         it=it,
         side=side,
         may=policy.allows("onboard", person),
-        start={"id": it.id},
+        titles=tower_of(request).dry_runs.titles(it.protocol),
+        start={
+            "id": it.id,
+            "name": person.name,
+            "passkey": bool(await tower_of(request).passkeys.of(person)),
+        },
         done=sum(item.status == "accepted" for item in it.items.values()),
     )
 
@@ -167,6 +190,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              tag="readiness"),
     Endpoint("POST", "/api/onboardings/{id}/acts", act, "Act on an onboarding", "onboard", Act,
              answer=Shown, tag="readiness", answers={**REFUSED, 503: "Others were quicker."}),
+    Endpoint("POST", "/api/onboardings/{id}/signing", signing, "What a passkey would sign",
+             "onboard", answer=Signing, tag="readiness",
+             answers={409: "Not now, or there is no passkey; the reasons say which."}),
 )  # fmt: skip
 ROUTES = [
     Route("/registry/requirements", requirements),

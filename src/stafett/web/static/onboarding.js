@@ -1,12 +1,14 @@
 // Onboarding: show evidence, accept or refuse it, sign. Each act is in the record before it is shown.
-import { call, h, Refused, t } from "./dom.js";
+import { call, h, moment, Refused, t } from "./dom.js";
+import { answer as prove } from "./passkey.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const said = document.getElementById("said");
 
 function tell(error) {
-  const reasons = error instanceof Refused ? error.reasons.map((r) => r.what) : [t("readiness.no-network")];
-  said.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${error.message}: ${reasons.join("; ")}`));
+  const words = error instanceof Refused ? [error.message, error.reasons.map((r) => r.what).join("; ")].filter(Boolean).join(": ")
+    : error instanceof DOMException ? t("account.passkey-cancelled") : t("readiness.no-network");
+  said.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${words}`));
 }
 
 async function act(body) {
@@ -31,9 +33,23 @@ document.querySelectorAll("form[data-act]").forEach((form) => form.addEventListe
   } catch (error) { tell(error); }
 }));
 document.querySelectorAll("[data-accept]").forEach((button) => button.addEventListener("click", () => act({ act: "accept", topic: button.dataset.accept })));
-document.getElementById("sign")?.addEventListener("submit", (event) => {
+// The password that was typed signs, or else the person's passkey, over what is accepted here.
+async function signature(typed) {
+  if (typed) return { password: typed };
+  const due = await call("POST", `/api/onboardings/${encodeURIComponent(start.id)}/signing`, {});
+  return { passkey: { ...(await prove(due.options)), signed_at: due.at } };
+}
+
+const sign = document.getElementById("sign");
+function manifest() {
+  sign.querySelector(".signs").textContent = t("station.signing", { name: start.name, at: moment(new Date().toISOString()) });
+}
+if (sign) { manifest(); setInterval(manifest, 15000); }
+sign?.addEventListener("submit", async (event) => {
   event.preventDefault();
-  act({ act: "sign", password: document.getElementById("password").value });
+  try {
+    await act({ act: "sign", ...(await signature(document.getElementById("password").value)) });
+  } catch (error) { tell(error); }
 });
 document.getElementById("begin")?.addEventListener("submit", async (event) => {
   event.preventDefault();
