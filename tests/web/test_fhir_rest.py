@@ -9,17 +9,20 @@ import time
 import uuid
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 import pytest
 
 import http_
 from site_ import PROTOCOL, Site
-from stafett.exchange.fhir_search import PARAMETERS, types
+from stafett.exchange.fhir_search import PARAMETERS, facets, types
 from stafett.exchange.room import refused_host
 from stafett.journey.label import Labels
 from stafett.service.accounts import Organisation, Person
 from stafett.service.demo import NETWORK, PASSWORD
+from stafett.service.fhir import OTHERS
+from stafett.service.fhir_index import FhirIndex
 from web_walk import walk
 
 CLINIC, COURIER, ADMIN = "treating-clinic-1", "courier-1", "administrator"
@@ -422,3 +425,68 @@ def test_a_search_by_identifier_opens_only_the_journeys_that_have_it(
     new = site.order("19121219-1212")
     (found,) = resources(get(site, f"{version}/ServiceRequest?identifier={new}"))
     assert set(opened) == {new} and found["identifier"][0]["value"] == new
+
+
+@pytest.mark.parametrize("version", ["R5", "R4B"])
+def test_a_search_by_words_or_changes_opens_only_the_journeys_that_may_answer(
+    site: Site, treated: str, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A status that nobody has opens none; what changed since opens what changed since."""
+    fhir = site.tower.outside.fhir
+    opened: list[str] = []
+    inner = fhir._resources
+
+    async def counted(person: Person, journey: str, version: Any) -> Any:
+        opened.append(journey)
+        return await inner(person, journey, version)
+
+    new = site.order("19121231-1212")
+    monkeypatch.setattr(fhir, "_resources", counted)
+    every = resources(get(site, f"{version}/ServiceRequest?_count=500"))
+    assert {treated, new} <= set(opened)
+    opened.clear()
+    for asked in ("Task?status=on-hold", "Provenance?agent=Organization/nobody"):
+        assert resources(get(site, f"{version}/{asked}")) == [] and opened == [], asked
+    products = resources(get(site, f"{version}/BiologicallyDerivedProduct?_count=500"))
+    codes = {word for p in products for _, name, word in facets(p) if name == "product-category"}
+    opened.clear()
+    for code in codes:
+        get(site, f"{version}/BiologicallyDerivedProduct?product-category={code}")
+    assert new not in opened
+    (order,) = (r for r in every if any(i["value"] == new for i in r["identifier"]))
+    since = quote(order["meta"]["lastUpdated"])
+    opened.clear()
+    found = resources(get(site, f"{version}/ServiceRequest?_lastUpdated=ge{since}"))
+    assert order["id"] in [r["id"] for r in found]
+    assert new in opened and treated not in opened
+    opened.clear()
+    task = resources(get(site, f"{version}/Task?_count=1"))[0]
+    asked = f"{version}/Provenance?target=Task/{task['id']}"
+    opened.clear()
+    get(site, asked)
+    assert len(set(opened)) <= 1
+
+
+@pytest.mark.parametrize("version", ["R5", "R4B"])
+def test_no_search_loses_an_answer_by_what_is_remembered(
+    site: Site, treated: str, version: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By every word, reference and moment there is: the same as with nothing remembered."""
+    fhir, tried = site.tower.outside.fhir, 0
+    warm = fhir._index
+
+    def ids(asked: str, index: FhirIndex) -> list[str]:
+        monkeypatch.setattr(fhir, "_index", index)
+        return [r["id"] for r in resources(get(site, f"{version}/{asked}&_count=500"))]
+
+    for kind in [t for t in types(version) if t not in OTHERS]:
+        every = resources(get(site, f"{version}/{kind}?_count=500"))
+        asked = {f"{kind}?_lastUpdated={p}{quote(r['meta']['lastUpdated'])}"
+                 for r in every[:3] for p in ("eq", "ge", "lt", "ne")}  # fmt: skip
+        for facet_kind, name, word in {f for r in every for f in facets(r)}:
+            assert facet_kind == kind
+            asked |= {f"{kind}?{name}={quote(word)}", f"{kind}?{name}=nothing,{quote(word)}"}
+        for one in sorted(asked)[:60]:
+            assert ids(one, warm) == ids(one, FhirIndex()), one
+            tried += 1
+    assert tried > 40

@@ -18,6 +18,8 @@ from stafett.exchange.problem import Finding, Problem
 
 Json = dict[str, Any]
 Kind = Literal["token", "reference", "date", "text"]
+# (resource type, parameter, word): of a token its code, of a reference both spellings.
+Facet = tuple[str, str, str]
 # Where a parameter looks: dotted paths; a list is looked into.
 Paths = tuple[Kind, tuple[str, ...]]
 
@@ -121,6 +123,64 @@ def identifiers(resource: Json) -> set[str]:
     """Return the identifiers that a resource is searched by."""
     return {str(one["value"]) for one in _at(resource, ["identifier"])
             if isinstance(one, dict) and "value" in one}  # fmt: skip
+
+
+# References to resources of the same journey: their ids say which, so no facet is needed.
+WITHIN: Final = ("patient", "subject", "focus", "target", "product")
+_NO_FACET: Final = (*WITHIN, "_id", "identifier", "entity")
+
+
+def facets(resource: Json) -> Iterable[Facet]:
+    """Give the words and references that a resource is searched by, besides its identifiers."""
+    kind = str(resource["resourceType"])
+    for name, (sort, paths) in PARAMETERS.get(kind, {}).items():
+        if name in _NO_FACET or sort not in ("token", "reference"):
+            continue
+        for path in paths:
+            for value in _at(resource, path.split(".")):
+                words = _codes(value) if sort == "token" else _references(value)
+                yield from ((kind, name, word) for word in words)
+
+
+def wanted_facets(search: Search) -> Iterable[frozenset[Facet]]:
+    """Give, for each condition on such words, those of which a resource that answers has one."""
+    for one in search.conditions:
+        if one.name in _NO_FACET or one.name not in PARAMETERS[search.kind]:
+            continue
+        if one.kind == "token":
+            words = {v.rpartition("|")[2] for v in one.values}
+        elif one.kind == "reference":
+            words = {w for v in one.values for w in (v, _tail(v))}
+        else:
+            continue
+        if "" not in words:  # `system|` means any of that system
+            yield frozenset((search.kind, one.name, word) for word in words)
+
+
+def since(search: Search) -> Iterable[datetime]:
+    """Give the moments after which (or at which) a resource that answers was last changed."""
+    for one in search.conditions:
+        if one.name == "_lastUpdated":
+            asked = [period(value) for value in one.values]
+            if all(prefix in ("eq", "gt", "ge", "sa") for prefix, _, _ in asked):
+                yield min(low for _, low, _ in asked)
+
+
+def _codes(value: Any) -> Iterable[str]:
+    if not isinstance(value, dict):
+        yield str(value)
+        return
+    for coding in value.get("coding", ()):
+        yield from _codes(coding)
+    here = value.get("value", value.get("code"))
+    if here is not None:
+        yield str(here)
+
+
+def _references(value: Any) -> Iterable[str]:
+    reference = value.get("reference", "") if isinstance(value, dict) else str(value)
+    if reference:
+        yield from (reference, reference.partition("/")[2])
 
 
 def types(version: str) -> tuple[str, ...]:
@@ -234,8 +294,11 @@ def _token(value: Any, wanted: str) -> bool:
 
 def _refers(value: Any, wanted: str) -> bool:
     reference = value.get("reference", "") if isinstance(value, dict) else str(value)
-    tail = "/".join(wanted.rstrip("/").split("/")[-2:])
-    return bool(reference) and (reference == tail or reference.partition("/")[2] == wanted)
+    return bool(reference) and (reference == _tail(wanted) or reference.partition("/")[2] == wanted)
+
+
+def _tail(wanted: str) -> str:
+    return "/".join(wanted.rstrip("/").split("/")[-2:])
 
 
 def _text(value: Any, wanted: str) -> bool:

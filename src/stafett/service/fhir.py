@@ -12,7 +12,7 @@ import binascii
 import hashlib
 import uuid
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC
 from typing import Any, NamedTuple
 
@@ -20,7 +20,7 @@ import msgspec
 
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange import fhir_order
-from stafett.exchange.fhir_search import Search, identifiers, matches, types
+from stafett.exchange.fhir_search import WITHIN, Search, matches, types
 from stafett.exchange.fhir_write import Bundle, Version, journey_of
 from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
@@ -28,6 +28,7 @@ from stafett.ledger import Ledger
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.board import Board
+from stafett.service.fhir_index import FhirIndex
 from stafett.service.journeys import Done, Journeys, Live
 from stafett.service.network import Networks
 from stafett.service.readings import Readings
@@ -73,10 +74,7 @@ class Fhir:
         self._networks, self._registry, self._readings = networks, registry, readings
         self._subscriptions = subscriptions
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        # Which journeys have an identifier, and up to which event each journey was looked at: so
-        # that a search by identifier opens those journeys only, and those that have changed since.
-        self._having: dict[tuple[str, str], set[str]] = {}
-        self._looked: dict[tuple[str, str], int] = {}
+        self._index = FhirIndex()
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -140,41 +138,29 @@ class Fhir:
         assert person is not None
         named = {
             journey_of(v.rpartition("/")[2])
-            for name in ("_id", "patient", "subject")
+            for name in ("_id", *WITHIN)
             for v in asked.values(name)
         }
         await self._board.caught_up()
         rows = sorted(self._board.of(person.organisation), key=lambda r: (r.opened, r.journey))
-        wanted = asked.identified()
         for row in rows:
             if named and None not in named and row.journey not in named:
                 continue
             place = f"{row.opened.astimezone(UTC).isoformat()}|{row.journey}"
             if place < seek.rpartition("|")[0]:
                 continue
-            at = (row.journey, version)
-            known = wanted is not None and self._looked.get(at) == row.position
-            if known and not self._has(row.journey, version, wanted or ()):
+            if not self._index.may_answer(row.journey, version, row.position, asked):
                 continue
             kept = await self._resources(person, row.journey, version)
             if kept is None:
                 continue
-            if self._looked.get(at) != row.position:
-                self._learn(row.journey, version, kept)
-                self._looked[at] = row.position
+            if not self._index.knows(row.journey, version, row.position):
+                every = kept.resources.values()
+                self._index.learn(row.journey, version, row.position, every, kept.about)
             for n, (name, resource) in enumerate(kept.resources.items()):
                 key = f"{place}|{n:06d}"
                 if name.startswith(asked.kind + "/") and key > seek:
                     yield key, resource, kept.about
-
-    def _has(self, journey: str, version: Version, wanted: Collection[str]) -> bool:
-        return any(journey in self._having.get((version, value), ()) for value in wanted)
-
-    def _learn(self, journey: str, version: Version, kept: _Kept) -> None:
-        """Note by which identifiers a journey's resources are found."""
-        found = {value for one in kept.resources.values() for value in identifiers(one)}
-        for value in found | {kept.about["identifier"]}:
-            self._having.setdefault((version, value), set()).add(journey)
 
     async def _resources(self, person: Person, journey: str, version: Version) -> _Kept | None:
         live = await self._journeys.live(journey)
