@@ -22,6 +22,17 @@ FILES = [
     )),
     SOURCE / "protocol" / "violations.py",
 ]  # fmt: skip
+# The registry's rooms say other things beside their refusals: here only what a refusal is made of.
+ROOMS = [
+    SOURCE / f"{name}.py" for name in (
+        "registry/adoption", "registry/importing", "registry/readiness", "service/competence",
+        "service/practice", "service/readiness", "service/registry", "service/training",
+        "web/readiness", "web/registry", "web/registry_pages", "web/training",
+    )
+]  # fmt: skip
+ROWS = [SOURCE / "registry" / f"{name}.py" for name in ("ctgov", "ctis", "importing")]
+SAYING = ("No", "Not", "NotALayout", "Part", "Problem", "Reason")
+NAMED = ("what", "todo", "title")  # a sentence that is put together before it is said
 # What is joined to another sentence, or is the record's and not a refusal.
 NOT_ALONE = (
     "does not exist yet", "is used up", "is gone", "already being passed", "is NAME in NAME",
@@ -61,6 +72,46 @@ def test_every_sentence_of_the_core_is_said_in_each_language(file: Path) -> None
     assert sorted(s for s in found if not knows(s)) == []
 
 
+def told(file: Path, saying: tuple[str, ...], named: tuple[str, ...] = ()) -> Iterator[str]:
+    """Give every sentence that a module hands to what refuses, or keeps under such a name."""
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") in saying:
+            yield from (text for arg in node.args for text in _pieces(arg))
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") in named:
+            yield from _pieces(node.value)
+        if isinstance(node, ast.Return) and node.value is not None and named:
+            yield from _pieces(node.value)
+
+
+def _pieces(node: ast.AST) -> Iterator[str]:
+    parts: list[ast.expr] = []
+    if isinstance(node, ast.IfExp):
+        parts = [node.body, node.orelse]
+    elif isinstance(node, ast.Tuple):
+        parts = node.elts
+    elif isinstance(node, ast.BoolOp):
+        parts = node.values
+    yield from (text for part in parts for text in _pieces(part))
+    text = _text(node)
+    if len(text.replace("NAME", "").strip(" ;,:.{}").split()) > 1:
+        yield text
+
+
+@pytest.mark.parametrize("file", ROOMS, ids=lambda file: f"{file.parent.name}-{file.stem}")
+def test_every_refusal_of_the_registrys_rooms_is_said_in_each_language(file: Path) -> None:
+    """Registry, readiness, training, practice and competence, as the core."""
+    found = set(told(file, SAYING, NAMED))
+    assert found or file.stem == "training"
+    assert sorted(text for text in found if not knows(text)) == []
+
+
+@pytest.mark.parametrize("file", ROWS, ids=lambda file: file.stem)
+def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
+    """An import that is refused names the row's identifier, its field and the fault."""
+    found = {f"ID: NAME: {text}" for text in told(file, ("BadRow",))}
+    assert found and sorted(text for text in found if not knows(text)) == []
+
+
 @pytest.mark.parametrize(
     ("text", "swedish"),
     [
@@ -71,6 +122,11 @@ def test_every_sentence_of_the_core_is_said_in_each_language(file: Path) -> None
         ("a is used up; b is in quarantine", "a är förbrukat; b är i karantän"),
         ("2 different people must sign as 'I saw it'; 1 did",
          "2 olika personer måste skriva under som 'I saw it'; 1 har gjort det"),
+        ("There is no such onboarding", "Det finns ingen sådan anslutning"),
+        ("the dry run is not carried through: H01 release, H02 accept",
+         "provkörningen är inte genomförd: H01 release, H02 accept"),
+        ("NCT1: sex: 'X' is none of ALL, FEMALE, MALE",
+         "NCT1: sex: 'X' är ingen av ALL, FEMALE, MALE"),
         ("seal, corrected: 7 is above 5 C", "seal, rättat: 7 är över 5 C"),
     ],
 )  # fmt: skip
