@@ -318,7 +318,7 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
         status = named[0]["entry"][0]["resource"]
         focus = status["notificationEvent"][0]["focus"]["reference"]
         assert get(site, f"{version}/{focus}").json()["resourceType"] == "ServiceRequest"
-        assert "P-" not in json.dumps(named[0]) and "stafett-signature" in got[0][0]
+        assert '"P-' not in json.dumps(named[0]) and "stafett-signature" in got[0][0]
         listed = resources(get(site, f"{version}/Subscription", ADMIN))
         assert made.json()["id"] in [s["id"] for s in listed]
         assert site.call(COURIER, "DELETE", f"{path}/{made.json()['id']}").status_code == 403
@@ -490,3 +490,55 @@ def test_no_search_loses_an_answer_by_what_is_remembered(
             assert ids(one, warm) == ids(one, FhirIndex()), one
             tried += 1
     assert tried > 40
+
+
+@pytest.mark.parametrize(
+    ("kind", "login"), [("AuditEvent", ADMIN), ("ResearchStudy", None), ("Subscription", ADMIN)]
+)
+def test_what_is_no_journeys_is_paged_without_loss_or_repetition(
+    site: Site, treated: str, kind: str, login: str | None
+) -> None:
+    """Looks come the latest first, pages go on where the last one ended; each is read by its id."""
+    if kind == "Subscription":
+        for _ in range(3):
+            wish = {
+                "resourceType": "Subscription", "status": "requested", "content": "id-only",
+                "topic": "urn:stafett:topic:journey", "channelType": {"code": "rest-hook"},
+                "endpoint": "https://ward.invalid/hook",
+                "parameter": [{"name": "secret", "value": "s" * 20}],
+            }  # fmt: skip
+            made = site.call(ADMIN, "POST", "/fhir/R5/Subscription", json=wish)
+            assert made.status_code == 201, made.text
+    if kind == "AuditEvent":
+        for _ in range(6):
+            get(site, "R5/ServiceRequest")
+    every = [r["id"] for r in resources(get(site, f"R5/{kind}?_count=500", login))]
+    assert len(every) > 2
+    seen: list[str] = []
+    size, url = max(1, len(every) // 3), f"R5/{kind}?_count={max(1, len(every) // 3)}"
+    for _ in range(6):
+        page = get(site, url, login).json()
+        seen += [e["resource"]["id"] for e in page["entry"]]
+        link = next((k["url"] for k in page["link"] if k["relation"] == "next"), None)
+        if link is None or len(seen) >= len(every):
+            break
+        url = link.partition("/fhir/")[2]
+    assert len(seen) >= len(every) - size and seen == every[: len(seen)]
+    assert get(site, f"R5/{kind}/{every[-1]}", login).json()["id"] == every[-1]
+    assert get(site, f"R5/{kind}/read-0", login).status_code == 404
+    for one in every if kind == "Subscription" else ():
+        assert site.call(ADMIN, "DELETE", f"/fhir/R5/{kind}/{one}").status_code == 204
+
+
+def test_looks_at_one_journey_since_a_moment_are_found(site: Site, treated: str) -> None:
+    """By entity and date: the same as choosing among all."""
+    order = next(r for r in resources(get(site, "R5/ServiceRequest?_count=500")))
+    every = resources(get(site, "R5/AuditEvent?_count=500", ADMIN))
+    entity = f"ServiceRequest/{order['id']}"
+    about = [r["id"] for r in every if r["entity"][0]["what"].get("reference") == entity]
+    found = resources(get(site, f"R5/AuditEvent?entity={entity}&_count=500", ADMIN))
+    assert about and [r["id"] for r in found][: len(about)] == about
+    moment = every[len(every) // 2]["recorded"]
+    since = [r["id"] for r in every if r["recorded"] >= moment]
+    found = resources(get(site, f"R5/AuditEvent?date=ge{quote(moment)}&_count=500", ADMIN))
+    assert [r["id"] for r in found] == since

@@ -157,10 +157,10 @@ def wanted_facets(search: Search) -> Iterable[frozenset[Facet]]:
             yield frozenset((search.kind, one.name, word) for word in words)
 
 
-def since(search: Search) -> Iterable[datetime]:
-    """Give the moments after which (or at which) a resource that answers was last changed."""
+def since(search: Search, name: str = "_lastUpdated") -> Iterable[datetime]:
+    """Give the moments at or after which a resource that answers has the date `name`."""
     for one in search.conditions:
-        if one.name == "_lastUpdated":
+        if one.name == name:
             asked = [period(value) for value in one.values]
             if all(prefix in ("eq", "gt", "ge", "sa") for prefix, _, _ in asked):
                 yield min(low for _, low, _ in asked)

@@ -20,7 +20,14 @@ import msgspec
 
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange import fhir_order
-from stafett.exchange.fhir_search import WITHIN, Search, matches, types
+from stafett.exchange.fhir_search import (
+    WITHIN,
+    Search,
+    matches,
+    read_search,
+    since,
+    types,
+)
 from stafett.exchange.fhir_write import Bundle, Version, journey_of
 from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
@@ -31,7 +38,7 @@ from stafett.service.board import Board
 from stafett.service.fhir_index import FhirIndex
 from stafett.service.journeys import Done, Journeys, Live
 from stafett.service.network import Networks
-from stafett.service.readings import Readings
+from stafett.service.readings import Look, Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
 from stafett.service.request import Order
@@ -88,7 +95,7 @@ class Fhir:
         self, person: Person | None, version: Version, kind: str, id_: str
     ) -> AsyncIterator[Json]:
         if kind in OTHERS:
-            async for one in self._others(person, version, kind):
+            async for _, one in self._others(person, version, read_search(kind, [("_id", id_)])):
                 if one["id"] == id_:
                     yield one
             return
@@ -130,10 +137,8 @@ class Fhir:
     ) -> AsyncIterator[tuple[str, Json, dict[str, str]]]:
         """Give (place in the order, resource, what it is about), beyond `seek`."""
         if asked.kind in OTHERS:
-            async for one in self._others(person, version, asked.kind):
-                key = f"{one['meta']['lastUpdated']}|{one['id']}"
-                if key > seek:
-                    yield key, one, {}
+            async for key, one in self._others(person, version, asked, seek):
+                yield key, one, {}
             return
         assert person is not None
         named = {
@@ -191,30 +196,58 @@ class Fhir:
         return _Kept(position, bundle.resources, about)
 
     async def _others(
-        self, person: Person | None, version: Version, kind: str
-    ) -> AsyncIterator[Json]:
-        if kind == "ResearchStudy":
+        self, person: Person | None, version: Version, asked: Search, seek: str = ""
+    ) -> AsyncIterator[tuple[str, Json]]:
+        """Give (place in the order, resource) of what is no journey's, beyond `seek`."""
+        if asked.kind == "ResearchStudy":
             await self._registry.refresh()
             for trial in sorted(self._registry.all("trial"), key=lambda t: str(t.id)):
-                latest = self._registry.history("trial", trial.id)[-1]
-                yield extra.study(version, trial, latest.version, latest.recorded_at)
+                if str(trial.id) > seek:
+                    latest = self._registry.history("trial", trial.id)[-1]
+                    yield (
+                        str(trial.id),
+                        extra.study(version, trial, latest.version, latest.recorded_at),
+                    )
             return
         assert person is not None
-        if kind == "Subscription":
+        if asked.kind == "Subscription":
             _may(person, "administer")
-            for hook in await self._subscriptions.webhooks():
-                if hook.owner == person.organisation and hook.mode == mode_of(version):
-                    yield extra.subscription(version, hook)
+            for hook in sorted(await self._subscriptions.webhooks(), key=lambda h: str(h.id)):
+                mine = hook.owner == person.organisation and hook.mode == mode_of(version)
+                if mine and str(hook.id) > seek:
+                    yield str(hook.id), extra.subscription(version, hook)
             return
         _may(person, "audit")
-        shared = frozenset(r.journey for r in self._board.of(person.organisation))
-        before: int | None = None
-        while True:
-            looks = await self._readings.of(person.organisation, shared, before=before, limit=500)
-            for look in looks:
-                yield extra.audit_event(
+        async for look in self._looks(person, asked, seek):
+            yield (
+                str(look.id),
+                extra.audit_event(
                     version, look.id, look.at, look.person, look.organisation, look.what
-                )
+                ),
+            )
+
+    async def _looks(self, person: Person, asked: Search, seek: str) -> AsyncIterator[Look]:
+        """Give looks, the latest first, no further back than an answer may be."""
+        shared = frozenset(r.journey for r in self._board.of(person.organisation))
+        numbers = sorted((_number(v) for v in asked.values("_id")), reverse=True)
+        about = {journey_of(v.rpartition("/")[2]) for v in asked.values("entity")}
+        journey = about.pop() if len(about) == 1 else None
+        lows = [*since(asked), *since(asked, "date")]
+        before = _number(f"read-{seek}") or None
+        for number in numbers:
+            for look in await self._readings.of(
+                person.organisation, shared, before=number + 1, limit=1
+            ):
+                if look.id == number and (before is None or number < before):
+                    yield look
+        while not numbers:
+            looks = await self._readings.of(
+                person.organisation, shared, journey=journey or "", before=before, limit=500
+            )
+            for look in looks:
+                if any(look.at < low for low in lows):
+                    return
+                yield look
             if len(looks) < 500:
                 return
             before = looks[-1].id
@@ -304,6 +337,13 @@ def _may(person: Person, line: str) -> None:
 def _shown(kept: _Kept, done: Done) -> Iterator[tuple[str, str]]:
     for name in kept.resources:
         yield name, str(kept.resources[name]["meta"]["versionId"])
+
+
+def _number(identifier: str) -> int:
+    """Return the number of an AuditEvent's id; 0, which none has, where it is none."""
+    digits = identifier.removeprefix("read-")
+    good = digits.isascii() and digits.isdigit() and len(digits) < 19
+    return int(digits) if good and identifier.startswith("read-") else 0
 
 
 def _token(key: str) -> str:
