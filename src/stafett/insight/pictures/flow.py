@@ -4,9 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from stafett.insight.pictures.svg import AMBER, BLUE, FAINT, GREY, INK, Canvas, cut, room
+from stafett.insight.pictures.svg import (
+    AMBER,
+    BLUE,
+    FAINT,
+    GREY,
+    INK,
+    Canvas,
+    cut,
+    fitted,
+    measure,
+    room,
+)
 
 PALETTE = ("#2f6ea5", "#c9861a", "#7a5195", "#3a8a6b", "#a34d6b", "#6b7d2e", "#4a6274", "#9a6a3c")
+
+WIDEST_NAME = 240.0
+LEGEND = "right: onwards, left: back, circle: again at once"
+LEAST_WIDTH = 420.0  # the legend in the longest language
 
 
 def sankey(flows: Mapping[tuple[str, str], int], *, title: str) -> str:
@@ -80,47 +95,57 @@ def process_map(
     *,
     title: str,
 ) -> str:
-    """Draw activities downwards in their usual order; onward arcs right, returns left."""
+    """Draw activities downwards in their usual order; onward arcs right, returns left.
+
+    Each box has a column for the name, one for how often, and one for how often it came again at
+    once. Arcs leave and arrive at different heights of a box, so that neither hides the other.
+    """
     place = {name: i for i, name in enumerate(activities)}
-    step = 34.0
-    names = room(list(activities), 30)
-    reach = 40 + 16.0 * max((abs(place[a] - place[b]) for a, b, _ in edges), default=1)
-    reach = min(reach, 260.0)
+    again = {a: n for a, b, n in edges if a == b}
+    between = [(a, b, n) for a, b, n in edges if a != b]
+    step, box, lane, pad = 34.0, 24.0, 6.0, 8.0
+    labels = {name: fitted(name, WIDEST_NAME) for name in activities}
+    numbers = max((measure(f"{counts[name]:,}", 10) for name in activities), default=0)
+    loops = max((measure(f"{n:,}", 10) + 18 for n in again.values()), default=0)
+    names = max(map(measure, labels.values()), default=0)
+    inner = pad + names + 12 + numbers + (12 + loops if again else 0) + pad
+    far = max((abs(place[a] - place[b]) for a, b, _ in between), default=1)
+    reach = min(40 + 16.0 * far, 260.0)
     x = reach + 10
-    canvas = Canvas(2 * reach + names + 90, step * len(activities) + 50, title)
+    canvas = Canvas(max(2 * x + inner, LEAST_WIDTH), step * len(activities) + 50, title)
     most = max((n for _, _, n in edges), default=1)
 
     def y(name: str) -> float:
         return 24 + step * place[name]
 
-    far = max((abs(place[a] - place[b]) for a, b, _ in edges), default=1) or 1
-    for a, b, n in sorted(edges, key=lambda edge: edge[2]):
+    for a, b, n in sorted(between, key=lambda edge: edge[2]):
         thick = 0.8 + 9 * n / most
-        hint = f"{a} → {b}: {n:,}"
-        if a == b:
-            px = x + names + 34
-            canvas.path(
-                f"M{px} {y(a) - 6} c26 -10 26 22 0 12", GREY, min(thick, 5), opacity=0.8, hint=hint
-            )
-            continue
-        forward = place[b] > place[a]
-        bend = (30 + (reach - 40) * abs(place[a] - place[b]) / far) * (1 if forward else -1)
-        px = x + names + 34 if forward else x - 4
-        colour = BLUE if forward else AMBER
-        out = px + bend
-        d = f"M{px:.1f} {y(a):.1f} C{out:.1f} {y(a):.1f} {out:.1f} {y(b):.1f} {px:.1f} {y(b):.1f}"
-        canvas.path(d, colour, thick, opacity=0.45, hint=hint)
-        tip = px + (8 if forward else -8)
+        way = 1 if place[b] > place[a] else -1
+        start, end = y(a) + way * lane, y(b) - way * lane
+        near = x + inner if way > 0 else x
+        tip = near + way * 10
+        out = tip + way * (20 + (reach - 50) * abs(place[a] - place[b]) / far)
+        colour = BLUE if way > 0 else AMBER
+        d = (
+            f"M{near:.1f} {start:.1f} L{tip:.1f} {start:.1f} C{out:.1f} {start:.1f} {out:.1f}"
+            f" {end:.1f} {tip:.1f} {end:.1f}"
+        )
+        canvas.path(d, colour, thick, opacity=0.45, hint=f"{a} → {b}: {n:,}")
         canvas.path(
-            f"M{px:.1f} {y(b):.1f} L{tip:.1f} {y(b) - 4:.1f} L{tip:.1f} {y(b) + 4:.1f} Z",
+            f"M{near:.1f} {end:.1f} L{tip:.1f} {end - 5:.1f} L{tip:.1f} {end + 5:.1f} Z",
             fill=colour,
         )
     for name in activities:
-        canvas.rect(x, y(name) - 12, names + 30, 24, "#eef2f6")
-        canvas.text(x + 8, y(name) + 4, cut(name, 30))
-        canvas.text(
-            x + names + 24, y(name) + 4, f"{counts[name]:,}", size=10, colour=FAINT, anchor="end"
-        )
-    foot = 24 + step * len(activities)
-    canvas.text(x, foot + 4, "right: onwards   left: back", size=11, colour=INK)
+        middle = y(name)
+        canvas.rect(x, middle - box / 2, inner, box, "#eef2f6", f"{name}: {counts[name]:,}")
+        canvas.text(x + pad, middle + 4, labels[name])
+        right = x + inner - pad
+        if name in again:
+            hint = f"{name} → {name}: {again[name]:,}"
+            turn = right - loops
+            canvas.path(f"M{turn + 9:.1f} {middle - 3:.1f} a5 5 0 1 0 1 4", GREY, 2, hint=hint)
+            canvas.text(right, middle + 4, f"{again[name]:,}", size=10, anchor="end")
+        where = right - (loops + 12 if again else 0)
+        canvas.text(where, middle + 4, f"{counts[name]:,}", size=10, colour=FAINT, anchor="end")
+    canvas.text(10, 28 + step * len(activities), LEGEND, size=11, colour=INK)
     return str(canvas)

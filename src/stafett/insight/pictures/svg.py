@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -135,6 +136,31 @@ def room(names: Sequence[str], most: int = 34) -> float:
 def cut(name: str, most: int = 34) -> str:
     """Shorten a name to `most` characters."""
     return name if len(name) <= most else name[: most - 1] + "…"
+
+
+def measure(words: str, size: float = 12) -> float:
+    """Return a width that `words` do not exceed in any common sans-serif face, px at `size`.
+
+    By kinds of characters, each at its widest in Arial, Verdana and DejaVu Sans, since fonts are
+    the reader's own and cannot be measured here.
+    """
+    em = sum(
+        1.0 if c in "MWmw@%…—→" or unicodedata.east_asian_width(c) in "WF"
+        else 0.4 if c in "ijlI.,:;'|! "
+        else 0.86 if c.isupper()
+        else 0.68
+        for c in words
+    )  # fmt: skip
+    return em * size
+
+
+def fitted(words: str, most: float, size: float = 12) -> str:
+    """Shorten `words` until they are at most `most` px wide."""
+    if measure(words, size) <= most:
+        return words
+    while words and measure(words + "…", size) > most:
+        words = words[:-1]
+    return words.rstrip() + "…"
 
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
