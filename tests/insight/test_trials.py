@@ -105,6 +105,20 @@ def test_the_wedge_holds_a_simulated_truth(
     assert np.mean([w.effect for w in found]) == pytest.approx(-0.4, abs=0.08)
 
 
+def test_a_wedge_without_variation_within_a_month_is_judged_on_its_months() -> None:
+    """Where a site's month is all of one value its rows are one observation: the degrees of freedom
+    and the effect are those of one row a month (seed 4)."""
+    rows = wedge_rows(np.random.default_rng(4), -0.4, 5, 6)
+    months = rows.group_by("site", "period", "changed", maintain_order=True).agg(
+        pl.col("outcome").mean()
+    )
+    once = wedge(months)
+    often = wedge(pl.concat([months] * 6))
+    assert often.freedom == pytest.approx(once.freedom, rel=0.01)
+    assert often.effect == pytest.approx(once.effect, rel=1e-3)
+    assert often.se == pytest.approx(once.se, rel=0.01)
+
+
 def change_log(starts: dict[str, date], effect: float, seed: int = 1) -> EventLog:
     """Return sixty weeks of one interface at several sites; the change multiplies its dwell."""
     rng = np.random.default_rng(seed)

@@ -61,7 +61,9 @@ def contrast(fitted: Fit, at: int) -> Contrast:
                 + float(((phi @ first[i]) * (phi @ first[j]).T).sum())
             )
     information[-1, -1] += alone / variances[-1] ** 2
-    w = 2 * np.linalg.pinv(information, hermitian=True)
+    # Variances may differ by many orders of magnitude; scaled, none is taken for rounding.
+    scale = 1 / np.sqrt(np.diag(information))
+    w = 2 * np.outer(scale, scale) * np.linalg.pinv(information * np.outer(scale, scale))
     line = phi[at]
     slopes = np.array([line @ p @ line for p in first])
     variance = float(phi[at, at])

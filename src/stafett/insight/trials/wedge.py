@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 from scipy import stats
 
@@ -59,6 +60,7 @@ def wedge(rows: pl.DataFrame, *, level: float = 0.95) -> Wedge:
             "in no period were some sites changed and others not yet, so the change cannot be told"
             " from the time"
         )
+    rows = _without_copies(rows)
     both = pl.concat_str(["site", "period"], separator=" in ")
     model = design(
         rows.with_columns(both.alias("site in period")),
@@ -81,6 +83,23 @@ def wedge(rows: pl.DataFrame, *, level: float = 0.95) -> Wedge:
     return Wedge(
         told.estimate, told.se, told.freedom, low, high, p, sites, periods, found
     )  # fmt: skip
+
+
+def _without_copies(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return one row a site, period and state where outcomes within each are all the same.
+
+    They are then copies of one observation: the model's residual would be none, its ratios of
+    variances without bound, and the error too small.
+    """
+    outcome = pl.col("outcome").cast(pl.Float64).fill_nan(None)
+    cells = rows.with_columns(outcome).group_by("site", "period", "changed", maintain_order=True)
+    found = cells.agg(
+        pl.col("outcome").mean(), (pl.col("outcome").max() - pl.col("outcome").min()).alias("range")
+    )
+    widest = found["range"].drop_nulls().to_numpy().max(initial=0.0)
+    means = found["outcome"].drop_nulls().to_numpy()
+    spread = means.max(initial=-np.inf) - means.min(initial=np.inf)
+    return found.drop("range") if spread > 0 and widest <= NO_REST * spread else rows
 
 
 def _told(found: Fit, at: int, sites: int) -> Contrast:
