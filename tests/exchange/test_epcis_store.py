@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,18 @@ async def test_one_prefix_with_two_meanings_finds_both(store: EpcisStore) -> Non
     context = {"p": "https://b.example/"}
     one = read_query({"GE_p:x": 5}, lambda n: store.names(n, context))
     assert [e.event["eventID"] for e in (await store.query(one)).events] == [event(1)["eventID"]]
+
+
+async def test_a_senders_wrong_clock_moves_nothing_but_its_own_event_time(
+    store: EpcisStore,
+) -> None:
+    """Events of 1999 and 2099, one claiming when it was recorded: the server's clock says that."""
+    before = datetime.now(UTC) - timedelta(seconds=5)
+    late = event(1, eventTime="2099-01-01T00:00:00Z", recordTime="2099-01-01T00:00:01Z")
+    early = event(2, eventTime="1999-01-01T00:00:00Z")
+    await store.capture(document(late, early), owner="maker")
+    since = {"GE_recordTime": before.isoformat()}
+    assert await ids(store, since) == [late["eventID"], early["eventID"]]
+    soon = {"LT_recordTime": (datetime.now(UTC) + timedelta(minutes=1)).isoformat()}
+    assert await ids(store, soon) == [late["eventID"], early["eventID"]]
+    assert await ids(store, {"GE_eventTime": "2090-01-01T00:00:00Z"}) == [late["eventID"]]
