@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -10,7 +11,9 @@ from playwright.sync_api import Browser, expect
 
 from drills_ import carry_out
 from site_ import Site
+from stafett.registry.disclosure import Shown, one, rate
 from stafett.registry.match import Facts, could_join
+from stafett.service.system import Interface, Spot
 from web_hands import authenticated, enrol
 
 pytestmark = [pytest.mark.browser]
@@ -80,6 +83,51 @@ def test_every_public_page_opens_with_no_login_at_any_width(
     assert errors == []
 
 
+def test_the_yearly_report_prints_with_its_plots_to_scale(
+    chromium: Browser, site: Site, shoot: Any
+) -> None:
+    """On paper: the year, no menu; bars as long as their counts; each dot within its 0 to 100 %."""
+    view = site.tower.system
+    empty = site.inside(view.see(2026, None))
+    names = list(view._titles().items())[:3]
+    spots = [
+        Spot(protocol, handoff, title, Shown(n), 3.5, Shown(5), Shown(0))
+        for ((protocol, handoff), title), n in zip(names, (120, 60, 5), strict=True)
+    ]
+    rows = [
+        Interface(protocol, handoff, title, one(n), rate(good, n), share, None)
+        for ((protocol, handoff), title), n, good, share in zip(
+            names, (240, 25, 12), (150, 25, 10), (0.6, None, None), strict=True
+        )
+    ]
+    full = msgspec.structs.replace(empty, spots=spots, interfaces=rows)
+    view._kept[(2026, None)] = (time.monotonic() + 900, full)
+    titles = {"en": "The whole chain", "sv": "Hela kedjan", "es": "Toda la cadena"}
+    for language, title in titles.items():
+        context = chromium.new_context(
+            base_url=site.base, locale=language, viewport={"width": 1040, "height": 720}
+        )
+        page = context.new_page()
+        page.goto("/registry/system?year=2026")
+        page.emulate_media(media="print")
+        expect(page.locator("h1")).to_contain_text(title)
+        expect(page.locator("h1")).to_contain_text("2026")
+        expect(page.locator("header.top")).to_be_hidden()
+        widths = [r.bounding_box() for r in page.locator("svg.bar rect").all()]
+        assert widths[0] and widths[1] and widths[2]
+        assert abs(widths[0]["width"] / widths[1]["width"] - 2) < 0.05
+        assert abs(widths[0]["width"] / widths[2]["width"] - 24) < 2
+        dots = page.locator("svg.bar circle")
+        assert dots.count() == 2, "a rate of fewer than 20 has no dot"
+        for dot in dots.all():
+            inside, plot = dot.bounding_box(), dot.locator("xpath=..").bounding_box()
+            assert inside and plot
+            assert inside["x"] + inside["width"] <= plot["x"] + plot["width"], "cut off"
+        shoot(page, f"report-print-{language}")
+        context.close()
+    view._kept.clear()
+
+
 def test_a_registrar_enters_a_trial_by_form(browser_of: Any, site: Site) -> None:
     """The form is made from the schema; what is missing is said; what is right is recorded."""
     page = browser_of("administrator")
@@ -119,8 +167,8 @@ def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) ->
     public.goto("/registry/requirements")
     expect(public.locator("table")).to_contain_text("contradictory")
     shoot(public, "requirements")
-    for one in pages.values():
-        one.context.close()
+    for opened in pages.values():
+        opened.context.close()
 
 
 def test_an_onboarding_is_signed_with_a_passkey(site: Site, chromium: Browser, shoot: Any) -> None:
