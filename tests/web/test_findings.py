@@ -5,11 +5,15 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
+import polars as pl
 import pytest
 
 from stafett.eventlog import read_log
+from stafett.insight.layers import NotIdentifiableError
 from stafett.insight.registered import Trial
 from stafett.insight.report.assemble import CHAPTERS, Options
+from stafett.insight.trials import interrupted, wedge
+from stafett.insight.trials.series import SeriesError
 from stafett.service.demo_learning import EXPECTED, INTERFACE, SITES, made_up, start
 from stafett.web.findings import in_language, picture, said
 
@@ -56,6 +60,45 @@ def test_pictures_are_said_too(texts: tuple[list[str], list[str]], language: str
     for svg in texts[1]:
         assert " 95 % interval<" not in picture(svg, language)
         assert picture(svg, "en") == svg
+
+
+def refusal(rows: pl.DataFrame) -> str:
+    """Return why a stepped wedge cannot be judged from `rows`."""
+    with pytest.raises(NotIdentifiableError) as refused:
+        wedge(rows)
+    return str(refused.value)
+
+
+def refusals() -> list[str]:
+    """Return what the trials' methods say of data from which nothing can be told."""
+    rows = pl.DataFrame(
+        [
+            {"site": f"s{s}", "period": f"p{p}", "changed": int(p > s), "outcome": float(s * p + k)}
+            for s in range(4) for p in range(5) for k in range(2)
+        ]
+    )  # fmt: skip
+    found = [
+        refusal(rows.filter(pl.col("site") < "s2")),
+        refusal(rows.with_columns(changed=pl.lit(0))),
+        refusal(rows.with_columns(outcome=pl.lit(1.0))),
+        refusal(rows.with_columns(outcome=pl.lit(None, pl.Float64))),
+        refusal(rows.with_columns(outcome=pl.col("changed").cast(float))),
+    ]
+    for values in ([1.0] * 20, [float("nan")] * 20, [1.0] * 9):
+        with pytest.raises(SeriesError) as refused:
+            interrupted(values, len(values) // 2 + 3)
+        found.append(str(refused.value))
+    return found
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_why_a_trial_cannot_be_judged_is_said(language: str) -> None:
+    """Each reason, as the page words it, has its sentence in the language."""
+    for why in refusals():
+        text = f"papers first (H08): cannot be judged yet: {why}."
+        again = in_language(text, language)
+        assert again is not None, text
+        assert why not in again
 
 
 def test_values_stay_and_are_written_as_the_language_writes_them() -> None:
