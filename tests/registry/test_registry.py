@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import msgspec
@@ -147,3 +148,17 @@ def test_a_decision_needs_its_reasons() -> None:
         broken = {k: v for k, v in plain.items() if k != field}
         with pytest.raises(msgspec.ValidationError):
             msgspec.convert(broken, Assessment)
+
+
+def test_the_bars_of_uptake_are_to_scale(site: Site) -> None:
+    """The longest is the whole width, and each other as long as its rate is to that one's."""
+    page = site.call(None, "GET", "/registry/adoption", headers={"Accept": "text/html"}).text
+    tables = [part for part in page.split("<h3>")[1:] if "<rect" in part]
+    assert tables
+    for table in tables:
+        found = re.findall(
+            r'<td class="n">([\d.]+)</td><td><svg[^>]*><rect width="([\d.]+)"', table
+        )
+        rates = [(float(rate), float(width)) for rate, width in found]
+        top = max(rate for rate, _ in rates)
+        assert all(abs(width - 200 * rate / top) < 0.1 for rate, width in rates), rates
