@@ -14,6 +14,7 @@ import psycopg
 import pytest
 
 from board_carrier import submissions
+from stafett.service import board as board_module
 from stafett.service import kept
 from stafett.service.board import Board
 from stafett.service.kept import KeptRows
@@ -209,3 +210,18 @@ async def test_killed_at_any_instant_nothing_is_lost_and_all_agree(
     with psycopg.connect(database) as connection:
         kept_at = connection.execute("SELECT position FROM service.board").fetchall()
     assert kept_at and kept_at[0][0] > 0
+
+
+async def test_half_of_a_submission_is_never_seen(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where a batch ends within a submission, the journey is taken as the record has it."""
+    async with tower_at(database, tmp_path) as tower:
+        await carry(tower, "J-1", 3)
+        events = await tower.ledger.stream("J-1")
+        assert len(events) == 12
+        monkeypatch.setattr(board_module, "BATCH", 6)
+        tower.journeys.forget()
+        await Board(tower.ledger, tower.journeys).apply(events[:6])
+        live = tower.journeys.known("J-1")
+        assert live is not None and live.state.position == 12

@@ -183,6 +183,8 @@ class Board:
                 continue
             changed.pop(event.stream, None)  # so that the last change gives the order
             changed[event.stream] = (live, event)
+        if len(batch) >= BATCH and batch[-1].stream in changed:
+            await self._complete(changed, batch[-1])
         wakes: Wakes = {}
         for i, (journey, (live, event)) in enumerate(changed.items()):
             if i % ROWS_AT_ONCE == ROWS_AT_ONCE - 1:
@@ -196,6 +198,17 @@ class Board:
         for hear in self.of_rooms:
             hear(rooms)
         self._tell(wakes)
+
+    async def _complete(self, changed: dict[str, tuple[Live, Event]], last: Event) -> None:
+        """Take the last journey of a full batch as it stands in the record.
+
+        The submission that a batch ends in may go on in the next one; nobody must see half of it.
+        """
+        try:
+            changed[last.stream] = (await self._journeys.load(last.stream), last)
+        except Exception:
+            del changed[last.stream]
+            self._fail(last.stream)
 
     def _put(self, live: Live, position: int, changed: datetime) -> datetime | None:
         journey = live.state.journey
