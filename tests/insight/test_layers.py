@@ -212,6 +212,17 @@ def test_a_constant_outcome_is_refused() -> None:
         design(frame, "y", [Factor("site", "institutional")])
 
 
+def test_levels_whose_rows_are_all_alike_are_refused() -> None:
+    """Without a residual the ratios have no bound: the shares would be those of the bound."""
+    frame = pl.DataFrame(
+        {"site": [f"s{i // 6}" for i in range(48)], "team": [f"t{i % 4}" for i in range(48)],
+         "y": [float((i // 6) ** 2) for i in range(48)]}
+    )  # fmt: skip
+    factors = [Factor("site", "institutional"), Factor("team", "operational")]
+    with pytest.raises(NotIdentifiableError, match="each level of site all have the same outcome"):
+        fit(design(frame, "y", factors))
+
+
 def test_missing_values_are_counted() -> None:
     """With 30 % missing the fit goes on without those rows and says what that risks."""
     frame = simulated(400, {"patient": (60, 1.0), "site": (6, 0.5)}, seed=6)

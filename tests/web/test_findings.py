@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from stafett.eventlog import read_log
-from stafett.insight.layers import NotIdentifiableError
+from stafett.insight.layers import Factor, NotIdentifiableError, design, fit
 from stafett.insight.registered import Trial
 from stafett.insight.report.assemble import CHAPTERS, Options
 from stafett.insight.trials import interrupted, wedge
@@ -99,6 +99,18 @@ def test_why_a_trial_cannot_be_judged_is_said(language: str) -> None:
         again = in_language(text, language)
         assert again is not None, text
         assert why not in again
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_why_there_are_no_layers_is_said(language: str) -> None:
+    """Rows that are alike on each level: the refusal, as the page words it."""
+    frame = pl.DataFrame(
+        {"site": [f"s{i // 6}" for i in range(48)], "y": [float((i // 6) ** 2) for i in range(48)]}
+    )
+    with pytest.raises(NotIdentifiableError) as refused:
+        fit(design(frame, "y", [Factor("site", "institutional")]))
+    again = in_language(f"Layers: {refused.value}", language)
+    assert again is not None and "outcome" not in again
 
 
 def test_values_stay_and_are_written_as_the_language_writes_them() -> None:

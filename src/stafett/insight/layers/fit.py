@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize
 
-from stafett.insight.layers.design import Design, Floats
+from stafett.insight.layers.design import Design, Floats, NotIdentifiableError
 from stafett.insight.layers.reml import Factorised, Reml, Solved
 
 FAR = 4.0  # the second start: so many times the first
@@ -70,6 +70,9 @@ def fit(design: Design, *, reml: Reml | None = None, start: Floats | None = None
 
     The search starts from the moments and from far off; `start` (K,) replaces both (for refits
     near a known optimum).
+
+    Raises:
+        NotIdentifiableError: no residual, so that the ratios of variances have no bound.
     """
     reml = reml or Reml(design)
     if start is not None:
@@ -84,6 +87,11 @@ def fit(design: Design, *, reml: Reml | None = None, start: Floats | None = None
         if found.criterion < solved.criterion - 1e-2:
             theta, solved = minimise(reml, other)
     theta, solved = _with_zeros(reml, theta, solved)
+    if theta.max() > 0.99 * LARGEST:
+        raise NotIdentifiableError(
+            f"the rows of each level of {design.factors[int(theta.argmax())].name} all have the"
+            " same outcome: nothing is left over against which to tell sources of variability"
+        )
     slope = np.where((theta <= 0) & (solved.gradient > 0), 0, solved.gradient)
     notes = [
         f"{factor.name} ({factor.layer}) is estimated as none: the data show no more variation "
