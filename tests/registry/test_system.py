@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections import Counter
 
 from site_ import Site
 from stafett.client import Client
+from stafett.journey.label import Labels
+from told_ import report
+from web_walk import walk
 
 
 def test_the_view_counts_what_the_record_says(site: Site) -> None:
@@ -62,6 +66,25 @@ def test_a_member_sees_its_own_journeys_exactly_and_no_others(site: Site) -> Non
     assert sum(s.journeys.value for s in own.spots) == len([r for r in open_ if r["next"]])
     nobody = site.inside(site.tower.system.see(None, "somebody-else"))
     assert nobody.open.value == 0 and nobody.spots == []
+
+
+def test_an_open_deviation_is_counted_at_the_interface_where_it_was_found(site: Site) -> None:
+    """A member sees it at its handoff, exactly; the public page tells no count below five."""
+    labels = Labels(8124)
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    report(site, journey, "TEMP_EXCURSION")
+    site.inside(site.tower.board.caught_up())
+    site.tower.system._kept.clear()
+    state = site.tower.journeys.known(journey).state
+    (raised,) = state.open_deviations()
+    where = raised.originated or raised.detected
+    own = site.inside(site.tower.system.see(None, "university-hospital"))
+    mine = {i.handoff: i.deviations.value for i in own.interfaces if i.deviations.value}
+    assert where is not None and mine[where] >= 1
+    public = site.inside(site.tower.system.see(None, None))
+    told = {i.handoff: i.deviations for i in public.interfaces}
+    assert told[where].value is None and told[where].why == "<5"
 
 
 def test_a_year_without_journeys_is_empty(site: Site) -> None:

@@ -95,7 +95,11 @@ class Spot(msgspec.Struct, frozen=True):
 
 
 class Interface(msgspec.Struct, frozen=True):
-    """One handoff over the period: how often, how often right at the first attempt."""
+    """One handoff over the period: how often, how often right at the first attempt.
+
+    `deviations` are those open now that began there; where nobody has said yet, were found there. A
+    past year has none.
+    """
 
     protocol: str
     handoff: str
@@ -104,6 +108,7 @@ class Interface(msgspec.Struct, frozen=True):
     right_first_time: Rate | None
     lost_share: float | None
     unowned_h: float | None
+    deviations: Shown = Shown(0)
 
 
 class Need(msgspec.Struct, frozen=True):
@@ -204,6 +209,7 @@ class SystemView:
             rows = [row for row in rows if organisation in row.parties]
         exact = organisation is not None
         unowned = await self._unowned(rows, now)
+        deviations = self._open_deviations(rows if until == now else [])
         sites = self._registry.all("site")
         return System(
             at=now,
@@ -214,7 +220,7 @@ class SystemView:
             ended=one(ended),
             treated=rate(treated, ended),
             spots=self._spots(rows, now, exact),
-            interfaces=self._interfaces(closed, unowned),
+            interfaces=self._interfaces(closed, unowned, deviations, exact),
             capacity=_needs(sites),
             trials_open=sum(trial.open for trial in self._registry.all("trial")),
             assessments=dict(
@@ -258,13 +264,19 @@ class SystemView:
         return table(_places(rows))[1]
 
     def _interfaces(
-        self, closed: list[Any], unowned: dict[tuple[str, str], float]
+        self,
+        closed: list[Any],
+        unowned: dict[tuple[str, str], float],
+        deviations: Counter[tuple[str, str]],
+        exact: bool,
     ) -> list[Interface]:
         titles = self._titles()
-        lost = {(p, h): first - good for p, h, first, good in closed}
+        lost = Counter({(p, h): first - good for p, h, first, good in closed})
         total = sum(lost.values())
         found = []
-        for protocol, handoff, first, good in closed:
+        passed = {(p, h) for p, h, _, _ in closed}
+        others = [(*key, 0, 0) for key in deviations if key not in passed]
+        for protocol, handoff, first, good in [*closed, *others]:
             share = lost[(protocol, handoff)] / total if total >= MINIMUM * 4 else None
             found.append(
                 Interface(
@@ -277,9 +289,23 @@ class SystemView:
                     if share is not None and lost[(protocol, handoff)] >= MINIMUM
                     else None,
                     unowned.get((protocol, handoff)),
+                    _shown(deviations[protocol, handoff], exact),
                 )
             )
         return sorted(found, key=lambda i: (-(i.lost_share or 0), i.protocol, i.handoff))
+
+    def _open_deviations(self, rows: list[Row]) -> Counter[tuple[str, str]]:
+        """Count what is open by the handoff where it began, or else was found."""
+        found: Counter[tuple[str, str]] = Counter()
+        for row in rows:
+            live = self._journeys.known(row.journey) if row.deviations else None
+            if live is None:
+                continue
+            for raised in live.state.open_deviations():
+                where = raised.originated or raised.detected
+                if where in live.net.protocol.handoffs:
+                    found[live.state.protocol, where] += 1
+        return found
 
     async def _unowned(self, rows: list[Row], now: datetime) -> dict[tuple[str, str], float]:
         """Return the median hours between two hands, by handoff, where enough journeys say so."""
