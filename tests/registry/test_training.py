@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from random import Random
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 
 from drills_ import drive
 from site_ import Site
+from stafett.journey.script import Fault
 from stafett.protocol.diff import Change
+from stafett.protocol.net import Net
 from stafett.registry.practice import Result, curve, draw, judge
 from stafett.registry.quiz import make, mine, passed
 from stafett.service import practice as service
@@ -109,6 +112,17 @@ def test_a_careful_person_recognises_and_a_careless_one_misses(
     assert places
     person = next(p for p in site.people if p.login == login)
     monkeypatch.setattr(service, "NOTHING_WRONG", 0.0)
+    chosen = service._choose
+
+    def answerable(net: Net, place: service.Place, rng: Random) -> Fault:
+        """Choose what is answered and not scanned, where anything such can be wrong."""
+        parts = service._sides(net.activity(place.activity))
+        kinds = {k.id: k.kind for side, _, checks in parts if side == place.side for k in checks}
+        faults = [chosen(net, place, rng) for _ in range(50)]
+        waved = [f for f in faults if kinds[f.check] in ("choice", "quantity")]
+        return (waved or faults)[0]
+
+    monkeypatch.setattr(service, "_choose", answerable)
     seen: set[str] = set()
     for place in places[:6]:
         body = {k: place[k] for k in ("protocol", "activity", "side")}
