@@ -61,7 +61,8 @@ def drive(site: Site, login: str, drill: dict[str, Any], *, careless: bool) -> d
             failed = any(c["result"] == "fail" for c in station["checks"])
             names = [o["id"] for o in station["options"]]
             if station["kind"] == "receive":
-                choice = "quarantine" if failed and "quarantine" in names else "accept"
+                stops = [name for name in ("quarantine", "refuse") if name in names]
+                choice = stops[0] if failed else "accept"
                 command = {"type": "Receive", "handoff": station["activity"], "decision": choice,
                            "reason": station["catalogue"][0]["id"] if failed else None}  # fmt: skip
             elif station["kind"] == "release":
