@@ -59,7 +59,7 @@ FENCED = "SF001"
 LEASE_S = 2.0  # how long a silent holder keeps others away
 CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
-FEW = 64  # so many go together in any case
+FEW, MANY = 64, 256  # submissions: so many go together in any case, and no more ever
 MANY_SIGNATURES = 16
 BATCH_BYTES = 8 * 2**20
 REMEMBERED_STREAMS = 100_000
@@ -249,7 +249,7 @@ class Sequencer:
         """
         batch: list[_Waiting] = []
         events = size = 0
-        most = max(FEW, len(self._queue) * 3 // 4)
+        most = min(max(FEW, len(self._queue) * 3 // 4), MANY)
         while self._queue and len(batch) < most and events < BATCH_EVENTS and size < BATCH_BYTES:
             waiting = self._queue.popleft()
             if waiting.answer.done():
