@@ -12,11 +12,10 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from webauthn.helpers import base64url_to_bytes
 
 from stafett.journey.command import Signature
-from stafett.ledger import passkey
 from stafett.registry.readiness import Item, Onboarding
+from stafett.service.signatures import key_says
 from stafett.service.signing import ToSign, digest_of
 
 READY = "I confirm that the site is ready for this protocol"
@@ -74,14 +73,4 @@ def _wrong(one: Signature, signed: Any, due: ToSign) -> str:
         return "the content has another digest than the one that was signed"
     if one.person != signed["by"]["person"] or one.meaning != signed["meaning"]:
         return "another person or another meaning was signed"
-    if one.proof is None:
-        return "" if one.method != "passkey" else "the passkey's proof is missing"
-    proof = one.proof
-    assertion = passkey.Assertion(
-        proof.credential, proof.authenticator_data, proof.client_data, proof.signature, proof.rp
-    )
-    try:
-        public_key = base64url_to_bytes(proof.public_key)
-    except ValueError as error:
-        return f"the key cannot be read: {error}"
-    return passkey.why_not(assertion, public_key, due.digest)
+    return key_says(one, due.digest)

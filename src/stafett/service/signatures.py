@@ -146,10 +146,11 @@ def _wrong(journey: str, line: Line, one: Signature) -> str:
     for field in set(signed) & set(line.event) - _NOT_SIGNED:
         if not _same(signed[field], line.event[field]):
             return f"{field} is not what was signed"
-    return _key_says(one, digest)
+    return key_says(one, digest)
 
 
-def _key_says(one: Signature, digest: bytes) -> str:
+def key_says(one: Signature, digest: bytes) -> str:
+    """Say why the passkey's proof of a signature does not hold over `digest`; "" if it does."""
     if one.proof is None:
         return "" if one.method != "passkey" else "the passkey's proof is missing"
     proof = one.proof

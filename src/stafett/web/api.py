@@ -14,6 +14,7 @@ from starlette.responses import Response
 from stafett.identity import keyboard
 from stafett.identity.errors import IdentifierError
 from stafett.journey.view import Station, station
+from stafett.service.accounts import Person
 from stafett.service.board import Row
 from stafett.service.journeys import Done
 from stafett.service.passkeys import PasskeyRefused, Site
@@ -21,6 +22,7 @@ from stafett.service.record import Entry
 from stafett.service.refusal import No
 from stafett.service.request import Ask, Order
 from stafett.service.signatures import Checked
+from stafett.service.signing import ToSign
 from stafett.service.tower import Tower
 from stafett.web import refusals, sse
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -185,14 +187,20 @@ async def submit(call: Call[Ask, Nothing]) -> Done:
 async def signing(call: Call[Ask, Nothing]) -> Signing:
     """Return what would be signed, and the question to the passkey of whoever signs."""
     tower, person = tower_of(call.request), call.request.state.person
-    site = site_of(call.request)
     try:
         signer, due = await tower.journeys.signing(person, call.path["journey"], call.body)
+    except No as no:
+        raise problem(no) from None
+    return await ask_passkey(call.request, signer, due)
+
+
+async def ask_passkey(request: Request, signer: Person, due: ToSign) -> Signing:
+    """Return what `signer` would sign, and the question to their passkey. Raises Problem."""
+    tower, site = tower_of(request), site_of(request)
+    try:
         if site is None:
             raise PasskeyRefused("browsers allow no passkeys at this address")
         options = await tower.passkeys.ask_signature(signer, due.digest, site)
-    except No as no:
-        raise problem(no) from None
     except PasskeyRefused as error:
         raise Problem(409, "no-passkey", "No passkey", Part("passkey", str(error))) from None
     return Signing(due.meaning, due.at, due.digest.hex(), msgspec.Raw(options.encode()))

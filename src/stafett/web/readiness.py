@@ -12,11 +12,10 @@ from starlette.routing import Route
 from stafett.registry.requirement import Line as Compared
 from stafett.registry.requirement import shared, table
 from stafett.service import policy
-from stafett.service.passkeys import PasskeyRefused
 from stafett.service.readiness import Act, Onboardings, Shown
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web.api import Signing, problem, site_of, tower_of
+from stafett.web.api import Signing, ask_passkey, problem, site_of, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
@@ -101,17 +100,11 @@ async def act(call: Call[Act, Nothing]) -> Shown:
 async def signing(call: Call[Nothing, Nothing]) -> Signing:
     """Return what signing would sign now, and the question to the person's passkey."""
     tower, person = tower_of(call.request), call.request.state.person
-    site = site_of(call.request)
     try:
         due = await tower.onboardings.signing(person, call.path["id"])
-        if site is None:
-            raise PasskeyRefused("browsers allow no passkeys at this address")
-        options = await tower.passkeys.ask_signature(person, due.digest, site)
     except No as no:
         raise problem(no) from None
-    except PasskeyRefused as error:
-        raise Problem(409, "no-passkey", "No passkey", Part("passkey", str(error))) from None
-    return Signing(due.meaning, due.at, due.digest.hex(), msgspec.Raw(options.encode()))
+    return await ask_passkey(call.request, person, due)
 
 
 @public
