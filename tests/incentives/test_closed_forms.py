@@ -192,3 +192,26 @@ def test_a_richer_bond_closes_more_of_the_gap() -> None:
     assert lost_ == sorted(lost_, reverse=True) and lost_[-1] == pytest.approx(0, abs=1e-6)
     with pytest.raises(ValueError, match="no rate"):
         replace(contract, bond=0.0, shares={}).at_rate(0.5)
+
+
+def test_bearing_the_failures_is_a_share_of_the_value_and_a_budget_moves_nobody() -> None:
+    """Capitation: what a failure costs, a success earns; what is fixed is no reason to act."""
+    game = chain()
+    ends = bounds(game)
+    share = assess(Contract("pool", shares={"g": 0.4}), game, ends).state
+    bears = assess(Contract("capitation", fixed={"g": 350}, bears={"g": 40}), game, ends).state
+    assert bears.efforts == pytest.approx(share.efforts, abs=1e-6)
+    assert bears.efforts[0] > 0.1 and bears.efforts[2] == 0  # g's own step; r has no reason
+
+
+def test_an_integrator_must_pass_some_of_the_value_on_and_not_all() -> None:
+    """Passing on nothing, it works alone; all of it, its own reason to work at the handoff goes."""
+    game = chain()
+    ends = bounds(game)
+    none, half, whole = (
+        assess(Contract("boss", integrator="g", subrate=rate), game, ends).state
+        for rate in (0.0, 0.5, 1.0)
+    )
+    assert none.efforts[0] > 0.1 and none.efforts[2] == none.efforts[3] == 0
+    assert whole.efforts[1] == 0 < half.efforts[1]
+    assert half.fragmentation < min(none.fragmentation, whole.fragmentation)
