@@ -83,3 +83,17 @@ def test_the_page_says_whose_turn_it_is(browser_of: Open, brought_to: Bring) -> 
         expect(line).to_contain_text("Nordic Cryo Courier")
         expect(line).to_contain_text("due")
         expect(line.locator("a")).to_have_count(1 if theirs else 0)
+
+
+def test_the_outlook_stays_when_the_journey_moves(site: Site, browser_of: Open) -> None:
+    """The page is made anew at each event; what is expected of the journey is filled in again."""
+    journey = site.order()
+    page = browser_of("treating-clinic-1")
+    page.goto(f"/journeys/{journey}")
+    outlook = page.locator("#outlook")
+    expect(outlook).to_contain_text("is expected in")
+    page.locator("#outlook").evaluate("(it) => { it.dataset.old = 'yes'; }")
+    command = {"type": "RaiseDeviation", "code": "LATE_DELIVERY", "about": "H01", "note": "seen"}
+    assert site.send("treating-clinic-1", journey, command).status_code == 200
+    expect(page.locator("#outlook[data-old]")).to_have_count(0)
+    expect(outlook).to_contain_text("is expected in")

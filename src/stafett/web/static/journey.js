@@ -3,9 +3,11 @@
 import { call, h, Refused, t } from "./dom.js";
 import { follow } from "./live.js";
 import * as outbox from "./outbox.js";
+import { draw as drawOutlook } from "./outlook.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const path = `/api/journeys/${encodeURIComponent(start.journey)}`;
+drawOutlook();
 const shown = await call("GET", path);
 let timer = null;
 let last = shown.position;
@@ -28,6 +30,7 @@ async function refresh() {
   main.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
   main.querySelector("#live").replaceWith(live); // the stream goes on writing into the same element
   document.getElementById("main").replaceChildren(...main.childNodes);
+  drawOutlook();
   if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
 }
 

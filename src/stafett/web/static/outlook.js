@@ -1,11 +1,14 @@
 // The outlook of one journey: which deadlines it is likely to miss, and which interface helps most.
 import { call, h, pick, span, t, when } from "./dom.js";
 
-const place = document.getElementById("outlook");
-const journey = place?.dataset.journey;
-
+// Fill the place for it on the page as it is now: the page is made anew when the journey moves.
 export async function draw() {
-  const { deadlines, segments, titles } = await call("GET", `/api/journeys/${journey}/forecast`);
+  const place = document.getElementById("outlook");
+  if (place) await fill(place).catch(() => place.classList.add("hidden"));
+}
+
+async function fill(place) {
+  const { deadlines, segments, titles } = await call("GET", `/api/journeys/${place.dataset.journey}/forecast`);
   if (!segments.length) { place.classList.add("hidden"); return; }
   const seen = new Map(segments.map((s) => [s.activity, s.seen]));
   const last = segments.reduce((a, b) => (b.median_s > a.median_s ? b : a));
@@ -21,4 +24,3 @@ export async function draw() {
         h("td", {}, d.best ? t("outlook.best", { handoff: named(d.best), gain: Math.round(100 * d.gain) }) : "–"))))),
     h("p", { class: "soft" }, t("outlook.basis", { n: Math.min(...seen.values()), most: Math.max(...seen.values()) })));
 }
-if (place) draw().catch(() => place.classList.add("hidden"));
