@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,22 +38,29 @@ def durable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 async def check(url: str, acknowledged: dict[str, int]) -> None:
-    """Check that the ledger is whole and holds everything that was acknowledged."""
-    with psycopg.connect(url) as connection:
-        size, count, lowest, highest, keys, parts = connection.execute(
-            "SELECT (SELECT size FROM ledger.head), count(*), min(position), max(position),"
-            " (SELECT count(*) FROM ledger.submission),"
-            " (SELECT sum(count) FROM ledger.submission) FROM ledger.event"
-        ).fetchone()
-        assert size == count == highest == parts and lowest == 1
-        stored = dict(connection.execute("SELECT key, first_position FROM ledger.submission"))
-        torn = connection.execute(
-            "SELECT stream FROM ledger.event GROUP BY stream HAVING max(version) <> count(*)"
-        ).fetchall()
-    assert torn == []
-    assert {k: stored.get(k) for k in acknowledged} == acknowledged
-    assert keys == len(stored)
+    """Check that the ledger is whole and holds everything that was acknowledged.
+
+    A successor appends first. What the dead process had handed to the database may still be
+    committed after its death, but never once a successor has taken over.
+    """
     async with Ledger(url) as ledger:
+        mine = f"successor-{uuid.uuid4()}"
+        taken_over = await ledger.append(submission(mine))
+        with psycopg.connect(url) as connection:
+            size, count, lowest, highest, keys, parts = connection.execute(
+                "SELECT (SELECT size FROM ledger.head), count(*), min(position), max(position),"
+                " (SELECT count(*) FROM ledger.submission),"
+                " (SELECT sum(count) FROM ledger.submission) FROM ledger.event"
+            ).fetchone()
+            assert size == count == highest == parts and lowest == 1
+            assert taken_over.first_position <= size
+            stored = dict(connection.execute("SELECT key, first_position FROM ledger.submission"))
+            torn = connection.execute(
+                "SELECT stream FROM ledger.event GROUP BY stream HAVING max(version) <> count(*)"
+            ).fetchall()
+        assert torn == []
+        assert {k: stored.get(k) for k in acknowledged} == acknowledged
+        assert keys == len(stored)
         for key in random.sample(sorted(acknowledged), min(20, len(acknowledged))):
             again = await ledger.append(submission(key))
             assert again.replayed and again.first_position == acknowledged[key]
