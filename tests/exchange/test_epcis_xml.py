@@ -1,13 +1,16 @@
-"""EPCIS in XML: brought into JSON with the published hashes, or refused with its line."""
+"""EPCIS in XML: read into JSON with the published hashes, written back, or refused by place."""
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from stafett.exchange import epcis
+from stafett.exchange import cbv, epcis
 from stafett.exchange.epcis_xml import read_xml
+from stafett.exchange.epcis_xml_write import WORDS, check_words, xml_of
 from stafett.exchange.eventhash import event_hash, prehash
 from stafett.exchange.problem import Problem
 
@@ -141,3 +144,118 @@ def test_what_cannot_be_said_in_json_is_refused_with_its_line(
     if line is not None:
         assert refused.value.findings[0].pointer == f"line {line}"
     assert refused.value.status == 400
+
+
+def valid_documents(shared: Path) -> list[tuple[str, dict[str, Any], epcis.Document]]:
+    """Give every valid document of the standard's bodies: its name, as sent, and as judged."""
+    root, out = shared / "standards", []
+    for path in sorted([*root.glob("examples/**/*.json*"), *root.glob("hash_reference/*.jsonld"),
+                        root / "celltherapy/corpus.json"]):  # fmt: skip
+        try:
+            judged = epcis.read(path.read_bytes())
+        except Problem:
+            continue
+        value = json.loads(path.read_bytes())
+        if value.get("type") in ("EPCISDocument", "EPCISQueryDocument"):
+            out.append((path.name, value, judged))
+    return out
+
+
+def as_xml_tells(value: Any, spaces: dict[str, str]) -> Any:
+    """Bring a value of an event to what both bindings can tell: full names, scalars as texts."""
+    if isinstance(value, dict):
+        return {
+            epcis.expand(k, spaces): as_xml_tells(v, spaces)
+            for k, v in value.items() if k != "@context" and v != []
+        }  # fmt: skip
+    if isinstance(value, list):
+        told = [as_xml_tells(v, spaces) for v in value]
+        return told[0] if len(told) == 1 else told
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int | float):
+        return str(float(value))
+    try:
+        return str(float(value)) if value is not None else ""
+    except ValueError:
+        for kind in ("bizStep", "disposition", "bizTransaction", "sourceDest", "errorReason",
+                     "component", "measurement", "alert"):  # fmt: skip
+            value = cbv.bare_word(kind, value) if ":" in value else value
+        return value
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_every_published_document_comes_back_from_xml_as_it_was(shared: Path, words: str) -> None:
+    """Written and read again, each event has its hash, and each field its value."""
+    seen = 0
+    for name, value, before in valid_documents(shared):
+        after = epcis.judge(read_xml(xml_of(value, words)))
+        assert len(after.events) == len(before.events), name
+        for one, two in zip(before.events, after.events, strict=True):
+            spaces = {**before.prefixes, **epcis.prefixes_of(one.get("@context"))}
+            assert event_hash(one, spaces) == event_hash(two, after.prefixes), name
+            assert as_xml_tells(one, spaces) == as_xml_tells(two, after.prefixes), name
+            seen += 1
+    assert seen > 100
+
+
+def test_fields_stand_in_the_order_of_the_xml_binding() -> None:
+    """Whatever order JSON had; a list that the binding requires stands there though empty."""
+    text = xml_of(epcis.document([{
+        "disposition": "active", "action": "ADD", "parentID": "urn:epc:id:sscc:4012345.0000000001",
+        "childQuantityList": [{"epcClass": "urn:epc:idpat:sgtin:4012345.012345.*",
+                               "quantity": 1e-7, "uom": "KGM"}],
+        "eventTimeZoneOffset": "+01:00", "eventTime": "2026-01-01T00:00:00Z",
+        "type": "AggregationEvent", "bizStep": "packing",
+    }], created="2026-01-01T00:00:00Z")).decode()  # fmt: skip
+    names = ["<eventTime>", "<eventTimeZoneOffset>", "<parentID>", "<childEPCs/>", "<action>",
+             "<bizStep>https://ref.gs1.org/cbv/BizStep-packing<", "<disposition>",
+             "<quantity>0.0000001<"]  # fmt: skip
+    places = [text.find(name) for name in names]
+    assert places == sorted(places) and -1 not in places
+
+
+def test_a_prefix_means_one_namespace_in_the_whole_document() -> None:
+    """Events whose own contexts give one prefix two meanings keep two names in XML."""
+    base = {
+        "type": "ObjectEvent",
+        "eventTime": "2026-01-01T00:00:00Z",
+        "action": "ADD",
+        "eventTimeZoneOffset": "+00:00",
+        "epcList": ["urn:epc:id:sgtin:4012345.012345.1"],
+    }
+    events = [
+        {**base, "@context": [{"x": uri}], "x:note": "a <&> b\r\n"} for uri in ("urn:1", "urn:2")
+    ]
+    value = read_xml(xml_of(epcis.document(events, created="2026-01-01T00:00:00Z")))
+    one, two = epcis.judge(value).events
+    assert one["x:note"] == two["x2:note"] == "a <&> b"
+    assert value["@context"][1] == {"x": "urn:1", "x2": "urn:2"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "why"),
+    [
+        ("y:note", "1", "a name in XML"),
+        ("x:1st", "1", "a name in XML"),
+        ("x:note", [[1]], "a list in a list"),
+        ("x:note", {"plain": 1}, "a name in XML"),
+        ("x:note", "bell \x07", "control character"),
+    ],
+)
+def test_what_xml_cannot_say_is_refused_with_its_place(field: str, value: Any, why: str) -> None:
+    """A name without namespace, a list in a list, a control character: 406, and where."""
+    event = {"type": "ObjectEvent", "eventTime": "2026-01-01T00:00:00Z", "action": "ADD",
+             "eventTimeZoneOffset": "+00:00", "epcList": [], field: value}  # fmt: skip
+    context = [epcis.CONTEXT_URI, {"x": "urn:x"}]
+    with pytest.raises(Problem) as refused:
+        xml_of(epcis.document([event], context, created="2026-01-01T00:00:00Z"))
+    assert refused.value.status == 406 and why in refused.value.detail
+    assert refused.value.findings[0].pointer.startswith(f"/epcisBody/eventList/0/{field}")
+
+
+def test_words_are_web_uris_or_urns_and_nothing_else() -> None:
+    """A spelling that cannot be promised is refused, not ignored."""
+    assert [check_words(word) for word in WORDS] == list(WORDS)
+    with pytest.raises(Problem, match="Never_Translates"):
+        check_words("Never_Translates")

@@ -16,7 +16,7 @@ from starlette.applications import Starlette
 from starlette.requests import HTTPConnection
 from starlette.routing import Mount
 
-from stafett.exchange import epcis
+from stafett.exchange import epcis, epcis_xml
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
 from stafett.web.epcis import Caller, epcis_app
@@ -150,7 +150,10 @@ async def test_other_content_types_are_415(http: httpx.AsyncClient, name: str) -
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        ({"accept": "application/xml"}, 406),
+        ({"accept": "application/xml"}, 200),
+        ({"accept": "application/xml", "gs1-cbv-xml-format": "Never_Translates"}, 406),
+        ({"accept": "application/pdf, application/json;q=0"}, 406),
+        ({"accept": ""}, 200),
         ({"accept": "text/html, application/ld+json;q=0.5"}, 200),
         ({"gs1-epcis-min": "3.0"}, 406),
         ({"gs1-epcis-max": "1.2"}, 406),
@@ -165,6 +168,56 @@ async def test_what_is_asked_for_is_given_or_refused(
 ) -> None:
     """Formats and versions that this server does not speak are 406, with the reason."""
     assert (await http.get("/events", headers=headers)).status_code == status
+
+
+@pytest.mark.parametrize(
+    ("accept", "kind"),
+    [
+        ("*/*", "application/json"),
+        ("application/*", "application/json"),
+        ("text/xml", "text/xml; charset=utf-8"),
+        ("text/html, application/xml;q=0.9, */*;q=0.8", "application/xml; charset=utf-8"),
+        ("application/xml;q=0.4, application/json;q=0.5", "application/json"),
+        ("application/xml;q=nonsense, application/json;q=0.1", "application/json"),
+    ],
+)
+async def test_the_format_is_the_one_wished_most(
+    http: httpx.AsyncClient, accept: str, kind: str
+) -> None:
+    """Weights decide between JSON and XML; JSON among equals."""
+    assert (await http.get("/events", headers={"accept": accept})).headers["content-type"] == kind
+
+
+async def test_an_answer_in_xml_can_be_captured_elsewhere(http: httpx.AsyncClient) -> None:
+    """Every way to events gives XML; what it says is what JSON says, with the links of pages."""
+    one = event(1, **{"ext:lot": ["A", "B"], "bizStep": "https://own.example/steps/thaw"})
+    await http.post("/capture", json={**document(one, event(2)), "@context": [
+        epcis.CONTEXT_URI, {"ext": "https://ns.example/x/"}]})  # fmt: skip
+    await http.post("/queries", json={"name": "all", "query": {}})
+    for path in ("/events", f"/events/{uuid.UUID(int=1).urn}", "/queries/all/events",
+                 "/eventTypes/ObjectEvent/events"):  # fmt: skip
+        wish = {"accept": "application/xml", "gs1-cbv-xml-format": "Always_URN"}
+        reply = await http.get(path, params={"perPage": 1}, headers=wish)
+        assert reply.status_code == 200, reply.text
+        told = epcis.judge(epcis_xml.read_xml(reply.content))
+        same = epcis.judge((await http.get(path, params={"perPage": 1})).json())
+        assert told.events == same.events, path
+        assert told.prefixes["ext"] == "https://ns.example/x/"
+        assert reply.headers["vary"] == "Accept"
+        assert ("link" in reply.headers) == (len(path.split("/")) != 3)
+    page = await http.get("/events?orderBy=eventTime&orderDirection=DESC", headers=wish)
+    assert b"urn:epcglobal:cbv:bizstep:shipping" in page.content
+
+
+async def test_what_xml_cannot_say_is_406_with_its_place(http: httpx.AsyncClient) -> None:
+    """Nothing is left out of an answer in XML: it is refused, and JSON has it."""
+    context = [epcis.CONTEXT_URI, {"ext": "urn:x"}]
+    rows = event(1, **{"ext:rows": [[1], [2]]})
+    await http.post("/capture", json={**document(rows), "@context": context})
+    reply = await http.get("/events", headers={"accept": "application/xml"})
+    assert reply.status_code == 406
+    assert reply.json()["errors"][0]["pointer"].endswith("/eventList/0/ext:rows")
+    assert len(members(await http.get("/events"))) == 1
 
 
 async def test_discovery_says_versions_limits_and_methods(http: httpx.AsyncClient) -> None:

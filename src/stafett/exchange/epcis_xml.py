@@ -19,6 +19,7 @@ from stafett.exchange.epcis import CONTEXT_URI, KNOWN_TYPES, MAX_BYTES, MAX_DEPT
 from stafett.exchange.problem import Finding, Problem
 
 ROOTS: Final = ("urn:epcglobal:epcis:xsd:1", "urn:epcglobal:epcis:xsd:2")
+_ANSWERS: Final = ("urn:epcglobal:epcis-query:xsd:1", "urn:epcglobal:epcis-query:xsd:2")
 _SCHEMA: Final = "http://www.w3.org/2001/XMLSchema-instance"
 _WRAPPERS: Final = ("extension", "baseExtension")
 _EPCS: Final = ("epcList", "childEPCs", "inputEPCList", "outputEPCList")
@@ -52,25 +53,29 @@ class _Node:
 
 def looks_so(data: bytes) -> bool:
     """Say whether bytes look like an EPCIS document in XML rather than any other XML."""
-    return b"EPCISDocument" in data[:4000]
+    head = data[:4000]
+    return b"EPCISDocument" in head or b"EPCISQueryDocument" in head
 
 
 def read_xml(data: bytes) -> Json:
     """Return the document as in the JSON binding, not judged yet; raise `Problem` 400 or 413."""
     tree, prefixes = _parsed(data)
-    if tree.space not in ROOTS or tree.name != "EPCISDocument":
+    answer = tree.space in _ANSWERS and tree.name == "EPCISQueryDocument"
+    if not answer and (tree.space not in ROOTS or tree.name != "EPCISDocument"):
         known = " or ".join(ROOTS)
         raise _wrong(tree, f"it is a <{tree.name}>, not the EPCISDocument of {known}")
     make = _Maker(prefixes)
     body = _only(tree, "EPCISBody")
-    events = [make.event(node) for node in _flat(_only(body, "EventList"))]
     out: Json = {
         "@context": [CONTEXT_URI],
-        "type": "EPCISDocument",
+        "type": tree.name,
         "schemaVersion": "2.0",
         "creationDate": tree.attributes.get(" creationDate", ""),
-        "epcisBody": {"eventList": events},
     }
+    if answer:
+        out["epcisBody"] = {"queryResults": make.results(body)}
+    else:
+        out["epcisBody"] = {"eventList": make.events(body)}
     vocabularies = make.vocabularies(tree)
     if vocabularies:
         out["epcisHeader"] = {"epcisMasterData": {"vocabularyList": vocabularies}}
@@ -126,6 +131,22 @@ class _Maker:
         self._prefixes = prefixes
         self.used: dict[str, str] = {}
 
+    def results(self, body: _Node) -> Json:
+        """Give what an answer to a query holds: its name and the events."""
+        (inner,) = body.children if len(body.children) == 1 else (body,)
+        if inner.space not in _ANSWERS or inner.name != "QueryResults":
+            raise _wrong(inner, f"<{inner.name}> is no <QueryResults>")
+        out: Json = {"queryName": _text(_only(inner, "queryName"))}
+        told = [c for c in inner.children if c.name == "subscriptionID" and not c.space]
+        if told:
+            out["subscriptionID"] = _text(told[0])
+        out["resultsBody"] = {"eventList": self.events(_only(inner, "resultsBody"))}
+        return out
+
+    def events(self, node: _Node) -> list[Json]:
+        """Give the events of the one list below an element."""
+        return [self.event(one) for one in _flat(_only(node, "EventList"))]
+
     def event(self, node: _Node) -> Json:
         if node.space or node.name not in KNOWN_TYPES:
             raise _wrong(node, f"<{node.name}> is no event of EPCIS ({', '.join(KNOWN_TYPES)})")
@@ -169,7 +190,7 @@ class _Maker:
         key = self._name(node)
         if key not in out:
             out[key] = value
-        elif node.space:
+        elif node.space or node.name == "certificationInfo":
             out[key] = [*(out[key] if isinstance(out[key], list) else [out[key]]), value]
         else:
             raise _wrong(node, f"<{node.name}> stands twice")

@@ -34,10 +34,13 @@ from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.web.epcis_http import (
     DISCOVERY,
+    EVENT_TYPES,
+    JSON_TYPES,
     LIMITS,
     answer,
     body_of,
     document_of,
+    events_answer,
     extensions_of,
     negotiate,
     next_link,
@@ -71,6 +74,8 @@ class Epcis:
         self.captures = captures or Captures(store)
         self.subscriptions = Subscriptions(store)
         self.listing = Listing(store)
+        # What gives events gives them in XML too.
+        self.in_xml = (self.event, self.events, self.resource_events, self.query_events)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or WebSocket."""
@@ -104,7 +109,7 @@ class Epcis:
             )
             reply.headers["Allow"] = allow
             return reply
-        negotiate(request)
+        negotiate(request, EVENT_TYPES if handler in self.in_xml else JSON_TYPES)
         return await handler(request, await self.who(request), names)
 
     def route(self, parts: list[str]) -> tuple[dict[str, Handler], list[str]]:
@@ -212,7 +217,7 @@ class Epcis:
         page = await self.store.query(query, limit=1000, owners=caller.may_read)
         if not page.events:
             raise Problem(404, "NoSuchResourceException", f"there is no event {names[1][:200]}")
-        return answer(query_document(page.events, wanted=_format(request)))
+        return events_answer(request, query_document(page.events, wanted=_format(request)))
 
     async def events(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Answer a query in the URL."""
@@ -255,7 +260,8 @@ class Epcis:
         wanted = _format(request)
         page = await self.store.query(query, limit=limit, token=token, owners=caller.may_read)
         headers = {**next_link(request, page.next_token), "GS1-EPC-Format": wanted}
-        return answer(query_document(page.events, name=name, wanted=wanted), headers=headers)
+        document = query_document(page.events, name=name, wanted=wanted)
+        return events_answer(request, document, headers)
 
     async def members(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List a top-level resource's members."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import stafett
-from stafett.exchange import epcis, epcis_xml
+from stafett.exchange import epcis, epcis_xml, epcis_xml_write
 from stafett.exchange.captures import BEHAVIOURS
 from stafett.exchange.epcis_pages import MAX_PAGE
 from stafett.exchange.problem import Finding, Problem
@@ -19,6 +20,7 @@ from stafett.exchange.problem import Finding, Problem
 VERSION: Final = "2.0.0"
 JSON_TYPES: Final = ("application/json", "application/ld+json")
 XML_TYPES: Final = ("application/xml", "text/xml")
+EVENT_TYPES: Final = (*JSON_TYPES, *XML_TYPES)
 DEFAULT_PAGE: Final = 30
 MAX_QUERY: Final = 16_000  # bytes of a query string
 STANDARD: Final = {
@@ -33,7 +35,7 @@ STANDARD: Final = {
 DISCOVERY: Final = {
     **STANDARD,
     "GS1-EPC-Format": "No_Preference, Never_Translates, Always_GS1_Digital_Link",
-    "GS1-CBV-XML-Format": "Never_Translates",
+    "GS1-CBV-XML-Format": ", ".join(epcis_xml_write.WORDS),
 }
 LIMITS: Final = {
     "GS1-EPCIS-Capture-Limit": str(epcis.MAX_EVENTS),
@@ -52,6 +54,19 @@ def answer(body: Any, status: int = 200, headers: Mapping[str, str] | None = Non
     )
 
 
+def events_answer(
+    request: Request, document: dict[str, Any], headers: Mapping[str, str] | None = None
+) -> Response:
+    """Give a document of events as JSON, or as XML where the client wishes that more."""
+    kind = negotiate(request, EVENT_TYPES)
+    headers = {**(headers or {}), "Vary": "Accept"}
+    if kind not in XML_TYPES:
+        return answer(document, headers=headers)
+    words = epcis_xml_write.check_words(request.headers.get("gs1-cbv-xml-format", "No_Preference"))
+    told = {**STANDARD, **headers, "GS1-CBV-XML-Format": words}
+    return Response(epcis_xml_write.xml_of(document, words), 200, told, f"{kind}; charset=utf-8")
+
+
 def refusal(problem: Problem, instance: str = "") -> Response:
     """Give a problem document (RFC 9457, which replaced RFC 7807)."""
     body = problem.body()
@@ -63,13 +78,39 @@ def refusal(problem: Problem, instance: str = "") -> Response:
     return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
 
 
-def negotiate(request: Request) -> None:
-    """Refuse with 406 what cannot be answered: a format or a version that this server lacks."""
-    accept = request.headers.get("accept", "*/*")
-    ranges = [part.split(";")[0].strip().lower() for part in accept.split(",")]
-    good = {*JSON_TYPES, "application/*", "*/*", "application/problem+json", ""}
-    if not good & set(ranges):
-        raise Problem(406, "NotAcceptableException", f"this server answers {', '.join(JSON_TYPES)}")
+def negotiate(request: Request, kinds: Sequence[str] = JSON_TYPES) -> str:
+    """Choose the format of the answer among `kinds`, by the wishes and weights of Accept.
+
+    Refuses with 406 what cannot be answered: a format or a version that this server lacks.
+    """
+    chosen = _best(request.headers.get("accept", "*/*"), kinds)
+    if chosen is None:
+        raise Problem(406, "NotAcceptableException", f"this server answers {', '.join(kinds)}")
+    _versions(request)
+    return chosen
+
+
+def _best(accept: str, kinds: Sequence[str]) -> str | None:
+    """Give the kind that is wished most; among equals the first that is offered (RFC 9110)."""
+    weights: dict[str, float] = {}
+    for part in accept.lower().split(","):
+        kind, *parameters = (p.strip() for p in part.split(";"))
+        text = next((p[2:] for p in parameters if p.startswith("q=")), "1")
+        weights[kind] = float(text) if _WEIGHT.fullmatch(text) else 0.0
+
+    def wish(kind: str) -> float:
+        ranges = (kind, kind.partition("/")[0] + "/*", "*/*", "")
+        return next((weights[r] for r in ranges if r in weights), 0.0)
+
+    best = max(kinds, key=wish)
+    # Who takes only problem documents gets what there is, as JSON.
+    return best if wish(best) > 0 else kinds[0] if "application/problem+json" in weights else None
+
+
+_WEIGHT: Final = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")
+
+
+def _versions(request: Request) -> None:
     for name in ("GS1-EPCIS-Min", "GS1-CBV-Min"):
         if name in request.headers and _version(name, request.headers[name]) > (2, 0, 0):
             raise Problem(406, "NotAcceptableException", f"{name}: this server speaks {VERSION}")
@@ -91,7 +132,7 @@ def _version(name: str, text: str) -> tuple[int, int, int]:
 
 async def document_of(request: Request) -> bytes:
     """Read a document to capture: JSON as it is, XML brought into JSON."""
-    data = await body_of(request, (*JSON_TYPES, *XML_TYPES))
+    data = await body_of(request, EVENT_TYPES)
     if _kind(request) in XML_TYPES:
         return msgspec.json.encode(epcis_xml.read_xml(data))
     return data
