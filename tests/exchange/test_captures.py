@@ -4,12 +4,13 @@ import json
 import uuid
 from typing import Any
 
+import psycopg
 import pytest
 
 from stafett.exchange import epcis
 from stafett.exchange.captures import INLINE, Captures
 from stafett.exchange.epcis_query import read_query
-from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.epcis_store import LOCK, EpcisStore
 from stafett.exchange.problem import Problem
 
 pytestmark = pytest.mark.anyio
@@ -54,6 +55,50 @@ async def test_a_large_document_survives_the_process_that_accepted_it(
         done = await other.get(job)
     assert (done.running, done.success, done.captured) == (False, True, INLINE + 1)
     assert await store.size() == INLINE + 1
+
+
+async def test_a_document_that_the_server_fails_on_does_not_hold_up_the_next(
+    store: EpcisStore, database: str
+) -> None:
+    """It is kept with its reason, its job says so, and the document behind it is captured."""
+    kept: list[tuple[str, bytes, str]] = []
+
+    async def keep(owner: str, job: uuid.UUID, data: bytes, why: Problem) -> None:
+        kept.append((owner, data, why.name))
+
+    captures = Captures(store, keep)
+    large = range(INLINE + 1)
+    poison = sent(*[event(n, bizStep="holding") for n in large])
+    first = await captures.submit(poison, owner="maker")
+    second = await captures.submit(sent(*[event(9000 + n) for n in large]), owner="courier")
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as connection:
+        await connection.execute(
+            "ALTER TABLE exchange.epcis_event ADD CONSTRAINT a_fault CHECK (owner <> 'maker')"
+        )
+    assert await captures.work_once() and await captures.work_once()
+    failed, done = await captures.get(first), await captures.get(second)
+    assert (failed.running, failed.success, failed.captured) == (False, False, 0)
+    assert failed.errors[0]["type"] == "epcisException:ImplementationException"
+    assert kept == [("maker", poison, "ImplementationException")]
+    assert (done.success, done.captured) == (True, INLINE + 1) and await store.size() == INLINE + 1
+
+
+async def test_a_document_waits_for_a_database_that_is_away(
+    store: EpcisStore, database: str
+) -> None:
+    """What passes is no fault of the document: it stays, and is captured afterwards."""
+    job = await Captures(store).submit(sent(*[event(n) for n in range(INLINE + 1)]), owner="maker")
+    async with await psycopg.AsyncConnection.connect(database, autocommit=True) as other:
+        name = (await (await other.execute("SELECT current_database()")).fetchone() or [""])[0]
+        await other.execute(f'ALTER DATABASE "{name}" SET lock_timeout = 100')
+        await other.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+        async with EpcisStore(database) as hurried:
+            with pytest.raises(psycopg.OperationalError):
+                await Captures(hurried).work_once()
+            assert (await Captures(store).get(job)).running
+            await other.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
+            assert await Captures(hurried).work_once()
+    assert (await Captures(store).get(job)).captured == INLINE + 1
 
 
 async def test_rollback_keeps_nothing_of_a_document_with_a_conflict(store: EpcisStore) -> None:

@@ -11,19 +11,28 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any, Final
 
 import msgspec
+import psycopg
 
 from stafett.exchange import epcis
 from stafett.exchange.epcis_store import Connection, EpcisStore, Outcome
 from stafett.exchange.problem import Finding, Problem
 
+log = logging.getLogger(__name__)
+
 INLINE: Final = 2_000  # events that are captured before the request is answered
 BEHAVIOURS: Final = ("rollback", "proceed")
+
+_FAILED: Final = (
+    "the server failed on this document, and wrote down why; nothing of it was captured, and the "
+    "document is kept: try it again when the server was mended"
+)
 
 # Keeps an accepted document that was not captured whole: (owner, job, the bytes, why). Durable when
 # it returns. After a crash the same document may come again.
@@ -157,6 +166,14 @@ class Captures:
             except Problem as refused:
                 await self._kept(job, owner, bytes(data), refused)
                 await _fail(connection, job, owner, behaviour, refused)
+            except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
+                raise  # the database or the disk is away; the document waits for it
+            except Exception:
+                # Whatever this document provokes must not keep the next one waiting for ever.
+                log.exception("capture job %s failed; its document is kept", job)
+                failed = Problem(500, "ImplementationException", _FAILED)
+                await self._kept(job, owner, bytes(data), failed)
+                await _fail(connection, job, owner, behaviour, failed)
         return True
 
     async def work(self, stop: asyncio.Event, every_s: float = 1.0) -> None:
