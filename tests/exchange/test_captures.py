@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -99,6 +100,18 @@ async def test_a_document_waits_for_a_database_that_is_away(
             await other.execute("SELECT pg_advisory_unlock(%s)", [LOCK])
             assert await Captures(hurried).work_once()
     assert (await Captures(store).get(job)).captured == INLINE + 1
+
+
+async def test_an_event_from_the_future_is_captured_and_remarked(store: EpcisStore) -> None:
+    """Ten minutes of clock skew are nobody's fault; beyond that the job names the place."""
+    now = datetime.now(UTC)
+    times = [now + timedelta(minutes=m) for m in (-60, 8, 12)]
+    captures = Captures(store)
+    events = [event(n, eventTime=t.isoformat()) for n, t in enumerate(times)]
+    job = await captures.get(await captures.submit(sent(*events), owner="maker"))
+    assert (job.success, job.captured) == (True, 3)
+    assert [r["pointer"] for r in job.body()["remarks"]] == ["/epcisBody/eventList/2/eventTime"]
+    assert "in the future" in job.remarks[0]["detail"]
 
 
 async def test_rollback_keeps_nothing_of_a_document_with_a_conflict(store: EpcisStore) -> None:

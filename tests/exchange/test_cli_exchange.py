@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import json
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,6 +13,7 @@ from click.testing import CliRunner, Result
 from stafett.cli.main import main
 from stafett.journey.event import to_json
 from stafett.journey.script import play
+from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.protocol.net import Net
 from stafett.protocol.read import read
 
@@ -186,3 +188,33 @@ def test_an_event_log_is_exported_and_wrong_wishes_are_refused(
     assert run("export", tmp_path / "l.json", "--to", "fhir-r5", "--log", log).exit_code == 2
     assert run("export", tmp_path / "l.json", "--to", "xes").exit_code == 2
     assert sorted(p.name for p in tmp_path.iterdir()) == ["l.sqlite"]
+
+
+def test_a_ledger_is_exported_journey_by_journey(
+    record: Path, tmp_path: Path, database: str
+) -> None:
+    """All journeys of a ledger, as one from its file; a form for one journey asks which."""
+    events = [json.loads(line) for line in record.read_text().splitlines() if line]
+    events = [e.get("event", e) for e in events]
+
+    async def fill() -> None:
+        async with Ledger(database) as ledger:
+            for stream in ("j1", "room/x", "j2"):
+                for n, body in enumerate(events):
+                    kept = body if stream == "room/x" else {"event": body}
+                    draft = Draft(body["type"], kept, datetime.fromisoformat(body["occurred_at"]))
+                    key = f"{stream}-{n}"
+                    await ledger.append(
+                        Submission(stream, n, [draft], ["a"], Author("a"), key, key.encode())
+                    )
+
+    asyncio.run(fill())
+    told = run("export", tmp_path / "all.jsonocel", "--to", "ocel-json", "--database", database)
+    assert f"{2 * len(events):,} events" in told.output, told.output
+    (report,) = reports(run("import", "--json", tmp_path / "all.jsonocel"))
+    assert report["ok"]
+    refused = run("export", tmp_path / "j.json", "--to", "epcis", "--database", database)
+    assert refused.exit_code == 2 and "say --journey" in refused.output
+    one = ["--to", "epcis", "--database", database, "--journey", "j2"]
+    assert run("export", tmp_path / "j.json", *one).exit_code == 0
+    assert run("export", tmp_path / "n.json", *one[:-1], "none").exit_code == 1

@@ -12,6 +12,7 @@ from typing import Any
 import click
 from rich.table import Table
 
+from stafett.cli.bars import progress
 from stafett.cli.design_words import (
     Assumptions,
     Failed,
@@ -21,7 +22,6 @@ from stafett.cli.design_words import (
     options,
     out,
     plain,
-    progress,
     systems_of,
     worked,
 )

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from stafett.cli.bars import progress
 from stafett.cli.design_words import (
     Assumptions,
     Failed,
@@ -19,7 +20,6 @@ from stafett.cli.design_words import (
     options,
     out,
     plain,
-    progress,
     systems_of,
     worked,
 )

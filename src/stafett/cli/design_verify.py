@@ -9,7 +9,8 @@ from dataclasses import asdict
 import click
 from rich.table import Table
 
-from stafett.cli.design_words import out, progress
+from stafett.cli.bars import progress
+from stafett.cli.design_words import out
 from stafett.simulation.exact import REPLICATIONS, Verdict, cases, verdicts
 
 

@@ -40,20 +40,25 @@ Keep = Callable[[str, uuid.UUID, bytes, Problem], Awaitable[object]]
 
 _INSERT: Final = """
 INSERT INTO exchange.capture_job
-  (id, owner, running, success, behaviour, finished, captured, duplicates, errors, payload)
-VALUES (%s, %s, %s, %s, %s, CASE WHEN %s THEN NULL ELSE clock_timestamp() END, %s, %s, %s, %s)
+  (id, owner, running, success, behaviour, finished, captured, duplicates, errors, remarks, payload)
+VALUES (%s, %s, %s, %s, %s, CASE WHEN %s THEN NULL ELSE clock_timestamp() END, %s, %s, %s, %s, %s)
 ON CONFLICT (id) DO UPDATE SET running = excluded.running, success = excluded.success,
   finished = excluded.finished, captured = excluded.captured,
-  duplicates = excluded.duplicates, errors = excluded.errors, payload = NULL
+  duplicates = excluded.duplicates, errors = excluded.errors, remarks = excluded.remarks,
+  payload = NULL
 """
 _SELECT: Final = """
-SELECT id, owner, created, finished, running, success, behaviour, captured, duplicates, errors
+SELECT id, owner, created, finished, running, success, behaviour, captured, duplicates, errors,
+  remarks
 FROM exchange.capture_job
 """
 
 
 class Job(msgspec.Struct, frozen=True):
-    """What a capture job says. `success` is false as soon as one event was not captured."""
+    """What a capture job says. `success` is false as soon as one event was not captured.
+
+    `remarks` (an addition of Stafett's) name what is odd about events that were captured.
+    """
 
     id: uuid.UUID
     owner: str
@@ -65,6 +70,7 @@ class Job(msgspec.Struct, frozen=True):
     captured: int
     duplicates: int
     errors: tuple[dict[str, Any], ...]
+    remarks: tuple[dict[str, Any], ...] = ()
 
     def body(self) -> dict[str, Any]:
         """Give the job as the REST binding writes it."""
@@ -78,6 +84,8 @@ class Job(msgspec.Struct, frozen=True):
             "duplicates": self.duplicates,
             "errors": list(self.errors),
         }
+        if self.remarks:
+            out["remarks"] = list(self.remarks)
         if self.finished is not None:
             out["finishedAt"] = self.finished.isoformat()
         return out
@@ -226,7 +234,9 @@ class Captures:
         async with self.store.pool.connection() as connection:
             cursor = await connection.execute((_SELECT + rest).encode(), values)
             rows = await cursor.fetchall()
-        return [Job(*(*row[:-1], tuple(msgspec.json.decode(row[-1])))) for row in rows]
+        return [
+            Job(*row[:-2], *(tuple(msgspec.json.decode(told)) for told in row[-2:])) for row in rows
+        ]
 
 
 def _read(data: bytes, behaviour: str) -> tuple[epcis.Document, list[Finding]]:
@@ -256,7 +266,7 @@ async def _finish(
     errors = [_error(f) for f in (*findings, *outcome.errors)]
     await _write(
         connection, job, owner, behaviour, success=not errors, captured=outcome.captured,
-        duplicates=outcome.duplicates, errors=errors,
+        duplicates=outcome.duplicates, errors=errors, remarks=outcome.remarks,
     )  # fmt: skip
 
 
@@ -277,10 +287,24 @@ async def _write(
     captured: int = 0,
     duplicates: int = 0,
     errors: list[dict[str, Any]] | None = None,
+    remarks: Sequence[Finding] = (),
     payload: bytes | None = None,
 ) -> None:
     text = msgspec.json.encode(errors or []).decode()
+    odd = msgspec.json.encode([{"pointer": f.pointer, "detail": f.detail} for f in remarks])
     await connection.execute(
         _INSERT.encode(),
-        [job, owner, running, success, behaviour, running, captured, duplicates, text, payload],
+        [
+            job,
+            owner,
+            running,
+            success,
+            behaviour,
+            running,
+            captured,
+            duplicates,
+            text,
+            odd.decode(),
+            payload,
+        ],
     )

@@ -24,6 +24,10 @@ from stafett.exchange.units import base
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
+MAX_AHEAD_S: Final = (
+    600  # beyond this an event "happened" later than now: a clock or a zone is wrong
+)
+
 # Field of the event -> name in tokens, for lists of EPCs and of quantities.
 EPC_LISTS: Final = {
     "epcList": "epc",
@@ -79,6 +83,11 @@ def micros(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"{text!r} has no zone")
     return (moment - EPOCH) // timedelta(microseconds=1) + (1_000_000 if leap else 0)
+
+
+def ahead(event_time: int, now: int) -> bool:
+    """Say whether an event lies in the future by more than clocks may differ (both as `micros`)."""
+    return event_time - now > MAX_AHEAD_S * 1_000_000
 
 
 def plain(value: Any) -> str:

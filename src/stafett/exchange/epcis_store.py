@@ -24,7 +24,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange import epcis
 from stafett.exchange.epcis import Document, Json
-from stafett.exchange.epcis_facts import EPOCH, word
+from stafett.exchange.epcis_facts import EPOCH, ahead, word
 from stafett.exchange.epcis_pages import Page, Reader
 from stafett.exchange.epcis_query import Query
 from stafett.exchange.epcis_rows import EVENT_COLUMNS, Row, events_copy, numbers_copy, row_of
@@ -54,6 +54,7 @@ class Outcome(msgspec.Struct, frozen=True):
     last_seq: int
     event_ids: tuple[str, ...]
     errors: tuple[Finding, ...] = ()
+    remarks: tuple[Finding, ...] = ()  # what is odd about events that were taken
 
 
 class _Learnt(msgspec.Struct):
@@ -187,6 +188,7 @@ class EpcisStore:
             last_seq=size + len(fresh),
             event_ids=ids,
             errors=(*errors, *conflicts),
+            remarks=(*document.warnings, *_ahead(fresh, micros))[: epcis.MAX_FINDINGS],
         )
 
     async def size(self) -> int:
@@ -342,6 +344,18 @@ def _sift(rows: list[Row], known: dict[bytes, bytes]) -> tuple[list[Row], int, l
             where = pointer("epcisBody", "eventList", row.place, "eventID")
             conflicts.append(Finding(where, f"{row.event['eventID']} is the ID of another event"))
     return fresh, duplicates, conflicts
+
+
+def _ahead(rows: list[Row], now: int) -> list[Finding]:
+    """Name the events that lie in the future: what has not happened yet is kept, not believed."""
+    return [
+        Finding(
+            pointer("epcisBody", "eventList", row.place, "eventTime"),
+            f"{row.event['eventTime']} is in the future: is the clock or the zone wrong?",
+        )
+        for row in rows
+        if ahead(row.facts.event_time, now)
+    ]
 
 
 async def _master_data(connection: Connection, vocabularies: list[Json], job: uuid.UUID) -> None:

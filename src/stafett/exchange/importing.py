@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,11 +15,12 @@ from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.reading import read_log
 from stafett.exchange import epcis, epcis_xml, fhir_read, hl7, hl7_mapping, tables
 from stafett.exchange.epcis import Document
-from stafett.exchange.epcis_facts import facts, micros
+from stafett.exchange.epcis_facts import ahead, facts, micros
 from stafett.exchange.epcis_query import read_query
-from stafett.exchange.problem import Finding, Problem
+from stafett.exchange.problem import Finding, Problem, pointer
 
 _QUERY: Final = re.compile("(EQ|GE|GT|LE|LT|MATCH|WD|EXISTS|HASATTR|EQATTR)_")
+_FUTURE: Final = "is in the future: is the clock or the zone wrong?"
 SHOWN: Final = 20  # findings that a report holds
 
 
@@ -104,7 +106,14 @@ def _epcis(name: str, document: Document, kind: str = "EPCIS 2.0") -> Report:
     }
     if times:
         summary["from"], summary["to"] = times[0][1], times[-1][1]
-    return Report(name, kind, True, summary, (), document.warnings[:SHOWN], document)
+    now = int(time.time() * 1e6)
+    late = [
+        Finding(pointer("epcisBody", "eventList", i, "eventTime"), f"{e['eventTime']} {_FUTURE}")
+        for i, e in enumerate(document.events)
+        if ahead(micros(e["eventTime"]), now)
+    ]
+    remarks = (*document.warnings, *late)[:SHOWN]
+    return Report(name, kind, True, summary, (), remarks, document)
 
 
 def _fhir(name: str, data: bytes) -> Report:
