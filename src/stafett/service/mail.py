@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable
 from email.message import EmailMessage
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -43,6 +44,15 @@ WORDS: Final[dict[str, dict[str, str]]] = {
         "take": "Atenderlo", "why": "Se le avisa como",
     },
 }  # fmt: skip
+
+
+# Say what the record or the watch says of a journey, in a language; an identifier by its name.
+Say = Callable[[str, str, str], str]
+
+
+def as_it_is(text: str, journey: str, language: str) -> str:
+    """Say a text as it stands: in the record's English."""
+    return text
 
 
 class Server(NamedTuple):
@@ -80,8 +90,9 @@ def configured() -> Server | None:
 class Mail:
     """The sending side. Several processes may run it on one database."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], server: Server) -> None:
+    def __init__(self, pool: AsyncConnectionPool[Any], server: Server, say: Say = as_it_is) -> None:
         self._pool, self._server = pool, server
+        self.say = say
 
     async def run(self) -> None:
         """Send what is due, for ever."""
@@ -126,6 +137,9 @@ class Mail:
         """Write one message."""
         id_, to, _, alert, journey, urgency, code, activity, why, role, language, more = row
         words = WORDS.get(language, WORDS["en"])
+        activity, code, why, role = (
+            self.say(str(text), journey, language) for text in (activity, code, why, role)
+        )
         message = EmailMessage()
         message["From"], message["To"] = self._server.sender, to
         where = f" {words['at']} {activity}" if activity else ""

@@ -24,7 +24,7 @@ from stafett.service.request import Ask, Order
 from stafett.service.signatures import Checked
 from stafett.service.signing import ToSign
 from stafett.service.tower import Tower
-from stafett.web import refusals, sse
+from stafett.web import naming, refusals, sse
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
 from stafett.web.session import token_of
@@ -302,7 +302,8 @@ async def station_view(call: Call[Nothing, About]) -> Station:
     except LookupError as error:
         part = Part("activity", str(error))
         raise Problem(404, "unknown", "There is no such station", part) from None
-    blocked = refusals.all_said(found.blocked, call.query.language)
+    names = naming.names_of(live.net, call.query.language)
+    blocked = refusals.all_said(found.blocked, call.query.language, names)
     return msgspec.structs.replace(found, blocked=blocked)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import gzip
 import logging
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -27,7 +27,7 @@ from starlette.types import Scope
 
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
-from stafett.web import openapi, pages, refusals
+from stafett.web import naming, openapi, pages, refusals
 from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import route
 from stafett.web.headers import POLICY, SecureHeaders
@@ -132,16 +132,34 @@ def application(
         lifespan=lifespan,
     )
     app.state.tower = tower
+    if tower.mail is not None:  # mail is worded as the pages are
+        tower.mail.say = _speaker(tower)
     app.state.areas = AREAS
     app.state.demo = tuple(demo)
     app.state.demo_password = demo_password
     return app
 
 
+def _speaker(tower: Tower) -> Callable[[str, str, str], str]:
+    def say(text: str, journey: str, language: str) -> str:
+        live = tower.journeys.known(journey)
+        names = refusals.NOBODY if live is None else naming.names_of(live.net, language)
+        return names.get(text) or refusals.said(text, language, names)
+
+    return say
+
+
 async def _problem(request: Request, error: Exception) -> Response:
     assert isinstance(error, Problem)
-    error.document = refusals.in_language_of(request, error.document)
+    names = _names(request, refusals.language_of(request))
+    error.document = refusals.in_language_of(request, error.document, names)
     return response(error)
+
+
+def _names(request: Request, language: str) -> Mapping[str, str]:
+    """Return what the pages call the things of the journey that `request` is about, if any."""
+    live = request.app.state.tower.journeys.known(request.path_params.get("journey", ""))
+    return refusals.NOBODY if live is None else naming.names_of(live.net, language)
 
 
 async def _http(request: Request, error: Exception) -> Response:

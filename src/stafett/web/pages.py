@@ -20,11 +20,12 @@ from starlette.routing import Route
 
 import stafett
 from stafett.protocol.model import text
+from stafett.protocol.net import Net
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web import chart, evidence, refusals, relay, zone
+from stafett.web import chart, evidence, naming, refusals, relay, zone
 from stafett.web import language as languages
 from stafett.web.area import Line, seen_by
 from stafett.web.problem import Part, Problem
@@ -47,6 +48,7 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
     environment.filters |= {"refusal": refusals.said, "written": _written, "field": _field}
+    environment.filters |= {"noted": _noted, "called": _called}
     return environment
 
 
@@ -66,6 +68,22 @@ def _written(value: Any, language: str) -> str:
 def _field(name: str, language: str, kind: str = "field") -> str:
     """Say what a document's field is called: by its words, or by its name where it has none."""
     return languages.words(language).get(f"{kind}.{name}") or name.replace("_", " ")
+
+
+def _noted(note: str, language: str, net: Net | None = None) -> Markup:
+    """Say what the record noted by itself in the page's language; a person's words stay theirs.
+
+    Nobody knows in which language a person wrote: a screen reader is not told the page's.
+    """
+    if not refusals.knows(note):
+        return Markup('<span lang="">{}</span>').format(note)
+    names = naming.names_of(net, language) if net is not None else refusals.NOBODY
+    return Markup.escape(refusals.said(note, language, names))
+
+
+def _called(name: str, language: str, net: Net) -> str:
+    """Return what the pages call an identifier of the protocol."""
+    return naming.names_of(net, language).get(name, name)
 
 
 def _plain(event: dict[str, Any]) -> str:

@@ -1,86 +1,147 @@
-"""Refusals in the reader's language.
+"""Refusals in the reader's language, with the names that the reader's pages use.
 
 The core and the use cases say why something is refused in English, with its names in place. The
 words files hold each such sentence as a pattern (`refusal.*`), in English and in the other
 languages: a text that fits one is said again with the same names. What fits none stays English.
-A program that sends a bearer token gets English always: it reads the codes.
+What the record notes by itself (a limit that passed) and why somebody is told are said the same
+way. A program that sends a bearer token gets English always: it reads the codes.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import cache, lru_cache
+from types import MappingProxyType
 
 import msgspec
+from babel.dates import format_datetime
 from starlette.requests import Request
 
 from stafett.web import language as languages
+from stafett.web import zone
+from stafett.web.naming import named
 from stafett.web.problem import Document, Part
 
 PREFIX = "refusal."
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 _PROSE = re.compile(r"\b(?:the|is|are|was|not|it|its|this|that|has|have|no|must|may)\b")
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(?:Z|[+-]\d\d:\d\d)")
+TEXT = "text"  # the place of what a person wrote: in their words, whatever they are
 LONGEST = 600  # a text that is longer is nobody's sentence
+NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
-def said(text: str, language: str) -> str:
-    """Say `text` in `language`; where no pattern fits it, as it is."""
-    return text if language == "en" else _known(text, language) or text
+def said(text: str, language: str, names: Mapping[str, str] = NOBODY) -> str:
+    """Say `text` in `language`; where no pattern fits it, as it is.
+
+    `names` are what the page calls the things that a text names by their identifiers.
+    """
+    if language == "en" and not names:
+        return text
+    return _known(text, language, names) or text
 
 
-def all_said(texts: Iterable[str], language: str) -> tuple[str, ...]:
+def all_said(
+    texts: Iterable[str], language: str, names: Mapping[str, str] = NOBODY
+) -> tuple[str, ...]:
     """Say each of `texts` in `language`."""
-    return tuple(said(text, language) for text in texts)
+    return tuple(said(text, language, names) for text in texts)
 
 
 def knows(text: str) -> bool:
     """Say whether `text` is said in every language."""
-    return _known(text, "sv") is not None
+    return _fit(text) is not None
 
 
-def in_language_of(request: Request, document: Document) -> Document:
-    """Return a problem as whoever sits at the page of `request` reads it."""
+def language_of(request: Request) -> str:
+    """Return the language of whoever asks: the page's; English for a program."""
     if "authorization" in request.headers:
-        return document
+        return "en"
     person = getattr(request.state, "person", None)
-    language = languages.of(request, person.language if person else None)
-    if language == "en":
+    return languages.of(request, person.language if person else None)
+
+
+def in_language_of(
+    request: Request, document: Document, names: Mapping[str, str] = NOBODY
+) -> Document:
+    """Return a problem as whoever sits at the page of `request` reads it."""
+    language = language_of(request)
+    if "authorization" in request.headers or (language == "en" and not names):
         return document
     reasons = tuple(
-        Part(part.field, said(part.what, language), said(part.todo, language))
+        Part(part.field, said(part.what, language, names), said(part.todo, language, names))
         for part in document.reasons
     )
-    return msgspec.structs.replace(document, title=said(document.title, language), reasons=reasons)
+    return msgspec.structs.replace(
+        document,
+        title=said(document.title, language, names),
+        detail=said(document.detail, language, names),
+        reasons=reasons,
+    )
+
+
+def row_said(id_: str, field: str, what: str, language: str) -> str:
+    """Say what is wrong with a field of a row: the row's patterns name it and its field too."""
+    head = f"{id_}: {field}: "
+    return said(head + what, language).removeprefix(head)
+
+
+def _known(text: str, language: str, names: Mapping[str, str]) -> str | None:
+    fit = _fit(text)
+    if fit is None:
+        return None
+    if len(fit) == 3:
+        first, mark, rest = fit
+        return f"{said(first, language, names)}{mark}{said(rest, language, names)}"
+    key, holes = fit
+    message = languages.words(language)[key]
+    for hole, value in holes:
+        if hole == TEXT:
+            message = message.replace("{text}", value)
+            continue
+        known = _known(value, language, names) or named(value, language, names)
+        message = message.replace("{" + hole + "}", known or _moment(value, language))
+    return message
+
+
+def _moment(value: str, language: str) -> str:
+    """Write a moment as the pages do; anything else is a name and stays as it is."""
+    if not _MOMENT.fullmatch(value):
+        return value
+    at = datetime.fromisoformat(value).astimezone(zone.here())
+    return str(format_datetime(at, "d MMM y HH:mm zzz", locale=language))
+
+
+Fit = tuple[str, tuple[tuple[str, str], ...]] | tuple[str, str, str]
 
 
 @lru_cache(maxsize=10_000)
-def _known(text: str, language: str) -> str | None:
+def _fit(text: str) -> Fit | None:
+    """Return the message that `text` is and what stands in its places; or two texts and a mark."""
     if not text or len(text) > LONGEST:
         return None
     for key, pattern in _patterns():
         if found := pattern.fullmatch(text):
-            names = {k: _known(v, language) or _name(v) for k, v in found.groupdict().items()}
-            if None in names.values():
-                continue
-            message = languages.words(language)[key]
-            for name, value in names.items():
-                message = message.replace("{" + name + "}", str(value))
-            return message
-    first, parted, rest = text.partition("; ")
-    if parted:
-        known = (_known(first, language), _known(rest, language))
-        if all(known):
-            return f"{known[0]}; {known[1]}"
+            holes = tuple(found.groupdict().items())
+            if all(
+                hole == TEXT or _fit(value) is not None or _is_name(value) for hole, value in holes
+            ):
+                return key, holes
+    for mark in ("\n", "; "):
+        first, parted, rest = text.partition(mark)
+        if parted and _fit(first) is not None and _fit(rest) is not None:
+            return first, mark, rest
     return None
 
 
-def _name(value: str) -> str | None:
-    """Return a name as it is; None for what is a piece of another English sentence.
+def _is_name(value: str) -> bool:
+    """Say whether this is a name, and no piece of another English sentence.
 
     Half a sentence in each language would be worse than all of it in English.
     """
-    return None if _PROSE.search(value) and value[0] not in "'\"" else value
+    return not _PROSE.search(value) or value[0] in "'\""
 
 
 @cache
@@ -91,8 +152,12 @@ def _patterns() -> list[tuple[str, re.Pattern[str]]]:
     """
     found = {k: v for k, v in languages.words("en").items() if k.startswith(PREFIX)}
     return [
-        (key, re.compile(_HOLE.sub(r"(?P<\1>[^;]+?)", re.escape(message)), re.DOTALL))
+        (key, re.compile(_HOLE.sub(_place, re.escape(message)), re.DOTALL))
         for key, message in sorted(
             found.items(), key=lambda kv: -len(re.sub(r"\{\w+\}", "", kv[1]))
         )
     ]
+
+
+def _place(hole: re.Match[str]) -> str:
+    return f"(?P<{hole[1]}>{'.+' if hole[1] == TEXT else '[^;]+?'})"

@@ -21,6 +21,7 @@ from stafett.registry.trial import Trial
 from stafett.service.refusal import No
 from stafett.service.registry import TYPES, Imported, Kind, Registry, Version
 from stafett.service.system import System
+from stafett.web import refusals
 from stafett.web.api import problem
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
@@ -233,10 +234,20 @@ async def take_in(call: Call[bytes, How]) -> Imported:
     except No as no:
         raise problem(no) from None
     if done.written or how.dry_run:
-        return done
+        return _said(call.request, done)
     parts = [Part(f"row {p.row}", f"{p.id}: {p.field}: {p.what}") for p in done.problems[:100]]
     title = f"{len(done.problems)} rows are broken; nothing was imported"
     raise Problem(422, "broken-rows", title, *parts)
+
+
+def _said(request: Request, done: Imported) -> Imported:
+    """Say what is wrong with the rows that were left out in the language of the page."""
+    language = refusals.language_of(request)
+    problems = tuple(
+        msgspec.structs.replace(p, what=refusals.row_said(p.id, p.field, p.what, language))
+        for p in done.problems
+    )
+    return msgspec.structs.replace(done, problems=problems)
 
 
 async def schema(call: Call[Nothing, Nothing]) -> Response:

@@ -104,6 +104,7 @@ async def shipment_page(request: Request) -> Response:
         facts=_facts(seen, t, language),
         table=_table(seen, language),
         names=names,
+        net=live.net,
         row=tower.board.current(live),
         start={**await start_of(request, person), "shipment": seen.shipment.id},
         deviations=[

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import time
 from typing import Annotated, Any
 
@@ -19,7 +19,7 @@ from stafett.service.alerts import Alert, Handover, Happened
 from stafett.service.refusal import No, unknown
 from stafett.service.rosters import Entry
 from stafett.service.tower import Tower
-from stafett.web import pages, sse
+from stafett.web import naming, pages, refusals, sse
 from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -33,11 +33,13 @@ WEEK_HOURS = 168
 
 
 class Shown(msgspec.Struct, frozen=True):
-    """An alert with what it is about in words, and who holds it by name."""
+    """An alert with what it is about in words, why and whose, and who holds it by name."""
 
     alert: Alert
     title: Any
     place: Any
+    why: str
+    role: str
     holder: str | None
 
 
@@ -93,14 +95,16 @@ class Window(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hours: Annotated[int, msgspec.Meta(ge=1, le=WEEK_HOURS * 5)] = 24
 
 
-async def shown(tower: Tower, alerts: list[Alert]) -> list[Shown]:
-    """Return alerts as people read them."""
+async def shown(tower: Tower, alerts: list[Alert], language: str = "en") -> list[Shown]:
+    """Return alerts as people read them; why and whose, in `language`."""
     found = []
     for alert in alerts:
         live = tower.journeys.known(alert.journey) or await tower.journeys.live(alert.journey)
         title: Any = alert.code
         place: Any = alert.activity or alert.about
+        names: Mapping[str, str] = refusals.NOBODY
         if live is not None:
+            names = naming.names_of(live.net, language)
             known = catalogue(live.net.protocol)
             title = known[alert.code].title if alert.code in known else alert.code
             if place in live.net.index:
@@ -108,14 +112,15 @@ async def shown(tower: Tower, alerts: list[Alert]) -> list[Shown]:
             elif place in live.net.material:
                 place = live.net.protocol.materials[place].title
         person = await tower.accounts.person(alert.holder) if alert.holder else None
-        found.append(Shown(alert, title, place, person.name if person else None))
+        why, role = refusals.said(alert.why, language, names), names.get(alert.role, alert.role)
+        found.append(Shown(alert, title, place, why, role, person.name if person else None))
     return found
 
 
 async def mine(call: Call[Nothing, Nothing]) -> Mine:
     """List the person's open alerts, the most urgent first."""
     tower, person = tower_of(call.request), call.request.state.person
-    found = await shown(tower, tower.alerting.mine(person))
+    found = await shown(tower, tower.alerting.mine(person), refusals.language_of(call.request))
     return Mine(tower.alerting.waiting_for(person), found)
 
 
@@ -133,6 +138,7 @@ def _count(tower: Tower, person: Person) -> Count:
 async def stream(call: Call[Nothing, Nothing]) -> Response:
     """Follow the person's alerts: the whole list at every change, and its count."""
     tower, person = tower_of(call.request), call.request.state.person
+    language = refusals.language_of(call.request)
 
     async def events() -> AsyncIterator[bytes]:
         yield b"retry: 1000\n\n"
@@ -141,7 +147,8 @@ async def stream(call: Call[Nothing, Nothing]) -> Response:
                 yield sse.event("beat", b"{}")
                 continue
             counted = msgspec.json.encode(_count(tower, person))
-            found = Mine(tower.alerting.waiting_for(person), await shown(tower, alerts))
+            them = await shown(tower, alerts, language)
+            found = Mine(tower.alerting.waiting_for(person), them)
             yield sse.event("count", counted) + sse.event("alerts", msgspec.json.encode(found))
 
     return sse.response(events())
@@ -150,7 +157,8 @@ async def stream(call: Call[Nothing, Nothing]) -> Response:
 async def past(call: Call[Nothing, Nothing]) -> list[Shown]:
     """List the last alerts of the person's roles that are over."""
     tower = tower_of(call.request)
-    return await shown(tower, await tower.alerts.past(call.request.state.person))
+    past_ones = await tower.alerts.past(call.request.state.person)
+    return await shown(tower, past_ones, refusals.language_of(call.request))
 
 
 async def history(call: Call[Nothing, Nothing]) -> list[Happened]:

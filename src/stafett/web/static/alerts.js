@@ -14,15 +14,15 @@ function draw() {
   const there = new Set(shown.map(({ alert }) => alert.id));
   const heads = shown.filter(({ alert }) => alert.joined === null || !there.has(alert.joined));
   const focus = document.activeElement?.dataset?.take;
-  body.replaceChildren(...heads.slice(0, 200).map(({ alert, title, place, holder }) => {
+  body.replaceChildren(...heads.slice(0, 200).map(({ alert, title, place, why, role, holder }) => {
     const [sign, colour] = SIGN[alert.urgency];
     const open = alert.acknowledged === null;
     const what = alert.cause.startsWith("D") ? h("a", { href: `/deviations/${alert.journey}/${alert.cause.split(".")[0]}` }, pick(title)) : alert.code === "ACCOUNTABILITY_OFFERED" ? h("a", { href: `/journeys/${alert.journey}/accountability` }, t("alert.accountability")) : alert.kind === "silence" ? t("alert.silence") : pick(title);
     return h("tr", { id: `a${alert.id}`, "data-act": open ? colour : "" },
       h("td", {}, h("span", { class: `tag ${open ? colour : ""}` }, `${sign} `, t(`urgency.${alert.urgency}`)), alert.rung > 0 ? h("small", {}, " ", t("alert.rung", { n: alert.rung + 1 })) : ""),
-      h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`)),
+      h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`), h("br"), h("small", { class: "why" }, why)),
       h("td", { class: "mono" }, h("a", { href: `/journeys/${alert.journey}` }, alert.journey)),
-      h("td", {}, alert.role, alert.deputy ? h("small", { class: "soft" }, ` ${t("alerts.deputy")}`) : ""),
+      h("td", {}, role, alert.deputy ? h("small", { class: "soft" }, ` ${t("alerts.deputy")}`) : ""),
       h("td", { class: "n" }, span((now - Date.parse(alert.raised)) / 1000)),
       h("td", {}, open ? h("button", { class: colour === "red" ? "main" : "", "data-take": alert.id }, t("alert.take")) : h("span", {}, "✓ ", holder ?? "", h("br"), h("small", { class: "soft" }, t(`alert.until.${alert.worse}`)))));
   }));
