@@ -149,3 +149,32 @@ def test_a_played_journey_is_read() -> None:
     assert {"collect", "manufacture", "infuse"} <= set(found.steps["activity"])
     troubled = found.frame.filter(found.frame["detected_at"].is_not_null())
     assert troubled["activity"].to_list() == ["H4"]
+
+
+SILENCE = event(
+    "DeviationRaised", 100, COURIER, deviation="D1", code="SILENCE", kind="timing", detected="H1",
+    about="H1", originated="H1",
+)  # fmt: skip
+
+
+def test_a_silence_is_a_matter_of_timing_and_spoils_nothing() -> None:
+    """It is counted at its handoff, which was right first time all the same."""
+    accepted = event("Accepted", 122, COURIER, handoff="H1", with_deviation=False, deviations=[])
+    (row,) = log([*STORY[:6], SILENCE, accepted]).handoffs.iter_rows(named=True)
+    assert (row["deviation"], row["outcome"]) == ("timing", "ok")
+    assert row["origin"] == row["detected_at"] == "H1"
+
+
+def test_what_is_found_after_a_silence_stands_in_its_place() -> None:
+    """The mismatch is what the handoff is counted for, and it began elsewhere."""
+    later = [{**one, "deviation": "D2"} if "deviation" in one else one for one in STORY[6:]]
+    named = event("CauseNamed", 210, COURIER, deviation="D1", originated="collect")
+    (row,) = log([*STORY[:6], SILENCE, *later, named]).handoffs.iter_rows(named=True)
+    assert (row["deviation"], row["origin"]) == ("labelling", "pack")
+
+
+def test_a_silence_about_what_is_still_to_begin_marks_no_round_that_is_over() -> None:
+    """Nobody releases H1 a second time: the first round was what it was."""
+    accepted = event("Accepted", 122, COURIER, handoff="H1", with_deviation=False, deviations=[])
+    (row,) = log([*STORY[:6], accepted, {**SILENCE, "round": 2}]).handoffs.iter_rows(named=True)
+    assert row["deviation"] is None

@@ -36,6 +36,7 @@ from stafett.journey.evolve import evolve, move_of, replay
 from stafett.journey.label import Labels
 from stafett.journey.refusal import Refusal
 from stafett.journey.script import Cast, Fault, act, open_journey
+from stafett.journey.silence import silences
 from stafett.journey.state import State
 from stafett.journey.tasks import next_moves
 from stafett.journey.view import station
@@ -398,6 +399,31 @@ class Walk(RuleBasedStateMachine):
         else:
             self.submit(c.ReportExpired(occurred_at=self.at, by=by, material=material))
 
+    @precondition(lambda self: self.going())
+    @rule(pick=st.integers(0, 5), hours=st.sampled_from([0, 1, 50]))
+    def watch(self, pick: int, hours: int) -> None:
+        """The watch reports a silence: taken from its moment on, once, and never again."""
+        found = silences(self.net, self.now)
+        if not found:
+            return
+        one = found[pick % len(found)]
+        self.at += timedelta(hours=hours)
+        task = one.task
+        report = c.ReportSilence(
+            occurred_at=self.at,
+            by=c.Actor(person="watch", organisation=self.now.owner.organisation, role=c.WATCH),
+            activity=task.activity,
+            side=task.side,
+            about=task.about,
+        )
+        before = next_moves(self.net, self.now)
+        assert self.submit(report) == (one.at <= self.at)
+        # It moves nothing: the same people have the same things to do.
+        assert [(t.activity, t.side) for t in next_moves(self.net, self.now)] == [
+            (t.activity, t.side) for t in before
+        ]
+        assert not self.submit(report)
+
     @precondition(lambda self: self.going() and len(self.events) > 90)
     @rule(data=st.data())
     def interrupt(self, data: st.DataObject) -> None:
@@ -470,7 +496,7 @@ class Walk(RuleBasedStateMachine):
         draw = data.draw
         role, position = draw(st.sampled_from(self.net.roles)), draw(st.integers(0, 500))
         told = [
-            (event.by.role, i)
+            (event.by.role if event.by.role != c.WATCH else self.now.owner.role, i)
             for i, event in enumerate(self.events, 1)
             if isinstance(event, e.CheckAnswered | e.DocumentAttached | e.DeviationRaised)
         ]

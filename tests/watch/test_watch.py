@@ -56,21 +56,37 @@ def test_the_keys_of_one_state_differ(states: tuple[Net, list[State]]) -> None:
         assert len(keys) == len(set(keys))
 
 
-def order_late(site: Site, labels: Labels) -> str:
-    """Open a journey under a protocol in which the referral may take one second only."""
+def order_with(site: Site, labels: Labels, name: str, part: str, value: str) -> str:
+    """Open a journey under a protocol whose referral has another `part`."""
     lines = text().split("\n")
     at = next(i for i, line in enumerate(lines) if line.strip() == "H01:")
     for i in range(at, at + 120):
-        if "takes:" in lines[i]:
+        if f"{part}:" in lines[i]:
             indent = lines[i][: len(lines[i]) - len(lines[i].lstrip())]
-            lines[i] = f"{indent}takes: {{at_most: 1 s, proposal: true}}"
+            lines[i] = f"{indent}{part}: {value}"
             break
-    changed = "\n".join(lines).replace("protocol: autologous-car-t", "protocol: hasty-car-t", 1)
+    changed = "\n".join(lines).replace("protocol: autologous-car-t", f"protocol: {name}", 1)
     site.inside(site.tower.library.admit(changed.encode()))
     site.inside(train(site.tower, site.people))  # also for this protocol
     return site.order(
-        labels.patient, coi=labels.coi, protocol="hasty-car-t", network=NETWORK, product="kymriah"
+        labels.patient, coi=labels.coi, protocol=name, network=NETWORK, product="kymriah"
     )
+
+
+def order_late(site: Site, labels: Labels) -> str:
+    """Open a journey under a protocol in which the referral may take one second only."""
+    return order_with(site, labels, "hasty-car-t", "takes", "{at_most: 1 s, proposal: true}")
+
+
+def order_silent(site: Site, labels: Labels) -> str:
+    """Open a journey under a protocol that calls somebody when a referral lies for a second."""
+    rungs = "[{tell: case_management, after: 1 s}, {tell: owner, after: 1 d}]"
+    return order_with(site, labels, "restless-car-t", "escalation", rungs)
+
+
+def silences(site: Site, journey: str) -> list[str]:
+    """Return the sides of H01 whose silence the record has, as often as it has them."""
+    return [d["silence"] for d in deviations(site, journey) if d["code"] == "SILENCE"]
 
 
 def deviations(site: Site, journey: str) -> list[dict[str, Any]]:
@@ -183,3 +199,67 @@ def test_a_clock_that_jumps_fires_what_is_due_once_and_nothing_twice(
         time.sleep(1)
     found = deviations(site, journey)
     assert len({(d["code"], d["about"], d["note"]) for d in found}) == len(found) >= 1
+
+
+def test_a_silence_is_raised_once_by_two_watching_processes(site: Site) -> None:
+    """Nobody takes the referral: a second later the silence is a deviation, and only one."""
+
+    async def other() -> Tower:
+        tower = Tower(site.tower.url, site.tower.folder, cheap_hashing=True)
+        await tower.__aenter__()
+        return tower
+
+    second = site.inside(other())
+    try:
+        labels = Labels(770_005)
+        journey = order_silent(site, labels)
+        site.inside(walk(site, journey, labels, ("H01", "accept")))
+        wait_for(lambda: "H01.accept..1.silence" in silences(site, journey))
+        time.sleep(1.5)
+        assert silences(site, journey).count("H01.accept..1.silence") == 1
+        found = [d for d in deviations(site, journey) if d["silence"] == "H01.accept..1.silence"]
+        assert (found[0]["by"]["role"], found[0]["originated"]) == ("watch", "H01")
+        assert (found[0]["kind"], found[0]["severity"]) == ("timing", "minor")
+    finally:
+        site.inside(second.__aexit__(None, None, None))
+
+
+def test_a_silence_that_nobody_watched_is_raised_at_the_start_and_once(site: Site) -> None:
+    """A process that comes up later raises it then; the next ones find it in the record."""
+    site.inside(site.tower.watch.close())
+    labels = Labels(770_006)
+    journey = order_silent(site, labels)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    time.sleep(1.2)
+    assert silences(site, journey) == []
+
+    async def once() -> None:
+        async with Tower(site.tower.url, site.tower.folder, cheap_hashing=True) as tower:
+            await tower.board.ready.wait()
+            await asyncio.sleep(1.5)
+
+    for _ in range(2):
+        site.inside(once())
+        assert silences(site, journey) == ["H01.accept..1.silence"]
+    site.inside(site.tower.watch.start())
+
+
+def test_what_is_about_to_be_late_is_listed_as_coming_and_not_written(site: Site) -> None:
+    """A quarter of fourteen days before the referral is late: whose act it is, and by when."""
+    labels = Labels(770_007)
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", network=NETWORK)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    site.inside(site.tower.board.caught_up())
+    person = next(p for p in site.people if p.login == "treating-clinic-1")
+    now = datetime.now(UTC)
+
+    def mine(days: float) -> list[Any]:
+        found = site.inside(site.tower.deviations.coming(person, now + timedelta(days=days)))
+        return [one for one in found if one.journey == journey]
+
+    assert mine(10) == mine(14.1) == []
+    (one,) = mine(11)
+    assert (one.about, one.activity, one.side) == ("H01", "H01", "accept")
+    assert one.code == "LATE_DELIVERY"
+    assert timedelta(days=13.9) < one.due - now < timedelta(days=14)
+    assert deviations(site, journey) == []

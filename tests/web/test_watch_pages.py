@@ -5,7 +5,10 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
 
+import pytest
 from playwright.sync_api import Page, expect
 
 from site_ import Site
@@ -188,3 +191,35 @@ def test_accountability_is_offered_on_one_page_and_taken_on_another(
     signed = site.inside(site.tower.record.signatures(journey, "university-hospital"))
     mine = [one for one in signed if one.kind.startswith("Accountability")]
     assert [(one.about, one.holds) for one in mine] == [("case_management", True)] * 2
+
+
+def test_what_is_about_to_be_late_stands_among_the_deviations(
+    site: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Eleven days into a referral of fourteen, the list says whose act can still prevent it."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    site.inside(site.tower.board.caught_up())
+
+    class Ahead(datetime):
+        """A wall clock of the page that is eleven days ahead."""
+
+        @classmethod
+        def now(cls, tz: Any = None) -> datetime:  # type: ignore[override]
+            """Return that time."""
+            return datetime.now(tz) + timedelta(days=11)
+
+    monkeypatch.setattr("stafett.web.casework.datetime", Ahead)
+    page = browser_of("treating-clinic-1")
+    page.goto("/deviations?stage=coming")
+    row = page.locator("tr[data-coming]", has=page.locator(f"a[href='/journeys/{journey}']")).first
+    expect(row).to_contain_text("about to be late")
+    expect(row).to_contain_text("H01")
+    expect(page.locator("table.board tbody tr:not([data-coming])")).to_have_count(0)
+    shoot(page, "deviations-coming")
+    page.goto("/deviations?stage=closed")
+    expect(page.locator("tr[data-coming]")).to_have_count(0)

@@ -7,7 +7,9 @@ beside it, and a ledger entry, whose ``body`` holds the event and whose ``stream
 A group is written ``organisation / role``. A handoff runs from the release until the receiver
 accepted, quarantined or refused it; it *starts* with the first thing the receiver recorded. A
 step's wait since the journey's previous row is its queue. Deviations go to the row at which they
-were detected, with the place of origin that the assessment named.
+were detected, with the place of origin that the assessment named. A silence (nothing happened for
+too long) is a deviation of the row that is open then, in timing, until anything else is found
+there; it makes no row other than right first time.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from stafett.eventlog.problems import LogUnreadableError, Problem
 from stafett.eventlog.table import JUDGEMENTS, STAMP, EventLog, validated
 
 CLOSING = {"Accepted": "ok", "Quarantined": "quarantined", "Refused": "refused"}
+SILENCE = "SILENCE"
 FAILED_RESULTS = ("fail", "oos", "out_of_spec", "out-of-spec", "reject", "lost")
 
 
@@ -49,6 +52,7 @@ class _Row:
     detected_at: str | None = None
     origin: str | None = None
     result: str | None = None
+    silent: bool = False  # no more is known of it than that nothing happened for a while
 
 
 @dataclass
@@ -253,7 +257,7 @@ def _finish_step(journey: _Journey, event: Mapping[str, Any], number: int) -> No
         raise _BadEntry(f"{step} is finished before it was started")
     result = str(event.get("result") or "")
     failed = any(word in result.lower() for word in FAILED_RESULTS)
-    deviating = bool(event.get("deviations")) or row.deviation is not None
+    deviating = bool(event.get("deviations")) or (row.deviation is not None and not row.silent)
     row.end, row.result = at, result
     row.outcome = "failed" if failed else "deviation" if deviating else "ok"
     journey.reached = max(journey.reached or at, at)
@@ -279,6 +283,14 @@ def _deviate(journey: _Journey, event: Mapping[str, Any]) -> None:
     for place in places:
         row = next((r for r in reversed(journey.rows) if r.activity == place), None)
         if row is not None:
+            silent = event.get("code") == SILENCE
+            if silent and (row.end is not None or row.deviation is not None):
+                return  # it is about what is still to begin, or tells less than what is known
+            if row.silent:
+                # Whatever else is found there is what it was about, and says where it began.
+                row.deviation = row.origin = None
+                journey.deviations = {k: r for k, r in journey.deviations.items() if r is not row}
+            row.silent = silent
             row.deviation = row.deviation or _text(event, "kind")
             row.detected_at = row.detected_at or row.activity
             if isinstance(event.get("originated"), str):

@@ -224,6 +224,18 @@ class ReportExpired(Base, frozen=True, kw_only=True):
     material: str
 
 
+class ReportSilence(Base, frozen=True, kw_only=True):
+    """Nothing has happened for as long as the escalation permits; sent by the watch.
+
+    `side` is the side of `activity` that it waits for, `about` the matter of a decision or the
+    notification that nobody has read.
+    """
+
+    activity: str
+    side: WorkSide
+    about: str = ""
+
+
 class Interrupt(Base, frozen=True, kw_only=True):
     """Something that can happen at any time: consent withdrawn, death, ..."""
 
@@ -407,6 +419,7 @@ Command = (
     | Decide
     | ReportLost
     | ReportExpired
+    | ReportSilence
     | Interrupt
     | RaiseDeviation
     | AcknowledgeDeviation

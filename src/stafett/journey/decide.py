@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from stafett.journey import accountability, assess, handling, passing, working
+from stafett.journey import accountability, assess, handling, passing, silence, working
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.clock import is_aware
@@ -29,6 +29,7 @@ HANDLERS: dict[type, Handler] = {
     c.Decide: passing.take_decision,
     c.ReportLost: handling.report_lost,
     c.ReportExpired: handling.report_expired,
+    c.ReportSilence: silence.report,
     c.Interrupt: handling.interrupt,
     c.RaiseDeviation: handling.raise_deviation,
     c.AcknowledgeDeviation: handling.acknowledge,

@@ -16,6 +16,7 @@ HOLD_TIME_EXCEEDED = "HOLD_TIME_EXCEEDED"
 THAW_CLOCK_EXCEEDED = "THAW_CLOCK_EXCEEDED"
 LATE_DELIVERY = "LATE_DELIVERY"
 LATE = "LATE"
+SILENCE = "SILENCE"
 MATERIAL_LOST = "MATERIAL_LOST"
 TIMELINE_IMPOSSIBLE = "TIMELINE_IMPOSSIBLE"
 
@@ -68,6 +69,15 @@ _BUILT_IN = {
     ),
     LATE: (
         {"en": "Later than planned", "sv": "Senare än planerat", "es": "Más tarde de lo previsto"},
+        "timing",
+        "minor",
+    ),
+    SILENCE: (
+        {
+            "en": "Nothing has happened for too long",
+            "sv": "Inget har hänt på för länge",
+            "es": "No ha ocurrido nada durante demasiado tiempo",
+        },
         "timing",
         "minor",
     ),

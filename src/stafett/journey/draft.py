@@ -10,6 +10,7 @@ from stafett.journey.command import Command
 from stafett.journey.effects import effects
 from stafett.journey.evolve import evolve, move_of
 from stafett.journey.refusal import refuse
+from stafett.journey.silence import taken_over
 from stafett.journey.state import State
 from stafett.protocol.model import Severity
 from stafett.protocol.net import Move, Net
@@ -67,6 +68,7 @@ class Draft:
         detected: str | None = None,
         originated: str | None = None,
         check: str | None = None,
+        silence: str | None = None,
     ) -> str:
         """Raise a deviation and return its number within the journey."""
         entry = deviation.entry(self.net.protocol, code)
@@ -84,6 +86,7 @@ class Draft:
                 detected=detected,
                 originated=originated,
                 check=check,
+                silence=silence,
             )
         )
         return name
@@ -123,15 +126,12 @@ class Draft:
         One that the watch has raised already is named, not raised again.
         """
         at = self.command.occurred_at
-        return tuple(
-            self._noted(due, activity)
-            or self.deviate(
-                due.code,
-                activity,
-                clock.said(due),
-                detected=activity,
-                originated=due.originated,
-            )
-            for due in clock.dues(self.net, self.state, activity)
-            if at > due.at
+        passed = [due for due in clock.dues(self.net, self.state, activity) if at > due.at]
+        return tuple(self._noted(due, activity) or self._late(due, activity) for due in passed)
+
+    def _late(self, due: clock.Due, activity: str) -> str:
+        name = self.deviate(
+            due.code, activity, clock.said(due), detected=activity, originated=due.originated
         )
+        taken_over(self, activity, name)
+        return name

@@ -315,7 +315,10 @@ class Signed(Base, frozen=True, kw_only=True):
 
 
 class DeviationRaised(Base, frozen=True, kw_only=True):
-    """A departure from the protocol: where it was detected, and where it originated if known."""
+    """A departure from the protocol: where it was detected, and where it originated if known.
+
+    `silence` names the side and the round in which nothing happened, if that is what it is.
+    """
 
     deviation: str
     code: str
@@ -326,6 +329,7 @@ class DeviationRaised(Base, frozen=True, kw_only=True):
     detected: str | None = None
     originated: str | None = None
     check: str | None = None
+    silence: str | None = None
 
 
 class DeviationAcknowledged(Base, frozen=True, kw_only=True):

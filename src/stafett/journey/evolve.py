@@ -285,6 +285,7 @@ def _deviation_raised(net: Net, state: State, event: e.DeviationRaised) -> State
         detected=event.detected,
         originated=event.originated,
         check=event.check,
+        silence=event.silence,
     )
     return _with_deviation(state, raised)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stafett.journey import assess, clock, deviation, excursion, gate
+from stafett.journey import assess, clock, deviation, excursion, gate, silence
 from stafett.journey import check as checks
 from stafett.journey import command as c
 from stafett.journey import event as e
@@ -141,6 +141,8 @@ def raise_deviation(draft: Draft, command: c.RaiseDeviation) -> None:
         detected=detected,
         originated=command.originated,
     )
+    if command.by.role == c.WATCH and known[command.code].kind == "timing":
+        silence.taken_over(draft, command.about, name)
     if known[command.code].severity == "critical" and command.about in net.index:
         _stop_by_hand(draft, command.about, name)
 

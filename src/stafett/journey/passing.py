@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stafett.journey import clock, deviation, gate, specification
+from stafett.journey import clock, deviation, gate, silence, specification
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
@@ -119,7 +119,8 @@ def take_decision(draft: Draft, command: c.Decide) -> None:
     due = clock.decide_by(draft.net, draft.state, command.decision, command.about)
     if due is not None and command.occurred_at > due.at:
         note = f"{due.why}: due {due.at.isoformat()}"
-        draft.deviate(due.code, command.decision, note, detected=command.decision)
+        late = draft.deviate(due.code, command.decision, note, detected=command.decision)
+        silence.taken_over(draft, command.decision, late)
     if result.deviation is not None:
         draft.deviate(
             result.deviation,

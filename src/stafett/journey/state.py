@@ -179,6 +179,7 @@ class Raised(Frozen, frozen=True, kw_only=True):
     detected: str | None = None
     originated: str | None = None
     check: str | None = None
+    silence: str | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     closed_at: datetime | None = None

@@ -22,7 +22,6 @@ from stafett.ledger import Event, Ledger
 from stafett.service.journeys import Journeys, Live, told
 from stafett.service.kept import Kept, KeptRows
 from stafett.service.row import Next, Row, row_of
-from stafett.watch.limits import first_unknown
 
 __all__ = ["BATCH", "Board", "Next", "Row", "row_of"]
 
@@ -51,6 +50,7 @@ class Board:
         # To be saved: when the watch must look next, or None for a row that could not be made.
         self._unsaved: dict[str, Kept | None] = {}
         self._wakes: Wakes = {}
+        self._near: Wakes = {}
         # Told, for each journey that changed, when its next limit passes.
         self.listeners: list[Callable[[Wakes], None]] = []
         # Told the events of rooms' own streams, which are no journeys.
@@ -220,6 +220,7 @@ class Board:
     def _take(self, journey: str, one: Kept) -> None:
         self.rows[journey] = one.row
         self._wakes[journey] = one.wake
+        self._near[journey] = one.near
         self.broken.discard(journey)
         self._encoded.pop(journey, None)
         self._order.pop(journey, None)
@@ -252,7 +253,8 @@ class Board:
         try:
             if not await self._kept.save(position, changed, total):
                 every: dict[str, Kept | None] = {
-                    name: Kept(row, self._wakes.get(name)) for name, row in self.rows.items()
+                    name: Kept(row, self._wakes.get(name), self._near.get(name))
+                    for name, row in self.rows.items()
                 }
                 every |= dict.fromkeys(self.broken)
                 position = self.position
@@ -280,6 +282,14 @@ class Board:
     def of(self, organisation: str) -> list[Row]:
         """Return the rows of the journeys that `organisation` takes part in."""
         return [row for row in self.rows.values() if organisation in row.parties]
+
+    def near(self, organisation: str, now: datetime) -> list[str]:
+        """Return the journeys of `organisation` in which a limit may be about to pass at `now`."""
+        return [
+            row.journey
+            for row in self.of(organisation)
+            if (at := self._near.get(row.journey)) is not None and at <= now
+        ]
 
     def current(self, live: Live) -> Row:
         """Return the row of a journey as it is at this moment."""
@@ -337,4 +347,5 @@ def is_of_a_room(stream: str) -> bool:
 
 
 def _kept(live: Live, position: int, changed: datetime) -> Kept:
-    return Kept(row_of(live, position, changed), first_unknown(live.state, live.limits))
+    ahead = [limit.soon_at for limit in live.limits if limit.at > changed]
+    return Kept(row_of(live, position, changed), live.wake, min(ahead, default=None))

@@ -19,7 +19,7 @@ from stafett.protocol.model import Handoff
 from stafett.service.accounts import Person
 from stafett.service.board import Board, Wakes
 from stafett.service.journeys import Journeys, Live
-from stafett.watch import ladder
+from stafett.watch import ladder, limits
 
 ORDER = {"critical": 0, "major": 1, "minor": 2}
 STAGES = ("raised", "triaged", "decided", "closed")
@@ -57,6 +57,29 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     lacking: tuple[str, ...] = ()
 
 
+class Coming(msgspec.Struct, frozen=True, kw_only=True):
+    """What is about to become a deviation, and whose act can still prevent it.
+
+    `code`, `title` and `severity` are those of the deviation that it will be at `due`; `activity`
+    with `role` and `organisation` is what can be done now, if anybody can do anything about it.
+    """
+
+    journey: str
+    coi: str
+    code: str
+    title: Any
+    severity: str
+    about: str
+    originated: str | None
+    due: datetime
+    why: str
+    activity: str | None
+    activity_title: Any
+    side: str | None
+    role: str | None
+    organisation: str | None
+
+
 class Deviations:
     """The list. One instance per process."""
 
@@ -83,6 +106,15 @@ class Deviations:
             found, key=lambda one: (STAGES.index(one.stage), ORDER[one.severity], one.raised_at)
         )
 
+    async def coming(self, person: Person, now: datetime) -> list[Coming]:
+        """Return what is about to become a deviation if nobody acts, the nearest first."""
+        found = []
+        for journey in self._board.near(person.organisation, now):
+            live = await self._journeys.live(journey)
+            if live is not None:
+                found += [coming(live, one) for one in limits.soon(live.net, live.state, now)]
+        return sorted(found, key=lambda one: one.due)
+
     async def quiet(self, person: Person) -> list[Line]:
         """Return the deviations that call nobody, because nothing can be done any more."""
         found = []
@@ -105,6 +137,30 @@ class Deviations:
         self._with |= self._new
         self._new.clear()
         return list(self._with)
+
+
+def coming(live: Live, limit: limits.Limit) -> Coming:
+    """Return the line of a limit that is about to pass."""
+    net, state = live.net, live.state
+    will = entry(net.protocol, limit.code)
+    able = [t for t in live.tasks if t.activity == limit.subject and not t.blocked]
+    task = able[0] if able else None
+    return Coming(
+        journey=state.journey,
+        coi=state.coi,
+        code=limit.code,
+        title=will.title,
+        severity=will.severity,
+        about=limit.subject,
+        originated=limit.originated,
+        due=limit.at,
+        why=limit.why,
+        activity=task.activity if task else None,
+        activity_title=net.activity(task.activity).title if task else None,
+        side=task.side if task else None,
+        role=task.role if task else None,
+        organisation=task.organisation if task else None,
+    )
 
 
 def line(live: Live, raised: Raised) -> Line:

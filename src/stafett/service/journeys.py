@@ -24,6 +24,7 @@ from stafett.journey.command import Actor, Answer, Command, OpenJourney, Signatu
 from stafett.journey.decide import decide
 from stafett.journey.evolve import evolve
 from stafett.journey.refusal import Refusal
+from stafett.journey.silence import Silence, silences
 from stafett.journey.state import State
 from stafett.journey.tasks import Task, next_moves
 from stafett.ledger import (
@@ -53,7 +54,7 @@ from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signing import ToSign
 from stafett.service.vault import Erased, Vault
-from stafett.watch.limits import Limit, limits
+from stafett.watch.limits import Limit, first_unknown, limits
 
 KEPT = 50_000  # states in memory
 TRIES = 5
@@ -96,6 +97,18 @@ class Live:
     def limits(self) -> tuple[Limit, ...]:
         """Every limit that runs, the nearest first."""
         return tuple(limits(self.net, self.state, self.tasks))
+
+    @functools.cached_property
+    def silences(self) -> tuple[Silence, ...]:
+        """Every silence that is not recorded yet, the nearest first."""
+        return tuple(silences(self.net, self.state, self.tasks))
+
+    @property
+    def wake(self) -> datetime | None:
+        """When the next limit passes, or silence begins, that the record does not know of."""
+        late = first_unknown(self.state, self.limits)
+        moments = [one.at for one in self.silences[:1]]
+        return min([*moments, *([late] if late else [])], default=None)
 
 
 class Body(msgspec.Struct, frozen=True):

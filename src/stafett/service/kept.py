@@ -30,10 +30,11 @@ BROKEN = b""  # the digest of a row that could not be made: it is tried again at
 
 
 class Kept(msgspec.Struct, frozen=True):
-    """A row, and when the watch must next look at its journey."""
+    """A row, when the watch must next look at its journey, and when a limit first comes near."""
 
     row: Row
     wake: datetime | None = None
+    near: datetime | None = None
 
 
 class Stored(NamedTuple):

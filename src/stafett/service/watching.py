@@ -15,10 +15,18 @@ import heapq
 import logging
 from datetime import UTC, datetime, timedelta
 
-from stafett.journey.command import WATCH, Actor, Command, RaiseDeviation, ReportExpired
+from stafett.journey.command import (
+    WATCH,
+    Actor,
+    Command,
+    RaiseDeviation,
+    ReportExpired,
+    ReportSilence,
+)
+from stafett.journey.silence import Silence, silences
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys, Live
-from stafett.watch.limits import Limit, limits, passed
+from stafett.watch.limits import Limit, passed
 
 log = logging.getLogger(__name__)
 # The wall clock is read at least this often, so that a jump of it is noticed.
@@ -76,27 +84,52 @@ class Watch:
         if live is None:
             return
         for limit in passed(live.net, live.state, now):
-            # Long names make long keys; the digest keeps two that differ at their end apart.
-            key = f"watch.{hashlib.sha256(f'{journey}.{limit.key}'.encode()).hexdigest()}"
-            if key in self._fired:
-                continue
-            done = await self._journeys.watch(journey, _command(live, limit, now), key)
-            if done is None:
-                # Not now (it is no longer so, or others were quicker): look again, hide nothing.
-                heapq.heappush(self._heap, (now + AGAIN, journey))
-                continue
-            self._fired.add(key)
-            if not done.replayed:
-                self.raised += 1
+            await self._raise(journey, limit.key, _command(live, limit, now), now)
+        # What has just become late is silent no longer: it is looked at afresh.
+        live = await self._journeys.live(journey) or live
+        for one in silences(live.net, live.state):
+            if one.at <= now:
+                await self._raise(journey, one.key, _silent(live, one, now), now)
         fresh = await self._journeys.live(journey)
         if fresh is not None:
-            later = [one.at for one in limits(fresh.net, fresh.state) if one.at > now]
+            moments = [*(x.at for x in fresh.limits), *(x.at for x in fresh.silences)]
+            later = [at for at in moments if at > now]
             if later:
-                heapq.heappush(self._heap, (later[0], journey))
+                heapq.heappush(self._heap, (min(later), journey))
+
+    async def _raise(self, journey: str, name: str, command: Command, now: datetime) -> None:
+        # Long names make long keys; the digest keeps two that differ at their end apart.
+        key = f"watch.{hashlib.sha256(f'{journey}.{name}'.encode()).hexdigest()}"
+        if key in self._fired:
+            return
+        done = await self._journeys.watch(journey, command, key)
+        if done is None:
+            # Not now (it is no longer so, or others were quicker): look again, hide nothing.
+            heapq.heappush(self._heap, (now + AGAIN, journey))
+            return
+        self._fired.add(key)
+        if not done.replayed:
+            self.raised += 1
+
+
+def _by(live: Live) -> Actor:
+    return Actor(person=WATCH, organisation=live.state.owner.organisation, role=WATCH)
+
+
+def _silent(live: Live, one: Silence, now: datetime) -> Command:
+    task = one.task
+    return ReportSilence(
+        occurred_at=now,
+        recorded_at=now,
+        by=_by(live),
+        activity=task.activity,
+        side=task.side,
+        about=task.about,
+    )
 
 
 def _command(live: Live, limit: Limit, now: datetime) -> Command:
-    by = Actor(person=WATCH, organisation=live.state.owner.organisation, role=WATCH)
+    by = _by(live)
     if limit.kind == "expired":
         return ReportExpired(occurred_at=now, recorded_at=now, by=by, material=limit.subject)
     return RaiseDeviation(

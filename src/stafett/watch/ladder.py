@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from stafett.journey import gate
+from stafett.journey import deviation, gate, silence
 from stafett.journey.state import Raised, State
 from stafett.journey.tasks import Task, next_moves
 from stafett.protocol.model import Handoff
@@ -35,7 +35,12 @@ def causes(
     """
     tasks = next_moves(net, state) if tasks is None else tasks
     running = limits(net, state, tasks) if running is None else running
-    found = [_deviation(net, state, raised, tasks) for raised in _unheeded(state)]
+    # A silence that lasts has the ladder of its activity, not that of a deviation beside it.
+    found = [
+        _deviation(net, state, raised, tasks)
+        for raised in _unheeded(state)
+        if not silence.lasts(state, raised, tasks)
+    ]
     found = [cause for cause in found if cause.calls]
     found += unfinished(net, state)
     if state.marking.outcome != NONE:
@@ -82,7 +87,8 @@ def quiet(net: Net, state: State) -> list[tuple[Raised, str]]:
     return [
         (raised, "done")
         for raised in _unheeded(state)
-        if not _deviation(net, state, raised, tasks).calls
+        if not silence.lasts(state, raised, tasks)
+        and not _deviation(net, state, raised, tasks).calls
     ]
 
 
@@ -122,7 +128,7 @@ def _ladder(net: Net, state: State, raised: Raised, tasks: Sequence[Task]) -> tu
         # Both sides and the accountable owner know at once (DESIGN §5, journey).
         first += [call(state, 0, at, role) for role in _sides(net, state, subject)]
         first.append(call(state, 0, at, state.owner.role))
-    elif _is_past(net, state, raised, subject):
+    elif raised.silence is not None or _is_past(net, state, raised, subject):
         return ()
     elif not first:
         first = [call(state, 0, at, state.owner.role)]
@@ -199,23 +205,27 @@ def _soon(limit: Limit, calls: tuple[Call, ...]) -> Cause:
 
 
 def _silence(net: Net, state: State, task: Task) -> Cause | None:
-    """Return the ladder that the protocol has for an activity in which nothing happens."""
-    rungs = _rungs(net, task.activity)
-    if not rungs or task.blocked:
+    """Return the ladder that the protocol has for an activity in which nothing happens.
+
+    Whoever takes up the deviation that the silence is stops it.
+    """
+    found = silence.of_task(net, state, task)
+    recorded = silence.raised(state, task)
+    if found is None or (recorded is not None and recorded not in _unheeded(state)):
         return None
     calls = tuple(
-        call(state, i, task.since + after, gate.acting(state, tell))
-        for i, (tell, after) in enumerate(rungs)
+        call(state, i, found.since + after, gate.acting(state, tell))
+        for i, (tell, after) in enumerate(_rungs(net, task.activity))
     )
     return Cause(
-        key=f"{task.activity}.{task.side}.{task.about}.{task.round}.silence",
+        key=found.key,
         kind="silence",
-        urgency="minor",
-        code="SILENCE",
+        urgency=deviation.entry(net.protocol, deviation.SILENCE).severity,
+        code=deviation.SILENCE,
         activity=task.activity,
         about=task.about or task.activity,
-        since=task.since,
-        why=f"{task.activity} waits for {task.role} since {task.since.isoformat()}",
+        since=found.since,
+        why=f"{task.activity} waits for {task.role} since {found.since.isoformat()}",
         worse="owner",
         calls=calls,
     )

@@ -16,7 +16,7 @@ from stafett.journey import assess, specification, supply
 from stafett.journey.command import Cause, Disposition
 from stafett.service import peers
 from stafett.service.accounts import Person
-from stafett.service.deviations import STAGES, Line, line
+from stafett.service.deviations import STAGES, Coming, Line, line
 from stafett.service.peers import Answer, Case, Judged
 from stafett.service.refusal import No, unknown
 from stafett.service.signatures import Checked
@@ -44,6 +44,12 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 async def deviations(call: Call[Nothing, Nothing]) -> list[Line]:
     """List the deviations of the organisation's journeys."""
     return await tower_of(call.request).deviations.lines(call.request.state.person)
+
+
+async def coming(call: Call[Nothing, Nothing]) -> list[Coming]:
+    """List what is about to become a deviation in the organisation's journeys."""
+    person = call.request.state.person
+    return await tower_of(call.request).deviations.coming(person, datetime.now(UTC))
 
 
 async def ask(call: Call[Question, Nothing]) -> Case:
@@ -120,6 +126,12 @@ async def list_page(request: Request) -> Response:
         if (wanted == "all" or x.stage == wanted or (wanted == "open" and x.stage != "closed"))
         and (not severity or x.severity == severity)
     ]  # fmt: skip
+    near = []
+    if wanted in ("open", "all", "coming"):
+        near = [
+            x for x in await tower.deviations.coming(person, datetime.now(UTC))
+            if not severity or x.severity == severity
+        ]  # fmt: skip
     organisations = await tower.accounts.organisations()
     return await pages.page(
         request,
@@ -127,6 +139,8 @@ async def list_page(request: Request) -> Response:
         person,
         lines=shown[:200],
         count=len(shown),
+        coming=near[:200],
+        near=len(near),
         every=len(lines),
         stage=wanted,
         severity=severity,
@@ -241,6 +255,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "GET", "/api/deviations", deviations, "Deviations", "see", answer=list[Line],
         tag="deviations",
+    ),
+    Endpoint(
+        "GET", "/api/deviations/coming", coming, "What is about to become a deviation", "see",
+        answer=list[Coming], tag="deviations",
     ),
     Endpoint(
         "POST", "/api/journeys/{journey}/deviations/{deviation}/peers", ask,
