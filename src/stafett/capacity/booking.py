@@ -49,6 +49,7 @@ class Free(msgspec.Struct, frozen=True):
     slots: int
     first: datetime | None
     zone: str
+    kind: str
 
 
 class Consequence(msgspec.Struct, frozen=True):

@@ -72,7 +72,7 @@ class Calendars:
                     Calendar(resource, busy.get(resource.id, ())), begin, end, min(needs)
                 )
                 first = moment(min(slots)) if slots else None
-                one = Free(resource.title, len(slots), first, resource.zone)
+                one = Free(resource.title, len(slots), first, resource.zone, resource.kind)
                 found.setdefault(resource.organisation, []).append(one)
         return found
 

@@ -1,54 +1,34 @@
 """The whole chain on one page: where journeys are, where they wait, which interfaces lose most.
 
-For everyone after the rules for small numbers; for a member also the exact numbers of the journeys
-that their own organisation takes part in. Counted over the record, at most once a minute.
+Of everything, of a country or of a region. For everyone after the rules for small numbers, which
+hold for the differences between these too; for a member also the exact numbers of the journeys that
+their own organisation takes part in. Counted over the record, at most once a minute, and for all
+places at once, so that they are of the same moment.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections import Counter
 from datetime import UTC, datetime, timedelta
-from statistics import median
 from typing import Any, LiteralString
 
+import anyio.to_thread
 import msgspec
 
-from stafett.journey.state import State
-from stafett.registry.disclosure import MINIMUM, RATE_MINIMUM, Rate, Shown, one, rate, table
+from stafett.registry.adoption import Uptake
+from stafett.registry.disclosure import RATE_MINIMUM, Rate, Shown, one, rate, table
+from stafett.registry.place import Place, known, of_organisations
 from stafett.service import sql
-from stafett.service.board import Board
-from stafett.service.journeys import Journeys
+from stafett.service.chain_counts import Counting
 from stafett.service.library import Library
+from stafett.service.openings import Openings
+from stafett.service.refusal import unknown
 from stafett.service.registry import Registry
-from stafett.service.row import Row
-from stafett.watch.ownership import between_hands
+from stafett.service.system_publish import Interface, Need, Published, Spot
 
 FRESH_S = 60.0
-CLOSED: LiteralString = """
-WITH opened AS (
-  SELECT stream, convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,protocol}' AS protocol
-  FROM ledger.event_store WHERE kind = 'JourneyOpened'),
-closed AS (
-  SELECT stream, kind, convert_from(leaf, 'UTF8')::jsonb #> '{body,event}' AS event
-  FROM ledger.event_store
-  WHERE kind IN ('Accepted', 'Quarantined', 'Refused')
-    AND recorded_at >= %s AND recorded_at < %s)
-SELECT protocol, event ->> 'handoff',
-  count(*) FILTER (WHERE (event ->> 'round')::int = 1),
-  count(*) FILTER (WHERE (event ->> 'round')::int = 1 AND kind = 'Accepted'
-                   AND NOT coalesce((event ->> 'with_deviation')::boolean, false))
-FROM closed JOIN opened USING (stream) GROUP BY 1, 2
-"""
-ENDED: LiteralString = """
-SELECT count(*), count(*) FILTER (
-  WHERE (convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,treated}')::boolean)
-FROM ledger.event_store WHERE kind = 'JourneyEnded' AND recorded_at >= %s AND recorded_at < %s
-"""
-
-
 OF_SITE: LiteralString = """
 WITH opened AS (
   SELECT stream, convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,protocol}' AS protocol
@@ -82,59 +62,48 @@ class Received(msgspec.Struct, frozen=True):
     median_h: float | None
 
 
-class Spot(msgspec.Struct, frozen=True):
-    """Where open journeys are: the next act, how many wait for it, the median wait in hours."""
+class Adopted(msgspec.Struct, frozen=True):
+    """What a region did with a product in the newest period that is known of it."""
 
-    protocol: str
-    activity: str
-    title: Any
-    journeys: Shown
-    waiting_h: float | None
-    late: Shown
-    deviations: Shown
-
-
-class Interface(msgspec.Struct, frozen=True):
-    """One handoff over the period: how often, how often right at the first attempt.
-
-    `deviations` are those open now that began there; where nobody has said yet, were found there. A
-    past year has none.
-    """
-
-    protocol: str
-    handoff: str
-    title: Any
-    passed: Shown
-    right_first_time: Rate | None
-    lost_share: float | None
-    unowned_h: float | None
-    deviations: Shown = Shown(0)
-
-
-class Need(msgspec.Struct, frozen=True):
-    """What sites have open for booking, of one kind of resource."""
-
-    resource: str
-    free: int
-    sites: int
-    first_free: str | None
+    product: str
+    period: str
+    patients: Shown
+    per_million: float | None
+    made_up: bool
 
 
 class System(msgspec.Struct, frozen=True):
-    """Everything on the page. `own` says that it counts one organisation's journeys exactly."""
+    """Everything on the page. `own` says that it counts one organisation's journeys exactly.
+
+    `place` is "" for everything, "SE" or "SE/Norra"; `places` are all that can be chosen.
+    """
 
     at: datetime
     since: datetime
     until: datetime
     own: bool
+    place: str
+    places: list[str]
     open: Shown
     ended: Shown
     treated: Rate | None
     spots: list[Spot]
     interfaces: list[Interface]
     capacity: list[Need]
+    sites: int
     trials_open: int
     assessments: dict[str, int]
+    adopted: list[Adopted]
+
+
+class _Kept(msgspec.Struct, frozen=True):
+    """One count of everything, from which the view of each place is cut."""
+
+    at: datetime
+    since: datetime
+    until: datetime
+    published: Published
+    organisations: dict[str, Place]
 
 
 class SystemView:
@@ -143,19 +112,25 @@ class SystemView:
     def __init__(
         self,
         pool: sql.Pool,
-        board: Board,
-        journeys: Journeys,
+        counting: Counting,
+        openings: Openings,
         library: Library,
         registry: Registry,
     ) -> None:
-        self._pool, self._board, self._journeys = pool, board, journeys
+        self._pool, self._counting, self._openings = pool, counting, openings
         self._library, self._registry = library, registry
-        self._kept: dict[tuple[int | None, str | None], tuple[float, System]] = {}
+        self._kept: dict[tuple[int | None, str | None], tuple[float, _Kept]] = {}
         self._sites: dict[str, tuple[float, list[Received]]] = {}
         self._lock = asyncio.Lock()
 
-    async def see(self, year: int | None = None, organisation: str | None = None) -> System:
-        """Return the view of a year (None: the last 365 days), for everyone or a member."""
+    async def see(
+        self, year: int | None = None, organisation: str | None = None, place: str = ""
+    ) -> System:
+        """Return the view of a year (None: the last 365 days), for everyone or a member.
+
+        `place` is "", a country or a region of one, as the sites of the registry are in. Raises No
+        for another.
+        """
         key = (year, organisation)
         async with self._lock:
             kept = self._kept.get(key)
@@ -164,7 +139,11 @@ class SystemView:
                 kept = self._kept[key] = (time.monotonic(), made)
                 while len(self._kept) > 200:
                     del self._kept[next(iter(self._kept))]
-        return kept[1]
+        return self._cut(kept[1], organisation is not None, place)
+
+    def forget(self) -> None:
+        """Count anew at the next look."""
+        self._kept.clear()
 
     async def of_site(self, organisation: str) -> list[Received]:
         """Return how an organisation receives, interface by interface, over the last 365 days.
@@ -197,154 +176,66 @@ class SystemView:
             for name, handoff in pinned.document.bind().handoffs.items()
         }
 
-    async def _make(self, year: int | None, organisation: str | None) -> System:
+    async def _make(self, year: int | None, organisation: str | None) -> _Kept:
         now = datetime.now(UTC)
         since = datetime(year, 1, 1, tzinfo=UTC) if year else now - timedelta(days=365)
         until = min(now, datetime(year + 1, 1, 1, tzinfo=UTC)) if year else now
         await self._registry.refresh()
-        closed = await sql.rows(self._pool, CLOSED, (since, until))
-        ended, treated = (await sql.rows(self._pool, ENDED, (since, until)))[0]
-        rows = [row for row in self._board.rows.values() if row.status != "ended"]
-        if organisation is not None:
-            rows = [row for row in rows if organisation in row.parties]
-        exact = organisation is not None
-        unowned = await self._unowned(rows, now)
-        deviations = self._open_deviations(rows if until == now else [])
         sites = self._registry.all("site")
+        organisations = of_organisations(sites)
+        counts = await self._counting.count(since, until, now, organisations, organisation)
+        openings = await self._openings.of(sites)
+        demand = await self._openings.demand(organisation)
+        published = await anyio.to_thread.run_sync(
+            Published.of,
+            counts, openings, demand, organisations, self._titles(), now, organisation is not None,
+        )  # fmt: skip
+        return _Kept(now, since, until, published, organisations)
+
+    def _cut(self, kept: _Kept, own: bool, place: str) -> System:
+        places = known(kept.organisations)
+        chosen = next((p for p in (Place(), *places) if str(p) == place), None)
+        if chosen is None:
+            raise unknown("place", place)
+        here = {o for o, p in kept.organisations.items() if chosen.holds(p)}
+        published = kept.published
+        assessments = [
+            a for a in self._registry.all("assessment") if chosen.country in ("", a.country)
+        ]
         return System(
-            at=now,
-            since=since,
-            until=until,
-            own=exact,
-            open=_shown(len(rows), exact) if exact else self._total(rows),
-            ended=one(ended),
-            treated=rate(treated, ended),
-            spots=self._spots(rows, now, exact),
-            interfaces=self._interfaces(closed, unowned, deviations, exact),
-            capacity=_needs(sites),
-            trials_open=sum(trial.open for trial in self._registry.all("trial")),
-            assessments=dict(
-                Counter(a.recommendation or a.stage for a in self._registry.all("assessment"))
+            at=kept.at,
+            since=kept.since,
+            until=kept.until,
+            own=own,
+            place=place,
+            places=[str(p) for p in places],
+            open=published.open(chosen),
+            ended=published.ended(chosen),
+            treated=published.treated(chosen),
+            spots=published.spots(chosen),
+            interfaces=published.interfaces(chosen),
+            capacity=published.capacity(chosen),
+            sites=sum(s.organisation in here for s in self._registry.all("site")),
+            trials_open=sum(
+                t.open and (not place or any(s.organisation in here for s in t.sites))
+                for t in self._registry.all("trial")
             ),
+            assessments=dict(Counter(a.recommendation or a.stage for a in assessments)),
+            adopted=_adopted(self._registry.all("uptake"), chosen) if chosen.region else [],
         )
 
-    def _spots(self, rows: list[Row], now: datetime, exact: bool) -> list[Spot]:
-        groups: dict[tuple[str, str], list[Row]] = defaultdict(list)
-        for row in rows:
-            if row.next is not None:
-                groups[(row.protocol, row.next.activity)].append(row)
-        shown, _ = table(_places(rows))
-        spots = []
-        for (protocol, activity), found in groups.items():
-            count = Shown(len(found)) if exact else shown[f"{protocol} {activity}"]
-            waits = [
-                (now - row.next.since).total_seconds() / 3600
-                for row in found
-                if row.next is not None and row.next.since is not None
-            ]
-            tells = exact or count.value is not None
-            late = sum(row.due is not None and row.due < now for row in found)
-            deviations = sum(row.deviations for row in found)
-            assert found[0].next is not None
-            spots.append(
-                Spot(
-                    protocol,
-                    activity,
-                    found[0].next.title,
-                    count,
-                    round(median(waits), 1) if waits and tells else None,
-                    _shown(late, exact) if tells else Shown(None, "hidden"),
-                    _shown(deviations, exact) if tells else Shown(None, "hidden"),
-                )
-            )
-        return sorted(spots, key=lambda s: (-(s.journeys.value or 0), s.protocol, s.activity))
 
-    def _total(self, rows: list[Row]) -> Shown:
-        """Return the number of open journeys as it may stand beside their places."""
-        return table(_places(rows))[1]
-
-    def _interfaces(
-        self,
-        closed: list[Any],
-        unowned: dict[tuple[str, str], float],
-        deviations: Counter[tuple[str, str]],
-        exact: bool,
-    ) -> list[Interface]:
-        titles = self._titles()
-        lost = Counter({(p, h): first - good for p, h, first, good in closed})
-        total = sum(lost.values())
-        found = []
-        passed = {(p, h) for p, h, _, _ in closed}
-        others = [(*key, 0, 0) for key in deviations if key not in passed]
-        for protocol, handoff, first, good in [*closed, *others]:
-            share = lost[(protocol, handoff)] / total if total >= MINIMUM * 4 else None
-            found.append(
-                Interface(
-                    protocol,
-                    handoff,
-                    titles.get((protocol, handoff), handoff),
-                    one(first),
-                    rate(good, first),
-                    round(share, 2)
-                    if share is not None and lost[(protocol, handoff)] >= MINIMUM
-                    else None,
-                    unowned.get((protocol, handoff)),
-                    _shown(deviations[protocol, handoff], exact),
-                )
-            )
-        return sorted(found, key=lambda i: (-(i.lost_share or 0), i.protocol, i.handoff))
-
-    def _open_deviations(self, rows: list[Row]) -> Counter[tuple[str, str]]:
-        """Count what is open by the handoff where it began, or else was found."""
-        found: Counter[tuple[str, str]] = Counter()
-        for row in rows:
-            live = self._journeys.known(row.journey) if row.deviations else None
-            if live is None:
-                continue
-            for raised in live.state.open_deviations():
-                where = raised.originated or raised.detected
-                if where in live.net.protocol.handoffs:
-                    found[live.state.protocol, where] += 1
-        return found
-
-    async def _unowned(self, rows: list[Row], now: datetime) -> dict[tuple[str, str], float]:
-        """Return the median hours between two hands, by handoff, where enough journeys say so."""
-        hours: dict[tuple[str, str], list[float]] = defaultdict(list)
-        for n, row in enumerate(rows):
-            live = self._journeys.known(row.journey)
-            if live is None:
-                continue
-            state: State = live.state
-            for stretch in between_hands(live.net, state, now):
-                hours[(state.protocol, stretch.handoff)].append(
-                    stretch.length.total_seconds() / 3600
-                )
-            if n % 50 == 49:
-                await asyncio.sleep(0)
-        return {
-            key: round(median(found), 2) for key, found in hours.items() if len(found) >= MINIMUM
-        }
-
-
-def _places(rows: Iterable[Row]) -> dict[str, int]:
-    return dict(Counter(f"{r.protocol} {r.next.activity}" if r.next else "-" for r in rows))
-
-
-def _shown(count: int, exact: bool) -> Shown:
-    return Shown(count) if exact else one(count)
-
-
-def _needs(sites: Iterable[Any]) -> list[Need]:
-    groups: dict[str, list[Any]] = defaultdict(list)
-    for site in sites:
-        for capacity in site.capacity:
-            groups[capacity.resource].append(capacity)
-    return [
-        Need(
-            name,
-            sum(c.slots for c in found),
-            len(found),
-            min((c.first_free for c in found if c.first_free), default=None),
-        )
-        for name, found in sorted(groups.items())
-    ]
+def _adopted(entries: list[Uptake], place: Place) -> list[Adopted]:
+    """Return the newest period of each product in a region; hidden as on the page of adoption."""
+    found = []
+    for product in sorted({e.product for e in entries}):
+        own = [e for e in entries if e.product == product]
+        mine = [e for e in own if (e.country, e.region) == (place.country, place.region)]
+        if not mine:
+            continue
+        newest = max(mine, key=lambda e: e.period)
+        beside = {e.region: e.patients for e in own if e.period == newest.period}
+        shown = table(beside)[0][newest.region]
+        per = None if shown.value is None else round(shown.value * 1e6 / newest.population, 1)
+        found.append(Adopted(product, newest.period, shown, per, newest.made_up))
+    return found

@@ -25,6 +25,7 @@ from stafett.service.alerts import Alerts
 from stafett.service.author_keys import AuthorKeys
 from stafett.service.board import Board
 from stafett.service.bookings import Bookings
+from stafett.service.chain_counts import Counting
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
 from stafett.service.competence import Competences
@@ -49,6 +50,7 @@ from stafett.service.loggers import Loggers
 from stafett.service.network import Networks
 from stafett.service.offers import Offers
 from stafett.service.openid import Providers
+from stafett.service.openings import Openings
 from stafett.service.outside import Outside
 from stafett.service.papers import Papers
 from stafett.service.passkeys import Passkeys
@@ -169,7 +171,9 @@ class Tower:
             self.dry_runs,
         )
         self.training = Training(self.library, self.competences)
-        self.system = SystemView(self.pool, self.board, self.journeys, self.library, self.registry)
+        self.openings = Openings(self.pool, self.bookings.calendars)
+        counting = Counting(self.pool, self.board, self.journeys, self.library)
+        self.system = SystemView(self.pool, counting, self.openings, self.library, self.registry)
         self.loggers = Loggers(self.pool)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
         self.mqtt = mqtt.from_environment(url, self.intake)

@@ -173,16 +173,20 @@ def uptake_lines(registry: Registry) -> list[UptakeLine]:
     return lines
 
 
-class Period(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A year; none is the last 365 days."""
+class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A year (none: the last 365 days) and a country or region ("SE", "SE/Norra"; none: all)."""
 
     year: Annotated[int, msgspec.Meta(ge=2000, le=2100)] | None = None
+    place: Annotated[str, msgspec.Meta(max_length=320)] = ""
 
 
-async def system(call: Call[Nothing, Period]) -> System:
-    """Return the whole chain as it may be published."""
-    tower = call.request.app.state.tower
-    return await tower.system.see(call.query.year)  # type: ignore[no-any-return]
+async def system(call: Call[Nothing, Scope]) -> System:
+    """Return the whole chain, of everything or of a place, as it may be published."""
+    tower, asked = call.request.app.state.tower, call.query
+    try:
+        return await tower.system.see(asked.year, place=asked.place)  # type: ignore[no-any-return]
+    except No as no:
+        raise problem(no) from None
 
 
 async def put(call: Call[Entered, Nothing]) -> Version:
@@ -285,8 +289,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              tag=TAG),
     Endpoint("GET", "/api/registry/uptake", uptake, "Uptake by region", "anyone",
              answer=list[UptakeLine], tag=TAG),
-    Endpoint("GET", "/api/registry/system", system, "The whole chain", "anyone", query=Period,
-             answer=System, tag=TAG),
+    Endpoint("GET", "/api/registry/system", system, "The whole chain", "anyone", query=Scope,
+             answer=System, tag=TAG, answers={404: "No site is known there."}),
     Endpoint("GET", "/api/registry/schema/{kind}", schema, "Schema of an entry", "anyone",
              answer="application/schema+json", tag=TAG, answers={404: "No such kind."}),
     Endpoint("GET", "/api/registry/{kind}/{id}", versions, "Every version of an entry", "anyone",

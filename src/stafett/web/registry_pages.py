@@ -6,23 +6,24 @@ from __future__ import annotations
 import gzip
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
-from zoneinfo import ZoneInfo
 
 import msgspec
+from babel import Locale
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stafett.registry import map as maps
 from stafett.registry.search import Filter
-from stafett.registry.site import Capacity, SiteEntry, current, expires_soon
+from stafett.registry.site import current, expires_soon
 from stafett.service import policy
+from stafett.service.openings import Opening, Openings
 from stafett.service.refusal import No
 from stafett.service.registry import TYPES, Registry
+from stafett.service.system import SystemView
 from stafett.web import language as languages
 from stafett.web.area import Line
 from stafett.web.pages import page, signed_in
@@ -67,37 +68,15 @@ class Pages:
         return made
 
 
+def openings_of(request: Request) -> Openings:
+    """Return what is open for booking."""
+    openings: Openings = request.app.state.tower.openings
+    return openings
+
+
 async def show(request: Request, template: str, **values: Any) -> Response:
     """Render a public page."""
     return await page(request, template, await person_of(request), **values)
-
-
-async def live(request: Request, sites_: Sequence[SiteEntry]) -> list[SiteEntry]:
-    """Return the sites with the capacity that their calendars have free now, where they have any.
-
-    What a site has entered by hand stands where no calendar of its organisation is kept here.
-    """
-    now = datetime.now(UTC)
-    free = await request.app.state.tower.bookings.calendars.free(now)
-    found = []
-    for entry in sites_:
-        if entry.organisation in free:
-            counted = tuple(
-                Capacity(
-                    resource=one.resource,
-                    slots=one.slots,
-                    first_free=(
-                        one.first.astimezone(ZoneInfo(one.zone)).date().isoformat()
-                        if one.first
-                        else None
-                    ),
-                    on=now.astimezone(ZoneInfo(one.zone)).date().isoformat(),
-                )
-                for one in free[entry.organisation]
-            )
-            entry = msgspec.structs.replace(entry, capacity=counted)
-        found.append(entry)
-    return found
 
 
 def public(make: Any) -> Any:
@@ -190,10 +169,9 @@ def _dots(trials_: list[Any]) -> list[maps.Dot]:
 async def trial(request: Request, registry: Registry) -> Response:
     """One trial, with its history."""
     versions = registry.history("trial", request.path_params["id"])
-    slots = {
-        site.organisation: [c for c in site.capacity if c.slots]
-        for site in await live(request, registry.all("site"))
-    }
+    slots: dict[str, list[Opening]] = {}
+    for one in await openings_of(request).of(registry.all("site")):
+        slots.setdefault(one.organisation, []).append(one)
     return await show(
         request, "registry_trial.html", versions=versions, trial=versions[-1].value, slots=slots
     )
@@ -204,11 +182,7 @@ async def match(request: Request, registry: Registry) -> Response:
     """Which trials could this patient be asked about: answered in the browser, on open data."""
     indications = Counter(i for t in registry.all("trial") if t.open for i in t.indications)
     countries = Counter(c for t in registry.all("trial") if t.open for c in set(t.countries))
-    booking = [
-        {"organisation": s.organisation, "name": s.name, "capacity": msgspec.to_builtins(c)}
-        for s in await live(request, registry.all("site"))
-        for c in s.capacity
-    ]
+    booking = msgspec.to_builtins(await openings_of(request).of(registry.all("site")))
     return await show(
         request,
         "registry_match.html",
@@ -237,7 +211,9 @@ async def assessment(request: Request, registry: Registry) -> Response:
 @public
 async def sites(request: Request, registry: Registry) -> Response:
     """Who can do what, and until when."""
-    found = sorted(await live(request, registry.all("site")), key=lambda s: (s.country, s.name))
+    found = sorted(
+        await openings_of(request).live(registry.all("site")), key=lambda s: (s.country, s.name)
+    )
     dots = [
         maps.Dot(s.latitude, s.longitude, s.city, len(s.qualifications), f"/registry/sites/{s.id}")
         for s in found
@@ -259,7 +235,7 @@ async def sites(request: Request, registry: Registry) -> Response:
 async def site(request: Request, registry: Registry) -> Response:
     """One site."""
     versions = registry.history("site", request.path_params["id"])
-    (entry,) = await live(request, [versions[-1].value])
+    (entry,) = await openings_of(request).live([versions[-1].value])
     mine = [
         t
         for t in registry.index().trials
@@ -280,22 +256,41 @@ async def site(request: Request, registry: Registry) -> Response:
 
 
 async def system(request: Request) -> Response:
-    """The whole chain on one page; `?mine=1` for the own organisation's journeys, exactly."""
+    """The whole chain of everything, a country or a region on one page.
+
+    `?place=SE/Norra` and `?year=2026` choose; `?mine=1` counts the own organisation's journeys,
+    exactly. What is not known is left out of the choice.
+    """
     person = await person_of(request)
-    year = request.query_params.get("year", "")
-    chosen = int(year) if year.isdigit() and 2000 <= int(year) <= datetime.now(UTC).year else None
-    mine = person is not None and request.query_params.get("mine") == "1"
-    tower = request.app.state.tower
-    found = await tower.system.see(chosen, person.organisation if person and mine else None)
-    this = datetime.now(UTC).year
+    asked = request.query_params
+    year, this = asked.get("year", ""), datetime.now(UTC).year
+    chosen = int(year) if year.isdigit() and 2000 <= int(year) <= this else None
+    own = person.organisation if person is not None and asked.get("mine") == "1" else None
+    view: SystemView = request.app.state.tower.system
+    try:
+        found = await view.see(chosen, own, asked.get("place", ""))
+    except No as no:
+        document = Problem(404, no.code, no.title, *(Part(r.field, r.what) for r in no.reasons))
+        return await page(request, "problem.html", person, 404, problem=document.document)
+    language = languages.of(request)
     return await show(
         request,
         "registry_system.html",
         it=found,
         year=chosen,
-        mine=mine,
+        mine=own is not None,
         years=range(this - 4, this + 1),
+        place_name=place_name(found.place, language),
+        places=[(p, place_name(p, language)) for p in found.places],
+        query=urlencode({k: v for k, v in (("year", chosen), ("place", found.place)) if v}),
     )
+
+
+def place_name(place: str, language: str) -> str:
+    """Say "SE/Norra" as people do: Norra, Sverige. Nothing for everything."""
+    country, _, region = place.partition("/")
+    name = Locale(language).territories.get(country, country)
+    return f"{region}, {name}" if region else name
 
 
 async def embed(request: Request) -> Response:

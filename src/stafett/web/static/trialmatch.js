@@ -41,8 +41,13 @@ async function start() {
 
 function card(trial, booking) {
   const where = trial.sites.map((site) => {
-    const open = booking.filter((b) => b.organisation === site.organisation && b.capacity.slots > 0);
-    const slots = open.map((b) => `${b.capacity.resource}: ${b.capacity.slots}${b.capacity.first_free ? ` (${t("registry.first-free", { day: b.capacity.first_free })})` : ""}`).join(", ");
+    const here = booking.filter((b) => b.organisation === site.organisation);
+    const slots = here.map((b) => {
+      const c = b.capacity;
+      const said = t(`registry.match.${c.slots ? "slot" : "no-slot"}`, { resource: c.resource, n: c.slots });
+      const more = [c.first_free && t("registry.first-free", { day: c.first_free }), b.live ? t("registry.live") : t("registry.stated", { day: c.on })];
+      return `${said} (${more.filter(Boolean).join("; ")})`;
+    }).join(", ");
     return h("li", {}, `${site.city ?? site.name}, ${site.country}: ${t(`registry.status.${site.status}`)}; `, slots || t("registry.slots-unknown"));
   });
   return h("section", { class: "card" }, h("h2", {}, h("a", { href: `/registry/trials/${trial.id}` }, trial.title)), h("p", {}, h("span", { class: "mono" }, trial.id), ` · ${trial.sponsor}`, trial.made_up ? h("span", { class: "tag amber" }, t("registry.made-up-tag")) : ""), h("ul", {}, where));

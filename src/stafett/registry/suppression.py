@@ -1,0 +1,177 @@
+"""Secondary suppression in tables that share figures: a country and its regions, and the whole.
+
+`disclosure.table` guards one total beside its parts. Where the same journeys stand in several
+tables, as a region's page and the country's, what one hides must not follow from the difference of
+others. So all the figures are hidden together: `protect` takes the counts and the sums that hold
+among them, and hides until nobody can compute a hidden one, not even who knows exactly every count
+that is shown (they are rounded besides), the sums and these rules.
+
+A hidden count is computed if it follows linearly from the sums (it has no part in their null
+space), or if what is known of the hidden ones ("<5" lies between 1 and 4, another is 5 or more)
+leaves it one value. What is thereby hidden is the smallest neighbour first (Hundepool et al.,
+Statistical Disclosure Control, 2012, ch. 4).
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from stafett.registry.disclosure import MINIMUM, Shown, one
+
+K = TypeVar("K", bound=Hashable)
+NONE = 1e-9  # below this a coefficient of the null space is a rounding error
+
+
+class Sum(NamedTuple):
+    """That `total` is the sum of `parts`; both are names of counts."""
+
+    total: Hashable
+    parts: tuple[Hashable, ...]
+
+
+def protect(counts: Mapping[K, int], sums: Iterable[Sum]) -> dict[K, Shown]:
+    """Return the counts as they may be published beside each other. Zeros are known to everybody.
+
+    Raises ValueError for a sum that does not hold.
+    """
+    lines = [s for s in (_nonzero(s, counts) for s in sums) if s.parts]
+    hidden = {name for name, n in counts.items() if 0 < n < MINIMUM}
+    vague: set[Hashable] = set()  # hidden, and not said to be below MINIMUM or not
+    # What was looked at already and is unchanged need not be looked at again.
+    while told := _told(counts, lines, hidden, vague):
+        fresh = {n for n in (_neighbour(name, counts, lines, hidden) for name in told) if n}
+        if fresh:
+            hidden |= fresh
+            continue
+        loose = {m for s in lines for m in _members(s) if _members(s) & told and m in hidden}
+        if loose <= vague:
+            break  # all that belongs to it is hidden and unsaid: there is no more to hide
+        totals = {s.total for s in lines if _members(s) & told} & loose - vague
+        vague |= totals or loose
+    return {
+        name: Shown(None, "hidden" if name in vague or n >= MINIMUM else "<5")
+        if name in hidden
+        else one(n)
+        for name, n in counts.items()
+    }
+
+
+def _nonzero(line: Sum, counts: Mapping[K, int]) -> Sum:
+    known: Mapping[Hashable, int] = counts  # type: ignore[assignment]
+    if known[line.total] != sum(known[p] for p in line.parts):
+        raise ValueError(f"{line.total} is not the sum of its parts")
+    return Sum(line.total, tuple(p for p in line.parts if known[p]))
+
+
+def _members(line: Sum) -> set[Hashable]:
+    return {line.total, *line.parts}
+
+
+def _neighbour(
+    name: Hashable, counts: Mapping[K, int], lines: Sequence[Sum], hidden: set[K]
+) -> K | None:
+    """Return the smallest count that is still shown in a sum with `name`, parts before totals."""
+    with_it = [s for s in lines if name in _members(s)]
+    for found in ({p for s in with_it for p in s.parts}, {s.total for s in with_it}):
+        free: list[K] = [n for n in found if n not in hidden]  # type: ignore[misc]
+        if free:
+            return min(free, key=lambda n: (counts[n], str(n)))
+    return None
+
+
+def _told(
+    counts: Mapping[K, int], lines: Sequence[Sum], hidden: set[K], vague: set[Hashable]
+) -> set[Hashable]:
+    """Return the hidden counts that somebody could compute."""
+    found: set[Hashable] = set()
+    for names, rows in _components(lines, hidden):
+        found |= _linear(names, rows)
+        found |= _bounded(names, rows, counts, vague)
+    return found
+
+
+Row = dict[Hashable, int]  # hidden name -> +1 (part) or -1 (total)
+
+
+def _components(
+    lines: Sequence[Sum], hidden: set[K]
+) -> list[tuple[list[Hashable], list[tuple[Row, Sum]]]]:
+    """Return groups of hidden counts that share sums, each with its sums."""
+    rows: list[tuple[Row, Sum]] = []
+    for line in lines:
+        row: Row = {p: 1 for p in line.parts if p in hidden}
+        if line.total in hidden:
+            row[line.total] = row.get(line.total, 0) - 1
+        row = {name: sign for name, sign in row.items() if sign}
+        if row:
+            rows.append((row, line))
+    root: dict[Hashable, Hashable] = {}
+
+    def find(name: Hashable) -> Hashable:
+        while root.setdefault(name, name) != name:
+            root[name] = root[root[name]]
+            name = root[name]
+        return name
+
+    for row, _ in rows:
+        first, *others = row
+        for other in others:
+            root[find(other)] = find(first)
+    groups: dict[Hashable, tuple[set[Hashable], list[tuple[Row, Sum]]]] = defaultdict(
+        lambda: (set(), [])
+    )
+    for row, line in rows:
+        names, own = groups[find(next(iter(row)))]
+        names.update(row)
+        own.append((row, line))
+    return [(sorted(names, key=str), own) for names, own in groups.values()]
+
+
+def _linear(names: list[Hashable], rows: list[tuple[Row, Sum]]) -> set[Hashable]:
+    """Return what has one value in every solution of the sums."""
+    place = {name: n for n, name in enumerate(names)}
+    matrix = np.zeros((len(rows), len(names)))
+    for r, (row, _) in enumerate(rows):
+        for name, sign in row.items():
+            matrix[r, place[name]] = sign
+    _, values, vectors = np.linalg.svd(matrix, full_matrices=True)
+    rank = int((values > NONE * max(matrix.shape)).sum())
+    free = np.abs(vectors[rank:]).max(axis=0) if rank < len(names) else np.zeros(len(names))
+    return {name for name in names if free[place[name]] < NONE * len(names)}
+
+
+def _bounded(
+    names: list[Hashable],
+    rows: list[tuple[Row, Sum]],
+    counts: Mapping[K, int],
+    vague: set[Hashable],
+) -> set[Hashable]:
+    """Return what has one value left between what the sums allow it at least and at most."""
+    known: Mapping[Hashable, int] = counts  # type: ignore[assignment]
+    low: dict[Hashable, float] = {}
+    high: dict[Hashable, float] = {}
+    for name in names:
+        small = known[name] < MINIMUM and name not in vague
+        low[name] = 1 if small or name in vague else MINIMUM
+        high[name] = MINIMUM - 1 if small else math.inf
+    moved = True
+    while moved:
+        moved = False
+        for row, _ in rows:
+            # The hidden part of a sum is known: what is shown in it is taken as known exactly.
+            right = sum(sign * known[name] for name, sign in row.items())
+            for name, sign in row.items():
+                others = [(s, n) for n, s in row.items() if n != name]
+                least = sum(s * (low[n] if s > 0 else high[n]) for s, n in others)
+                most = sum(s * (high[n] if s > 0 else low[n]) for s, n in others)
+                ends = sorted((sign * (right - most), sign * (right - least)))
+                if ends[0] > low[name]:
+                    low[name], moved = ends[0], True
+                if ends[1] < high[name]:
+                    high[name], moved = ends[1], True
+    return {name for name in names if low[name] >= high[name]}
