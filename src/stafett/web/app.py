@@ -27,7 +27,7 @@ from starlette.types import Scope
 
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
-from stafett.web import naming, openapi, pages, refusals
+from stafett.web import naming, openapi, pace, pages, refusals
 from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import route
 from stafett.web.headers import POLICY, SecureHeaders
@@ -134,6 +134,7 @@ def application(
     app.state.tower = tower
     if tower.mail is not None:  # mail is worded as the pages are
         tower.mail.say = _speaker(tower)
+    app.state.paces = pace.configured()
     app.state.areas = AREAS
     app.state.demo = tuple(demo)
     app.state.demo_password = demo_password

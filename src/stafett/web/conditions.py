@@ -327,7 +327,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         "Take readings from a logger (with its key)", "anyone", bytes, answer=Kept, status=201,
         answers={401: "The key is not this logger's.", 429: "It sends too much; keep the chunk.",
                  503: "Not kept; send it again."},
-        tag="conditions",
+        tag="conditions", paced=False,
     ),
     Endpoint("GET", "/api/loggers", loggers, "Own loggers", "see", answer=list[Logger],
              tag="conditions"),

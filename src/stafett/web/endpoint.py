@@ -46,6 +46,7 @@ class Endpoint:
 
     `may` names the line of the policy table (stafett.service.policy) that guards it; "anyone"
     needs no sign-in. `answers` are further statuses a client should expect, with their meaning.
+    `paced`: its acts are counted (stafett.web.pace); where they have a limit of their own, not.
     """
 
     method: str
@@ -59,6 +60,7 @@ class Endpoint:
     status: int = 200
     answers: dict[int, str] = field(default_factory=dict)
     tag: str = "journeys"
+    paced: bool = True
 
 
 def route(endpoint: Endpoint, guard: Callable[[Request, Endpoint], Awaitable[None]]) -> Route:

@@ -40,6 +40,12 @@ def routes(tower: Tower) -> list[BaseRoute]:
         method = request.scope.get("method", "GET")
         if method not in SAFE and not bearer and "x-stafett" not in request.headers:
             raise Refusal(403, "SecurityException", "send the header X-Stafett: 1")
+        if method not in SAFE:
+            try:
+                request.app.state.paces.take(request, person.id)
+            except Problem as problem:
+                told = "; ".join(f"{r.what}: {r.todo}" for r in problem.document.reasons)
+                raise Refusal(429, "SecurityException", told) from None
         return Caller(person.organisation, (person.organisation,))
 
     return [

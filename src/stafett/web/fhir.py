@@ -63,7 +63,8 @@ def _guarded(handler: Handler, version: Version) -> Callable[[Request], Awaitabl
             return _answer(version, extra.outcome(status, no.title, found), status)
         except WebProblem as problem:
             document = problem.document
-            return _answer(version, extra.outcome(document.status, document.title), document.status)
+            body = extra.outcome(document.status, document.title)
+            return _answer(version, body, document.status, **problem.headers)
 
     return serve
 
@@ -82,6 +83,8 @@ async def _person(request: Request) -> Person:
     own = "authorization" in request.headers or "x-stafett" in request.headers
     if request.method not in SAFE and not own:
         raise Problem(403, "SecurityException", "send a bearer token, or the header X-Stafett: 1")
+    if request.method not in SAFE:
+        request.app.state.paces.take(request, person.id)
     return person
 
 

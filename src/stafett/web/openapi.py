@@ -11,6 +11,7 @@ import msgspec
 import stafett
 from stafett.web.endpoint import Endpoint, Nothing
 from stafett.web.problem import MEDIA_TYPE, Document
+from stafett.web.session import SAFE
 
 TEMPLATE = "#/components/schemas/{name}"
 
@@ -87,6 +88,8 @@ def _expected(e: Endpoint) -> dict[int, str]:
         table.setdefault(422, "Something in it does not fit; the reasons name the field.")
     if e.body is not Nothing:
         table.setdefault(413, "The body is too large.")
+    if e.method not in SAFE and e.paced:
+        table.setdefault(429, "Too many acts at once; Retry-After says when to go on.")
     if _is_json(e.body):
         table.setdefault(400, "The body is not JSON.")
         table.setdefault(415, "The body must be application/json.")

@@ -50,6 +50,8 @@ async def guard(request: Request, endpoint: Endpoint) -> None:
     """Stop a request that its person may not make; leave the person in `request.state.person`."""
     person = await person_of(request)
     request.state.person = person
+    if request.method not in SAFE and endpoint.paced:
+        request.app.state.paces.take(request, person.id if person else None)
     if endpoint.may == "anyone":
         return
     if person is None:
