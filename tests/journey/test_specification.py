@@ -126,6 +126,24 @@ def test_a_failed_check_blocks_though_the_test_is_said_to_have_passed(stage: Any
     stage.ok(refused)
 
 
+@pytest.mark.parametrize("disposition", specification.AS_IF_WITHIN)
+def test_nor_is_it_passed_off_as_within_while_it_is_still_being_made(
+    stage: Any, disposition: str
+) -> None:
+    """Decided before the batch has its number, it would be the same false word about it."""
+    stage.walk_to("manufacture", check="viability")
+    stage.ok(stage.answer("manufacture", "step", "viability", 50.0))
+    (name,) = stage.state.deviations
+    first, *rest = parts(stage, name)
+    stage.ok(first)
+    refusal = stage.no(decision(stage, name, disposition), "not-possible-now")
+    assert "not passed off as within" in str(refusal)
+    stage.no(rest[-1], "not-possible-now")
+    for part in rest:
+        stage.ok(part)
+    stage.ok(certification(stage))
+
+
 def certification(stage: Any) -> c.Start:
     """Walk until only the certification is left, and return the command that starts it."""
     for _ in range(300):

@@ -17,7 +17,7 @@ from stafett.journey import excursion
 from stafett.journey.refusal import Code, Reason, Refusal, Refused
 from stafett.journey.state import Lot, Raised, State
 from stafett.protocol.model import Check, Step
-from stafett.protocol.net import DONE, Net
+from stafett.protocol.net import DONE, OPEN, Net
 
 OOS_RESULT: Final = "OOS_RESULT"
 SUPPLY: Final = "supply-out-of-specification"
@@ -122,8 +122,24 @@ def concerned(net: Net, state: State, raised: Raised) -> frozenset[str]:
 
 
 def of_dose(net: Net, state: State, raised: Raised) -> bool:
-    """Say whether it is about a product, not about what a product is still to be made of."""
-    return any(_purpose(net, state.lots[n]) == "dose" for n in directly(net, state, raised))
+    """Say whether it is about a product, not about what a product is still to be made of.
+
+    A check of the step that makes it is about the product too, before it has its number.
+    """
+    if any(_purpose(net, state.lots[n]) == "dose" for n in directly(net, state, raised)):
+        return True
+    return raised.check is not None and _being_made(net, state, raised)
+
+
+def _being_made(net: Net, state: State, raised: Raised) -> bool:
+    """Say whether a dose is being made, in this round, by the step where it was found."""
+    place = _place(net, raised)
+    step = net.protocol.steps.get(place or "")
+    if step is None or place is None or net.state(state.marking, place) != OPEN:
+        return False
+    afresh = state.renewed.get(place)
+    makes = any(net.protocol.materials[name].purpose == "dose" for name in step.outputs)
+    return makes and (afresh is None or afresh <= raised.raised_at)
 
 
 def stated(net: Net, state: State, raised: Raised) -> bool:
