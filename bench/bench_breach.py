@@ -11,8 +11,6 @@ Run: python bench/bench_breach.py [shipments] [loading loggers]
 
 from __future__ import annotations
 
-import contextlib
-import json
 import random
 import sys
 import tempfile
@@ -69,23 +67,6 @@ def load(site: Any, logger: dict[str, Any], stop: threading.Event, kept: list[in
             kept[0] += 1
 
 
-def listen(site: Any, seen: dict[str, float], ready: threading.Event) -> None:
-    """Note when each journey's alert is in the stream of who holds the shipper."""
-    head = {"Authorization": f"Bearer {site.token('cell-laboratory-1')}"}
-    path = f"{site.base}/api/alerts/stream"
-    with (
-        contextlib.suppress(httpx.HTTPError),
-        httpx.stream("GET", path, headers=head, timeout=None) as answer,
-    ):
-        ready.set()
-        for line in answer.iter_lines():
-            if line.startswith("data: ") and '"alerts"' in line:
-                at = time.monotonic()
-                for one in json.loads(line[6:])["alerts"]:
-                    if one["alert"]["code"] == "TEMP_EXCURSION":
-                        seen.setdefault(one["alert"]["journey"], at)
-
-
 def under_way(site: Any, n: int) -> tuple[str, dict[str, Any], float]:
     """Bring a journey to the courier; return it, its logger and when it was packed."""
     from stafett.journey.label import Labels
@@ -103,6 +84,7 @@ def under_way(site: Any, n: int) -> tuple[str, dict[str, Any], float]:
 
 def main(shipments: int, loggers: int) -> None:
     """Measure, and print the distribution."""
+    from alert_stream import listening
     from site_ import serving
     from stafett.ledger.schema import migrate
     from stafett.ledger.server import Server
@@ -116,9 +98,13 @@ def main(shipments: int, loggers: int) -> None:
             )
             travelling = [under_way(site, n) for n in range(shipments)]
             seen: dict[str, float] = {}
-            ready, stop, kept = threading.Event(), threading.Event(), [0]
-            threads = [threading.Thread(target=listen, args=(site, seen, ready), daemon=True)]
-            threads += [
+            stop, kept = threading.Event(), [0]
+
+            def heard(at: float, alert: dict[str, Any]) -> None:
+                if alert["code"] == "TEMP_EXCURSION":
+                    seen.setdefault(alert["journey"], at)
+
+            threads = [
                 threading.Thread(
                     target=load, args=(site, registered(site, f"LOAD-{k}"), stop, kept)
                 )
@@ -126,23 +112,23 @@ def main(shipments: int, loggers: int) -> None:
             ]
             for thread in threads:
                 thread.start()
-            ready.wait(30)
-            time.sleep(4.0)
-            sent: dict[str, float] = {}
-            began, before = time.monotonic(), kept[0]
-            with httpx.Client(base_url=site.base, timeout=30) as client:
-                for name, logger, since in travelling:
-                    values = [-150.0] * 5 + [-60.0 - 0.1 * n for n in range(15)]
-                    payload = chunk(1, values, max(since + 0.1, time.time() - 4.0), 0.2)
-                    sent[name] = time.monotonic()
-                    assert post(client, logger, payload) == 201
-                    time.sleep(PACE_S)
-            until = time.monotonic() + PATIENCE_S
-            while len(seen.keys() & sent.keys()) < len(sent) and time.monotonic() < until:
-                time.sleep(0.05)
+            with listening(site, "cell-laboratory-1", heard):
+                time.sleep(4.0)
+                sent: dict[str, float] = {}
+                began, before = time.monotonic(), kept[0]
+                with httpx.Client(base_url=site.base, timeout=30) as client:
+                    for name, logger, since in travelling:
+                        values = [-150.0] * 5 + [-60.0 - 0.1 * n for n in range(15)]
+                        payload = chunk(1, values, max(since + 0.1, time.time() - 4.0), 0.2)
+                        sent[name] = time.monotonic()
+                        assert post(client, logger, payload) == 201
+                        time.sleep(PACE_S)
+                until = time.monotonic() + PATIENCE_S
+                while len(seen.keys() & sent.keys()) < len(sent) and time.monotonic() < until:
+                    time.sleep(0.05)
             rate = (kept[0] - before) * READINGS / (time.monotonic() - began)
             stop.set()
-            for thread in threads[1:]:
+            for thread in threads:
                 thread.join(30)
     took = 1e3 * np.array([seen[name] - sent[name] for name in sent if name in seen])
     print(f"{len(took)} of {shipments} breaches alerted; {loggers} loggers beside them:"

@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import json
 import random
 import sys
 import tempfile
@@ -23,8 +22,8 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-import httpx
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
@@ -70,6 +69,7 @@ async def timers(count: int) -> None:
 
 def alerts(reports: int) -> None:
     """Report critical deviations while others act; time each until it is in the stream."""
+    from alert_stream import listening
     from site_ import serving
     from stafett.journey.label import Labels
     from stafett.ledger.schema import migrate
@@ -91,23 +91,10 @@ def alerts(reports: int) -> None:
                 site.inside(walk(site, name, labels, ("H01", "accept")))
                 journeys.append(name)
             seen: dict[str, float] = {}
-            listening = threading.Event()
 
-            def listen() -> None:
-                headers = {"Authorization": f"Bearer {site.token('referring-clinic-1')}"}
-                path = f"{site.base}/api/alerts/stream"
-                with (
-                    contextlib.suppress(httpx.HTTPError),
-                    httpx.stream("GET", path, headers=headers, timeout=None) as answer,
-                ):
-                    listening.set()
-                    for line in answer.iter_lines():
-                        if not line.startswith("data: ") or '"alerts"' not in line:
-                            continue
-                        at = time.monotonic()
-                        for one in json.loads(line[6:])["alerts"]:
-                            if one["alert"]["urgency"] == "critical":
-                                seen.setdefault(one["alert"]["journey"], at)
+            def heard(at: float, alert: dict[str, Any]) -> None:
+                if alert["urgency"] == "critical":
+                    seen.setdefault(alert["journey"], at)
 
             def timed(names: list[str]) -> list[float]:
                 reported = {}
@@ -125,24 +112,25 @@ def alerts(reports: int) -> None:
                     time.sleep(0.05)
                 return [max(seen[name] - at, 0.0) for name, at in reported.items() if name in seen]
 
-            threading.Thread(target=listen, daemon=True).start()
-            listening.wait(30)
             day = site.day(at_once=8, pace=PACE_S, seed=9)
             loop = asyncio.new_event_loop()
+            run = loop.create_task(day.run())
 
             def load() -> None:
-                with contextlib.suppress(asyncio.CancelledError, RuntimeError):
-                    loop.run_until_complete(day.run())
+                with contextlib.suppress(asyncio.CancelledError):
+                    loop.run_until_complete(run)
 
             acting = threading.Thread(target=load, daemon=True)
-            quiet = timed(journeys[: reports // 2])
-            acting.start()
-            time.sleep(5)
-            acts = day.acts
-            busy = timed(journeys[reports // 2 :])
-            acts = day.acts - acts
-            loop.call_soon_threadsafe(loop.stop)
-            acting.join(10)
+            with listening(site, "referring-clinic-1", heard):
+                quiet = timed(journeys[: reports // 2])
+                acting.start()
+                time.sleep(5)
+                acts = day.acts
+                busy = timed(journeys[reports // 2 :])
+                acts = day.acts - acts
+                loop.call_soon_threadsafe(run.cancel)
+                acting.join(10)
+            loop.close()
             print(
                 f"\n{reports} critical deviations; {acts} acts of scripted people beside the second"
             )
