@@ -8,10 +8,14 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from outcome_log import whole_log
 from stafett.eventlog import read_log
+from stafett.insight.chapters import OUTCOMES
+from stafett.insight.hours import WorkingHours
 from stafett.insight.layers import Factor, NotIdentifiableError, design, fit
 from stafett.insight.registered import Trial
 from stafett.insight.report.assemble import CHAPTERS, Options
+from stafett.insight.report.layer_figures import layer_figures
 from stafett.insight.trials import interrupted, wedge
 from stafett.insight.trials.series import SeriesError
 from stafett.service.demo_learning import EXPECTED, INTERFACE, SITES, made_up, start
@@ -40,6 +44,37 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str
             found += [figure.sentence, figure.basis, figure.headline]
             drawn.append(figure.svg)
     return [text for text in found if text], drawn
+
+
+@pytest.fixture(scope="module")
+def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
+    """Return what the layers say of each outcome, of a log that holds all and of one without."""
+    folder = tmp_path_factory.mktemp("outcomes")
+    (folder / "whole.csv").write_text("\n".join(whole_log()))
+    (folder / "poor.csv").write_bytes(made_up(MONDAY))
+    found, drawn = [], []
+    for name in ("whole.csv", "poor.csv"):
+        for outcome in OUTCOMES:
+            figures, notes = layer_figures(read_log(folder / name), WorkingHours(), outcome)
+            found += notes
+            for figure in figures:
+                found += [figure.title, figure.sentence, figure.basis, figure.headline]
+                found += [column.replace("_", " ") for column in figure.table.columns]
+                drawn.append(figure.svg)
+    return [text for text in found if text], drawn
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_the_layers_of_each_outcome_are_said(
+    layers: tuple[list[str], list[str]], language: str
+) -> None:
+    """Every sentence, note, title and column; of the pictures, every word but their sources."""
+    assert [text for text in layers[0] if in_language(text, language) is None] == []
+    english = re.compile(r"\b(the|of|and|was|were|which|it|is|differs|not)\b")
+    again = [in_language(text, language) or "" for text in layers[0]]
+    assert [text for text in again if english.search(text)] == []
+    for svg in layers[1]:
+        assert "Shares of the variation" not in picture(svg, language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -73,6 +73,19 @@ def test_a_chapter_is_made_and_its_figures_go_out(site: Site, source: str) -> No
         assert len(data.text.splitlines()) > 1
 
 
+def test_the_layers_split_what_is_asked_for(site: Site, source: str) -> None:
+    """Another outcome is another study; what the log does not hold is said; nonsense is refused."""
+    for outcome, words in (
+        ("step_duration", "is not in this log: no step of it has both"),
+        ("viability", "no column of it is called viability"),
+        ("dwell", "Not in this log, so no part of the split: operator"),
+    ):
+        found = made(site, "layers", f"{source}&outcome={outcome}")
+        assert any(words in note for note in found["notes"]), found["notes"]
+    answer = site.call(CLINIC, "GET", f"/api/learn/chapters/layers?source={source}&outcome=luck")
+    assert answer.status_code == 422
+
+
 def test_a_foreign_log_is_its_organisations_own(site: Site, source: str) -> None:
     """Another organisation neither lists it nor learns from it, nor takes it away."""
     assert site.call(COURIER, "GET", "/api/learn/logs").json() == []

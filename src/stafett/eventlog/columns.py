@@ -30,8 +30,17 @@ ALIASES: dict[str, tuple[str, ...]] = {
     "detected_at": ("detectedat",),
     "deviation": ("deviation", "deviationkind", "mismatch"),
     "origin": ("origin", "beganat", "cause", "causecode"),
+    # What varies, and sources of it (`insight.outcomes` finds them by these names): columns keep
+    # their own names unless a role is stated.
+    "material": ("material", "startingmaterial", "materialid", "startingmaterialid", "lot",
+                 "lotnumber", "batch", "batchid", "donor", "donorid", "apheresisid"),
+    "site": ("site", "siteid", "centre", "center", "hospital", "clinic", "facility", "location"),
+    "version": ("protocolversion", "version"),
+    "viability": ("viability", "viabilitypercent", "viabilitypct", "viable"),
+    "severity": ("severity", "grade", "seriousness"),
 }  # fmt: skip
 REQUIRED = ("case", "activity")
+STATED_ONLY = ("material", "site", "version", "viability", "severity")
 
 
 def plain(name: str) -> str:
@@ -60,7 +69,7 @@ def guess_columns(names: Sequence[str], stated: Mapping[str, str] | None = None)
     taken = set(stated.values())
     found = dict(stated)
     for role, aliases in ALIASES.items():
-        if role in found:
+        if role in found or role in STATED_ONLY:
             continue
         for alias in aliases:
             guess = by_plain.get(alias)

@@ -116,7 +116,7 @@ def _with_roles(
     plain = {
         c: f"{c} (source)"
         for c in frame.columns
-        if c in {*SCHEMA, "group"} - {"row"} and c not in used
+        if c in {*SCHEMA, "group", *columns} - {"row"} and c not in used
     }
     frame = frame.drop([c for c in used if c in frame.columns]).rename(plain)
     return frame.rename({f"@{role}": role for role in columns}), unzoned

@@ -52,6 +52,9 @@ class _Row:
     detected_at: str | None = None
     origin: str | None = None
     result: str | None = None
+    severity: str | None = None
+    viability: str | None = None
+    material: str | None = None
     silent: bool = False  # no more is known of it than that nothing happened for a while
 
 
@@ -64,6 +67,7 @@ class _Journey:
     deviations: dict[str, _Row] = field(default_factory=dict)
     judgements: list[tuple[str, str, str, str, str]] = field(default_factory=list)
     reached: datetime | None = None
+    material: str | None = None
 
     def open_row(self, kind: str, activity: str, round_: int) -> _Row | None:
         """Return the row of this activity and round that has not ended."""
@@ -194,6 +198,14 @@ def _group(event: Mapping[str, Any]) -> tuple[str, str | None]:
 def _take(journey: _Journey, event: Mapping[str, Any], line: int) -> None:
     """Take in one event; kinds that say nothing about steps and handoffs are passed over."""
     kind, number = event["type"], int(event.get("round") or 1)
+    _understand(journey, event, line, kind, number)
+    if journey.rows and journey.rows[-1].material is None:
+        journey.rows[-1].material = journey.material
+
+
+def _understand(
+    journey: _Journey, event: Mapping[str, Any], line: int, kind: str, number: int
+) -> None:
     match kind:
         case "JourneyOpened":
             for name in ("protocol", "version", "product"):
@@ -216,12 +228,24 @@ def _take(journey: _Journey, event: Mapping[str, Any], line: int) -> None:
             _close_handoff(journey, event, kind, number)
         case "CheckAnswered" | "IdentifierBound" | "DocumentAttached":
             _judge(journey, event, number)
+            _measure(journey, event, number)
             if event.get("side") == "accept":
                 row = journey.open_row("handoff", _text(event, "activity"), number)
                 if row is not None and row.start is None:
                     row.start = _time(event)
+        case "MaterialCreated":
+            # What is made from nothing else is starting material; until there is one, all that
+            # was done was done for the first.
+            if not event.get("parents"):
+                journey.material, before = _text(event, "lot"), journey.material
+                for row in journey.rows if before is None else journey.rows[-1:]:
+                    row.material = journey.material
         case "DeviationRaised":
             _deviate(journey, event)
+        case "DeviationTriaged":
+            deviating = journey.deviations.get(_text(event, "deviation"))
+            if deviating is not None and isinstance(event.get("severity"), str):
+                deviating.severity = event["severity"]
         case "DeviationClosed" | "CauseNamed":
             deviating = journey.deviations.get(_text(event, "deviation"))
             if deviating is not None and isinstance(event.get("originated"), str):
@@ -243,6 +267,20 @@ def _judge(journey: _Journey, event: Mapping[str, Any], number: int) -> None:
         activity = _text(event, "activity")
         unit = f"{activity} {number} {check} {event.get('about') or ''}"
         journey.judgements.append((activity, check, unit, _group(event)[0], answer))
+
+
+def _measure(journey: _Journey, event: Mapping[str, Any], number: int) -> None:
+    """Keep a measured viability with the piece of work at which it was measured."""
+    if "viability" not in str(event.get("check")).lower():
+        return
+    activity, value = event.get("activity"), event.get("value")
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return
+    for kind in ("step", "handoff"):
+        row = journey.open_row(kind, str(activity), number)
+        if row is not None:
+            row.viability = str(value)
+            return
 
 
 def _finish_step(journey: _Journey, event: Mapping[str, Any], number: int) -> None:
@@ -288,11 +326,13 @@ def _deviate(journey: _Journey, event: Mapping[str, Any]) -> None:
                 return  # it is about what is still to begin, or tells less than what is known
             if row.silent:
                 # Whatever else is found there is what it was about, and says where it began.
-                row.deviation = row.origin = None
+                row.deviation = row.origin = row.severity = None
                 journey.deviations = {k: r for k, r in journey.deviations.items() if r is not row}
             row.silent = silent
             row.deviation = row.deviation or _text(event, "kind")
             row.detected_at = row.detected_at or row.activity
+            if isinstance(event.get("severity"), str):
+                row.severity = row.severity or event["severity"]
             if isinstance(event.get("originated"), str):
                 row.origin = event["originated"]
             journey.deviations[_text(event, "deviation")] = row
@@ -305,6 +345,7 @@ def _frame(journeys: Mapping[str, _Journey]) -> pl.DataFrame:
     columns = [
         "case", "activity", "kind", "giver", "receiver", "enqueue", "start", "end", "outcome",
         "deviation", "detected_at", "origin", "row", "person", "result",
+        "severity", "viability", "material",
     ]  # fmt: skip
     data: dict[str, list[Any]] = {name: [] for name in [*columns, *extra]}
     for name, journey in journeys.items():
@@ -313,6 +354,7 @@ def _frame(journeys: Mapping[str, _Journey]) -> pl.DataFrame:
                 name, row.activity, row.kind, row.giver, row.receiver, row.enqueue,
                 row.start or row.enqueue, row.end, row.outcome or "open", row.deviation,
                 row.detected_at, row.origin, row.line, row.person, row.result,
+                row.severity, row.viability, row.material and f"{name} {row.material}",
             )  # fmt: skip
             for column, value in zip(columns, values, strict=True):
                 data[column].append(value)

@@ -14,3 +14,6 @@ NAMES = {
     "feedback": "Feedback",
     "trials": "Trials",
 }
+
+# The outcomes whose variation the layers split (`insight.outcomes`): key, as an address says it.
+OUTCOMES = ("dwell", "step_duration", "viability", "right_first_time", "severity")

@@ -106,7 +106,9 @@ def handoff_rows(log: EventLog, hours: WorkingHours) -> pl.DataFrame:
         & (pl.col("giver") == pl.col("receiver").shift(-1))
         & (pl.col("receiver") == pl.col("giver").shift(-1))
     ).fill_null(False)
-    wanted = ["case", "activity", "giver", "receiver", "enqueue", "end", "outcome", "deviation"]
+    wanted = [
+        "case", "activity", "giver", "receiver", "enqueue", "end", "outcome", "deviation", "row",
+    ]  # fmt: skip
     rows = log.handoffs.select(wanted).with_columns(back.alias("returned"))
     last = log.frame.group_by("case").agg(pl.col("end").max().alias("case_end"))
     failed = rows["outcome"].cast(pl.String).is_in(FAILED).fill_null(False)

@@ -44,6 +44,7 @@ class Scope:
     since: date | None = None
     until: date | None = None
     site: str | None = None
+    outcome: str = "dwell"
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Learning:
         if not kept or self._outdated(kept[0], position, again):
             task = Task(
                 self._url, scope.source, scope.organisation, position, scope.protocol,
-                scope.since, scope.until, scope.site, order,
+                scope.since, scope.until, scope.site, order, scope.outcome,
             )  # fmt: skip
             kept.insert(0, Study(task, datetime.now(UTC)))
             await _stop(kept[2:])

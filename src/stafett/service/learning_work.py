@@ -54,7 +54,10 @@ def chapter(task: Task, name: str, trials: tuple[Trial, ...] = ()) -> Made:
     steps = [name for name in after if name in set(log.steps["activity"].cast(pl.String))]
     reference = usual_order(log, steps) if steps else None
     everyone = _everyone(task) if task.source == "record" and name == "interfaces" else None
-    options = Options(reference, site=task.site, trials=trials, everyone=everyone, after=after)
+    options = Options(
+        reference, site=task.site, trials=trials, everyone=everyone, after=after,
+        outcome=task.outcome,
+    )  # fmt: skip
     figures, notes = CHAPTERS[name](log, options)
     return Made(tuple(drawn(f) for f in figures), tuple(notes))
 
@@ -82,8 +85,13 @@ def drawn(figure: Figure) -> Drawn:
     )  # fmt: skip
 
 
-@lru_cache(maxsize=3)
 def _log(task: Task) -> EventLog:
+    """Return the log of `task`, whatever is asked of it."""
+    return _read(replace(task, outcome="dwell", site=None))
+
+
+@lru_cache(maxsize=3)
+def _read(task: Task) -> EventLog:
     kind, _, name = task.source.partition(":")
     match kind:
         case "simulated":

@@ -12,7 +12,7 @@ class Task:
 
     `source` is ``record``, ``simulated:NETWORK`` or ``log:ID``; of the record, `organisation` sees
     its own journeys up to `position`. `order` is the protocol's activities, each
-    with those that it comes after.
+    with those that it comes after; `outcome` is what the layers split.
     """
 
     url: str
@@ -24,6 +24,7 @@ class Task:
     until: date | None = None
     site: str | None = None
     order: tuple[tuple[str, tuple[str, ...]], ...] = ()
+    outcome: str = "dwell"
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,13 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import structs
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.insight.chapters import NAMES as CHAPTERS
+from stafett.insight.chapters import OUTCOMES
 from stafett.insight.registered import Trial
 from stafett.service import policy
 from stafett.service.accounts import Person
@@ -38,7 +40,7 @@ MENU = (
     ),
 )
 WORDS = ("learn.",)
-KEPT = ("source", "protocol", "since", "until", "site")
+KEPT = ("source", "protocol", "since", "until", "site", "outcome")
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
 
@@ -50,6 +52,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     since: date | None = None
     until: date | None = None
     site: Annotated[str, msgspec.Meta(max_length=120)] | None = None
+    outcome: Literal[OUTCOMES] | None = None  # type: ignore[valid-type]
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -118,8 +121,9 @@ async def _study(
 ) -> tuple[Study, Study | None]:
     tower: Tower = request.app.state.tower
     scope = Scope(
-        asked.source, person.organisation, asked.protocol, asked.since, asked.until, asked.site
-    )
+        asked.source, person.organisation, asked.protocol, asked.since, asked.until, asked.site,
+        asked.outcome or OUTCOMES[0],
+    )  # fmt: skip
     order: tuple[tuple[str, tuple[str, ...]], ...] = ()
     if asked.protocol:
         protocol = tower.library.current()[asked.protocol].document.bind()
@@ -179,12 +183,15 @@ async def _render(
         shown=shown,
         asked=asked,
         query=_query(asked),
+        # The other chapters are the same whatever the layers split: made once.
+        elsewhere=_query(structs.replace(asked, outcome=None)),
         about=about,
         study=newest,
         done=len([c for c in chapters if c in newest.made]),
         total=len(chapters),
         size=await tower.ledger.size(),
         simulated=SIMULATED,
+        outcomes=OUTCOMES,
         protocols=list(tower.library.current()),
         logs=await tower.learning.logs.of(person.organisation),
         may_improve=policy.allows("improve", person),

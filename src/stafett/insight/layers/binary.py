@@ -56,6 +56,8 @@ class BiasCheck:
 
     def sentence(self) -> str:
         """Say in words what the check found."""
+        if not self.ratio:
+            return "No source of variation is large enough for the method's bias to matter."
         worst = min(self.ratio, key=lambda name: self.ratio[name])
         value = self.ratio[worst]
         if value > 0.9:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from scipy import optimize, stats
 
-from stafett.insight.layers.design import LAYERS, Floats
+from stafett.insight.layers.design import LAYERS, Design, Floats
 from stafett.insight.layers.fit import Fit, fit, minimise
 from stafett.insight.layers.reml import Reml
 
@@ -41,17 +42,29 @@ class BoundaryTest:
     p: float
 
 
-def layer_members(fitted: Fit) -> dict[str, list[int]]:
+class Varied(Protocol):
+    """A fitted model whose variances, the factors' and last the residual's, can be shared out."""
+
+    @property
+    def design(self) -> Design:
+        """What was fitted."""
+
+    @property
+    def variances(self) -> Floats:
+        """(K+1,)."""
+
+
+def layer_members(fitted: Varied) -> dict[str, list[int]]:
     """Return for each layer present, and for the unexplained rest, the indices of its variances."""
     members = {
         layer: [k for k, f in enumerate(fitted.design.factors) if f.layer == layer]
         for layer in LAYERS
     }
-    members[RESIDUAL] = [len(fitted.theta)]
+    members[RESIDUAL] = [len(fitted.design.factors)]
     return {name: indices for name, indices in members.items() if indices}
 
 
-def share_of(fitted: Fit, members: Sequence[int]) -> float:
+def share_of(fitted: Varied, members: Sequence[int]) -> float:
     """Return the share of the variances `members` in the total."""
     variances = fitted.variances
     return float(variances[list(members)].sum() / variances.sum())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from stafett.eventlog import EventLog
 from stafett.insight.chapters import NAMES
@@ -29,7 +29,7 @@ class Options:
     """What an analysis may be told beside the log: the protocol's order, hours, a budget.
 
     `after` says what of the protocol comes after what; `site` is whose page feedback is;
-    `everyone` all journeys, of which only aggregates are told.
+    `everyone` all journeys, of which only aggregates are told; `outcome` is what the layers split.
     """
 
     reference: Reference | None = None
@@ -39,12 +39,13 @@ class Options:
     site: str | None = None
     trials: tuple[Trial, ...] = ()
     everyone: EventLog | None = None
+    outcome: str = "dwell"
     after: Mapping[str, Sequence[str]] | None = None
 
 
 CHAPTERS: dict[str, Callable[[EventLog, Options], Chapter]] = {
     "interfaces": lambda log, o: interface_figures(log, o.hours, o.seed, o.everyone),
-    "layers": lambda log, o: layer_figures(log, o.hours),
+    "layers": lambda log, o: layer_figures(log, o.hours, o.outcome, o.seed),
     "origin": lambda log, o: origin_figures(log, o.budget_h, o.seed),
     "process": lambda log, o: process_figures(log, o.reference, o.after),
     "control": lambda log, o: control_figures(log, o.hours),
@@ -84,17 +85,23 @@ def make_report(
     budget_h: float | None = None,
     seed: int = 1,
     site: str | None = None,
+    outcomes: Sequence[str] = ("dwell",),
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Analyse `log`; `progress` is told the name of each chapter as it begins.
 
-    With a `site` the report ends with that site's own page.
+    With a `site` the report ends with that site's own page; the layers split each of `outcomes`.
     """
     options = Options(reference, hours or WorkingHours(), budget_h, seed, site)
     chapters = []
     for key in IN_REPORT if site is None else (*IN_REPORT, "feedback"):
         progress(NAMES[key])
-        figures, notes = CHAPTERS[key](log, options)
+        figures: list[Figure] = []
+        notes: list[str] = []
+        for outcome in outcomes if key == "layers" else outcomes[:1]:
+            more, said = CHAPTERS[key](log, replace(options, outcome=outcome))
+            figures += more
+            notes += [note for note in said if note not in notes]
         chapters.append((NAMES[key], tuple(figures), tuple(notes)))
     return Report(log.source, facts(log), log.notes, tuple(chapters))
 

@@ -1,4 +1,4 @@
-"""Figures on layers: how much of the variation of dwell lies with patients, teams, institutions."""
+"""Figures on layers: how much of an outcome's variation lies with patients, teams, institutions."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import numpy as np
 import polars as pl
 
 from stafett.eventlog import EventLog
+from stafett.insight.chapters import OUTCOMES
 from stafett.insight.hours import WorkingHours
-from stafett.insight.interfaces import handoff_rows
 from stafett.insight.layers import (
-    Factor,
     Fit,
     boundary_tests,
     design,
@@ -18,130 +17,212 @@ from stafett.insight.layers import (
     profile_share,
 )
 from stafett.insight.layers.design import NotIdentifiableError
+from stafett.insight.layers.ordered import GradedFit, fit_graded, graded_shares
+from stafett.insight.outcomes import Measured, NotInLogError, held, measured
 from stafett.insight.pictures.bars import Bar, forest, layer_bar
 from stafett.insight.pictures.svg import Figure
 from stafett.insight.report.basis import basis
 
-MOST_ROWS = 60_000
+MOST_ROWS, MOST_GRADED = 60_000, 4_000  # a graded fit is made anew for each simulated draw
 FEWEST_ROWS = 30
-SHIFT_H = 8
-MINUTE = 1 / 60  # added to a dwell before the logarithm, so that none is a number
+DRAWS = 30
+# Outcome -> what varies, in words; what a handoff's depends on; and what one row is.
+WORDS = {
+    "dwell": ("(log) dwell", "How long a handoff takes", "handoff"),
+    "step_duration": ("(log) duration of a step", "How long a step takes", "step"),
+    "viability": ("viability", "Viability", "measurement"),
+    "right_first_time": (
+        "right first time (on the scale of log odds)",
+        "Whether a handoff is right first time",
+        "handoff",
+    ),
+    "severity": (
+        "severity (on the scale of log odds)", "How severe a deviation is", "deviation",
+    ),
+}  # fmt: skip
+assert tuple(WORDS) == OUTCOMES
 
 
-def layer_figures(log: EventLog, hours: WorkingHours) -> tuple[list[Figure], list[str]]:
-    """Return the figures on the layers of the logarithm of dwell at handoffs, and notes."""
-    rows = handoff_rows(log, hours)
-    if rows.height < FEWEST_ROWS:
-        return [], [f"Layers: {rows.height} handoffs are too few to split their variation."]
-    notes = []
-    if rows.height > MOST_ROWS:
-        cases = rows["case"].cast(pl.String).unique().sort()
-        kept = cases.gather_every(rows.height // MOST_ROWS + 1)
-        rows = rows.filter(pl.col("case").cast(pl.String).is_in(kept.implode()))
-        notes.append(
-            f"Layers were fitted to {len(kept):,} of {len(cases):,} cases (evenly chosen)."
-        )
-    table, factors = _outcome(rows, log.zone)
+def layer_figures(
+    log: EventLog, hours: WorkingHours, outcome: str = "dwell", seed: int = 1
+) -> tuple[list[Figure], list[str]]:
+    """Return the figures on the layers of `outcome` (one of `OUTCOMES`), and notes."""
+    others = [WORDS[name][0] for name in held(log, hours) if name != outcome]
+    notes = [f"Layers: this log also holds {', '.join(others)}."] if others else []
     try:
-        model = design(table, "log_dwell", factors, ["towards"])
-        fitted = fit(model)
+        found = measured(log, outcome, hours)
+    except NotInLogError as error:
+        return [], [f"Layers: {WORDS[outcome][0]} is not in this log: {error}.", *notes]
+    rows = found.table.height
+    if rows < FEWEST_ROWS:
+        few = f"Layers: {rows} {found.what} are too few to split their variation."
+        return [], [few, *notes]
+    table, sampled = _sample(found)
+    notes = [*sampled, *notes]
+    try:
+        model = design(table, "y", found.factors, found.covariates)
+        figures, more = (
+            _graded(log, found, fit_graded(model), seed)
+            if found.graded
+            else _linear(log, found, fit(model))
+        )
     except NotIdentifiableError as error:
-        return [], [f"Layers: {error}"]
-    bars = [Bar(s.name, s.share, s.low, s.high) for s in layer_shares(fitted)]
-    tests = {t.name: t.p for t in boundary_tests(fitted)}
-    figures = [_shares(log, fitted, bars, tests), *_estimates(log, fitted)]
-    notes += [f"Layers: {note}" for note in fitted.notes]
+        said = str(error).replace("'y'", f"'{WORDS[outcome][0]}'")
+        return [], [f"Layers: {said}", *(f"Layers: {note}" for note in found.notes), *notes]
+    notes += [f"Layers: {note}" for note in (*found.notes, *more)]
     notes.append(
         "Layers: the biological share is all that stays with a case: the patient, and whatever"
-        " circumstances the case keeps throughout. The kind of step towards which the handoff goes"
-        " is allowed for and is no part of any share."
+        " circumstances the case keeps throughout."
     )
-    if fitted.max_gradient > 1e-2 * max(1.0, abs(fitted.criterion) * 1e-4):
+    if found.covariates:
         notes.append(
-            f"Layers: the search ended with a gradient of {fitted.max_gradient:.2g}; the shares are"
-            " not to be trusted to the last digit."
+            "Layers: the kind of step towards which the handoff goes is allowed for and is no part"
+            " of any share."
+            if found.what == "handoffs"
+            else "Layers: the kind of step is allowed for and is no part of any share."
         )
     return figures, notes
 
 
-def _outcome(rows: pl.DataFrame, zone: str | None) -> tuple[pl.DataFrame, list[Factor]]:
-    """Return the table to fit and its sources of variability."""
-    clock = pl.col("enqueue").dt.convert_time_zone(zone) if zone else pl.col("enqueue")
-    week = pl.when(clock.dt.weekday() > 5).then(pl.lit("weekend")).otherwise(pl.lit("weekday"))
-    towards = pl.col("activity").cast(pl.String).str.split(" → ").list.last()
-    common = rows.with_columns(towards.alias("towards"))
-    counts = common["towards"].value_counts().filter(pl.col("count") >= 20)["towards"]
-    table = common.select(
-        (pl.col("dwell_h") + MINUTE).log().alias("log_dwell"),
-        pl.when(pl.col("towards").is_in(counts.implode()))
-        .then("towards")
-        .otherwise(pl.lit("other"))
-        .alias("towards"),
-        pl.col("case").cast(pl.String).alias("patient"),
-        pl.concat_str([week, (clock.dt.hour() // SHIFT_H).cast(pl.String)], separator=" ").alias(
-            "shift"
-        ),
-        pl.col("receiver").cast(pl.String).alias("receiving team"),
-        pl.concat_str(
-            [pl.col("giver").cast(pl.String), pl.col("receiver").cast(pl.String)], separator=" → "
-        ).alias("pair"),
+def _sample(found: Measured) -> tuple[pl.DataFrame, list[str]]:
+    """Keep whole cases, evenly chosen, up to what the method takes."""
+    most = MOST_GRADED if found.graded else MOST_ROWS
+    table = found.table
+    if table.height <= most:
+        return table, []
+    cases = table["patient"].unique().sort()
+    kept = cases.gather_every(table.height // most + 1)
+    note = f"Layers were fitted to {len(kept):,} of {len(cases):,} cases (evenly chosen)."
+    return table.filter(pl.col("patient").is_in(kept.implode())), [note]
+
+
+def _linear(log: EventLog, found: Measured, fitted: Fit) -> tuple[list[Figure], list[str]]:
+    bars = [Bar(s.name, s.share, s.low, s.high) for s in layer_shares(fitted)]
+    tests = {t.name: t.p for t in boundary_tests(fitted)}
+    people = _people(fitted)
+    span = profile_share(fitted, people) if people else None
+    unit = "sd_log_hours" if found.outcome in ("dwell", "step_duration") else "sd"
+    table = _sources(fitted, unit).with_columns(
+        pl.Series("p_no_variation", [*(tests[f.name] for f in fitted.design.factors), None])
     )
-    factors = [
-        Factor("patient", "biological"),
-        Factor("shift", "operational"),
-        Factor("receiving team", "operational"),
-        Factor("pair", "institutional"),
-    ]
-    return table, factors
+    notes = list(fitted.notes)
+    if fitted.max_gradient > 1e-2 * max(1.0, abs(fitted.criterion) * 1e-4):
+        notes.append(
+            f"the search ended with a gradient of {fitted.max_gradient:.2g}; the shares are"
+            " not to be trusted to the last digit."
+        )
+    how = "95 % profile intervals"
+    figures = [_shares(log, found, fitted.design.n, bars, table, how, span)]
+    return [*figures, *_estimates(log, found, fitted)], notes
 
 
-def _shares(log: EventLog, fitted: Fit, bars: list[Bar], tests: dict[str, float]) -> Figure:
+def _graded(
+    log: EventLog, found: Measured, fitted: GradedFit, seed: int
+) -> tuple[list[Figure], list[str]]:
+    people = _people(fitted)
+    shares, check = graded_shares(
+        fitted, draws=DRAWS, seed=seed, also={"people": people} if people else None
+    )
+    bars = [Bar(s.name, s.share, s.low, s.high) for s in shares if s.name != "people"]
+    span = next(((s.low, s.high) for s in shares if s.name == "people"), None)
+    if any(ratio <= 0.9 for ratio in check.ratio.values()):
+        span = None  # no headline from shares that are not to be quoted
+    how = f"95 % intervals from {DRAWS} simulated refits"
+    notes = [*fitted.notes, check.sentence()]
+    if len(found.grades) > 2:
+        notes.append(f"The grades of severity, mildest first: {', '.join(found.grades)}.")
+    notes.append(
+        "The rest of a graded outcome has a variance of 3.29 (π²/3) on the scale of log odds by"
+        " definition; intervals are those of the method, with its bias."
+    )
+    table = _sources(fitted, "sd_log_odds").with_columns(
+        pl.Series(
+            "given_back", [*(check.ratio.get(f.name) for f in fitted.design.factors), None],
+            dtype=pl.Float64,
+        )
+    )  # fmt: skip
+    return [_shares(log, found, fitted.design.n, bars, table, how, span)], notes
+
+
+def _people(fitted: Fit | GradedFit) -> list[int]:
+    """Return the variances that teams and institutions contribute."""
+    return [k for k, f in enumerate(fitted.design.factors) if f.layer != "biological"]
+
+
+def _sources(fitted: Fit | GradedFit, unit: str) -> pl.DataFrame:
+    factors = fitted.design.factors
+    return pl.DataFrame(
+        {
+            "source": [*(f.name for f in factors), "residual"],
+            "layer": [*(f.layer for f in factors), "unexplained"],
+            "levels": [*fitted.design.levels, fitted.design.n],
+            unit: fitted.variances**0.5,
+            "share": fitted.variances / fitted.variances.sum(),
+        }
+    )
+
+
+def _shares(
+    log: EventLog,
+    found: Measured,
+    n: int,
+    bars: list[Bar],
+    table: pl.DataFrame,
+    how: str,
+    span: tuple[float, float] | None,
+) -> Figure:
+    varies, depends, row = WORDS[found.outcome]
     by_name = {bar.name: bar for bar in bars}
     layers = [bar for bar in bars if bar.name != "unexplained"]
     parts = ", ".join(f"{b.name} {b.value:.0%} ({b.low:.0%} to {b.high:.0%})" for b in layers)
     other = sum(bar.value for bar in layers if bar.name != "biological")
     biology = by_name["biological"].value if "biological" in by_name else 0.0
-    more = "more than" if other > biology else "less than"
     sentence = (
-        f"Of the variation in (log) dwell: {parts}; the rest differs from one handoff to the next. "
-        f"What teams and institutions contribute is {more} what stays with the patient."
+        f"Of the variation in {varies}: {parts}; the rest differs from one {row} to the next."
     )
-    people = [k for k, f in enumerate(fitted.design.factors) if f.layer != "biological"]
     headline = ""
-    if people and "biological" in by_name:
-        low, high = profile_share(fitted, people)
+    if span is not None and "biological" in by_name:
         patient = by_name["biological"]
-        headline = (
-            f"How long a handoff takes depends {'more' if other > biology else 'less'} on teams and"
-            f" institutions ({other:.0%} of the variation, 95 % interval {low:.0%} to {high:.0%})"
-            f" than on the patient ({biology:.0%}, {patient.low:.0%} to {patient.high:.0%})."
-        )
-    table = pl.DataFrame(
-        {
-            "source": [*(f.name for f in fitted.design.factors), "residual"],
-            "layer": [*(f.layer for f in fitted.design.factors), "unexplained"],
-            "levels": [*fitted.design.levels, fitted.design.n],
-            "sd_log_hours": fitted.variances**0.5,
-            "share": fitted.variances / fitted.variances.sum(),
-            "p_no_variation": [*(tests[f.name] for f in fitted.design.factors), None],
-        }
-    )
+        theirs = f"({other:.0%} of the variation, 95 % interval {span[0]:.0%} to {span[1]:.0%})"
+        own = f"({biology:.0%}, {patient.low:.0%} to {patient.high:.0%})"
+        if span[0] > patient.high or span[1] < patient.low:
+            more = "more" if other > biology else "less"
+            sentence += (
+                f" What teams and institutions contribute is {more} than what stays with the"
+                " patient."
+            )
+            headline = (
+                f"{depends} depends {more} on teams and institutions {theirs} than on the patient"
+                f" {own}."
+            )
+        else:
+            sentence += (
+                " Whether teams and institutions contribute more than what stays with the patient"
+                " cannot be told from this log."
+            )
+    usual = found.outcome == "dwell"
     return Figure(
-        "layers",
-        "Shares of the layers",
+        "layers" if usual else f"layers-{found.outcome.replace('_', '-')}",
+        "Shares of the layers" if usual else f"Shares of the layers: {varies}",
         sentence,
-        basis(log, fitted.design.n, "handoffs"),
-        layer_bar(bars, title="Shares of the variation of dwell by layer, 95 % profile intervals"),
+        basis(log, n, found.what),
+        layer_bar(
+            bars,
+            title=f"Shares of the variation of {'dwell' if usual else varies} by layer, {how}",
+        ),
         table,
         headline,
     )
 
 
-def _estimates(log: EventLog, fitted: Fit) -> list[Figure]:
+def _estimates(log: EventLog, found: Measured, fitted: Fit) -> list[Figure]:
+    """The receiving teams' usual dwell, drawn towards the usual of all."""
     names = [f.name for f in fitted.design.factors]
-    if "receiving team" not in names or fitted.sd[names.index("receiving team")] == 0:
+    if found.outcome != "dwell" or "receiving team" not in names:
         return []
     k = names.index("receiving team")
+    if fitted.sd[k] == 0:
+        return []
     effect, spread = fitted.estimates()[k]
     count = np.bincount(fitted.design.codes[k], minlength=len(effect))
     table = pl.DataFrame(
