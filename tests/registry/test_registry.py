@@ -114,7 +114,7 @@ def test_another_process_sees_the_entries_and_a_restart_keeps_them(site: Site) -
     from stafett.service.registry import Registry
 
     async def fresh() -> list[Any]:
-        other = Registry(site.tower.ledger)
+        other = Registry(site.tower.ledger, site.tower.documents)
         await other.refresh()
         return other.all("trial")
 

@@ -221,6 +221,39 @@ def test_a_registrar_enters_a_trial_by_form(browser_of: Any, site: Site) -> None
     assert site.call(None, "GET", "/api/registry/trial/FORM-01").status_code == 200
 
 
+def test_a_registrar_records_a_decision_with_its_document(
+    browser_of: Any, site: Site, tmp_path: Path, chromium: Browser, shoot: Any
+) -> None:
+    """The file that is chosen is stored and named; everybody downloads it from the decision."""
+    file = tmp_path / "Beslut 2026.v2.PDF"
+    file.write_bytes(b"%PDF-1.7 the decision")
+    page = browser_of("administrator")
+    page.goto("/registry/keep?kind=assessment")
+    form = page.locator("#entry")
+    for label, text in (
+        ("Identifier *", "se-by-form-2026"), ("Product *", "P"), ("Indication *", "I"),
+        ("Body *", "NT-rådet"), ("Country *", "SE"), ("Question *", "Should the regions use it?"),
+    ):  # fmt: skip
+        form.get_by_label(label, exact=True).fill(text)
+    form.get_by_label("Stage *", exact=True).select_option("in-assessment")
+    form.get_by_role("button", name="+ Documents").click()
+    form.get_by_label("Title *", exact=True).fill("The decision")
+    form.locator("input[type=file]").set_input_files(file)
+    expect(form.get_by_label("File name *", exact=True)).to_have_value("Beslut_2026_v2.pdf")
+    form.get_by_label("Reason *", exact=True).fill("put to the council")
+    shoot(page, "decision-form")
+    form.locator("button[type=submit]").click()
+    expect(page.locator("#said")).to_contain_text("se-by-form-2026 is recorded")
+    anyone = chromium.new_context(base_url=site.base).new_page()
+    anyone.goto("/registry/adoption/se-by-form-2026")
+    with anyone.expect_download() as download:
+        anyone.get_by_role("link", name="The decision").click()
+    assert download.value.suggested_filename == "Beslut_2026_v2.pdf"
+    assert Path(download.value.path()).read_bytes() == b"%PDF-1.7 the decision"
+    shoot(anyone, "decision-with-document")
+    anyone.context.close()
+
+
 def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) -> None:
     """The site shows on its page, the asker accepts on theirs; the public comparison opens."""
     pages = {}

@@ -273,7 +273,7 @@ def rotate_key(organisation: str, reason: str, lost: bool, folder: Path, as_json
 @_folder
 @_json
 def scrub(folder: Path, as_json: bool) -> None:
-    """Hash every entry and every document in the database again.
+    """Hash every entry and every document in the database again; miss those that decisions name.
 
     Exit status: 0 all is as it was; 1 something is not, and named.
     """
@@ -286,10 +286,14 @@ def scrub(folder: Path, as_json: bool) -> None:
         with _bar("hashing entries", None) as step:
             kept = keeping.verify_database(server.url, step)
         wrong = list(keeping.scrub(_documents(server.url, None)))
+        missing = _missing(server.url)
     lines = [f"WRONG  document {name} was changed" for name in wrong]
-    lines.append(f"{kept.size:,} entries are as they were; {len(wrong)} documents are not")
-    _say("\n".join(lines), {"size": kept.size, "wrong_documents": wrong}, as_json)
-    sys.exit(1 if wrong else 0)
+    lines += [f"WRONG  document {name}, named by {by}, is missing" for name, by in missing]
+    bad = len(wrong) + len(missing)
+    lines.append(f"{kept.size:,} entries are as they were; {bad} documents are not")
+    told = {"size": kept.size, "wrong_documents": wrong, "missing_documents": missing}
+    _say("\n".join(lines), told, as_json)
+    sys.exit(1 if bad else 0)
 
 
 def _seal(url: str, signer: Any) -> None:
@@ -319,6 +323,27 @@ def _documents(url: str, reader: str | None) -> Iterator[tuple[str, bytes]]:
             cursor.itersize = 20
             for name, data in cursor.execute(query.encode(), [reader] if reader else []):
                 yield str(name), bytes(data)
+
+
+def _missing(url: str) -> list[tuple[str, str]]:
+    """Return the documents that a decision of the registry names and nobody keeps any more."""
+    import psycopg
+
+    query = """
+    WITH entry AS (
+      SELECT stream, convert_from(leaf, 'UTF8')::jsonb #> '{body,value}' AS value
+      FROM ledger.event_store WHERE stream LIKE 'registry/assessment/%'),
+    named AS (
+      SELECT stream, one ->> 'sha256' AS sha256 FROM entry, jsonb_array_elements(
+        coalesce(value -> 'documents', '[]') || coalesce(value -> 'evidence', '[]')) AS one)
+    SELECT DISTINCT sha256, stream FROM named
+    WHERE sha256 IS NOT NULL AND sha256 NOT IN (SELECT sha256 FROM service.document)
+    ORDER BY 2, 1
+    """
+    with psycopg.connect(url) as connection:
+        if connection.execute("SELECT to_regclass('service.document')").fetchone() == (None,):
+            return []
+        return [(str(name), str(by)) for name, by in connection.execute(query)]
 
 
 @contextmanager

@@ -24,6 +24,18 @@ NEXT: dict[Stage, tuple[Stage, ...]] = {
 }
 
 
+Sha = Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
+FileName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,80}\.[a-z0-9]{1,5}$")]
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A document of an assessment, kept here by its content and open to everybody."""
+
+    title: Long
+    file_name: FileName
+    sha256: Sha
+
+
 class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One piece of evidence: what it is, and where it can be read.
 
@@ -32,7 +44,8 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     title: Long
     url: Link | None = None
-    sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")] | None = None
+    sha256: Sha | None = None
+    file_name: FileName | None = None
     trial: Id | None = None
 
 
@@ -40,7 +53,8 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """One assessment in its present version.
 
     `economics` is the health-economic summary in words; `conditions` what must hold for the
-    recommendation to. `sources` say where the facts of this entry were published.
+    recommendation to. `documents` are its papers (question, report, decision), kept here. `sources`
+    say where the facts of this entry were published.
     """
 
     id: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{2,60}$")]
@@ -51,6 +65,7 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     question: Long
     stage: Stage
     evidence: tuple[Evidence, ...] = ()
+    documents: tuple[Document, ...] = ()
     economics: Annotated[str, msgspec.Meta(max_length=4000)] = ""
     recommendation: Recommendation | None = None
     reasons: Annotated[str, msgspec.Meta(max_length=4000)] = ""
@@ -68,6 +83,12 @@ class Assessment(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             raise ValueError(f"an assessment that is {self.stage} has no recommendation yet")
         if self.recommendation == "recommended-with-conditions" and not self.conditions:
             raise ValueError("a recommendation with conditions names them")
+
+
+def named(assessment: Assessment) -> frozenset[str]:
+    """Return the SHA-256 of every document kept here that an assessment names."""
+    shown = {e.sha256 for e in assessment.evidence if e.sha256 is not None}
+    return frozenset(shown | {d.sha256 for d in assessment.documents})
 
 
 def may_follow(old: Assessment, new: Assessment) -> str | None:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html import unescape
-from urllib.parse import parse_qs, urljoin, urlsplit
+from urllib.parse import parse_qs, quote, urljoin, urlsplit
 
 START = ("/registry/trials", "/registry/match", "/registry/trials.json", "/registry/feed.atom")
 _LINK = re.compile(r"""(\b(?:href|src)=")([^"]*)(")""")
@@ -38,6 +38,9 @@ class Site:
             ("/registry/embed", "/registry/keep")
         ):
             return None
+        place = parse_qs(parts.query).get("place", [""])[0]
+        if path == "/registry/system" and place:
+            return f"{path}?place={place}"
         number = parse_qs(parts.query).get("page", ["1"])[0]
         if path == "/registry/trials" and number.isdigit() and int(number) > 1:
             return f"{path}?page={number}"
@@ -46,6 +49,9 @@ class Site:
 
 def name(key: str) -> str:
     """Return the file that an address becomes: a page is a folder with an index."""
+    path, _, place = key.lstrip("/").partition("?place=")
+    if place:
+        return f"{path}/{place}/index.html"
     path, _, query = key.lstrip("/").partition("?page=")
     if query:
         path = f"{path}/page-{query}"
@@ -92,7 +98,7 @@ def page(text: str, key: str, site: Site) -> tuple[str, list[str]]:
         if link is None:
             return match[0]
         links.append(link)
-        target = "/" + name(link).removesuffix("index.html")
+        target = "/" + quote(name(link)).removesuffix("index.html")
         return match[1] + target + match[3]
 
     return _LINK.sub(to_file, text), links

@@ -17,7 +17,7 @@ import msgspec
 import rfc8785
 
 from stafett.ledger import Author, Draft, Event, Ledger, NotAcknowledged, StaleVersion, Submission
-from stafett.registry.adoption import Assessment, Uptake, may_follow
+from stafett.registry.adoption import Assessment, Uptake, may_follow, named
 from stafett.registry.requirement import RequirementList
 from stafett.registry.rows import Found, RowProblem
 from stafett.registry.search import Index
@@ -25,6 +25,7 @@ from stafett.registry.site import SiteEntry
 from stafett.registry.trial import Trial
 from stafett.service import policy
 from stafett.service.accounts import Person
+from stafett.service.documents import Documents
 from stafett.service.refusal import No, Reason, unknown
 
 ROOM = "registry"
@@ -68,8 +69,9 @@ class Imported(msgspec.Struct, frozen=True):
 class Registry:
     """Entries of the public registry."""
 
-    def __init__(self, ledger: Ledger) -> None:
-        self._ledger = ledger
+    def __init__(self, ledger: Ledger, documents: Documents) -> None:
+        self._ledger, self._documents = ledger, documents
+        self._named: set[str] = set()  # documents that some version of an entry names
         self._entries: dict[str, dict[str, list[Version]]] = {kind: {} for kind in TYPES}
         self._lock = asyncio.Lock()
         self._index: tuple[int, Index] | None = None
@@ -94,6 +96,8 @@ class Registry:
         if kind not in TYPES:
             return
         value = msgspec.convert(event.body["value"], TYPES[kind])
+        if isinstance(value, Assessment):
+            self._named |= named(value)
         self._entries[kind].setdefault(id_, []).append(
             Version(
                 kind,
@@ -128,6 +132,17 @@ class Registry:
             self._index = (self.position, Index(self.all("trial")))
         return self._index[1]
 
+    async def document(self, sha256: str) -> tuple[str, bytes]:
+        """Return media type and bytes of a document that an entry names, in whatever version.
+
+        Raises No if none does; ValueError if the bytes are no longer those that were named.
+        """
+        await self.refresh()
+        found = await self._documents.of(sha256) if sha256 in self._named else None
+        if found is None:
+            raise unknown("document", sha256)
+        return found
+
     # -- writing -------------------------------------------------------------------------------
 
     async def put(
@@ -157,6 +172,8 @@ class Registry:
             why = may_follow(old[-1].value, value)
             if why is not None:
                 raise No("bad-value", "This may not follow", Reason("stage", why))
+        if isinstance(value, Assessment):
+            await self._kept(person, named(value) - self._named)
         try:
             await self._write(person, kind, value, reason.strip(), len(old))
         except StaleVersion:
@@ -166,6 +183,12 @@ class Registry:
             raise No("not-acknowledged", "Not recorded", Reason("key", str(error), what)) from None
         await self._refresh_now()
         return self._entries[kind][value.id][-1]
+
+    async def _kept(self, person: Person, documents: Iterable[str]) -> None:
+        """Check that documents are kept here and the person's own to publish. Raises No."""
+        for sha256 in documents:
+            if await self._documents.get(sha256, person.organisation) is None:
+                raise unknown("document", sha256)
 
     async def take_in(
         self, person: Person, found: Found, *, reason: str, partial: bool, dry_run: bool = False

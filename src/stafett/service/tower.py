@@ -155,7 +155,7 @@ class Tower:
         self.letters.of_captures(self.exchange.captures)
         self.results = Results(folder, self.exchange.store, self.letters)
         self.hl7 = listener(self.results)
-        self.registry = Registry(self.ledger)
+        self.registry = Registry(self.ledger, self.documents)
         self.bookings = Bookings(self.pool, self.ledger, self.networks)
         self.waitlist = Waitlist(self.pool, self.bookings)
         self.offers = Offers(self.pool, self.bookings, self.waitlist)

@@ -173,6 +173,22 @@ def uptake_lines(registry: Registry) -> list[UptakeLine]:
     return lines
 
 
+async def document(call: Call[Nothing, Nothing]) -> Response:
+    """Return a document that an entry of the registry names, as it was when it was named."""
+    try:
+        kind, data = await (await registry_of(call.request)).document(call.path["sha256"])
+    except No as no:
+        raise problem(no) from None
+    # Another's file: it is saved, never run as a page of ours.
+    headers = {
+        **_kept(),
+        "Cache-Control": "public, max-age=31536000, immutable",
+        "Content-Disposition": "attachment",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return Response(data, media_type=kind, headers=headers)
+
+
 class Scope(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A year (none: the last 365 days) and a country or region ("SE", "SE/Norra"; none: all)."""
 
@@ -283,6 +299,9 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              answer="text/csv", tag=TAG),
     Endpoint("GET", "/registry/feed.atom", atom, "Newest changes", "anyone",
              answer="application/atom+xml", tag=TAG),
+    Endpoint("GET", "/registry/documents/{sha256}/{name}", document, "A document of a decision",
+             "anyone", answer="application/octet-stream", tag=TAG,
+             answers={404: "No entry names it."}),
     Endpoint("GET", "/api/registry/assessments", assessments, "Assessments", "anyone",
              answer=list[Assessment], tag=TAG),
     Endpoint("GET", "/api/registry/sites", sites, "Sites", "anyone", answer=list[SiteEntry],

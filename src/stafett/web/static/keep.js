@@ -28,11 +28,30 @@ function field(name, schema, value, all, required) {
     pick.value = value ?? (required ? s.enum[0] : "");
     return { node: label(id, name, pick, required), read: () => pick.value || undefined };
   }
+  if (name === "sha256") return document_(id, name, value, required);
   const number = s.type === "number" || s.type === "integer";
   const long = (s.maxLength ?? 0) > 1000;
   const input = long ? h("textarea", { id, rows: 3 }) : h("input", { id, type: number ? "number" : "text", step: s.type === "integer" ? 1 : "any", required });
   input.value = value ?? "";
   return { node: label(id, name, input, required), read: () => (input.value.trim() === "" ? (long && required ? "" : undefined) : number ? Number(input.value) : input.value.trim()) };
+}
+
+// A document is chosen as a file: it is stored first, and the entry names it by its content.
+function document_(id, name, value, required) {
+  const input = h("input", { id, required, class: "mono" }), file = h("input", { type: "file", id: `${id}-file` });
+  input.value = value ?? "";
+  file.addEventListener("change", async () => {
+    const one = file.files[0];
+    if (!one) return;
+    const answer = await fetch("/api/documents", { method: "POST", headers: { "X-Stafett": "1", "Content-Type": one.type || "application/octet-stream" }, body: one });
+    const done = await answer.json();
+    if (!answer.ok) return tell(true, done.title, (done.reasons ?? []).map((r) => r.what));
+    input.value = done.sha256;
+    const called = file.closest("fieldset").querySelector("input[id$='-file_name']");
+    if (called) called.value = one.name.replace(/[^A-Za-z0-9_.-]/g, "_").replace(/\.(?=.*\.)/g, "_").replace(/^[^A-Za-z0-9]+/, "").replace(/[^.]*$/, (end) => end.toLowerCase());
+  });
+  const node = h("div", {}, label(id, name, input, required), h("p", {}, h("label", { for: file.id }, t("registry.document.choose")), file));
+  return { node, read: () => input.value.trim() || undefined };
 }
 
 function label(id, name, input, required) {
