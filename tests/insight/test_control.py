@@ -7,6 +7,8 @@ import pytest
 from scipy import stats
 
 from stafett.insight.control import (
+    ALL,
+    CHANCE,
     ControlError,
     cusum,
     g_chart,
@@ -126,6 +128,24 @@ def test_over_dispersion_widens_the_limits() -> None:
     found = funnel([f"u{i}" for i in range(40)], list(events), list(trials))
     assert found.phi > 2 and "widened" in found.sentence()
     assert len(found.beyond) <= 1
+
+
+def test_a_cusum_worked_by_hand() -> None:
+    """Odds ratio 2: a failure adds log 2 − log(1 + p), a success takes log(1 + p); least is 0."""
+    found = cusum([0, 1, 1, 0, 1], [0.1, 0.1, 0.5, 0.5, 0.2], limit=0.85)
+    first = np.log(2) - np.log(1.1)
+    second = first + np.log(2) - np.log(1.5)
+    third = 0.0  # after a crossing it begins anew, and a success takes nothing from nothing
+    last = third + np.log(2) - np.log(1.2)
+    assert found.path == pytest.approx([0.0, first, second, third, last])
+    assert second > 0.85 > last and found.crossings == (2,)
+
+
+def test_all_eight_rules_signal_as_often_by_chance_as_is_said() -> None:
+    """One point in `CHANCE` completes some rule, to within a tenth (seed 4)."""
+    z = np.random.default_rng(4).normal(size=200_000)
+    found = len({s.index for s in nelson(z, ALL)})
+    assert len(z) / found == pytest.approx(CHANCE, rel=0.1)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ RULES = {
     7: "fifteen points in a row within one sigma of the centre",
     8: "eight points in a row beyond one sigma on either side",
 }
+ALL = tuple(RULES)
+CHANCE = 43  # of points by chance alone, one in so many completes one of the eight (simulated)
 
 
 class ControlError(ValueError):
@@ -45,6 +47,14 @@ class Signal:
     def words(self) -> str:
         """The rule in words."""
         return RULES[self.rule]
+
+
+def in_words(signals: Sequence[Signal], n: int) -> list[str]:
+    """Return for each of `n` points the signals that it completes, in words."""
+    words: list[list[str]] = [[] for _ in range(n)]
+    for signal in signals:
+        words[signal.index].append(signal.words)
+    return ["; ".join(found) for found in words]
 
 
 @dataclass(frozen=True)
@@ -72,13 +82,17 @@ class Chart:
         )
 
 
-def xmr(values: Sequence[float] | Floats, rules: Sequence[int] = (1, 2, 5)) -> Chart:
-    """Chart single values in order of time."""
+def xmr(
+    values: Sequence[float] | Floats,
+    rules: Sequence[int] = (1, 2, 5),
+    floor: float | None = None,
+) -> Chart:
+    """Chart single values in order of time; no limit lies below `floor`, the least possible."""
     x = _checked(values, 3)
     mean, spread = x.mean(), np.abs(np.diff(x)).mean()
     half = MOVING_RANGE * spread
     z = (x - mean) / (half / 3) if spread > 0 else np.zeros_like(x)
-    return _chart("XmR", x, np.full_like(x, mean), half, z, rules, floor=None)
+    return _chart("XmR", x, np.full_like(x, mean), half, z, rules, floor)
 
 
 def p_chart(

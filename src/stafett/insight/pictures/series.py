@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from stafett.insight.control import Chart, Cusum
+from stafett.insight.control import RULES, Chart, Cusum
 from stafett.insight.funnel import Funnel, exact_limits
 from stafett.insight.pictures.svg import (
     AMBER,
@@ -33,8 +33,13 @@ WIDTH, HEIGHT, LEFT, TOP = 720.0, 260.0, 64.0, 18.0
 
 
 def control_chart(chart: Chart, labels: Sequence[str], *, title: str, unit: str) -> str:
-    """Draw points in order with their centre and limits; a signal is a diamond with its rule."""
-    canvas = Canvas(LEFT + WIDTH + 80, TOP + HEIGHT + 50, title)
+    """Draw points in order with their centre and limits.
+
+    A signal is a diamond with the numbers of its rules; those that fired stand below in words.
+    """
+    fired = sorted({signal.rule for signal in chart.signals})
+    below = 19 + 16 * len(fired) if fired else 0
+    canvas = Canvas(LEFT + WIDTH + 80, TOP + HEIGHT + 50 + below, title)
     high = (
         float(max(chart.values.max(), chart.upper[np.isfinite(chart.upper)].max(initial=0))) * 1.05
     )
@@ -85,13 +90,13 @@ def control_chart(chart: Chart, labels: Sequence[str], *, title: str, unit: str)
     every = max(1, n // 8)
     for i in range(0, n, every):
         canvas.text(x(i), TOP + HEIGHT + 18, labels[i], size=11, colour=FAINT, anchor="middle")
-    canvas.text(
-        LEFT,
-        TOP + HEIGHT + 38,
-        f"{unit}; numbers on diamonds are Nelson rules",
-        size=11,
-        colour=FAINT,
-    )
+    foot = TOP + HEIGHT + 38
+    canvas.text(LEFT, foot, unit, size=11, colour=FAINT)
+    if fired:
+        canvas.text(LEFT, foot + 19, "Diamonds bear the numbers of Nelson's rules:", size=11)
+    for i, rule in enumerate(fired):
+        canvas.text(LEFT, foot + 36 + 16 * i, str(rule), size=11, colour=RED, bold=True)
+        canvas.text(LEFT + 16, foot + 36 + 16 * i, RULES[rule], size=11)
     return str(canvas)
 
 

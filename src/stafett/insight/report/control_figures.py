@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 import polars as pl
 
 from stafett.eventlog import EventLog
-from stafett.insight.control import ControlError, Signal, cusum, p_chart, t_chart, xmr
+from stafett.insight.control import (
+    ALL,
+    CHANCE,
+    ControlError,
+    cusum,
+    in_words,
+    p_chart,
+    xmr,
+)
 from stafett.insight.funnel import funnel
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import FAILED, handoff_rows
 from stafett.insight.pictures.series import control_chart, cusum_picture, funnel_picture
 from stafett.insight.pictures.svg import Figure
 from stafett.insight.report.basis import basis
+from stafett.insight.report.rare_figures import between, counted, judged_handoffs, rate
 
 FEWEST_POINTS, FEWEST_TRIALS, SHRINK = 8, 10, 20
+BY_ALL = ("control-dwell", "control-failures", "control-rate", "control-between")
 
 
 def control_figures(log: EventLog, hours: WorkingHours) -> tuple[list[Figure], list[str]]:
@@ -27,11 +35,16 @@ def control_figures(log: EventLog, hours: WorkingHours) -> tuple[list[Figure], l
         return [], ["Control: the log shows no handoff to chart."]
     figures: list[Figure] = []
     notes: list[str] = []
-    for part in (_dwell, _failures, _between, _cusum, _slow):
+    for part in (_dwell, _failures, rate, between, counted, _cusum, _slow):
         try:
             figures += part(log, rows)
         except ControlError as error:
             notes.append(f"Control: {error}.")
+    if any(figure.key in BY_ALL for figure in figures):
+        notes.append(
+            "Control: the charts apply all eight of Nelson's rules; by chance alone about one point"
+            f" in {CHANCE} completes one of them. So a signal is asked about before it is believed."
+        )
     if not figures:
         notes.append("Control: too few handoffs for a chart.")
     return figures, notes
@@ -47,12 +60,12 @@ def _dwell(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
             f"{giver} → {receiver} has {weeks.height} periods with handoffs; {FEWEST_POINTS} are"
             " needed"
         )
-    chart = xmr(weeks["median_h"].to_numpy())
+    chart = xmr(weeks["median_h"].to_numpy(), ALL, floor=0.0)
     table = weeks.with_columns(
         pl.Series("centre", chart.centre),
         pl.Series("lower", chart.lower),
         pl.Series("upper", chart.upper),
-        pl.Series("signal", signal_words(chart.signals, weeks.height)),
+        pl.Series("signal", in_words(chart.signals, weeks.height)),
     )
     svg = control_chart(
         chart, weeks["period"].to_list(), title="XmR chart of median dwell", unit="median hours"
@@ -67,14 +80,6 @@ def _dwell(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
             table,
         )
     ]
-
-
-def signal_words(signals: Sequence[Signal], n: int) -> list[str]:
-    """Return for each of `n` points the signals that it completes, in words."""
-    words: list[list[str]] = [[] for _ in range(n)]
-    for signal in signals:
-        words[signal.index].append(signal.words)
-    return ["; ".join(found) for found in words]
 
 
 def by_period(rows: pl.DataFrame, value: pl.Expr) -> pl.DataFrame:
@@ -101,11 +106,11 @@ def _failures(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
             f"outcomes are recorded in {table.height} periods; {FEWEST_POINTS} are needed for a"
             " chart"
         )
-    chart = p_chart(table["failed"].to_list(), table["n"].to_list())
+    chart = p_chart(table["failed"].to_list(), table["n"].to_list(), ALL)
     svg = control_chart(
         chart, table["period"].to_list(), title="p chart of failed handoffs", unit="share failed"
     )
-    table = table.with_columns(pl.Series("signal", signal_words(chart.signals, table.height)))
+    table = table.with_columns(pl.Series("signal", in_words(chart.signals, table.height)))
     return [
         Figure(
             "control-failures",
@@ -118,53 +123,13 @@ def _failures(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
     ]
 
 
-def _failed(rows: pl.DataFrame) -> pl.DataFrame:
-    """Return the judged handoffs in order of time with ``bad``: lost, failed, refused and so on."""
-    judged = rows.filter(pl.col("outcome").is_not_null()).sort("end")
-    return judged.with_columns(pl.col("outcome").cast(pl.String).is_in(FAILED).alias("bad"))
-
-
-def _between(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
-    """The days between failed handoffs: what is rare is charted by how far apart it lies."""
-    bad = _failed(rows).filter("bad")
-    if bad.is_empty():
-        return []
-    if bad.height <= FEWEST_POINTS:
-        raise ControlError(
-            f"{bad.height} failed handoffs are too few for a chart of the time between them"
-        )
-    days = bad["end"].diff().dt.total_microseconds().drop_nulls() / 8.64e10
-    chart = t_chart(days.to_list())
-    when = bad["end"][1:].dt.strftime("%d %b %y").to_list()
-    table = pl.DataFrame(
-        {
-            "failed_on": when,
-            "days_since_last": days,
-            "lower": chart.lower,
-            "upper": chart.upper,
-            "signal": signal_words(chart.signals, len(when)),
-        }
-    )
-    svg = control_chart(chart, when, title="T chart of failed handoffs", unit="days between")
-    return [
-        Figure(
-            "control-between",
-            "Time between failed handoffs",
-            chart.sentence(),
-            basis(log, bad.height, "failed handoffs"),
-            svg,
-            table,
-        )
-    ]
-
-
 def _cusum(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
     """Failures beside what was to be expected of each handoff: its kind, and out of hours or not.
 
     The expectation is the share failed among the first half of the handoffs of the same kind, drawn
     towards the share of all; watched is the second half.
     """
-    judged = _failed(rows)
+    judged = judged_handoffs(rows)
     half = judged.height // 2
     learnt, watched = judged.head(half), judged.tail(judged.height - half)
     count = int(learnt["bad"].sum())

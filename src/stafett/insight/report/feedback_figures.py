@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from stafett.eventlog import EventLog
-from stafett.insight.control import ControlError, xmr
+from stafett.insight.control import ControlError, in_words, xmr
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import handoff_rows, interfaces
 from stafett.insight.layers import Factor, design, fit
@@ -18,7 +18,7 @@ from stafett.insight.pictures.bars import Bar, forest
 from stafett.insight.pictures.series import control_chart
 from stafett.insight.pictures.svg import Figure, number
 from stafett.insight.report.basis import basis
-from stafett.insight.report.control_figures import FEWEST_POINTS, by_period, signal_words
+from stafett.insight.report.control_figures import FEWEST_POINTS, by_period
 from stafett.insight.sites import site, sites
 
 FEWEST = 10  # handoffs at an interface before anything is said of it
@@ -95,12 +95,12 @@ def _worth(log: EventLog, hours: WorkingHours, mine: pl.DataFrame, name: str, se
             f"{which} is the interface worth working on ({'; '.join(evidence)}), but it has only"
             f" {weeks.height} periods to chart."
         )
-    chart = xmr(weeks["median_h"].to_numpy())
+    chart = xmr(weeks["median_h"].to_numpy(), floor=0.0)
     sentence = f"Work on {which}: {'; '.join(evidence)}. {chart.sentence()}"
     table_ = weeks.with_columns(
         pl.Series("centre", chart.centre), pl.Series("lower", chart.lower),
         pl.Series("upper", chart.upper),
-        pl.Series("signal", signal_words(chart.signals, weeks.height)),
+        pl.Series("signal", in_words(chart.signals, weeks.height)),
     )  # fmt: skip
     return Figure(
         "feedback-worth",
