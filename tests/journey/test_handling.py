@@ -178,7 +178,7 @@ def test_a_documents_field_is_corrected_by_whose_it_is(stage: Any) -> None:
     fix = correction(stage, position, "Gothenburg", field="destination")
     stage.no(fix, "wrong-role")
     events = stage.ok(replace(fix, by=stage.by("apheresis")))
-    assert only(events, e.Corrected).old == "destination of waybill"
+    assert only(events, e.Corrected).old == "receiving bay of the plant"
     assert stage.state.sheets["H1:release"].documents["waybill"].fields["destination"] == (
         "Gothenburg"
     )

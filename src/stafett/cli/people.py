@@ -57,7 +57,7 @@ def _tell(one: dict[str, Any]) -> None:
 @click.option("--name", required=True, help="The name that is printed with their signatures.")
 @click.option("--role", "roles", multiple=True, help="A role of a protocol; may be repeated.")
 @click.option("--duty", "duties", multiple=True, help="Such as quality; may be repeated.")
-@click.option("--language", default="en", show_default=True)
+@click.option("--language", default="", help="en, sv or es (default: as their browser asks).")
 @click.option("--site", default="", help="The site that they work at.")
 @click.option("--organisation", help="For an operator: the organisation whose first"
               " administrator this is.")  # fmt: skip

@@ -21,6 +21,7 @@ from stafett.journey.event import Event
 from stafett.journey.evolve import replay
 from stafett.journey.label import Labels
 from stafett.journey.refusal import Refusal
+from stafett.journey.samples import NUMBERS, SAMPLES
 from stafett.journey.state import State
 from stafett.journey.tasks import Task, next_moves
 from stafett.journey.view import Station, StationCheck, StationField, station
@@ -271,11 +272,13 @@ def filled_in(field: StationField, document: str, at: datetime) -> str:
         case "choice":
             return field.choices[0]
         case "number":
+            if field.min is None and field.max is None and field.id in NUMBERS:
+                return f"{NUMBERS[field.id]:g}"
             low = field.min if field.min is not None else (field.max or 1.0) - 1.0
             high = field.max if field.max is not None else low + 2.0
             return f"{(low + high) / 2:g}"
         case "text":
-            return f"{field.id} of {document}"
+            return SAMPLES.get(field.id, f"{field.id} of {document}")
 
 
 def _close(net: Net, place: Station, cast: Cast, at: datetime, fault: Fault | None) -> c.Command:

@@ -42,7 +42,10 @@ class Organisation(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """Someone who acts for an organisation. `roles` are roles of protocols, `duties` of Stafett."""
+    """Someone who acts for an organisation. `roles` are roles of protocols, `duties` of Stafett.
+
+    `language` is a language of the pages, or "" for the one that their browser asks for.
+    """
 
     id: str
     login: str
@@ -50,7 +53,7 @@ class Person(msgspec.Struct, frozen=True):
     organisation: str
     roles: tuple[str, ...] = ()
     duties: tuple[str, ...] = ()
-    language: str = "en"
+    language: str = ""
     site: str = ""
 
 

@@ -330,7 +330,7 @@ def new_person(
     organisation: str,
     roles: tuple[str, ...],
     duties: tuple[str, ...],
-    language: str = "en",
+    language: str = "",
     site: str = "",
 ) -> Person:
     """Return a person; their login is their identifier for good. Raises ValueError."""
@@ -339,7 +339,7 @@ def new_person(
         raise ValueError(f"{login!r} is no login: 2 to 80 of a-z, 0-9, dot, dash, @")
     if not 2 <= len(name) <= 100 or not name.isprintable():
         raise ValueError("a person needs a printed name of 2 to 100 characters (21 CFR 11.50)")
-    if language not in LANGUAGES:
+    if language and language not in LANGUAGES:
         raise ValueError(f"{language!r} is no language of the pages: {', '.join(LANGUAGES)}")
     return Person(login, login, name, organisation, roles, duties, language, site)
 

@@ -136,6 +136,7 @@ class Mail:
     def compose(self, row: tuple[Any, ...]) -> EmailMessage:
         """Write one message."""
         id_, to, _, alert, journey, urgency, code, activity, why, role, language, more = row
+        language = language or "en"
         words = WORDS.get(language, WORDS["en"])
         activity, code, why, role = (
             self.say(str(text), journey, language) for text in (activity, code, why, role)

@@ -64,24 +64,32 @@ class Training:
                 found.append(Standing(pinned.name, pinned.version, role, until, gap, can))
         return found
 
-    async def reading(self, person: Person, protocol: str, role: str) -> Reading:
+    async def reading(
+        self, person: Person, protocol: str, role: str, language: str = "en"
+    ) -> Reading:
         """Return what the person has to read. Raises No where there is nothing."""
         old, new, _ = await self._pair(person, protocol, role)
-        changes = diff(old.document.bind(), new.document.bind(), person.language)
+        changes = diff(old.document.bind(), new.document.bind(), language)
         quiz = make(changes, role, f"{person.id} {new.sha256} {role}")
         return Reading(
             protocol, role, old.version, new.version, tuple(mine(changes, role)), quiz.questions
         )
 
     async def answer(
-        self, person: Person, protocol: str, role: str, answers: tuple[int, ...]
+        self,
+        person: Person,
+        protocol: str,
+        role: str,
+        answers: tuple[int, ...],
+        language: str = "en",
     ) -> list[int]:
         """Check the answers; return the questions answered wrongly, and grant when there is none.
 
-        Raises No where there is nothing to read.
+        `language` is the one in which the questions were read. Raises No where there is nothing
+        to read.
         """
         old, new, grant = await self._pair(person, protocol, role)
-        changes = diff(old.document.bind(), new.document.bind(), person.language)
+        changes = diff(old.document.bind(), new.document.bind(), language)
         quiz = make(changes, role, f"{person.id} {new.sha256} {role}")
         wrong = passed(quiz, answers)
         if not wrong:

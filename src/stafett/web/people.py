@@ -40,7 +40,7 @@ class PersonChange(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
     name: Short
     roles: Names = msgspec.field(default_factory=list)
     duties: Names = msgspec.field(default_factory=list)
-    language: Short = "en"
+    language: Short = ""  # "": as their browser asks
     site: Short = ""
 
 

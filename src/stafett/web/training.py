@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -42,9 +42,10 @@ class Drilled(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Answers(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The number of the choice taken for each question."""
+    """The number of the choice taken for each question, and the language they were read in."""
 
     answers: tuple[int, ...]
+    language: Literal["en", "sv", "es"] = "en"
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -79,9 +80,11 @@ async def standing(call: Call[Nothing, Nothing]) -> list[Standing]:
 
 async def reading(call: Call[Nothing, Nothing]) -> Reading:
     """Return what changed for one, and the questions on it."""
+    person = call.request.state.person
+    language = languages.of(call.request, person.language)
     try:
         return await _tower(call.request).training.reading(
-            call.request.state.person, call.path["protocol"], call.path["role"]
+            person, call.path["protocol"], call.path["role"], language
         )
     except No as no:
         raise _said(no) from None
@@ -95,6 +98,7 @@ async def answer(call: Call[Answers, Nothing]) -> Checked:
             call.path["protocol"],
             call.path["role"],
             call.body.answers,
+            call.body.language,
         )
     except No as no:
         raise _said(no) from None
@@ -111,7 +115,7 @@ async def begin(call: Call[Begin, Nothing]) -> View:
     practice, person = _tower(call.request).practice, call.request.state.person
     try:
         drill = practice.begin(person, call.body.protocol, call.body.activity, call.body.side)
-        return practice.view(person, drill.id, person.language)
+        return practice.view(person, drill.id, languages.of(call.request, person.language))
     except No as no:
         raise _said(no) from None
 
@@ -180,13 +184,15 @@ async def read(request: Request) -> Response:
     if isinstance(person, Response):
         return person
     path = request.path_params
+    language = languages.of(request, person.language)
+    training = _tower(request).training
     try:
-        found = await _tower(request).training.reading(person, path["protocol"], path["role"])
+        found = await training.reading(person, path["protocol"], path["role"], language)
     except No as no:
         parts = tuple(Part(r.field, r.what, r.todo) for r in no.reasons)
         document = Problem(409, no.code, no.title, *parts).document
         return await page(request, "problem.html", person, 409, problem=document)
-    start: dict[str, Any] = {"protocol": found.protocol, "role": found.role}
+    start: dict[str, Any] = {"protocol": found.protocol, "role": found.role, "language": language}
     return await page(request, "training_read.html", person, reading=found, start=start)
 
 

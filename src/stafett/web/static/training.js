@@ -18,7 +18,7 @@ document.getElementById("check")?.addEventListener("submit", async (event) => {
   const questions = [...document.querySelectorAll("[data-question]")];
   const answers = questions.map((q) => Number(q.querySelector("input:checked").value));
   try {
-    const found = await call("POST", `/api/training/${encodeURIComponent(start.protocol)}/${encodeURIComponent(start.role)}`, { answers });
+    const found = await call("POST", `/api/training/${encodeURIComponent(start.protocol)}/${encodeURIComponent(start.role)}`, { answers, language: start.language });
     if (found.passed) { location.assign("/training"); return; }
     questions.forEach((q, n) => q.classList.toggle("wrong", found.wrong.includes(n)));
     said.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${t("training.again", { n: found.wrong.length })}`));
