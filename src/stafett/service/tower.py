@@ -36,6 +36,7 @@ from stafett.service.documents import Documents
 from stafett.service.dry_runs import DryRuns
 from stafett.service.factors import Factors
 from stafett.service.forecasting import Forecasts
+from stafett.service.hindcasts import Hindcasts
 from stafett.service.incentives import Incentives
 from stafett.service.intake import Intake
 from stafett.service.journeys import Journeys
@@ -144,6 +145,7 @@ class Tower:
         self.alerts, self.rosters = Alerts(self.pool), Rosters(self.pool)
         self.alerting = Alerting(url, self.board, self.journeys, self.alerts, self.rosters)
         self.forecasts = Forecasts(self.board, self.journeys)
+        self.hindcasts = Hindcasts(self.board, self.journeys)
         self.views = Views(self.pool)
         self.deviations = Deviations(self.pool, self.board, self.journeys)
         self.peers = Peers(self.pool, self.journeys, self.accounts)

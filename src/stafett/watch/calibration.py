@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from math import sqrt
-from typing import Any, Final, NamedTuple
-
-import polars as pl
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from stafett.watch.prediction import Plan, Progress
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Z: Final = 1.959964  # 95 %
 
@@ -72,6 +73,8 @@ def wilson(hits: int, n: int) -> tuple[float, float]:
 
 def histories(frame: pl.DataFrame) -> list[History]:
     """Return the journeys of an event log, in order of their beginning."""
+    import polars as pl  # heavy: the pages need the scores, and no log
+
     by_case: dict[str, list[tuple[str, float, float | None]]] = {}
     opened: dict[str, float] = {}
     columns = frame.select(pl.col("case").cast(pl.String), pl.col("activity").cast(pl.String),

@@ -13,6 +13,7 @@ from stafett.web import (
     conditions,
     design,
     exchange,
+    hindcasts,
     incentives,
     keys,
     labels,
@@ -66,6 +67,13 @@ AREAS: tuple[Area, ...] = (
         words=shipments.WORDS,
     ),
     Area("outlook", outlook.ENDPOINTS, outlook.ROUTES, menu=outlook.MENU, words=outlook.WORDS),
+    Area(
+        "hindcasts",
+        hindcasts.ENDPOINTS,
+        hindcasts.ROUTES,
+        menu=hindcasts.MENU,
+        words=hindcasts.WORDS,
+    ),
     Area("alerts", told.ENDPOINTS, told.ROUTES, menu=told.MENU, words=told.WORDS),
     Area(
         "deviations", casework.ENDPOINTS, casework.ROUTES, menu=casework.MENU, words=casework.WORDS

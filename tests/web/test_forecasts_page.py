@@ -1,0 +1,80 @@
+"""The page on which the forecasts are held to account."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from stafett.journey.event import to_json
+from stafett.journey.script import play
+from stafett.ledger import Author, Draft, Submission
+
+START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
+MANY = 44
+
+
+async def carry(site: Site, organisation: str) -> None:
+    """Put finished journeys into the record: the same steps, quicker and slower, one a day."""
+    pinned = site.tower.library.current()["autologous-car-t"]
+    story = play(site.tower.library.net(pinned.sha256, None), START)
+    chance = random.Random(4)
+    head = {"pinned": pinned.sha256, "pseudonym": "P-TEST"}
+    for n in range(MANY):
+        pace, name = 40 * chance.lognormvariate(0, 1.2), f"J-PAST-{n}"
+        drafts = []
+        for event in story.events:
+            at = START + timedelta(days=n) + pace * (event.occurred_at - START)
+            body = {**to_json(event), "occurred_at": at.isoformat()}
+            if body["type"] == "JourneyOpened":
+                parties = dict.fromkeys(body["parties"], organisation)  # type: ignore[call-overload]
+                body |= {"journey": name, "coi": name, "parties": parties}
+            drafts.append(Draft(str(body["type"]), {**head, "event": body}, at))
+        for first in range(0, len(drafts), 100):
+            part = drafts[first : first + 100]
+            key = f"{name}.{first}"
+            author = Author(organisation)
+            await site.tower.ledger.append(
+                Submission(name, first, part, [organisation], author, key, key.encode())
+            )
+    await site.tower.board.caught_up(60)
+
+
+def test_the_record_of_the_forecasts_is_drawn_told_and_taken_home(
+    site: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """Diagram with n, sentences, period, table; the same as SVG and CSV; in words when too few."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/forecasts")
+    expect(page.locator("main")).to_contain_text("No journey has been opened yet")
+    person = next(p for p in site.people if p.login == "treating-clinic-1")
+    site.inside(carry(site, person.organisation))
+    page.goto("/forecasts")
+    card = page.locator("section.card").first
+    expect(card.locator("svg title")).to_contain_text("held-out journeys")
+    expect(card).to_contain_text("Brier score 0.")
+    expect(card).to_contain_text("24 Mar 2026 to 14 Apr 2026; learnt from 22 journeys")
+    shoot(page, "forecasts")
+    (found,) = [
+        one
+        for one in site.call("treating-clinic-1", "GET", "/api/forecasts/record").json()
+        if one["score"]
+    ]
+    assert (found["finished"], found["score"]["learnt"], found["score"]["held"]) == (44, 22, 22)
+    assert sum(b["n"] for b in found["score"]["bins"]) == found["score"]["questions"]
+    base = "/api/forecasts/record/0/reliability"
+    table = site.call("treating-clinic-1", "GET", f"{base}.csv").text.splitlines()
+    assert table[0] == "said,happened,low_95,high_95,n"
+    assert len(table) == 1 + len(found["score"]["bins"])
+    assert "<svg" in site.call("treating-clinic-1", "GET", f"{base}.svg").text
+    refused = site.call("treating-clinic-1", "GET", "/api/forecasts/record/7/reliability.csv")
+    assert refused.status_code == 404
+    narrow = browser_of("treating-clinic-1", language="sv", width=320)
+    narrow.goto("/forecasts?language=sv")
+    expect(narrow.locator("section.card").first).to_contain_text("undanhållna resor")
+    assert narrow.evaluate("document.documentElement.scrollWidth") <= 320
