@@ -102,6 +102,35 @@ def test_a_site_becomes_ready_by_both_sides_and_the_public_list_says_so(site: Si
     assert "thaw.method" not in carried
 
 
+def test_either_side_withdraws_and_it_can_be_opened_anew(site: Site) -> None:
+    """With a reason; then nothing more happens to it, until it is opened again from the start."""
+    body = {"site": "university-hospital", "list": "boreal-gene"}
+    assert site.call(SITE, "POST", "/api/onboardings", json=body).status_code == 201
+    path = "/api/onboardings/university-hospital.boreal-gene"
+    show = {"act": "show", "topic": "thaw.method", "text": "water bath"}
+    assert site.call(SITE, "POST", f"{path}/acts", json=show).status_code == 200
+    silent = site.call(SITE, "POST", f"{path}/acts", json={"act": "withdraw"})
+    assert silent.status_code == 422, "it says why"
+    gone = {"act": "withdraw", "text": "the product was withdrawn from the market"}
+    done = site.call(SITE, "POST", f"{path}/acts", json=gone).json()
+    assert done["withdrawn"]["side"] == "site" and not done["ready"]
+    refused = site.call(SITE, "POST", f"{path}/acts", json=show)
+    assert refused.status_code == 409 and "open it anew" in refused.text
+    again = site.call(SITE, "POST", "/api/onboardings", json=body)
+    assert again.status_code == 201 and again.json()["withdrawn"] is None
+    assert again.json()["items"]["thaw.method"]["status"] == "missing"
+
+
+def test_the_protocol_of_onboardings_is_public(site: Site) -> None:
+    """Drawn in the reader's language, and as the very file that is proven."""
+    from stafett.protocol.builtin import ONBOARDING, source
+
+    assert site.call(None, "GET", "/registry/onboarding.yaml").content == source(ONBOARDING)
+    drawn = site.call(None, "GET", "/registry/onboarding.svg", headers={"Accept-Language": "sv"})
+    assert drawn.headers["content-type"].startswith("image/svg") and "redo" in drawn.text
+    assert "onboarding.svg" in site.call(None, "GET", "/registry/requirements").text
+
+
 def test_an_onboarding_is_seen_by_its_two_sides_only(site: Site) -> None:
     """Another organisation finds nothing there, and cannot open it either."""
     opened(site)

@@ -147,15 +147,17 @@ class Desk:
 
 
 def test_a_site_is_ready_when_all_is_accepted_and_both_have_signed() -> None:
-    """Not before; and the days it took are counted from the opening."""
+    """Not before; the site first; and the days it took are counted from the opening."""
     desk = Desk(ONE)
     with pytest.raises(r.Not, match="not accepted yet"):
         desk.sign("site")
     desk.all()
-    desk.sign("asker")
+    with pytest.raises(r.Not, match="the site signs first"):
+        desk.sign("asker")
+    desk.sign("site")
     assert not desk.state.is_ready(desk.now)
     desk.now += timedelta(days=10)
-    desk.sign("site")
+    desk.sign("asker")
     assert desk.state.is_ready(desk.now) and desk.state.days_to_ready() == 10
 
 

@@ -9,6 +9,9 @@ from pathlib import Path
 
 from stafett.protocol.read import Document, Place, ReadError, parse, read
 
+# No therapy, so in no list of therapies: how a site becomes ready for one.
+ONBOARDING = "site-onboarding"
+
 
 def _folder() -> Traversable:
     return files("stafett") / "catalogue" / "protocols"
@@ -26,11 +29,17 @@ def names() -> tuple[str, ...]:
 @cache
 def builtin(name: str) -> Document:
     """Read the built-in protocol `name`, once; raise ReadError if there is none of that name."""
+    return parse(source(name), f"{name}.yaml")
+
+
+def source(name: str) -> bytes:
+    """Return the file of a built-in protocol; raise ReadError if there is none of that name."""
+    if name == ONBOARDING:
+        return (files("stafett") / "catalogue" / "onboarding" / f"{name}.yaml").read_bytes()
     if name not in names():
-        known = ", ".join(names()) or "none"
+        known = ", ".join((*names(), ONBOARDING))
         raise ReadError(Place(name, 1, 1), "no built-in protocol of this name", f"known: {known}")
-    entry = _folder() / f"{name}.yaml"
-    return parse(entry.read_bytes(), f"{name}.yaml")
+    return (_folder() / f"{name}.yaml").read_bytes()
 
 
 def load(file_or_name: str) -> Document:

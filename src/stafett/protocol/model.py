@@ -414,7 +414,7 @@ class Protocol(Base, frozen=True, kw_only=True):
     version: str
     title: Text
     summary: Text | None = None
-    family: Literal["autologous", "allogeneic", "in-vivo", "tissue-engineered"]
+    family: Literal["autologous", "allogeneic", "in-vivo", "tissue-engineered", "onboarding"]
     owner: str
     scans: Limit | None = None
     sources: dict[str, Source] = {}

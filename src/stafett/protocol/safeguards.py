@@ -11,6 +11,7 @@ from stafett.protocol.net import target
 from stafett.protocol.read import Path_
 
 INTERRUPTS = ("consent_withdrawn", "patient_died")
+WITHDRAWN = ("onboarding_withdrawn",)  # where there is no patient: a site becomes ready
 MAY_FAIL = ("collect", "manufacture", "test", "certify")
 DECISIVE = ("consent", "certify")
 SIGNED = ("consent", "certify", "decision", "administer")
@@ -28,14 +29,19 @@ def safeguards(chain: Chain) -> Iterator[Finding]:
             yield from _step(chain, path, name, activity)
     yield from _materials(chain)
     yield from _prerequisites(chain)
-    for interrupt in INTERRUPTS:
+    without = chain.protocol.family == "onboarding"
+    for interrupt in WITHDRAWN if without else INTERRUPTS:
         if interrupt not in chain.protocol.interrupts:
             what = f"the interrupt {interrupt!r} is missing"
             yield chain.found("no-interrupt", ("interrupts",), what)
             continue
         until = chain.protocol.interrupts[interrupt].until
         given = {n for n, step in chain.protocol.steps.items() if step.kind == "administer"}
-        if until is not None and not given & (chain.before[target(until)] | {target(until)}):
+        if (
+            until is not None
+            and not without
+            and not given & (chain.before[target(until)] | {target(until)})
+        ):
             what = f"{interrupt} is provided for until {until} only, not until the dose is given"
             yield chain.found("no-interrupt", ("interrupts", interrupt), what)
     yield from _unused(chain)

@@ -70,4 +70,4 @@ def _one(places: set[Place]) -> Place:
 def known(organisations: Mapping[str, Place]) -> list[Place]:
     """Return every place that can be chosen, each country before its regions."""
     found = {place for one in organisations.values() for place in one.around}
-    return sorted(place for place in found if place.shown)
+    return sorted(place for place in found if place.country and place.shown)

@@ -1,6 +1,9 @@
-"""A site becomes ready for a protocol: the onboarding as a small machine of events.
+"""A site becomes ready for a protocol: the events of an onboarding.
 
-The site shows evidence for each requirement; the one who asks accepts or refuses it; both sign. A
+What may follow what is a protocol of its own, proven like any other (`registry.process`): the site
+shows evidence for each requirement; the one who asks accepts or refuses it; the site signs that it
+is ready, and then the one who asks. Either may withdraw before that. Here is what the events add:
+which requirement, which evidence, until when an acceptance holds. A
 dry run with a dummy shipment is one of the requirements: it is what the record of practice says.
 What another manufacturer has accepted counts at once where the requirement is the same or was
 stricter and the acceptance still holds. Pure: `decide` says what may happen, `evolve` what has.
@@ -14,8 +17,12 @@ from typing import Annotated, Any, Literal, Union
 
 import msgspec
 
+from stafett.protocol.builtin import ONBOARDING
+from stafett.protocol.marking import Marking, Move
+from stafett.registry import process
 from stafett.registry.dryrun import Leg, left
-from stafett.registry.requirement import Requirement, RequirementList, carries_over
+from stafett.registry.process import Status
+from stafett.registry.requirement import Kind, Requirement, RequirementList, carries_over
 from stafett.registry.trial import Long
 
 MONTH = timedelta(days=30.4375)
@@ -73,8 +80,16 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     side: Literal["site", "asker"]
 
 
-Event = Union[Opened, Shown, Accepted, Refused, Signed]  # noqa: UP007
-Status = Literal["missing", "shown", "refused", "accepted", "lapsed"]
+class Withdrawn(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """One side does not go on, and why. The onboarding can be opened anew."""
+
+    at: datetime
+    by: str
+    side: Literal["site", "asker"]
+    reason: Long
+
+
+Event = Union[Opened, Shown, Accepted, Refused, Signed, Withdrawn]  # noqa: UP007
 
 
 class Item(msgspec.Struct, frozen=True):
@@ -99,6 +114,7 @@ class Onboarding(msgspec.Struct, frozen=True):
     items: dict[str, Item]
     signed: dict[str, datetime] = {}
     ready: datetime | None = None
+    withdrawn: Withdrawn | None = None
 
     def at(self, now: datetime) -> dict[str, Item]:
         """Return the items as they stand at `now`: what was accepted may have lapsed."""
@@ -112,6 +128,15 @@ class Onboarding(msgspec.Struct, frozen=True):
     def open_topics(self, now: datetime) -> list[str]:
         """Return what is not accepted, or no longer."""
         return [topic for topic, item in self.at(now).items() if item.status != "accepted"]
+
+    def kinds(self, now: datetime) -> dict[Kind, Status]:
+        """Return how far each kind of requirement is: as far as the least of it."""
+        found: dict[Kind, Status] = {}
+        for item in self.at(now).values():
+            kind = item.requirement.kind
+            worst = list(process.STATES)
+            found[kind] = min(found.get(kind, "accepted"), item.status, key=worst.index)
+        return found
 
     def is_ready(self, now: datetime) -> bool:
         """Say whether both have signed and everything accepted still holds."""
@@ -140,6 +165,8 @@ def evolve(state: Onboarding | None, event: Event) -> Onboarding:
         signed = {**state.signed, event.side: event.at}
         ready = event.at if len(signed) == 2 else None
         return msgspec.structs.replace(state, signed=signed, ready=state.ready or ready)
+    if isinstance(event, Withdrawn):
+        return msgspec.structs.replace(state, withdrawn=event)
     item = state.items[event.topic]
     match event:
         case Shown():
@@ -172,7 +199,7 @@ def carried(
     """
     found: dict[str, Accepted] = {}
     for other in others:
-        if other.asks.id == asked.id:
+        if other.asks.id == asked.id or other.withdrawn is not None:
             continue
         for topic, item in other.at(now).items():
             mine = next((r for r in asked.requirements if r.topic == topic), None)
@@ -197,8 +224,46 @@ def decide(state: Onboarding, event: Event, side: str, now: datetime) -> Event:
     """
     if isinstance(event, Opened):
         raise Not("asks", "it is open already")
+    if state.withdrawn is not None:
+        raise Not("side", "it was withdrawn: open it anew")
+    made = _decide(state, event, side, now)
+    if _follow(state, event, side, now) is None:
+        raise Not("protocol", f"{ONBOARDING} does not permit it now")
+    return made
+
+
+def _follow(state: Onboarding, event: Event, side: str, now: datetime) -> Marking | None:
+    """Return where the protocol is after an event; None where it does not permit it."""
+    kinds, signed = state.kinds(now), set(state.signed)
+    moves = [process.WITHDRAW]
+    if isinstance(event, Signed):
+        sides = {"site": "release", "asker": "accept"}
+        moves = [Move(sides[event.side], process.SIGN_OFF)]  # type: ignore[arg-type]
+    elif isinstance(event, Shown | Accepted | Refused):
+        # Each requirement is moved by itself: the others of its kind do not stand in its way.
+        item = state.at(now)[event.topic]
+        kind = item.requirement.kind
+        kinds[kind] = item.status
+        moves = process.shown(kind, item.status)
+        if not isinstance(event, Shown):
+            verb = "accept" if isinstance(event, Accepted) else "refuse"
+            moves = [Move(verb, process.HANDOFFS[kind])]  # type: ignore[arg-type]
+    # What lapses after that is renewed by the same handoff once more; the sign-off stands.
+    over = state.ready is not None and not isinstance(event, Shown | Accepted | Refused)
+    ended = "ready" if over else ""
+    return process.after(process.marking(kinds, signed, ended), moves, side)
+
+
+def _decide(state: Onboarding, event: Event, side: str, now: datetime) -> Event:
     if isinstance(event, Signed):
         return _sign(state, event, side, now)
+    if isinstance(event, Withdrawn):
+        if event.side != side:
+            raise Not("side", "each side withdraws for itself")
+        if state.ready is not None:
+            raise Not("side", "both have signed")
+        return event
+    assert not isinstance(event, Opened)
     if event.topic not in state.items:
         raise Not("topic", f"{event.topic!r} is not asked: {', '.join(state.items)}")
     item = state.at(now)[event.topic]
@@ -231,6 +296,8 @@ def _sign(state: Onboarding, event: Signed, side: str, now: datetime) -> Signed:
     missing = state.open_topics(now)
     if missing:
         raise Not("topic", f"not accepted yet: {', '.join(missing)}")
+    if side == "asker" and "site" not in state.signed:
+        raise Not("side", "the site signs first")
     return event
 
 

@@ -35,7 +35,7 @@ FOREVER = "9999-12-31"
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One act at an onboarding. `password` signs, or `passkey` answers what `.../signing` gave."""
 
-    act: Literal["show", "accept", "refuse", "sign"]
+    act: Literal["show", "accept", "refuse", "sign", "withdraw"]
     topic: str = ""
     text: Annotated[str, msgspec.Meta(max_length=2000)] = ""
     sha256: rules.Sha | None = None
@@ -64,6 +64,7 @@ class Shown(msgspec.Struct, frozen=True):
     signatures: dict[str, Sealed]
     items: dict[str, rules.Item]
     run: dict[str, tuple[Leg, ...]] = {}
+    withdrawn: rules.Withdrawn | None = None
 
 
 class Onboardings:
@@ -99,6 +100,8 @@ class Onboardings:
                 self._parties.setdefault(name, (event.body["site"], event.body["asker"]))
                 known = self._events.setdefault(name, [])
                 made = rules.from_json(event.body["event"])
+                if isinstance(made, rules.Opened):
+                    self._sealed.pop(name, None)  # opened anew: nobody has signed this one
                 if isinstance(made, rules.Signed):
                     by = (made.by, event.author.organisation)
                     due = to_sign(name, rules.replay(known), len(known), by, made.side, made.at)
@@ -148,13 +151,15 @@ class Onboardings:
             what = "only the site or the one who asks opens it"
             raise No("wrong-organisation", "Not yours to open", Reason("site", what))
         name = f"{site}.{asks}"
-        if name in self._events:
+        known = self._events.get(name, [])
+        if known and rules.replay(known).withdrawn is None:
             raise No("already-open", "It is open already", Reason("list", f"{name} is open"))
         now = datetime.now(UTC)
         opened = rules.Opened(at=now, by=person.id, site=site, asks=wanted)
         others = [rules.replay(self._events[n]) for n in self._events if n.startswith(f"{site}.")]
         events: list[Event] = [opened, *rules.carried(wanted, others, person.id, now)]
-        await self._append(person, name, (entry.organisation, wanted.organisation), 0, events)
+        parties = (entry.organisation, wanted.organisation)
+        await self._append(person, name, parties, len(known), events)
         shown = await self.see(person, name)
         for item in shown.items.values():
             if item.sha256 is not None:  # shown to another before: whoever asks now reads it too
@@ -309,6 +314,7 @@ class Onboardings:
             state.signed,
             self._sealed.get(name, {}),
             state.at(now),
+            withdrawn=state.withdrawn,
         )
 
 
@@ -347,6 +353,9 @@ def _event(
     common: dict[str, Any] = {"at": now, "by": person.id}
     if act.act == "sign":
         return msgspec.convert({"type": "Signed", **common, "side": side}, rules.Signed)
+    if act.act == "withdraw":
+        plain = {"type": "Withdrawn", **common, "side": side, "reason": act.text}
+        return msgspec.convert(plain, rules.Withdrawn)
     common["topic"] = act.topic
     match act.act:
         case "show":

@@ -9,12 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.protocol.builtin import ONBOARDING
+from stafett.protocol.builtin import source as text
+from stafett.protocol.draw import draw
+from stafett.registry import process
 from stafett.registry.requirement import Line as Compared
 from stafett.registry.requirement import shared, table
 from stafett.service import policy
 from stafett.service.readiness import Act, Onboardings, Shown
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
+from stafett.web import language as languages
 from stafett.web.api import Signing, ask_passkey, problem, site_of, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -61,6 +66,17 @@ def _comparison(lists: list[Any]) -> Comparison:
     lines = table(lists)
     met, several = shared(lines)
     return Comparison([one.id for one in lists], lines, met, several)
+
+
+async def picture(call: Call[Nothing, Nothing]) -> Response:
+    """Return the protocol of onboardings as a drawing."""
+    drawn = draw(process.net().protocol, languages.of(call.request))
+    return Response(drawn, media_type="image/svg+xml", headers={"Vary": "Accept-Language, Cookie"})
+
+
+async def source(call: Call[Nothing, Nothing]) -> Response:
+    """Return the protocol of onboardings as the file that is proven and enforced."""
+    return Response(text(ONBOARDING), media_type="application/yaml")
 
 
 async def listed(call: Call[Nothing, Nothing]) -> list[Shown]:
@@ -174,6 +190,10 @@ REFUSED = {409: "It may not happen now, or is open already; the reasons say why.
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/readiness/comparison", compare, "Compare requirements", "anyone",
              answer=Comparison, tag="readiness"),
+    Endpoint("GET", "/registry/onboarding.svg", picture, "How a site becomes ready, drawn",
+             "anyone", answer="image/svg+xml", tag="readiness"),
+    Endpoint("GET", "/registry/onboarding.yaml", source, "How a site becomes ready, as a protocol",
+             "anyone", answer="application/yaml", tag="readiness"),
     Endpoint("GET", "/api/onboardings", listed, "Own onboardings", "onboard", answer=list[Shown],
              tag="readiness"),
     Endpoint("POST", "/api/onboardings", begin, "Begin an onboarding", "onboard", Open,

@@ -29,7 +29,7 @@ document.querySelectorAll("form[data-act]").forEach((form) => form.addEventListe
   const file = form.elements.file?.files[0];
   try {
     const sha256 = file ? await store(file) : null;
-    await act({ act: form.dataset.act, topic: form.dataset.topic, text: form.elements.text.value.trim(), sha256 });
+    await act({ act: form.dataset.act, topic: form.dataset.topic ?? "", text: form.elements.text.value.trim(), sha256 });
   } catch (error) { tell(error); }
 }));
 document.querySelectorAll("[data-accept]").forEach((button) => button.addEventListener("click", () => act({ act: "accept", topic: button.dataset.accept })));
