@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 
+from outcome_log import whole_log
 from stafett.cli.insight import insight
 from stafett.eventlog import EventLog
 from stafett.insight.pictures.svg import Canvas, day_ticks, number, ticks
@@ -198,3 +199,26 @@ def test_numbers_are_short() -> None:
         "0.50",
         "–",
     ]
+
+
+@pytest.mark.parametrize("language", ["sv", "es"])
+def test_the_report_is_said_in_ones_language(language: str, tmp_path: Path) -> None:
+    """Page and JSON: sentences and the page's own words; names of fields and values stay."""
+    path = tmp_path / "whole.csv"
+    path.write_text("\n".join(whole_log()))
+    done = CliRunner().invoke(insight, [str(path), "--language", language, "--json"])
+    assert done.exit_code == 0, done.output
+    chapters = json.loads(done.output)["chapters"]
+    texts = [note for chapter in chapters for note in chapter["notes"]]
+    for chapter in chapters:
+        for figure in chapter["figures"]:
+            texts += [figure["title"], figure["sentence"], figure["basis"]]
+    english = re.compile(r"\b(the|of|and|was|were|which|is|cannot)\b")
+    assert len(texts) > 40 and [text for text in texts if english.search(text)] == []
+    page = tmp_path / "page.html"
+    done = CliRunner().invoke(insight, [str(path), "--language", language, "-o", str(page)])
+    assert done.exit_code == 0, done.output
+    html = page.read_text()
+    assert f'<html lang="{language}">' in html
+    for word in ("What the record teaches", "Picture (SVG)", "Shares of the variation", "rows"):
+        assert word not in html.split("<body>")[1].split("data:text/csv")[0], word

@@ -6,10 +6,14 @@ import json
 import os
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from stafett.insight.chapters import OUTCOMES
+
+if TYPE_CHECKING:
+    from stafett.insight.report.page import Words
 
 
 @click.command()
@@ -52,6 +56,7 @@ from stafett.insight.chapters import OUTCOMES
     show_default=True,
     help="What the layers split; may be given several times.",
 )
+@click.option("--language", type=click.Choice(["en", "sv", "es"]), default="en", show_default=True)
 @click.option("--seed", default=1, show_default=True, help="Seed of everything drawn.")
 def insight(
     file: Path,
@@ -67,6 +72,7 @@ def insight(
     budget: float | None,
     site: str | None,
     outcomes: tuple[str, ...],
+    language: str,
     seed: int,
 ) -> None:
     """Turn an event log (CSV, XES, OCEL 2.0 JSON) into a report.
@@ -101,13 +107,15 @@ def insight(
         else:
             click.echo(f"{file.name}: {error}", err=True)
         sys.exit(2)
+    words = _words(language)
     if to_json:
         click.echo(
             as_json(
                 make_report(
                     log, reference=reference, budget_h=budget, seed=seed, site=site,
                     outcomes=outcomes,
-                )
+                ),
+                words,
             )
         )  # fmt: skip
         return
@@ -123,7 +131,7 @@ def insight(
             outcomes=outcomes,
             progress=lambda name: status.update(name),
         )
-        page = as_html(report)
+        page = as_html(report, words)
     target = out or Path(file.name.split(".")[0] + ".html")
     try:
         target.write_text(page, encoding="utf-8")
@@ -132,7 +140,23 @@ def insight(
         sys.exit(2)
     click.echo(f"{target}: {len(report.figures)} figures from {log.cases:,} journeys")
     for note in log.notes:
-        click.echo(f"  note: {note}")
+        click.echo(f"  note: {words.say(note) if words else note}")
+
+
+def _words(language: str) -> Words | None:
+    """Return how a report is said in `language`; None: in English, as it is made."""
+    if language == "en":
+        return None
+    from stafett.insight.report.page import ENGLISH, Words
+    from stafett.web import findings
+    from stafett.web.language import words
+
+    known = words(language)
+    page = {key: known[f"report.{key}"] for key in ENGLISH}
+    return Words(
+        language, page, lambda text: findings.in_language(text, language) or text,
+        lambda svg: findings.picture(svg, language),
+    )  # fmt: skip
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -106,6 +106,9 @@ def make_report(
     return Report(log.source, facts(log), log.notes, tuple(chapters))
 
 
+FACTS = ("journeys", "steps", "handoffs", "groups", "period", "time zone")
+
+
 def facts(log: EventLog) -> dict[str, str]:
     """Return what a log is, in figures: how much of what, from when to when."""
     groups = log.steps["giver"].drop_nulls().n_unique()

@@ -5,38 +5,75 @@ from __future__ import annotations
 import base64
 import io
 import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import jinja2
 import polars as pl
 
+from stafett.insight.chapters import NAMES
 from stafett.insight.pictures.svg import Figure, number
-from stafett.insight.report.assemble import Report
+from stafett.insight.report.assemble import FACTS, Report
+
+# The words of the page itself, as the page of the words file `learn.yaml` names them (`report.*`).
+ENGLISH: Mapping[str, str] = {
+    "title": "What the record teaches",
+    "short": "In short",
+    "figure": "Figure",
+    "about": "About this log",
+    "svg": "Picture (SVG)",
+    "csv": "Data (CSV)",
+    "table": "Table, rows",
+    "shown": "shown",
+    "signal": "A signal opens a review, not a blame. Made by Stafett.",
+    **{f"fact.{name}": name for name in FACTS},
+    **{f"chapter.{key}": name for key, name in NAMES.items()},
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """How a report is said: findings by `say`, pictures by `draw`, cells by `plain`."""
+
+    language: str = "en"
+    page: Mapping[str, str] = field(default_factory=lambda: ENGLISH)
+    say: Callable[[str], str] = str
+    draw: Callable[[str], str] = str
+
 
 SHOWN = 12
 MOST_CSV = 20_000  # rows of a figure's table that travel in the page
 
 
-def as_html(report: Report) -> str:
+def as_html(report: Report, words: Words | None = None) -> str:
     """Return the report as one HTML page: no scripts, nothing fetched from outside."""
-    views = {figure.key: view(figure) for figure in report.figures}
+    words = words or Words()
+    views = {figure.key: view(figure, words) for figure in report.figures}
     loader = jinja2.PackageLoader("stafett.insight.report", package_path="")
     environment = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True)
-    return environment.get_template("page.html").render(report=report, views=views)
+    return environment.get_template("page.html").render(
+        report=report, views=views, words=words, t=words.page, say=words.say,
+        chapter={name: words.page[f"chapter.{key}"] for key, name in NAMES.items()},
+    )  # fmt: skip
 
 
-def as_json(report: Report) -> str:
-    """Return the report as JSON: facts, notes, each figure with its whole table, no pictures."""
+def as_json(report: Report, words: Words | None = None) -> str:
+    """Return the report as JSON: facts, notes, each figure with its whole table, no pictures.
+
+    Sentences are said in the language of `words`; names of fields and values are not.
+    """
+    say = (words or Words()).say
     chapters = [
         {
             "name": name,
-            "notes": list(notes),
+            "notes": [say(note) for note in notes],
             "figures": [
                 {
                     "key": figure.key,
-                    "title": figure.title,
-                    "sentence": figure.sentence,
-                    "basis": figure.basis,
+                    "title": say(figure.title),
+                    "sentence": say(figure.sentence),
+                    "basis": say(figure.basis),
                     "rows": [
                         {k: _plain(v) for k, v in row.items()} for row in figure.table.to_dicts()
                     ],
@@ -49,7 +86,7 @@ def as_json(report: Report) -> str:
     body = {
         "source": report.source,
         "facts": report.facts,
-        "notes": list(report.log_notes),
+        "notes": [say(note) for note in report.log_notes],
         "chapters": chapters,
     }
     return json.dumps(body, ensure_ascii=False, indent=1)
@@ -74,24 +111,25 @@ def as_csv(figure: Figure, most: int | None = None) -> bytes:
     return out.getvalue()
 
 
-def view(figure: Figure) -> dict[str, Any]:
+def view(figure: Figure, words: Words) -> dict[str, Any]:
     """Return what a template shows of a figure: links with the data in them, and its first rows."""
     table = figure.table
     numeric = [dtype.is_numeric() for dtype in table.dtypes]
     names = [name.replace("_", " ") for name in table.columns]
     rows = [
-        [(cell(value), n) for value, n in zip(row, numeric, strict=True)]
+        [(words.say(cell(value)), n) for value, n in zip(row, numeric, strict=True)]
         for row in table.head(SHOWN).iter_rows()
     ]
     return {
-        "svg": _data("image/svg+xml", figure.svg.encode()),
+        "drawn": words.draw(figure.svg),
+        "svg": _data("image/svg+xml", words.draw(figure.svg).encode()),
         "csv": _data("text/csv", as_csv(figure, MOST_CSV)),
-        "cut": f", first {MOST_CSV:,} of {table.height:,} rows" if table.height > MOST_CSV else "",
-        "columns": list(zip(names, numeric, strict=True)),
+        "cut": f" {MOST_CSV:,} / {table.height:,}" if table.height > MOST_CSV else "",
+        "columns": list(zip(map(words.say, names), numeric, strict=True)),
         "rows": rows,
         "short": table.height <= SHOWN,
-        "summary": f"{table.height:,} rows"
-        + (f", the first {SHOWN} shown" if table.height > SHOWN else ""),
+        "height": words.say(f"{table.height:,}")
+        + (f" ({SHOWN} {words.page['shown']})" if table.height > SHOWN else ""),
     }
 
 
