@@ -239,7 +239,7 @@ def _laid_out(
         if missing > MOST_MISSING:
             table = table.drop(source)
             notes.append(
-                f"{source} is missing in {missing:.0%} of the {what}: it is left out of the split."
+                f"{source} is missing in {missing:.0%} of the rows: it is left out of the split."
             )
     if absent:
         notes.append(f"Not in this log, so no part of the split: {', '.join(absent)}.")
