@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import msgspec
+import pytest
 
 from stafett.journey import command as c
 from stafett.journey import event as e
@@ -202,3 +203,37 @@ def test_a_silence_is_an_event_like_any_other(stage: Any) -> None:
         state = evolve(stage.net, state, event)
     assert state == stage.state
     assert isinstance(stage.story.events[-1], e.DeviationRaised)
+
+
+@pytest.mark.parametrize("kind", ["accept", "quarantine", "refuse"])
+def test_time_between_hands_has_its_length_when_it_ends(stage: Any, kind: Any) -> None:
+    """Silent, then late: both say how long nobody held it, from the release to the receiver's word.
+
+    Nobody notes a length while it lasts.
+    """
+    raised = silent(stage)
+    assert stage.state.deviations[raised.deviation].between is None
+    began = stage.state.begun["H1"]
+    late = c.RaiseDeviation(
+        occurred_at=began + timedelta(hours=2, minutes=1), by=report(stage).by,
+        code="LATE_DELIVERY", about="H1", note="late", originated="H1",
+    )  # fmt: skip
+    stage.ok(late)
+    stage.at = began + timedelta(hours=3, minutes=12)
+    closing = stage.to_closing("H1", "accept")
+    if kind != "accept":
+        closing = replace(closing, decision=kind, reason="BROKEN_SEAL", note="torn")
+    stage.ok(replace(closing, occurred_at=began + timedelta(hours=3, minutes=12)))
+    until = (began + timedelta(hours=3, minutes=12)).isoformat()
+    said = f"; between hands 3 h 12 min, from {began.isoformat()} to {until}"
+    first, second = list(stage.state.deviations.values())[:2]
+    assert first.noted == raised.note + said
+    assert second.noted == "late" + said
+
+
+def test_what_began_elsewhere_is_no_time_between_hands(stage: Any) -> None:
+    """H2 is late by the deadline that runs since H1: its own hands were quick."""
+    stage.walk_to("H2", "accept").at += timedelta(hours=37)
+    stage.ok(stage.to_closing("H2", "accept"))
+    (raised,) = [d for d in stage.state.deviations.values() if d.about == "H2"]
+    assert (raised.originated, raised.between) == ("H1", None)

@@ -16,6 +16,7 @@ from typing import Any, Final, Protocol
 
 import msgspec
 
+from stafett.journey import deviation
 from stafett.journey.state import State, custody
 from stafett.protocol.model import Text, text
 from stafett.protocol.net import Net
@@ -469,13 +470,13 @@ def _handovers(events: Sequence[tuple[Recorded, dict[str, Any]]]) -> tuple[Hando
 def _deviations(net: Net, state: State, language: str) -> tuple[Deviation, ...]:
     found = []
     for d in state.deviations.values():
-        kind = net.protocol.deviations.get(d.code)
+        title = deviation.entry(net.protocol, d.code).title
         found.append(
             Deviation(
                 deviation=d.deviation, code=d.code,
-                title=text(kind.title, language) if kind else d.code, kind=d.kind,
+                title=text(title, language), kind=d.kind,
                 severity=d.severity, about=d.about, detected=d.detected, originated=d.originated,
-                note=d.note, stage=d.stage, raised_at=d.raised_at, closed_at=d.closed_at,
+                note=d.noted, stage=d.stage, raised_at=d.raised_at, closed_at=d.closed_at,
                 conclusion=d.conclusion, cause=d.work.cause, why=d.work.why,
                 disposition=d.work.disposition, reason=d.work.reason,
                 statements=tuple(

@@ -290,6 +290,20 @@ def _deviation_raised(net: Net, state: State, event: e.DeviationRaised) -> State
     return _with_deviation(state, raised)
 
 
+def _received(net: Net, state: State, event: e.Accepted | e.Quarantined | e.Refused) -> State:
+    state = _signed(state, sheet_key(event.handoff, "accept"), event.signatures)
+    since = state.begun.get(event.handoff)
+    if since is None:
+        return state
+    for one in state.deviations.values():
+        # It is about the handoff taking too long, in this round: not about what came before it.
+        mine = one.about == one.originated == event.handoff and one.kind == "timing"
+        if mine and one.between is None and one.raised_at >= since:
+            between = (since, max(event.occurred_at, since))
+            state = _with_deviation(state, replace(one, between=between))
+    return state
+
+
 def _with_deviation(state: State, raised: Raised) -> State:
     return replace(state, deviations={**state.deviations, raised.deviation: raised})
 
@@ -356,9 +370,9 @@ def _notice_acknowledged(net: Net, state: State, event: e.NoticeAcknowledged) ->
 _CHANGES: dict[type, Any] = {
     e.StepFinished: lambda net, s, v: _signed(s, sheet_key(v.step, "step"), v.signatures),
     e.Released: lambda net, s, v: _signed(s, sheet_key(v.handoff, "release"), v.signatures),
-    e.Accepted: lambda net, s, v: _signed(s, sheet_key(v.handoff, "accept"), v.signatures),
-    e.Quarantined: lambda net, s, v: _signed(s, sheet_key(v.handoff, "accept"), v.signatures),
-    e.Refused: lambda net, s, v: _signed(s, sheet_key(v.handoff, "accept"), v.signatures),
+    e.Accepted: _received,
+    e.Quarantined: _received,
+    e.Refused: _received,
     e.Signed: lambda net, s, v: _signed(s, sheet_key(v.activity, v.side, v.about), (v.signature,)),
     # What was answered for one decision does not count for the next about the same thing.
     e.Decided: lambda net, s, v: replace(

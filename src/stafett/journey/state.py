@@ -7,7 +7,7 @@ before ended, so a gap or an overlap cannot be written down.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -166,7 +166,11 @@ NO_WORK = Work()
 
 
 class Raised(Frozen, frozen=True, kw_only=True):
-    """A deviation and how far its handling has come."""
+    """A deviation and how far its handling has come.
+
+    `between` is set when the time between two hands that it is about is over: from the release of
+    the handoff until its receiver took, isolated or refused it.
+    """
 
     deviation: str
     code: str
@@ -180,11 +184,23 @@ class Raised(Frozen, frozen=True, kw_only=True):
     originated: str | None = None
     check: str | None = None
     silence: str | None = None
+    between: tuple[datetime, datetime] | None = None
     acknowledged_at: datetime | None = None
     acknowledged_by: str | None = None
     closed_at: datetime | None = None
     conclusion: str | None = None
     work: Work = NO_WORK
+
+    @property
+    def noted(self) -> str:
+        """What is noted of it: with the length of the time between hands once that is over."""
+        if self.between is None:
+            return self.note
+        since, until = self.between
+        return (
+            f"{self.note}; between hands {_length(until - since)}, "
+            f"from {since.isoformat()} to {until.isoformat()}"
+        )
 
     @property
     def stage(self) -> Literal["raised", "triaged", "decided", "closed"]:
@@ -194,6 +210,17 @@ class Raised(Frozen, frozen=True, kw_only=True):
         if self.work.disposition is not None:
             return "decided"
         return "raised" if self.work.triaged_at is None else "triaged"
+
+
+def _length(time: timedelta) -> str:
+    """Write a length of time as protocols write it: in its two largest units."""
+    minutes, seconds = divmod(max(round(time.total_seconds()), 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
+    first = next((i for i, (n, _) in enumerate(parts) if n), len(parts) - 1)
+    shown = [f"{n} {unit}" for n, unit in parts[first : first + 2] if n]
+    return " ".join(shown) or "0 s"
 
 
 class Notice(Frozen, frozen=True, kw_only=True):

@@ -457,7 +457,7 @@ def _flag(net: Net, raised: Raised, language: str) -> Flag:
         code=raised.code,
         title=text(deviation.entry(net.protocol, raised.code).title, language),
         severity=raised.severity,
-        note=raised.note,
+        note=raised.noted,
         acknowledged=raised.acknowledged_at is not None,
     )
 

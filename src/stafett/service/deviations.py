@@ -190,7 +190,7 @@ def line(live: Live, raised: Raised) -> Line:
         raised_at=raised.raised_at,
         acknowledged_at=raised.acknowledged_at,
         closed_at=raised.closed_at,
-        note=raised.note,
+        note=raised.noted,
         cause=raised.work.cause,
         in_the_way=assess.in_the_way(raised),
         actions=len(actions),
