@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 from stafett.cli.insight import insight
 from stafett.eventlog import read_log
+from stafett.insight.chapters import OUTCOMES
 from stafett.insight.report.assemble import CHAPTERS, Options
 
 HEADER = "case,activity,timestamp,group,outcome"
@@ -87,3 +88,52 @@ def test_the_command_answers_too(tmp_path: Path) -> None:
     chapters = json.loads(done.output)["chapters"]
     notes = [note for chapter in chapters for note in chapter["notes"]]
     assert any("nowhere neither gives nor receives" in note for note in notes)
+
+
+ANSWERS: dict[str, tuple[str, str, str]] = {
+    # What is wrong -> the log, the outcome of the layers, and what is said of it.
+    "missing groups": ("30 % of the groups missing", "dwell", "events name no group"),
+    "unordered times": ("unordered", "dwell", "stand before an earlier event of their case"),
+    "equal times": ("all at one time", "dwell", "bear the same time as the event before them"),
+    "no zone": ("no zone", "dwell", "name no time zone and none was stated"),
+    "one case": ("one case", "dwell", "2 handoffs are too few to split their variation"),
+    "one site": ("one site", "dwell", "the log shows no handoff"),
+    "constant outcome": (
+        "every outcome the same", "right_first_time", "all 90 steps with an outcome are right",
+    ),
+    "perfect separation": (
+        "ward decides the outcome", "right_first_time",
+        "levels of team the outcome never varies .perfect separation",
+    ),
+    "singular fit": ("two kinds of nothing", "dwell", "is estimated as none"),
+    "30 % missing values": ("30 % of the groups missing", "dwell", "handoffs beside them cannot"),
+}  # fmt: skip
+
+
+def chance_alone() -> list[str]:
+    """Return handoffs whose dwell has nothing to do with case, ward or pair."""
+    return rows(120)
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+def test_each_named_case_has_its_answer(name: str, tmp_path: Path) -> None:
+    """What the issue names: the sentence that answers it, among the notes or as the sentence."""
+    which, outcome, words = ANSWERS[name]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([HEADER, *(CASES.get(which) or chance_alone())]))
+    log = read_log(path)
+    figures, notes = CHAPTERS["layers"](log, Options(outcome=outcome))
+    said = [*log.notes, *notes, *(f.sentence for f in figures)]
+    assert any(re.search(words, text) for text in said), said
+
+
+@pytest.mark.parametrize("outcome", OUTCOMES)
+@pytest.mark.parametrize("name", CASES)
+def test_every_outcome_answers_on_every_poor_log(name: str, outcome: str, tmp_path: Path) -> None:
+    """A figure with numbers, or a note in words; never a trace."""
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join([HEADER, *CASES[name]]))
+    figures, notes = CHAPTERS["layers"](read_log(path), Options(outcome=outcome))
+    assert figures or any(note.startswith("Layers: ") for note in notes)
+    for text in [*notes, *(f.sentence for f in figures), *(f.svg for f in figures)]:
+        assert not re.search(r"\b(nan|inf)\b", text), text[:300]

@@ -35,7 +35,7 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> EventLog:
 
 def test_a_log_that_holds_all_is_split_by_all(log: EventLog) -> None:
     """Each of the ten sources is a factor, also of a handoff, which takes the receiver's values."""
-    assert held(log, HOURS) == ["dwell", "step_duration", "viability", "severity"]
+    assert held(log, HOURS) == list(OUTCOMES)
     names = {f.name: f.layer for f in measured(log, "dwell", HOURS).factors}
     assert names == {
         "patient": "biological", "starting material": "biological",

@@ -50,7 +50,7 @@ def texts(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str
 def layers(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], list[str]]:
     """Return what the layers say of each outcome, of a log that holds all and of one without."""
     folder = tmp_path_factory.mktemp("outcomes")
-    (folder / "whole.csv").write_text("\n".join(whole_log()))
+    (folder / "whole.csv").write_text("\n".join(whole_log(60)))
     (folder / "poor.csv").write_bytes(made_up(MONDAY))
     found, drawn = [], []
     for name in ("whole.csv", "poor.csv"):

@@ -108,17 +108,6 @@ def insight(
             click.echo(f"{file.name}: {error}", err=True)
         sys.exit(2)
     words = _words(language)
-    if to_json:
-        click.echo(
-            as_json(
-                make_report(
-                    log, reference=reference, budget_h=budget, seed=seed, site=site,
-                    outcomes=outcomes,
-                ),
-                words,
-            )
-        )  # fmt: skip
-        return
     from rich.console import Console
 
     with Console(stderr=True).status("Reading") as status:
@@ -131,7 +120,10 @@ def insight(
             outcomes=outcomes,
             progress=lambda name: status.update(name),
         )
-        page = as_html(report, words)
+        page = as_json(report, words) if to_json else as_html(report, words)
+    if to_json:
+        click.echo(page)
+        return
     target = out or Path(file.name.split(".")[0] + ".html")
     try:
         target.write_text(page, encoding="utf-8")

@@ -16,7 +16,7 @@ from stafett.eventlog.columns import ALIASES, plain
 from stafett.insight.chapters import OUTCOMES
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import handoff_rows
-from stafett.insight.layers import Factor
+from stafett.insight.layers import Factor, NotIdentifiableError
 from stafett.insight.sites import site
 
 MINUTE = 1 / 60  # added to hours before the logarithm, so that none is a number
@@ -78,6 +78,7 @@ def measured(log: EventLog, outcome: str, hours: WorkingHours) -> Measured:
 
     Raises:
         NotInLogError: the log does not hold it.
+        NotIdentifiableError: it is the same everywhere.
     """
     found = _MAKERS[outcome](log, hours)
     assert found.outcome == outcome
@@ -92,6 +93,8 @@ def held(log: EventLog, hours: WorkingHours) -> list[str]:
             measured(log, name, hours)
         except NotInLogError:
             continue
+        except NotIdentifiableError:
+            pass  # it is there, though it does not vary
         out.append(name)
     return out
 
@@ -127,20 +130,30 @@ def _viability(log: EventLog, hours: WorkingHours) -> Measured:
 
 
 def _right(log: EventLog, hours: WorkingHours) -> Measured:
+    """Handoffs; in a log in which only steps have outcomes, steps."""
     judged = ~pl.col("outcome").cast(pl.String).is_in(["open", "withdrawn"])
-    rows = handoff_rows(log, hours).filter(judged)
+    rows, what = handoff_rows(log, hours).filter(judged), "handoffs"
     if rows.is_empty():
-        raise NotInLogError("no outcome of a handoff is recorded in it")
+        rows, what = log.steps.filter(judged), "steps"
+    if rows.is_empty():
+        raise NotInLogError("no outcome of a handoff or a step is recorded in it")
+    kind = _towards() if what == "handoffs" else pl.col("activity")
     right = (pl.col("outcome").cast(pl.String) == "ok").cast(pl.Float64)
-    rows = rows.with_columns(y=right, kind=_towards())
+    rows = rows.with_columns(y=right, kind=kind)
+    if rows["y"].n_unique() == 1:
+        same = "right" if rows["y"][0] else "wrong"
+        raise NotIdentifiableError(
+            f"all {rows.height:,} {what} with an outcome are {same} first time: what does not vary"
+            " has no shares"
+        )
     # Where nothing ever failed (or all did) the effect of the kind has no finite estimate, and
     # such rows say nothing of what varies: leaving them out changes no other estimate.
     varies = rows.filter(pl.col("y").n_unique().over("kind") > 1)
-    found = _laid_out(log, varies, "right_first_time", "handoffs", graded=("wrong", "right"))
+    found = _laid_out(log, varies, "right_first_time", what, graded=("wrong", "right"))
     if lost := rows.height - varies.height:
         note = (
-            f"{lost:,} of {rows.height:,} handoffs lead to a step towards which every handoff had"
-            " the same outcome: they tell nothing of what varies and are left out."
+            f"{lost:,} of {rows.height:,} {what} are of a kind that always had the same outcome:"
+            " they tell nothing of what varies and are left out."
         )
         return _noted(found, note)
     return found

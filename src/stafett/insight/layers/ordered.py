@@ -179,12 +179,13 @@ def fit_graded(design: Design, *, start: Floats | None = None) -> GradedFit:
 
 def _fit(graded: _Graded, start: Floats, *, quick: bool = False) -> GradedFit:
     design = graded.design
+    near = 0.05 / len(design.y)  # relative: a tenth or so of a unit of deviance
     # Over log θ, where the criterion is rounder and a first step of the search is no leap.
     best = optimize.minimize(
         lambda z: graded(np.exp(z)), np.log(np.clip(start, 0.1, None)), method="L-BFGS-B",
         bounds=[(np.log(NONE / 2), np.log(25.0))] * len(start),
         options={
-            "ftol": 1e-4 if quick else 1e-7, "gtol": 0.05 if quick else 1e-3,
+            "ftol": near if quick else 1e-7, "gtol": 0.05 if quick else 1e-3,
             "maxiter": 20 if quick else 60, "eps": 1e-4,
         },
     )  # fmt: skip

@@ -26,19 +26,15 @@ from stafett.insight.report.basis import basis
 MOST_ROWS, MOST_GRADED = 60_000, 4_000  # a graded fit is made anew for each simulated draw
 FEWEST_ROWS = 30
 DRAWS = 30
-# Outcome -> what varies, in words; what a handoff's depends on; and what one row is.
+# Outcome -> what varies, in words, and what is said to depend on somebody.
 WORDS = {
-    "dwell": ("(log) dwell", "How long a handoff takes", "handoff"),
-    "step_duration": ("(log) duration of a step", "How long a step takes", "step"),
-    "viability": ("viability", "Viability", "measurement"),
+    "dwell": ("(log) dwell", "How long a handoff takes"),
+    "step_duration": ("(log) duration of a step", "How long a step takes"),
+    "viability": ("viability", "Viability"),
     "right_first_time": (
-        "right first time (on the scale of log odds)",
-        "Whether a handoff is right first time",
-        "handoff",
+        "right first time (on the scale of log odds)", "Whether work is right first time",
     ),
-    "severity": (
-        "severity (on the scale of log odds)", "How severe a deviation is", "deviation",
-    ),
+    "severity": ("severity (on the scale of log odds)", "How severe a deviation is"),
 }  # fmt: skip
 assert tuple(WORDS) == OUTCOMES
 
@@ -53,6 +49,8 @@ def layer_figures(
         found = measured(log, outcome, hours)
     except NotInLogError as error:
         return [], [f"Layers: {WORDS[outcome][0]} is not in this log: {error}.", *notes]
+    except NotIdentifiableError as error:
+        return [], [f"Layers: {error}.", *notes]
     rows = found.table.height
     if rows < FEWEST_ROWS:
         few = f"Layers: {rows} {found.what} are too few to split their variation."
@@ -171,7 +169,8 @@ def _shares(
     how: str,
     span: tuple[float, float] | None,
 ) -> Figure:
-    varies, depends, row = WORDS[found.outcome]
+    varies, depends = WORDS[found.outcome]
+    row = found.what.removesuffix("s")
     by_name = {bar.name: bar for bar in bars}
     layers = [bar for bar in bars if bar.name != "unexplained"]
     parts = ", ".join(f"{b.name} {b.value:.0%} ({b.low:.0%} to {b.high:.0%})" for b in layers)
