@@ -149,6 +149,20 @@ def test_silence_is_unknown_as_soon_as_it_is_longer_than_usual() -> None:
     assert made.verdict == "unknown" and made.has("silent")
 
 
+@pytest.mark.parametrize(("last", "found"), [(0.19, [19.0]), (0.2, []), (math.nan, [15.0])])
+def test_a_dying_battery_is_said_before_it_is_dead(last: float, found: list[float]) -> None:
+    """Below a fifth it is a finding with what is left; the last value that was told counts."""
+    times = np.arange(4) * 60.0
+    told = {"temperature_c": np.full(4, -150.0), "battery": np.array([0.9, 0.5, 0.15, last])}
+    series = merge([Arrived(Chunk(0, None, times + T0, told), T0 + 300)])
+    made = judge(series, RULES, start=T0, end=T0 + 240)
+    findings = [f for f in made.findings if f.kind == "battery"]
+    assert [round(f.value, 1) for f in findings] == found
+    assert all((f.verdict, f.since) == ("attention", T0 + 180) for f in findings)
+    assert made.battery == pytest.approx(0.15 if math.isnan(last) else last, abs=1e-3)
+    assert not made.has("sustained")
+
+
 def test_no_readings_and_no_limit_are_unknown() -> None:
     """Neither of them is ever ok."""
     assert judge(merge([]), RULES, start=T0, end=T0 + 7200).verdict == "unknown"

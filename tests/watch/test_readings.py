@@ -7,6 +7,7 @@ import json
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from typing import Any
 
 import httpx
@@ -17,6 +18,7 @@ import pytest
 from site_ import Site
 from stafett.journey.label import Labels
 from stafett.service import demo
+from stafett.service.demo import NETWORK, train
 from stafett.watch.reading import encode
 from stafett.watch.shipment import number_of
 from web_walk import walk
@@ -113,6 +115,48 @@ def test_an_excursion_becomes_one_deviation_and_a_second_after_it_is_decided(qui
     send(quick, logger, chunk(2, values, start + 4))
     time.sleep(1.5)
     assert len(deviations(quick, journey)) == 1
+
+
+def test_what_has_a_logger_of_its_own_is_watched_without_a_shipper(quick: Site) -> None:
+    """A bag in a refrigerator whose logger was scanned at its labelling: too warm, it is raised."""
+    folder = resources.files("stafett") / "catalogue" / "protocols"
+    text = (folder / "autologous-car-t.yaml").read_text("utf-8")
+    for old, new in (
+        ("protocol: autologous-car-t", "protocol: watched-car-t"),
+        ("    purpose: starting\n    identifiers: [din]\n", "    purpose: starting\n"
+         "    identifiers: [din, logger]\n    conditions: [{of: temperature, min: 2, max: 25,"
+         " at_most: 3 s, deviation: TEMP_EXCURSION, proposal: true}]\n"),
+        ("      - {id: coi, kind: scan, identifies: patient, by: coi, critical: true, people: 2,"
+         " when: after, deviation: IDENTITY_MISMATCH,",
+         "      - {id: fridge, kind: scan, records: apheresis_bag, by: logger, when: after,\n"
+         "          ask: The logger of the refrigerator}\n"
+         "      - {id: coi, kind: scan, identifies: patient, by: coi, critical: true, people: 2,"
+         " when: after, deviation: IDENTITY_MISMATCH,"),
+    ):  # fmt: skip
+        assert old in text
+        text = text.replace(old, new, 1)
+    quick.inside(quick.tower.library.admit(text.encode()))
+    quick.inside(train(quick.tower, quick.people))
+    labels = Labels(810_077)
+    journey = quick.order(
+        labels.patient, coi=labels.coi, product=CAR_T, protocol="watched-car-t", network=NETWORK
+    )
+    quick.inside(walk(quick, journey, labels, ("H07", "release")))
+    live = quick.inside(quick.tower.journeys.live(journey))
+    bag = live.state.lot("apheresis_bag")
+    logger = register(quick, number_of(bag.identifiers["logger"]), "apheresis-unit-1")
+
+    def row() -> dict[str, Any]:
+        path = f"/api/shipments/{journey}/{bag.lot}"
+        return dict(quick.call("apheresis-unit-1", "GET", path).json())
+
+    start = bag.made_at.timestamp() + 0.1
+    time.sleep(max(start + 6 - time.time(), 0))
+    assert send(quick, logger, chunk(1, [22.0] + [31.0] * 5, start)).status_code == 201
+    wait_for(lambda: deviations(quick, journey))
+    (found,) = deviations(quick, journey)
+    assert found["about"] == "apheresis_bag" and logger["number"] in found["note"]
+    assert (row()["verdict"], row()["high_c"], row()["hold_left_most_s"]) == ("alarm", 25.0, None)
 
 
 def test_every_chunk_is_a_row_and_a_leaf_of_its_digest(quick: Site) -> None:

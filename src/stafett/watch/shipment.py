@@ -1,7 +1,9 @@
 """Shipments, read from a journey: a shipper, its logger, its legs, its limits. Nothing is stored.
 
 A shipper is a material whose container is a shipper. It travels from the step that made it until it
-is opened (it is consumed then). Its logger is the number that was scanned at packing. What it may
+is opened (it is consumed then). Whatever else a protocol gives conditions and a logger's number (a
+bag in a refrigerator, a flask in an incubator) is watched in the same way for as long as there is
+that lot of it; only a shipper has a hold time. Its logger is the number that was scanned at packing. What it may
 become is what the protocol asks of it at its own checks.
 """
 
@@ -54,10 +56,14 @@ def number_of(scanned: str) -> str:
 def shipments(net: Net, state: State) -> list[Shipment]:
     """Return the journey's shipments, the oldest first."""
     return [
-        _shipment(net, state, lot)
-        for lot in state.lots.values()
-        if net.protocol.materials[lot.material].container == "shipper"
+        _shipment(net, state, lot) for lot in state.lots.values() if is_watched(net, lot.material)
     ]
+
+
+def is_watched(net: Net, material: str) -> bool:
+    """Say whether a logger tells of `material`: a shipper, or what has conditions and a logger."""
+    one = net.protocol.materials[material]
+    return one.container == "shipper" or (bool(one.conditions) and LOGGER in one.identifiers)
 
 
 def _shipment(net: Net, state: State, lot: Lot) -> Shipment:
@@ -87,7 +93,8 @@ def _destination(net: Net, material: str) -> str | None:
 
 def rules_of(net: Net, state: State, material: str, profile: Rules) -> Rules:
     """Return the profile with this material's own limit and budget in it."""
-    shelf = net.protocol.materials[material].shelf_life
+    shipper = net.protocol.materials[material].container == "shipper"
+    shelf = net.protocol.materials[material].shelf_life if shipper else None
     conditions = net.protocol.materials[material].conditions
     return msgspec.structs.replace(
         _durations(profile, conditions),
