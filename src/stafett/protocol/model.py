@@ -140,7 +140,7 @@ class ShelfLife(Base, frozen=True, kw_only=True):
 
 
 class Condition(Base, frozen=True, kw_only=True):
-    """A limit on what the logger that travels with a material tells, and the deviation beyond it.
+    """A limit on what the logger with a material tells, and the deviation beyond it.
 
     `of` a temperature (`min`, `max` in °C), a tilt (`max` in degrees), a shock (`max` in g), a door
     (opened, by a contact or a light sensor) or silence (nothing heard). It is passed when it is

@@ -3,8 +3,8 @@
 A shipper is a material whose container is a shipper. It travels from the step that made it until it
 is opened (it is consumed then). Whatever else a protocol gives conditions and a logger's number (a
 bag in a refrigerator, a flask in an incubator) is watched in the same way for as long as there is
-that lot of it; only a shipper has a hold time. Its logger is the number that was scanned at packing. What it may
-become is what the protocol asks of it at its own checks.
+that lot of it; only a shipper has a hold time. Its logger is the number that was scanned at packing
+or labelling. What it may become is what the protocol asks of it at its own checks.
 """
 
 from __future__ import annotations
