@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -129,6 +130,20 @@ def test_moving_with_the_keyboard_and_by_dragging(
     page.mouse.up()
     page.wait_for_url(f"**/capacity/{chain}?link=bed&begins=*")
     shoot(page, "capacity_move")
+    page.goto("/capacity")
+    block = page.locator('a.block[data-link="bed"]').first
+    begins = datetime.fromisoformat(str(block.get_attribute("data-begins")))
+    block.focus()
+    for pressed in ("ArrowRight", "ArrowRight", "ArrowLeft", "Shift+ArrowRight"):
+        block.press(pressed)
+    expect(page.locator("#said")).to_contain_text("Enter shows what follows")
+    block.press("Escape")
+    expect(page.locator("#said")).to_have_text("")
+    block.press("ArrowRight")
+    block.press("Enter")
+    page.wait_for_url("**/capacity/*?link=bed&begins=*")
+    asked = parse_qs(urlsplit(page.url).query)["begins"][0]
+    assert datetime.fromisoformat(asked) - begins == timedelta(hours=1)
     page.goto(f"/capacity/{chain}")
     page.locator("#link").select_option("bed")
     field = page.locator("#begins")

@@ -1,5 +1,6 @@
 // The calendar of slot chains: a block dragged along its lane opens the consequences of that move;
-// nothing is moved here. The same form is there for the keyboard on the chain's own page.
+// nothing is moved here. With the arrow keys a focused block does the same (with Shift by days, Enter
+// opens); the form on the chain's own page too.
 import { call, Refused, t, when } from "./dom.js";
 
 const start = JSON.parse(document.getElementById("start")?.textContent || "{}");
@@ -38,6 +39,30 @@ if (picture) {
   addEventListener("keydown", (event) => {
     if (event.key === "Escape" && drag) { drag.block.removeAttribute("transform"); drag = null; document.getElementById("said").textContent = ""; }
   });
+
+  // -- keys ---------------------------------------------------------------------------------------
+  let keyed = null;
+  const leave = () => {
+    keyed?.block.removeAttribute("transform");
+    keyed = null;
+    document.getElementById("said").textContent = "";
+  };
+  picture.addEventListener("keydown", (event) => {
+    const block = event.target.closest("a.block");
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (block && step) {
+      event.preventDefault();
+      if (keyed?.block !== block) { leave(); keyed = { block, hours: 0 }; }
+      keyed.hours += step * (event.shiftKey ? 24 : 1);
+      keyed.begins = new Date(Date.parse(block.dataset.begins) + keyed.hours * 3600e3).toISOString();
+      block.setAttribute("transform", `translate(${keyed.hours * 3600 * Number(picture.dataset.width) / Number(picture.dataset.seconds)} 0)`);
+      document.getElementById("said").textContent = t("capacity.keyed", { at: when(keyed.begins) });
+    } else if (keyed && event.key === "Enter") {
+      event.preventDefault();
+      location.assign(`${block.getAttribute("href")}&begins=${encodeURIComponent(keyed.begins)}`);
+    } else if (keyed && event.key === "Escape") leave();
+  });
+  picture.addEventListener("focusout", () => keyed && leave());
 }
 
 // -- acts -----------------------------------------------------------------------------------------
