@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Browser, expect
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
 
 from drills_ import carry_out
 from site_ import Site
@@ -36,6 +37,19 @@ PUBLIC = (
     "/registry/system",
     "/registry/system?place=SE/Sydöstra",
 )
+
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+
+
+def unfit(page: Page) -> list[str]:
+    """Return what axe finds wrong with the page, and whether it scrolls sideways at 320 px."""
+    found: Any = Axe().run(page, options={"resultTypes": ["violations"], **WCAG}).response
+    wrong = [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found["violations"]]
+    page.set_viewport_size({"width": 320, "height": 900})
+    wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    return [*wrong, *([f"{wide} px too wide"] if wide > 0 else [])]
 
 
 def test_the_browser_finds_trials_by_the_same_rule_and_sends_nothing(
@@ -271,11 +285,24 @@ def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) ->
     row.locator("input[name=text]").fill("three accounts made")
     row.locator("button[type=submit]").click()
     expect(page.locator("tr", has_text="portal")).to_contain_text("waits for acceptance")
+    expect(page.locator("tr", has_text="Two people trained")).to_contain_text("competent now")
+    for path in ("/onboarding", "/onboarding/university-hospital.boreal-gene"):
+        page.goto(path)
+        assert unfit(page) == [], path
     shoot(page, "onboarding")
+    page.set_viewport_size({"width": 320, "height": 900})
+    shoot(page, "onboarding-320")
     public = pages["manufacturer-admin"]
     public.goto("/registry/requirements")
     expect(public.locator("table")).to_contain_text("contradictory")
+    picture = public.locator("#how ~ div img")
+    picture.scroll_into_view_if_needed()
+    expect(picture).to_have_js_property("complete", True)
+    assert picture.evaluate("e => e.naturalWidth") > 0, "the protocol is drawn"
     shoot(public, "requirements")
+    for path in ("/registry/requirements", "/registry/system?place=SE/Sydöstra", "/registry/keep"):
+        public.goto(path)
+        assert unfit(public) == [], path
     for opened in pages.values():
         opened.context.close()
 
@@ -303,8 +330,8 @@ def test_an_onboarding_is_signed_with_a_passkey(site: Site, chromium: Browser, s
         assert site.call(hospital, "POST", f"{path}/acts", json=show).status_code == 200
         accept = {"act": "accept", "topic": topic}
         assert site.call(maker, "POST", f"{path}/acts", json=accept).status_code == 200
-    none = site.call(maker, "POST", f"{path}/signing", headers={"Host": "localhost"})
-    assert none.status_code == 409 and none.json()["type"] == "/problems/no-passkey"
+    early = site.call(maker, "POST", f"{path}/signing", headers={"Host": "localhost"})
+    assert early.status_code == 409 and "the site signs first" in early.text
     page.reload()
     shoot(page, "onboarding-sign")
     with page.expect_navigation():
@@ -314,6 +341,8 @@ def test_an_onboarding_is_signed_with_a_passkey(site: Site, chromium: Browser, s
     shoot(page, "onboarding-signed")
     found = site.call(maker, "GET", path).json()["signatures"]["site"]
     assert found["method"] == "passkey" and found["wrong"] == ""
+    none = site.call(maker, "POST", f"{path}/signing", headers={"Host": "localhost"})
+    assert none.status_code == 409 and none.json()["type"] == "/problems/no-passkey"
     context.close()
 
 

@@ -23,6 +23,7 @@ from stafett.registry import process
 from stafett.registry.dryrun import Leg, left
 from stafett.registry.process import Status
 from stafett.registry.requirement import Kind, Requirement, RequirementList, carries_over
+from stafett.registry.trained import Trained
 from stafett.registry.trial import Long
 
 MONTH = timedelta(days=30.4375)
@@ -42,7 +43,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     """The site has shown evidence for a requirement.
 
     `run` is the dry run, as the record of practice has it, where one is asked for and the protocol
-    is run here.
+    is run here; `trained` the current competence of the site's people, for a training.
     """
 
     at: datetime
@@ -51,6 +52,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     evidence: Long
     sha256: Sha | None = None
     run: tuple[Leg, ...] | None = None
+    trained: Trained | None = None
 
 
 class Accepted(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -103,6 +105,7 @@ class Item(msgspec.Struct, frozen=True):
     carried: str | None = None
     reason: str = ""
     run: tuple[Leg, ...] | None = None
+    trained: Trained | None = None
 
 
 class Onboarding(msgspec.Struct, frozen=True):
@@ -170,7 +173,14 @@ def evolve(state: Onboarding | None, event: Event) -> Onboarding:
     item = state.items[event.topic]
     match event:
         case Shown():
-            new = Item(item.requirement, "shown", event.evidence, event.sha256, run=event.run)
+            new = Item(
+                item.requirement,
+                "shown",
+                event.evidence,
+                event.sha256,
+                run=event.run,
+                trained=event.trained,
+            )
         case Accepted():
             new = msgspec.structs.replace(
                 item, status="accepted", until=event.until, carried=event.carried
@@ -275,6 +285,8 @@ def _decide(state: Onboarding, event: Event, side: str, now: datetime) -> Event:
         if event.run is not None and (missing := left(event.run)):
             names = ", ".join(f"{leg.activity} {leg.side}" for leg in missing)
             raise Not("run", f"the dry run is not carried through: {names}")
+        if event.trained is not None and not event.trained.met:
+            raise Not("training", _lacking(item.requirement, event.trained))
         return event
     if side != "asker":
         raise Not("side", "who asks for it accepts or refuses it")
@@ -282,6 +294,8 @@ def _decide(state: Onboarding, event: Event, side: str, now: datetime) -> Event:
         raise Not("topic", f"nothing new was shown: it is {item.status}")
     if isinstance(event, Accepted):
         until = _earliest(event.until, _until(item.requirement, now))
+        if item.trained is not None:  # it holds as long as the grants that it rests on
+            until = _earliest(until, item.trained.until)
         return msgspec.structs.replace(event, until=until, carried=None)
     return event
 
@@ -299,6 +313,14 @@ def _sign(state: Onboarding, event: Signed, side: str, now: datetime) -> Signed:
     if side == "asker" and "site" not in state.signed:
         raise Not("side", "the site signs first")
     return event
+
+
+def _lacking(asked: Requirement, found: Trained) -> str:
+    empty = sorted(set(asked.roles) - {one.role for one in found.roles})
+    have, need, named = found.people, found.needed, ", ".join(empty)
+    if empty:
+        return f"{have} of {need} people are competent now; nobody as {named}"
+    return f"{have} of {need} people are competent now"
 
 
 def _until(requirement: Requirement, now: datetime) -> datetime | None:

@@ -19,13 +19,14 @@ from stafett.registry.trial import Long, Short
 Kind = Literal["document", "training", "facility", "accreditation", "system", "dry-run"]
 Ask = Literal["holds", "at-least", "at-most", "one-of"]
 Verdict = Literal["same", "stricter", "weaker", "contradictory", "different", "unlike"]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9.-]{1,60}$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9._-]{1,60}$")]
 
 
 class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One requirement. `number` with its `unit` for limits, `choices` for "one-of".
 
-    `months` is how long an acceptance holds; None is for as long as the list does.
+    `months` is how long an acceptance holds; None is for as long as the list does. `roles` of a
+    training: the roles of the protocol in which somebody must be competent; none is any role.
     """
 
     topic: Name
@@ -37,6 +38,7 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     choices: tuple[Short, ...] = ()
     months: Annotated[int, msgspec.Meta(ge=1, le=120)] | None = None
     source: Long | None = None
+    roles: tuple[Name, ...] = ()
 
     def __post_init__(self) -> None:
         """A limit has a number and a unit, a choice its choices; nothing else has."""
@@ -45,6 +47,8 @@ class Requirement(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             raise ValueError(f"{self.topic}: a limit, and only a limit, has a number and a unit")
         if (self.ask == "one-of") != bool(self.choices):
             raise ValueError(f"{self.topic}: one-of, and only one-of, names its choices")
+        if self.roles and self.kind != "training":
+            raise ValueError(f"{self.topic}: only a training names roles")
 
 
 class RequirementList(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -89,6 +93,8 @@ def _renewal(a: Requirement, b: Requirement) -> Verdict:
 def _content(a: Requirement, b: Requirement) -> Verdict:
     if a.topic != b.topic:
         raise ValueError(f"{a.topic} and {b.topic} are different topics")
+    if set(a.roles) != set(b.roles):
+        return "different"
     if "holds" in (a.ask, b.ask) and a.ask != b.ask:
         # "There is one" is met by whatever has a number or is among some choices.
         return "stricter" if b.ask == "holds" else "weaker"

@@ -51,6 +51,13 @@ class DryRuns:
             return {}
         return {name: part.title for name, part in pinned.document.bind().handoffs.items()}
 
+    def roles(self, protocol: str) -> dict[str, object]:
+        """Return what the roles of a protocol are called; nothing where it is not run here."""
+        pinned = self._library.current().get(protocol)
+        if pinned is None:
+            return {}
+        return {name: role.title for name, role in pinned.document.bind().roles.items()}
+
 
 def _crosses(handoff: Handoff | None, roles: set[str]) -> bool:
     return handoff is not None and (handoff.giver in roles) != (handoff.receiver in roles)

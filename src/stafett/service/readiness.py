@@ -16,6 +16,7 @@ from stafett.registry.dryrun import Leg
 from stafett.registry.readiness import Event, Onboarding
 from stafett.registry.requirement import RequirementList
 from stafett.registry.site import Qualification, SiteEntry
+from stafett.registry.trained import Trained
 from stafett.service.accounts import Accounts, Person
 from stafett.service.documents import Documents
 from stafett.service.dry_runs import DryRuns
@@ -26,10 +27,12 @@ from stafett.service.refusal import No, Reason, unknown
 from stafett.service.registry import Registry
 from stafett.service.request import Signed
 from stafett.service.signing import ToSign
+from stafett.service.site_training import SiteTraining
 
 ROOM = "onboarding"
 TRIES = 4
 FOREVER = "9999-12-31"
+Found = tuple[tuple[Leg, ...] | None, Trained | None]  # what this record says: dry run, training
 
 
 class Act(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,7 +50,7 @@ class Shown(msgspec.Struct, frozen=True):
     """An onboarding as its two sides see it.
 
     `run` is the dry run as it stands now, by topic, for the site alone; the asker sees what is
-    shown.
+    shown. `trained` is the current competence of the site's people, in counts, for both.
     """
 
     id: str
@@ -65,6 +68,7 @@ class Shown(msgspec.Struct, frozen=True):
     items: dict[str, rules.Item]
     run: dict[str, tuple[Leg, ...]] = {}
     withdrawn: rules.Withdrawn | None = None
+    trained: dict[str, Trained] = {}
 
 
 class Onboardings:
@@ -78,10 +82,11 @@ class Onboardings:
         documents: Documents,
         passkeys: Passkeys,
         dry_runs: DryRuns,
+        training: SiteTraining,
     ) -> None:
         self._ledger, self._registry, self._accounts = ledger, registry, accounts
         self._documents, self._passkeys = documents, passkeys
-        self._dry_runs = dry_runs
+        self._dry_runs, self._training = dry_runs, training
         self._events: dict[str, list[Event]] = {}
         self._parties: dict[str, tuple[str, str]] = {}
         self._sealed: dict[str, dict[str, Sealed]] = {}
@@ -122,6 +127,9 @@ class Onboardings:
         if person.organisation not in self._parties.get(name, ()):
             raise unknown("onboarding", name)
         shown = self._shown(name)
+        trained = {topic: await self._trained(name, topic) for topic in shown.items}
+        known = {topic: one for topic, one in trained.items() if one is not None}
+        shown = msgspec.structs.replace(shown, trained=known)
         if self._side(person, name) == "asker":
             return shown
         runs = {topic: await self._run(name, topic) for topic in shown.items}
@@ -140,6 +148,14 @@ class Onboardings:
         since = item.until if lapsed and item.until is not None else state.opened
         asks, site = state.asks, self._parties[name][0]
         return await self._dry_runs.of(site, asks.protocol, asks.version, since)
+
+    async def _trained(self, name: str, topic: str) -> Trained | None:
+        """Return the site's training for a topic as it stands now."""
+        state = rules.replay(self._events[name])
+        item = state.items.get(topic)
+        if item is None:
+            return None
+        return await self._training.of(self._parties[name][0], state.asks, item.requirement)
 
     async def open(self, person: Person, site: str, asks: str) -> Shown:
         """Begin: what others have accepted of this site is carried over at once. Raises No."""
@@ -188,7 +204,8 @@ class Onboardings:
             parties, known = self._parties[name], self._events[name]
             side, now = self._side(person, name), _moment(act)
             run = await self._run(name, act.topic) if act.act == "show" else None
-            made = _decide(rules.replay(known), act, person, side, now, run)
+            trained = await self._trained(name, act.topic) if act.act == "show" else None
+            made = _decide(rules.replay(known), act, person, side, now, (run, trained))
             extra: dict[str, Any] = {}
             if isinstance(made, rules.Signed):
                 extra = await self._sign(person, self._due(person, name, side, now), act, site)
@@ -336,20 +353,18 @@ def _decide(
     person: Person,
     side: str,
     now: datetime,
-    run: tuple[Leg, ...] | None = None,
+    found: Found = (None, None),
 ) -> Event:
     """Return the event that `act` makes. Raises No."""
     try:
-        return rules.decide(state, _event(act, person, side, now, run), side, now)
+        return rules.decide(state, _event(act, person, side, now, found), side, now)
     except rules.Not as no:
         raise No("not-now", "This may not happen now", Reason(no.field, no.what)) from None
     except msgspec.ValidationError as error:
         raise No("bad-value", "It does not fit", Reason("text", str(error))) from None
 
 
-def _event(
-    act: Act, person: Person, side: str, now: datetime, run: tuple[Leg, ...] | None
-) -> Event:
+def _event(act: Act, person: Person, side: str, now: datetime, found: Found) -> Event:
     common: dict[str, Any] = {"at": now, "by": person.id}
     if act.act == "sign":
         return msgspec.convert({"type": "Signed", **common, "side": side}, rules.Signed)
@@ -360,7 +375,9 @@ def _event(
     match act.act:
         case "show":
             plain = {"type": "Shown", **common, "evidence": act.text, "sha256": act.sha256}
-            return msgspec.structs.replace(msgspec.convert(plain, rules.Shown), run=run)
+            run, trained = found
+            made = msgspec.convert(plain, rules.Shown)
+            return msgspec.structs.replace(made, run=run, trained=trained)
         case "accept":
             return msgspec.convert({"type": "Accepted", **common}, rules.Accepted)
     return msgspec.convert({"type": "Refused", **common, "reason": act.text}, rules.Refused)

@@ -63,6 +63,8 @@ def _accepted(item: Item) -> dict[str, Any]:
         "until": item.until,
         "carried": item.carried,
         "run": item.run,
+        # What was signed before trainings were counted has no such line.
+        **({} if item.trained is None else {"trained": item.trained}),
     }
 
 

@@ -67,6 +67,7 @@ from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
 from stafett.service.settlement import Settlements
 from stafett.service.signin import SignIn
+from stafett.service.site_training import SiteTraining
 from stafett.service.studio import Studio
 from stafett.service.system import SystemView
 from stafett.service.training import Training
@@ -171,6 +172,7 @@ class Tower:
             self.documents,
             self.passkeys,
             self.dry_runs,
+            SiteTraining(self.library, self.competences, self.accounts),
         )
         self.training = Training(self.library, self.competences)
         self.openings = Openings(self.pool, self.bookings.calendars)

@@ -177,6 +177,7 @@ async def onboarding(request: Request) -> Response:
         side=side,
         may=policy.allows("onboard", person),
         titles=tower_of(request).dry_runs.titles(it.protocol),
+        roles=tower_of(request).dry_runs.roles(it.protocol),
         start={
             "id": it.id,
             "name": person.name,
