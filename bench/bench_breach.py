@@ -1,16 +1,21 @@
 """From the breaching reading to the alert, while other loggers send as fast as they are taken in.
 
-A served tower on its own PostgreSQL. Shipments are under way; loggers of others send chunks over
-HTTP all the time, each as soon as its last one was kept. One after the other the logger of each
-shipment sends the chunk whose readings make an excursion; timed is from the moment it is sent to
-the moment that the stream of who holds the shipper has the alert. The excursion takes two seconds
-by the profile used here, so what is timed is the way, not the rule.
+A served tower on its own PostgreSQL. Shipments are under way; loggers of others send chunks all the
+time: over HTTP each as soon as its last one was kept, with `--mqtt` over a broker of its own at a
+pace of `RATE` readings a second together. One after the other the logger of each shipment sends the
+chunk whose readings make an excursion; timed is from the moment it is sent to the moment that the
+stream of who holds the shipper has the alert. The excursion takes two seconds by the profile used
+here, so what is timed is the way, not the rule.
 
-Run: python bench/bench_breach.py [shipments] [loading loggers]
+Run: python bench/bench_breach.py [shipments] [loading loggers] [--mqtt]
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import queue
 import random
 import sys
 import tempfile
@@ -30,6 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 READINGS = 600  # in each chunk of the load
 PACE_S = 0.3  # between two breaches
 PATIENCE_S = 20.0
+RATE = 120_000  # readings a second over MQTT, all loggers together
 
 
 def chunk(sequence: int, temperatures: list[float], start: float, every: float) -> bytes:
@@ -67,6 +73,32 @@ def load(site: Any, logger: dict[str, Any], stop: threading.Event, kept: list[in
             kept[0] += 1
 
 
+async def publish(
+    port: int, loggers: list[dict[str, Any]], breaches: queue.Queue[tuple[str, bytes]],
+    stop: threading.Event,
+) -> None:  # fmt: skip
+    """Publish the loggers' chunks at their pace, and each breach as soon as it is asked for."""
+    import aiomqtt
+
+    from stafett.service.loggers import Id, topic
+
+    client = aiomqtt.Client("127.0.0.1", port, username="bench", password="bench")
+    topics = [topic(Id(one["organisation"], one["number"])) for one in loggers]
+    rng = np.random.default_rng(1)
+    client.pending_calls_threshold = 1_000  # they are meant to be under way
+    async with client, asyncio.TaskGroup() as under_way:
+        began, n = time.monotonic(), 0
+        while not stop.is_set():
+            while not breaches.empty():
+                under_way.create_task(client.publish(*breaches.get(), qos=1))
+            while n * READINGS < (time.monotonic() - began) * RATE:
+                n += 1
+                values = list(rng.normal(-150, 0.2, READINGS))
+                data = chunk(n, values, time.time() - READINGS * 0.1, 0.1)
+                under_way.create_task(client.publish(topics[n % len(topics)], data, qos=1))
+            await asyncio.sleep(0.002)
+
+
 def under_way(site: Any, n: int) -> tuple[str, dict[str, Any], float]:
     """Bring a journey to the courier; return it, its logger and when it was packed."""
     from stafett.journey.label import Labels
@@ -82,57 +114,76 @@ def under_way(site: Any, n: int) -> tuple[str, dict[str, Any], float]:
     return name, logger, datetime.fromisoformat(row["since"]).timestamp()
 
 
-def main(shipments: int, loggers: int) -> None:
+def main(shipments: int, loggers: int, over_mqtt: bool) -> None:
     """Measure, and print the distribution."""
     from alert_stream import listening
+    from broker import free_port, mosquitto
     from site_ import serving
     from stafett.ledger.schema import migrate
     from stafett.ledger.server import Server
+    from stafett.service.loggers import Id, topic
 
-    with tempfile.TemporaryDirectory() as folder, Server(Path(folder) / "server") as server:
+    with contextlib.ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o755)
+        server = stack.enter_context(Server(folder / "server"))
+        port = free_port()
+        if over_mqtt:
+            stack.enter_context(mosquitto(folder / "broker", port))
+            os.environ["STAFETT_MQTT_URL"] = f"mqtt://stafett:stafett@127.0.0.1:{port}"
         migrate(server.url)
-        with serving(server.url, Path(folder) / "site") as site:
-            watch = site.tower.conditions
-            watch.profile = msgspec.structs.replace(
-                watch.profile, sustained_s=2.0, cumulative_s=4.0
-            )
-            travelling = [under_way(site, n) for n in range(shipments)]
-            seen: dict[str, float] = {}
-            stop, kept = threading.Event(), [0]
+        site = stack.enter_context(serving(server.url, folder / "site"))
+        watch = site.tower.conditions
+        watch.profile = msgspec.structs.replace(watch.profile, sustained_s=2.0, cumulative_s=4.0)
+        travelling = [under_way(site, n) for n in range(shipments)]
+        seen: dict[str, float] = {}
+        breaches: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        stop, kept = threading.Event(), [0]
 
-            def heard(at: float, alert: dict[str, Any]) -> None:
-                if alert["code"] == "TEMP_EXCURSION":
-                    seen.setdefault(alert["journey"], at)
+        def heard(at: float, alert: dict[str, Any]) -> None:
+            if alert["code"] == "TEMP_EXCURSION":
+                seen.setdefault(alert["journey"], at)
 
+        def taken() -> int:
+            return site.tower.intake.chunks if over_mqtt else kept[0]
+
+        loading = [registered(site, f"LOAD-{k}") for k in range(loggers)]
+        if over_mqtt:
             threads = [
-                threading.Thread(
-                    target=load, args=(site, registered(site, f"LOAD-{k}"), stop, kept)
-                )
-                for k in range(loggers)
+                threading.Thread(target=lambda: asyncio.run(publish(port, loading, breaches, stop)))
             ]
-            for thread in threads:
-                thread.start()
-            with listening(site, "cell-laboratory-1", heard):
-                time.sleep(4.0)
-                sent: dict[str, float] = {}
-                began, before = time.monotonic(), kept[0]
-                with httpx.Client(base_url=site.base, timeout=30) as client:
-                    for name, logger, since in travelling:
-                        values = [-150.0] * 5 + [-60.0 - 0.1 * n for n in range(15)]
-                        payload = chunk(1, values, max(since + 0.1, time.time() - 4.0), 0.2)
-                        sent[name] = time.monotonic()
+        else:
+            threads = [
+                threading.Thread(target=load, args=(site, one, stop, kept)) for one in loading
+            ]
+        for thread in threads:
+            thread.start()
+        with listening(site, "cell-laboratory-1", heard):
+            time.sleep(4.0)
+            sent: dict[str, float] = {}
+            began, before = time.monotonic(), taken()
+            with httpx.Client(base_url=site.base, timeout=30) as client:
+                for name, logger, since in travelling:
+                    values = [-150.0] * 5 + [-60.0 - 0.1 * n for n in range(15)]
+                    payload = chunk(1, values, max(since + 0.1, time.time() - 4.0), 0.2)
+                    sent[name] = time.monotonic()
+                    if over_mqtt:
+                        where = topic(Id(logger["organisation"], logger["number"]))
+                        breaches.put((where, payload))
+                    else:
                         assert post(client, logger, payload) == 201
-                        time.sleep(PACE_S)
-                until = time.monotonic() + PATIENCE_S
-                while len(seen.keys() & sent.keys()) < len(sent) and time.monotonic() < until:
-                    time.sleep(0.05)
-            rate = (kept[0] - before) * READINGS / (time.monotonic() - began)
-            stop.set()
-            for thread in threads:
-                thread.join(30)
+                    time.sleep(PACE_S)
+            rate = (taken() - before) * READINGS / (time.monotonic() - began)
+            until = time.monotonic() + PATIENCE_S
+            while len(seen.keys() & sent.keys()) < len(sent) and time.monotonic() < until:
+                time.sleep(0.05)
+        stop.set()
+        for thread in threads:
+            thread.join(30)
+    how = "MQTT" if over_mqtt else "HTTP"
     took = 1e3 * np.array([seen[name] - sent[name] for name in sent if name in seen])
     print(f"{len(took)} of {shipments} breaches alerted; {loggers} loggers beside them:"
-          f" {rate:,.0f} readings/s kept over HTTP")  # fmt: skip
+          f" {rate:,.0f} readings/s kept over {how}")  # fmt: skip
     if len(took):
         p50, p99 = np.quantile(took, (0.5, 0.99))
         print(f"  reading sent to alert in the stream: p50 {p50:.0f} ms  p99 {p99:.0f} ms"
@@ -140,6 +191,10 @@ def main(shipments: int, loggers: int) -> None:
 
 
 if __name__ == "__main__":
+    numbers = [int(one) for one in sys.argv[1:] if one.isdecimal()]
+    mqtt = "--mqtt" in sys.argv[1:]
     main(
-        int(sys.argv[1]) if len(sys.argv) > 1 else 60, int(sys.argv[2]) if len(sys.argv) > 2 else 8
+        numbers[0] if numbers else 60,
+        numbers[1] if len(numbers) > 1 else 100 if mqtt else 8,
+        mqtt,
     )

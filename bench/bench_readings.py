@@ -13,9 +13,6 @@ import argparse
 import asyncio
 import contextlib
 import hashlib
-import os
-import socket
-import subprocess
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -27,12 +24,13 @@ import numpy as np
 import psycopg
 from psycopg_pool import AsyncConnectionPool
 
+from broker import free_port, mosquitto
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
 from stafett.service.intake import Intake
-from stafett.service.loggers import Id, Loggers, seal, topic
-from stafett.service.mqtt import Subscriber, broker_files
+from stafett.service.loggers import Id, Loggers, topic
+from stafett.service.mqtt import Subscriber
 from stafett.service.tower import _as_service
 from stafett.watch.reading import encode
 
@@ -173,28 +171,11 @@ def main() -> None:
                     " VALUES ('bench', %s, '', 'bench')",
                     [(f"L{k}",) for k in range(LOGGERS)],
                 )
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        folder = Path(name) / "broker"
-        folder.mkdir()
-        lines = [f"bench:{seal('bench')}"]
-        files = broker_files(lines, f"stafett:{seal('stafett')}", port, str(folder))
-        files["acl"] = "user stafett\ntopic readwrite #\nuser bench\ntopic readwrite #\n"
-        files["mosquitto.conf"] += "user root\n" if os.geteuid() == 0 else ""
-        for file, text in files.items():
-            (folder / file).write_text(text)
-            (folder / file).chmod(0o600)
-        command = ["mosquitto", "-c", str(folder / "mosquitto.conf")]
-        broker = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        try:
-            time.sleep(1)
+        port = free_port()
+        with mosquitto(Path(name) / "broker", port):
             done = asyncio.run(ingest(server.url, port, chunks, seconds))
             copy_s = copied(server.url, chunks[: done.taken]) if done.taken else 0.0
             single = asyncio.run(singles(port, seconds / 2))
-        finally:
-            broker.terminate()
-            broker.wait()
         with psycopg.connect(server.url) as connection:
             row = connection.execute(
                 "SELECT (SELECT count(*) FROM watch.chunk),"
