@@ -193,38 +193,6 @@ def _open(
     return None
 
 
-@pytest.mark.parametrize("language", ["sv", "es"])
-def test_no_page_falls_back_to_english(
-    site: Site, journey: str, browser_of: Callable[..., Page], language: str
-) -> None:
-    """Every page of the menu: no message is shown by its English words or by its key."""
-    from stafett.web.language import words
-
-    english, own = words("en"), words(language)
-    telling = {v for k, v in english.items() if own[k] != v and "{" not in v and len(v) > 14}
-    wrong: dict[str, list[str]] = {}
-    seen: set[str] = set()
-    for login in ("treating-clinic-1", "administrator"):
-        page = browser_of(login)
-        page.goto(f"/board?language={language}")
-        menu = page.locator("header.top nav a[href^='/']").evaluate_all(
-            "(all) => all.map((a) => a.getAttribute('href').split('?')[0])"
-        )
-        for path in {*menu, f"/journeys/{journey}"} - seen:
-            seen.add(path)
-            page.goto("about:blank")
-            page.goto(path)
-            page.wait_for_timeout(400)
-            shown = page.locator("body").inner_text()
-            found = [v for v in telling if v in shown]
-            found += re.findall(
-                r"\b(?:board|station|journey|tasks|state|live|work)\.[a-z-]+", shown
-            )
-            if found:
-                wrong[path] = found
-    assert wrong == {}
-
-
 def test_a_handoff_is_received_with_the_keyboard_alone(
     site: Site, brought_to: Callable[[str, str], Under], browser_of: Callable[..., Page]
 ) -> None:

@@ -42,7 +42,8 @@ ROOMS = [
 RETURNING = [
     SOURCE / f"{name}.py" for name in (
         "registry/adoption", "registry/importing", "registry/readiness", "service/competence",
-        "service/practice", "service/readiness", "service/registry", "service/training",
+        "service/practice", "service/readiness", "service/ready_signature", "service/registry",
+        "service/signatures", "service/training",
         "web/readiness", "web/registry", "web/registry_pages", "web/training",
     )
 ]  # fmt: skip
@@ -148,7 +149,7 @@ def test_the_rooms_are_searched_for_what_they_refuse() -> None:
 def whys(file: Path) -> Iterator[str]:
     """Give every reason for telling somebody that a module of the watch writes down."""
     for node in ast.walk(ast.parse(file.read_text("utf-8"))):
-        if isinstance(node, ast.keyword) and node.arg in ("why", "note"):
+        if isinstance(node, ast.keyword) and node.arg in ("why", "note", "what", "todo"):
             yield from _pieces(node.value)
         if isinstance(node, ast.Assign) and "why" in {
             getattr(name, "id", "") for name in ast.walk(node.targets[0])
@@ -159,7 +160,9 @@ def whys(file: Path) -> Iterator[str]:
 WATCH = sorted((SOURCE / "watch").glob("*.py"))
 
 
-@pytest.mark.parametrize("file", WATCH, ids=lambda file: file.stem)
+@pytest.mark.parametrize(
+    "file", [*WATCH, SOURCE / "exchange" / "release.py"], ids=lambda file: file.stem
+)
 def test_why_somebody_is_told_is_said_in_each_language(file: Path) -> None:
     """A cause of an alert, a limit that passed: on pages, in mail and at a handover of a shift."""
     assert sorted(text for text in set(whys(file)) if not knows(text)) == []

@@ -21,13 +21,15 @@ from stafett.design.measures import TITLES
 from stafett.design.reading import System, load, names
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
-from stafett.service.design_report import cell, report
+from stafett.service.design_report import report
 from stafett.service.pictures.bars import forest, tornado
 from stafett.service.pictures.lanes import lanes
 from stafett.service.pictures.planes import Point, frontier, plane
 from stafett.service.studio import Answer, Run, Studio, Unusable, Wish, key_figures, rows_of
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
+from stafett.web import findings
+from stafett.web import language as languages
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
@@ -191,7 +193,9 @@ async def export_svg(call: Call[Nothing, Nothing]) -> Response:
     """One picture of a run: tornado or lanes of a network, forest of a figure, or the frontier."""
     _, answer = await _answer(call.request)
     kind, of = call.path["kind"], call.path["of"]
-    svg = _picture(answer, kind, of, say.words_of(call.request, await _person(call.request)))
+    person = await _person(call.request)
+    language = languages.of(call.request, person.language)
+    svg = _picture(answer, kind, of, say.words_of(call.request, person), language)
     if svg is None:
         part = Part("kind", f"there is no picture {kind} of {of}", f"kinds: {', '.join(KINDS)}")
         raise Problem(404, "no-picture", "No such picture", part)
@@ -214,7 +218,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _picture(answer: Answer, kind: str, of: str, t: say.T) -> str | None:
+def _picture(answer: Answer, kind: str, of: str, t: say.T, language: str) -> str | None:
     c = answer.comparison
     if kind == "tornado" and of in c.marginal:
         effects = {k: e["treated_share"] for k, e in c.marginal[of].items()}
@@ -223,8 +227,8 @@ def _picture(answer: Answer, kind: str, of: str, t: say.T) -> str | None:
         return tornado(effects, title=title, unit=unit, names=say.levers(t))
     if kind == "lanes" and of in answer.systems:
         system = answer.systems[of]
-        title = system.network.title
-        return lanes(system, order(system.protocol), title=title, words=say.lanes(t))
+        drawn = lanes(system, order(system.protocol), title=say.system(t, of), words=say.lanes(t))
+        return findings.picture(drawn, language)
     if kind == "forest" and of in TITLES:
         rows = {n: c.figures[n][of] for n in c.figures if of in c.figures[n]}
         unit, called = say.measure(t, of), {n: say.system(t, n) for n in rows}
@@ -259,13 +263,14 @@ async def studio(request: Request) -> Response:
     every = [load(n).network for n in names()]
     here = request.query_params.get("network", "sweden")
     system = _system(here)
-    words = say.lanes(say.words_of(request, person))
-    title = system.network.title
-    drawn = lanes(system, order(system.protocol), title=title, words=words)
+    t = say.words_of(request, person)
+    title = say.system(t, here if here in names() else "sweden")
+    drawn = lanes(system, order(system.protocol), title=title, words=say.lanes(t))
+    drawn = findings.picture(drawn, languages.of(request, person.language))
     runs = await studio_of(request).all_of(person.organisation)
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
-        figures=key_figures(system), runs=runs, start={"network": here},
+        figures=key_figures(system), runs=runs, start={"network": here}, systems=names(),
     )  # fmt: skip
 
 
@@ -277,17 +282,22 @@ async def comparison(request: Request) -> Response:
     run = await _run(request)
     found: dict[str, Any] = {}
     if run.answer is not None:
-        found = _tables(run.answer, say.words_of(request, person))
+        found = _tables(
+            run.answer, say.words_of(request, person), languages.of(request, person.language)
+        )
     return await page(request, "comparison.html", person, run=run, start={"run": run.id}, **found)
 
 
-def _tables(answer: Answer, t: say.T) -> dict[str, Any]:
+def _tables(answer: Answer, t: say.T, language: str) -> dict[str, Any]:
     c, heads = answer.comparison, list(answer.systems)
 
     def rows(
         source: Any, keys: Sequence[tuple[str, str]], digits: int
     ) -> list[tuple[str, list[str]]]:
-        return [(title, [cell(source[n].get(k), digits) for n in heads]) for k, title in keys]
+        return [
+            (title, [say.figure(source[n].get(k), digits, language) for n in heads])
+            for k, title in keys
+        ]
 
     what = dict.fromkeys(w for n in heads for w in c.resilience[n])
     events = [(w, say.event(t, w)) for w in what]
@@ -305,11 +315,11 @@ def _tables(answer: Answer, t: say.T) -> dict[str, Any]:
         "scale": rows(c.scale, [(k, k) for k in c.scale[heads[0]]], 1),
         "events": rows(c.resilience, events, 2),
         "pressure": c.pressure,
-        "cell": cell,
-        "tornados": {n: _picture(answer, "tornado", n, t) for n in heads},
-        "lanes": {n: _picture(answer, "lanes", n, t) for n in heads},
-        "forest": _picture(answer, "forest", "treated_share", t),
-        "frontier": _picture(answer, "frontier", "all", t),
+        "cell": lambda e, digits: say.figure(e, digits, language),
+        "tornados": {n: _picture(answer, "tornado", n, t, language) for n in heads},
+        "lanes": {n: _picture(answer, "lanes", n, t, language) for n in heads},
+        "forest": _picture(answer, "forest", "treated_share", t, language),
+        "frontier": _picture(answer, "frontier", "all", t, language),
     }
 
 

@@ -7,9 +7,11 @@ from collections.abc import Callable
 
 from starlette.requests import Request
 
+from stafett.design.estimate import Estimate
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
 from stafett.service.accounts import Person
+from stafett.service.design_report import cell
 from stafett.service.pictures.lanes import WORDS
 from stafett.web.language import of, translator
 
@@ -33,6 +35,12 @@ def known(t: T, key: str, otherwise: str) -> str:
     """A message, or other words where there is none: a network of somebody's own."""
     said = t(key)
     return otherwise if said == key else said
+
+
+def figure(e: Estimate | None, digits: int, language: str) -> str:
+    """A figure with its interval, as `language` writes numbers."""
+    text = cell(e, digits)
+    return text if language == "en" else text.replace(" to ", " – ").replace(".", ",")
 
 
 def system(t: T, name: str) -> str:

@@ -139,7 +139,7 @@ async def release_page(request: Request) -> Response:
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
     return await pages.page(
         request, "release.html", person, start=await pages.start_of(request, person),
-        releases=found, state=live.state, names=names, row=tower.board.current(live),
+        releases=found, state=live.state, net=live.net, names=names, row=tower.board.current(live),
     )  # fmt: skip
 
 

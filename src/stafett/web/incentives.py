@@ -18,12 +18,12 @@ from stafett.design.incentives.workbench import Beware, change, closing
 from stafett.service import incentives as work
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
-from stafett.service.design_report import cell
 from stafett.service.incentives import Going, Workbench
 from stafett.service.incentives_report import contracts_report, map_report
 from stafett.service.pictures.bars import gain_bars, gap_bars
 from stafett.service.pictures.planes import capital_map
 from stafett.service.tower import Tower
+from stafett.web import design_words as say
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.language import of as languages_of
@@ -219,7 +219,8 @@ async def capital(request: Request) -> Response:
     return await page(
         request, "capital.html", person, going=going, chosen=chosen, spots=found, set=set_,
         budget=budget, spent=spent, catalogue=load_capital(), systems=work.SYSTEMS, plan=work.PLAN,
-        cell=cell, contracts=load_game().contracts, query=request.url.query,
+        cell=lambda e, digits: say.figure(e, digits, languages_of(request, person.language)),
+        contracts=load_game().contracts, query=request.url.query,
         picture=_picture(request, person, found, set_["contract"]) if found else "",
     )  # fmt: skip
 

@@ -11,8 +11,9 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol as Shape
 
 from stafett.journey.deviation import catalogue
-from stafett.protocol.model import Check, Handoff, Protocol, Step, Text, text
+from stafett.protocol.model import Check, Handoff, Protocol, Sign, Step, Text, text
 from stafett.protocol.net import Net
+from stafett.web import language as languages
 
 
 class Titled(Shape):
@@ -66,6 +67,28 @@ def _names(protocol: Protocol, language: str) -> dict[str, str]:
     for kind in activities:
         found |= {key: f"{key} {text(one.title, language)}" for key, one in kind.items()}
     return found
+
+
+def meanings(net: Net, language: str) -> Mapping[str, tuple[str, str]]:
+    """Return what each signature means in `language`, by the wording that was signed.
+
+    With it comes the language of that wording: what was signed is shown beside it, as it was.
+    """
+    english, own = languages.words("en"), languages.words(language)
+    found = {english[key]: (own[key], "en") for key in english if ".meaning" in key}
+    for sign in _signs(net.protocol):
+        if not isinstance(sign.meaning, str):
+            for spoken, wording in sign.meaning.items():
+                found[wording] = (text(sign.meaning, language), spoken)
+    return found
+
+
+def _signs(protocol: Protocol) -> Iterator[Sign]:
+    for activity in _activities(protocol):
+        if isinstance(activity, Handoff):
+            yield from (activity.release.sign, activity.accept.sign)
+        elif activity.sign is not None:
+            yield activity.sign
 
 
 def named(value: str, language: str, names: Mapping[str, str]) -> str | None:

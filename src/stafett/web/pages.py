@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 import re
 from datetime import UTC, datetime
 from functools import cache
@@ -28,6 +29,7 @@ from stafett.service.tower import Tower
 from stafett.web import chart, evidence, naming, refusals, relay, zone
 from stafett.web import language as languages
 from stafett.web.area import Line, seen_by
+from stafett.web.country import country
 from stafett.web.problem import Part, Problem
 from stafett.web.session import person_of
 
@@ -48,8 +50,16 @@ def _environment() -> jinja2.Environment:
     )
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
     environment.filters |= {"refusal": refusals.said, "written": _written, "field": _field}
-    environment.filters |= {"noted": _noted, "called": _called}
+    environment.filters |= {"noted": _noted, "told": _told, "called": _called, "meant": _meant}
+    environment.filters |= {"country": country, "format": _format, "exact": operator.mod}
     return environment
+
+
+@jinja2.pass_context
+def _format(context: jinja2.runtime.Context, form: str, *values: Any) -> str:
+    """Write numbers as the page's language does: with a comma in Swedish and Spanish."""
+    made = form % values
+    return made if context.get("language", "en") == "en" else made.replace(".", ",")
 
 
 def _when(at: datetime, language: str) -> str:
@@ -76,9 +86,30 @@ def _noted(note: str, language: str, net: Net | None = None) -> Markup:
     Nobody knows in which language a person wrote: a screen reader is not told the page's.
     """
     if not refusals.knows(note):
-        return Markup('<span lang="">{}</span>').format(note)
+        return _in("", note)
     names = naming.names_of(net, language) if net is not None else refusals.NOBODY
     return Markup.escape(refusals.said(note, language, names))
+
+
+def _meant(meaning: str, language: str, net: Net) -> Markup:
+    """Say what a signature means in the page's language, and beside it the wording signed."""
+    own, spoken = naming.meanings(net, language).get(meaning, (meaning, ""))
+    if own == meaning:
+        lang = "" if spoken in (language, "") else spoken
+        return Markup.escape(meaning) if spoken == language else _in(lang, meaning)
+    signed = languages.words(language)["signatures.signed"]
+    return Markup('{} <small class="soft">{}: “{}”</small>').format(
+        own, signed, _in(spoken, meaning)
+    )
+
+
+def _in(lang: str, text: str) -> Markup:
+    return Markup('<span lang="{}">{}</span>').format(lang, text)
+
+
+def _told(said: str, language: str, net: Net) -> str:
+    """Say a refusal with the names that the pages of its protocol use."""
+    return refusals.said(said, language, naming.names_of(net, language))
 
 
 def _called(name: str, language: str, net: Net) -> str:

@@ -20,7 +20,7 @@ function draw() {
     const what = alert.cause.startsWith("D") ? h("a", { href: `/deviations/${alert.journey}/${alert.cause.split(".")[0]}` }, pick(title)) : alert.code === "ACCOUNTABILITY_OFFERED" ? h("a", { href: `/journeys/${alert.journey}/accountability` }, t("alert.accountability")) : alert.kind === "silence" ? t("alert.silence") : pick(title);
     return h("tr", { id: `a${alert.id}`, "data-act": open ? colour : "" },
       h("td", {}, h("span", { class: `tag ${open ? colour : ""}` }, `${sign} `, t(`urgency.${alert.urgency}`)), alert.rung > 0 ? h("small", {}, " ", t("alert.rung", { n: alert.rung + 1 })) : ""),
-      h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`), h("br"), h("small", { class: "why" }, why)),
+      h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`), h("br"), h("small", { class: "why", ...(why === alert.why ? { lang: "" } : {}) }, why)),
       h("td", { class: "mono" }, h("a", { href: `/journeys/${alert.journey}` }, alert.journey)),
       h("td", {}, role, alert.deputy ? h("small", { class: "soft" }, ` ${t("alerts.deputy")}`) : ""),
       h("td", { class: "n" }, span((now - Date.parse(alert.raised)) / 1000)),

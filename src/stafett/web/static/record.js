@@ -17,7 +17,7 @@ function show(found, raw, name) {
   if (!found.checked) parts.push(h("p", { class: "note amber" }, `⚠ ${t("record.no-browser")}`));
   if (!sound) {
     parts.push(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("record.where")), h("th", { scope: "col" }, t("record.wrong")))),
-      h("tbody", {}, found.problems.slice(0, 50).map((p) => h("tr", {}, h("td", {}, p.where), h("td", {}, p.what))))));
+      h("tbody", {}, found.problems.slice(0, 50).map((p) => h("tr", {}, h("td", {}, p.where), h("td", { lang: "en" }, p.what))))));
   }
   parts.push(h("p", { class: "soft" }, t("record.key-here")));
   if (name) {

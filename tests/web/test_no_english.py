@@ -1,0 +1,157 @@
+"""No English on a Swedish or a Spanish page, but for what is data and says that it is.
+
+The pages are opened as people open them, over the demo's data. What is read is each visible text
+and each label that a screen reader speaks, outside of what is marked to be in another language
+(WCAG 2.2, 3.1.2): a text of the English words files, or one with an English function word, fails.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import uuid
+from collections.abc import Callable, Iterator
+from functools import cache
+
+import pytest
+from playwright.sync_api import Page
+
+from site_ import Site
+from stafett.journey.label import Labels
+from stafett.web.language import words
+from told_ import report
+from web_walk import walk
+
+pytestmark = [pytest.mark.browser]
+
+# Words that no Swedish and no Spanish sentence has. "by", "for", "in", "on", "no", "has", "he" and
+# "a" are left out: they are words of one of them too.
+FUNCTION = re.compile(
+    r"\b(?:the|of|is|are|was|were|been|not|this|that|which|from|with|and|or|must|waits?|its|it|to"
+    r"|does|will|would|when|where|who|whose|there|their|they|you|your|yet|only|each|every|other)\b",
+    re.IGNORECASE,
+)
+SEEN = """() => {
+  const own = document.documentElement.lang, found = new Set();
+  const other = (e) => { const l = e.closest("[lang]"); return l !== null && l.lang !== own; };
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.textContent.replace(/\\s+/g, " ").trim();
+    const e = walker.currentNode.parentElement;
+    if (!text || e.closest("script, style, template, noscript") || other(e)) continue;
+    if (!e.closest("details:not([open]), select") && !e.checkVisibility()) continue;
+    found.add(e.closest(".mono") ? `\\u0000${text}` : text);
+  }
+  for (const e of document.body.querySelectorAll("[aria-label],[title],[placeholder],[alt]")) {
+    if (other(e)) continue;
+    for (const name of ["aria-label", "title", "placeholder", "alt"])
+      if (e.getAttribute(name)) found.add(e.getAttribute(name).trim());
+  }
+  found.add(document.title);
+  return [...found];
+}"""
+# Names: WCAG 3.1.2 excepts them. A made-up sign-in in the demo, the roles' logins, file endings.
+NAMES = re.compile(
+    r"https?://\S+|\S+@\S+|\b[\w.]+\.(?:json|csv|yaml|xml|svg|pdf)\b|/[\w/{}.-]+|\b\w+[-_][\w-]+\b"
+)
+
+
+@cache
+def telling(language: str) -> frozenset[str]:
+    """Return the English messages that the language says otherwise, and never says so itself."""
+    own = words(language)
+    said = set(own.values())
+    return frozenset(
+        v for k, v in words("en").items() if own[k] != v and v not in said and len(v) > 3
+    )
+
+
+def english(page: Page, language: str, names: set[str]) -> list[str]:
+    """Return what is English on the page that is open."""
+    wrong = []
+    for text in page.evaluate(SEEN):
+        left = text
+        for name in names:
+            left = left.replace(name, "")
+        # In typewriter letters stand identifiers, which are no language's.
+        if left.strip() in telling(language) or FUNCTION.search(NAMES.sub("", left)):
+            wrong.append(text)
+        elif re.search(r"\b(?:board|station|journey|tasks|state|work|admin)\.[a-z-]+", text):
+            wrong.append(f"a key: {text}")
+    return wrong
+
+
+@pytest.fixture(scope="module")
+def journey(site: Site) -> str:
+    """Bring a journey to the middle of a handoff, with a deviation that somebody is told of."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    made = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, made, labels, ("H08", "accept")))
+    report(site, made, "TEMP_EXCURSION")
+    return made
+
+
+def paths(journey: str) -> dict[str, list[str]]:
+    """Return the pages that each person opens; what they link to is found on the way."""
+    return {
+        "treating-clinic-1": [
+            "/board", "/tasks", "/alerts", "/alert-load", "/deviations", "/shipments", "/ownership",
+            "/order", "/capacity", "/capacity/waiting", "/capacity/replans", "/learn", "/account",
+            "/training", "/onboarding", "/peers", "/record", "/design", "/design/contracts",
+            "/design/capital", "/design/settlement", f"/journeys/{journey}",
+            f"/journeys/{journey}/accountability", f"/journeys/{journey}/labels",
+            f"/journeys/{journey}/release", f"/deviations/{journey}/*", "/capacity/*",
+            "/capacity/replans/*", "/training/*",
+        ],
+        "courier-1": [f"/journeys/{journey}/H08/accept", "/tasks", "/loggers", "/scanner"],
+        "administrator": [
+            "/admin/people", "/admin/people/*", "/admin/competence", "/admin/sites",
+            "/admin/organisations", "/admin/protocols", "/admin/providers", "/admin/keys",
+            "/audit/changes", "/audit/readings", "/traceability", "/exchange/letters",
+            "/registry", "/registry/trials", "/registry/trials/*", "/registry/match",
+            "/registry/adoption", "/registry/adoption/*", "/registry/sites", "/registry/sites/*",
+            "/registry/system", "/registry/keep", "/registry/requirements",
+        ],
+    }  # fmt: skip
+
+
+def visited(page: Page, todo: list[str]) -> Iterator[str]:
+    """Open each page; where an address ends in `*`, the first that the pages before link to."""
+    links: list[str] = []
+    for path in todo:
+        if path.endswith("*"):
+            stem = path.removesuffix("*")
+            path = next((u for u in links if u.startswith(stem) and u not in todo), "")
+            if not path:
+                continue
+        answer = page.goto(path)
+        if answer is None or answer.status != 200:
+            continue
+        page.wait_for_timeout(350)
+        links += page.evaluate(
+            """[...document.querySelectorAll("a[href^='/']")]
+              .map((a) => a.getAttribute("href").split(/[?#]/)[0])"""
+        )
+        yield path
+
+
+@pytest.mark.parametrize("language", ["sv", "es"])
+def test_no_page_says_anything_in_english(
+    site: Site, journey: str, browser_of: Callable[..., Page], language: str
+) -> None:
+    """Every text is in the page's language, or marked as of another, or a name."""
+    names = {p.name for p in site.people} | {p.organisation for p in site.people}
+    wrong: dict[str, list[str]] = {}
+    seen = 0
+    for login, todo in paths(journey).items():
+        page = browser_of(login)
+        page.goto(f"/board?language={language}")
+        for path in visited(page, todo):
+            seen += 1
+            if found := english(page, language, names):
+                wrong[path] = found
+    print(f"pages read: {seen}")
+    for path, found in wrong.items():
+        print(path, *found, sep="\n    ")
+    assert seen >= 35
+    assert wrong == {}
