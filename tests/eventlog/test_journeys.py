@@ -162,7 +162,15 @@ def test_a_silence_is_a_matter_of_timing_and_spoils_nothing() -> None:
     accepted = event("Accepted", 122, COURIER, handoff="H1", with_deviation=False, deviations=[])
     (row,) = log([*STORY[:6], SILENCE, accepted]).handoffs.iter_rows(named=True)
     assert (row["deviation"], row["outcome"]) == ("timing", "ok")
-    assert row["origin"] == row["detected_at"] == "H1"
+    assert row["origin"] is row["detected_at"] is None
+
+
+def test_where_a_silence_began_counts_when_a_person_has_named_it() -> None:
+    """The record names whose turn it was; the analysis of origin waits for an assessment."""
+    named = event("CauseNamed", 115, COURIER, deviation="D1", cause="people", originated="pack")
+    accepted = event("Accepted", 122, COURIER, handoff="H1", with_deviation=False, deviations=[])
+    (row,) = log([*STORY[:6], SILENCE, named, accepted]).handoffs.iter_rows(named=True)
+    assert (row["detected_at"], row["origin"]) == ("H1", "pack")
 
 
 def test_what_is_found_after_a_silence_stands_in_its_place() -> None:

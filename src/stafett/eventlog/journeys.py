@@ -9,7 +9,8 @@ accepted, quarantined or refused it; it *starts* with the first thing the receiv
 step's wait since the journey's previous row is its queue. Deviations go to the row at which they
 were detected, with the place of origin that the assessment named. A silence (nothing happened for
 too long) is a deviation of the row that is open then, in timing, until anything else is found
-there; it makes no row other than right first time.
+there; it makes no row other than right first time, and says nothing of where a failure began until
+a person has named its cause: the record's own word is whose turn it was, and not why.
 """
 
 from __future__ import annotations
@@ -250,6 +251,7 @@ def _understand(
             deviating = journey.deviations.get(_text(event, "deviation"))
             if deviating is not None and isinstance(event.get("originated"), str):
                 deviating.origin = event["originated"]
+                deviating.detected_at = deviating.detected_at or deviating.activity
         case "JourneyEnded":
             treated = event.get("treated") is True
             journey.about["case:outcome"] = _text(event, "outcome")
@@ -330,10 +332,11 @@ def _deviate(journey: _Journey, event: Mapping[str, Any]) -> None:
                 journey.deviations = {k: r for k, r in journey.deviations.items() if r is not row}
             row.silent = silent
             row.deviation = row.deviation or _text(event, "kind")
-            row.detected_at = row.detected_at or row.activity
             if isinstance(event.get("severity"), str):
                 row.severity = row.severity or event["severity"]
-            if isinstance(event.get("originated"), str):
+            if not silent:
+                row.detected_at = row.detected_at or row.activity
+            if not silent and isinstance(event.get("originated"), str):
                 row.origin = event["originated"]
             journey.deviations[_text(event, "deviation")] = row
             return
