@@ -88,7 +88,7 @@ def bench_model(lme4: bool, peers: str | None) -> None:
     if lme4:
         _lme4(frame, found.criterion, cpu)
     else:
-        print("  lme4           not asked for (--lme4)")
+        print("  lme4           not asked for (--lme4; Debian: r-cran-lme4)")
     if peers:
         _statsmodels(peers)
     else:
@@ -156,6 +156,9 @@ def _peer(python: str, what: str, frame: pl.DataFrame | Path, ours: float) -> No
                 f"  {what:<14} not finished within {LIMIT} s: at least {LIMIT / ours:.0f} times as"
                 " long"
             )
+            return
+        except FileNotFoundError:
+            print(f"  {what:<14} cannot be had there: there is no {python}")
             return
     if run.returncode:
         last = (run.stderr.strip().splitlines() or ["no message"])[-1]

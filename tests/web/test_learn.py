@@ -82,6 +82,9 @@ def test_the_layers_split_what_is_asked_for(site: Site, source: str) -> None:
     ):
         found = made(site, "layers", f"{source}&outcome={outcome}")
         assert any(words in note for note in found["notes"]), found["notes"]
+    found = made(site, "layers", f"{source}&language=sv")
+    assert "Av variationen i" in found["figures"][0]["sentence"]
+    assert any("Finns inte i den här loggen" in note for note in found["notes"])
     answer = site.call(CLINIC, "GET", f"/api/learn/chapters/layers?source={source}&outcome=luck")
     assert answer.status_code == 422
 

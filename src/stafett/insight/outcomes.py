@@ -16,7 +16,7 @@ from stafett.eventlog.columns import ALIASES, plain
 from stafett.insight.chapters import OUTCOMES
 from stafett.insight.hours import WorkingHours
 from stafett.insight.interfaces import handoff_rows
-from stafett.insight.layers import Factor, NotIdentifiableError
+from stafett.insight.layers import LAYERS, Factor, NotIdentifiableError
 from stafett.insight.sites import site
 
 MINUTE = 1 / 60  # added to hours before the logarithm, so that none is a number
@@ -36,7 +36,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "site": ("site", *ALIASES["site"]),
     "protocol version": ("version", *ALIASES["version"]),
 }
-OWN = ("person", "material", "centre", "version")  # columns of Stafett's own logs
+OWN = ("person", "resource", "material", "centre", "version")  # of our own logs, or roles
 LAYER = {
     "patient": "biological",
     "starting material": "biological",
@@ -257,6 +257,7 @@ def _laid_out(
     if absent:
         notes.append(f"Not in this log, so no part of the split: {', '.join(absent)}.")
     factors = [Factor(name, LAYER[name]) for name in sources if name in table.columns]
+    factors.sort(key=lambda factor: LAYERS.index(factor.layer))
     covariates = ("kind",) if table["kind"].n_unique() > 1 else ()
     return Measured(
         outcome, table, factors, what, bool(graded), graded, covariates, tuple(notes)

@@ -45,7 +45,10 @@ Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 
 
 class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the address says: the source, and how it is cut. Days are UTC, both included."""
+    """What the address says: the source, and how it is cut. Days are UTC, both included.
+
+    `language` is what sentences are said in (JSON; pages have the reader's own).
+    """
 
     source: Annotated[str, msgspec.Meta(max_length=80)] = "record"
     protocol: Annotated[str, msgspec.Meta(max_length=80)] | None = None
@@ -53,6 +56,7 @@ class Asked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until: date | None = None
     site: Annotated[str, msgspec.Meta(max_length=120)] | None = None
     outcome: Literal[OUTCOMES] | None = None  # type: ignore[valid-type]
+    language: Literal["en", "sv", "es"] | None = None
 
 
 class Progress(msgspec.Struct, frozen=True):
@@ -287,14 +291,20 @@ async def as_json(call: Call[Nothing, Asked]) -> ChapterAnswer:
     if made is None:
         return ChapterAnswer(name, False, newest.task.position, [], [], newest.problem)
     base, query = f"/learn/{name}", _query(asked)
+
+    def say(text: str) -> str:
+        return findings.in_language(text, asked.language or "en") or text
+
     figures = [
         FigureAnswer(
-            f.key, f.title, f.sentence, f.basis, f.headline, f"{base}/{f.key}.svg?{query}",
-            f"{base}/{f.key}.csv?{query}",
+            f.key, say(f.title), say(f.sentence), say(f.basis), say(f.headline),
+            f"{base}/{f.key}.svg?{query}", f"{base}/{f.key}.csv?{query}",
         )
         for f in made.figures
     ]  # fmt: skip
-    return ChapterAnswer(name, True, study.task.position, figures, list(made.notes), made.problem)
+    return ChapterAnswer(
+        name, True, study.task.position, figures, list(map(say, made.notes)), made.problem
+    )
 
 
 class Brought(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

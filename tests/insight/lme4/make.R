@@ -63,6 +63,7 @@ out <- c(
   paste0('"nested": ', linear(y ~ 1 + (1 | patient) + (1 | team) + (1 | site), nested, c("patient", "team", "site"), y ~ 1 + (1 | patient) + (1 | team))),
   paste0('"singular": ', linear(y ~ 1 + (1 | patient) + (1 | operator), singular, c("patient", "operator"), y ~ 1 + (1 | patient))),
   paste0('"binary_laplace": ', logistic(y ~ x + (1 | patient) + (1 | site), c("patient", "site"), 1)),
+  paste0('"binary_together": ', logistic(y ~ x + (1 | patient) + (1 | site), c("patient", "site"), 0)),
   paste0('"binary_patient_laplace": ', logistic(y ~ x + (1 | patient), "patient", 1)),
   paste0('"binary_patient_agq15": ', logistic(y ~ x + (1 | patient), "patient", 15)))
 writeLines(paste0("{\n", paste(out, collapse = ",\n"), "\n}"), "expected.json")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 
@@ -123,10 +125,11 @@ def _graded(
     )
     bars = [Bar(s.name, s.share, s.low, s.high) for s in shares if s.name != "people"]
     span = next(((s.low, s.high) for s in shares if s.name == "people"), None)
-    if any(ratio <= 0.9 for ratio in check.ratio.values()):
+    biased = any(ratio <= 0.9 for ratio in check.ratio.values())
+    if biased:
         span = None  # no headline from shares that are not to be quoted
     how = f"95 % intervals from {DRAWS} simulated refits"
-    notes = [*fitted.notes, check.sentence()]
+    notes = [*fitted.notes, *([] if biased else [check.sentence()])]
     if len(found.grades) > 2:
         notes.append(f"The grades of severity, mildest first: {', '.join(found.grades)}.")
     notes.append(
@@ -139,7 +142,10 @@ def _graded(
             dtype=pl.Float64,
         )
     )  # fmt: skip
-    return [_shares(log, found, fitted.design.n, bars, table, how, span)], notes
+    figure = _shares(log, found, fitted.design.n, bars, table, how, span)
+    if biased:  # said where the share is read, not at the end
+        figure = replace(figure, sentence=f"{figure.sentence} {check.sentence()}")
+    return [figure], notes
 
 
 def _people(fitted: Fit | GradedFit) -> list[int]:
