@@ -20,7 +20,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 import stafett
-from stafett.protocol.model import text
+from stafett.protocol.model import Text, text
 from stafett.protocol.net import Net
 from stafett.service import policy
 from stafett.service.accounts import Person
@@ -228,11 +228,16 @@ async def start_of(request: Request, person: Person) -> dict[str, Any]:
 
 async def tasks_start(request: Request, person: Person) -> dict[str, Any]:
     """What the list of tasks needs beside that: what the roles are called."""
-    titles: dict[str, Any] = {}
+    return {**await start_of(request, person), "role_titles": role_titles(request)}
+
+
+def role_titles(request: Request) -> dict[str, Text]:
+    """What the current protocols call their roles; the first that names one is followed."""
+    titles: dict[str, Text] = {}
     for pinned in request.app.state.tower.library.current().values():
         for name, role in pinned.document.bind().roles.items():
             titles.setdefault(name, role.title)
-    return {**await start_of(request, person), "role_titles": titles}
+    return titles
 
 
 async def board(request: Request) -> Response:

@@ -283,6 +283,7 @@ async def alerts_page(request: Request) -> Response:
         everyone=colleagues,
         handovers=await tower.alerts.handovers(person),
         names=names,
+        roles=pages.role_titles(request),
         roster=entries,
         may_roster=policy.allows("roster", person),
         own_zone=organisations[person.organisation].time_zone,

@@ -18,13 +18,13 @@ function draw() {
     const [sign, colour] = SIGN[alert.urgency];
     const open = alert.acknowledged === null;
     const what = alert.cause.startsWith("D") ? h("a", { href: `/deviations/${alert.journey}/${alert.cause.split(".")[0]}` }, pick(title)) : alert.code === "ACCOUNTABILITY_OFFERED" ? h("a", { href: `/journeys/${alert.journey}/accountability` }, t("alert.accountability")) : alert.kind === "silence" ? t("alert.silence") : pick(title);
-    return h("tr", { id: `a${alert.id}`, "data-act": open ? colour : "" },
-      h("td", {}, h("span", { class: `tag ${open ? colour : ""}` }, `${sign} `, t(`urgency.${alert.urgency}`)), alert.rung > 0 ? h("small", {}, " ", t("alert.rung", { n: alert.rung + 1 })) : ""),
-      h("td", {}, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`), h("br"), h("small", { class: "why", ...(why === alert.why ? { lang: "" } : {}) }, why)),
-      h("td", { class: "mono" }, h("a", { href: `/journeys/${alert.journey}` }, alert.journey)),
-      h("td", {}, role, alert.deputy ? h("small", { class: "soft" }, ` ${t("alerts.deputy")}`) : ""),
-      h("td", { class: "n" }, span((now - Date.parse(alert.raised)) / 1000)),
-      h("td", {}, open ? h("button", { class: colour === "red" ? "main" : "", "data-take": alert.id }, t("alert.take")) : h("span", {}, "✓ ", holder ?? "", h("br"), h("small", { class: "soft" }, t(`alert.until.${alert.worse}`)))));
+    return h("tr", { id: `a${alert.id}`, "data-act": open ? colour : "", role: "row" },
+      h("td", { role: "cell" }, h("span", { class: `tag ${open ? colour : ""}` }, `${sign} `, t(`urgency.${alert.urgency}`)), alert.rung > 0 ? h("small", {}, " ", t("alert.rung", { n: alert.rung + 1 })) : ""),
+      h("td", { role: "cell", class: "what" }, what, h("br"), h("small", { class: "soft" }, `${pick(place)}${along.get(alert.id) ? ` · ${t("alert.along", { n: along.get(alert.id) })}` : ""}`), h("br"), h("small", { class: "why", ...(why === alert.why ? { lang: "" } : {}) }, why)),
+      h("td", { role: "cell", class: "mono" }, h("a", { href: `/journeys/${alert.journey}` }, alert.journey)),
+      h("td", { role: "cell" }, role, alert.deputy ? h("small", { class: "soft" }, ` ${t("alerts.deputy")}`) : ""),
+      h("td", { role: "cell", class: "n" }, span((now - Date.parse(alert.raised)) / 1000)),
+      h("td", { role: "cell", class: "act" }, open ? h("button", { class: colour === "red" ? "main" : "", "data-take": alert.id }, t("alert.take")) : h("span", {}, "✓ ", holder ?? "", h("br"), h("small", { class: "soft" }, t(`alert.until.${alert.worse}`)))));
   }));
   if (focus) body.querySelector(`[data-take="${focus}"]`)?.focus();
   document.getElementById("none").classList.toggle("hidden", heads.length > 0);

@@ -14,6 +14,7 @@ import { beep, clear, stop } from "./stop.js";
 import * as store from "./store.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
+if (location.pathname === "/station") location.replace("/tasks"); // the page of no handoff: kept for use offline
 const [, , journey, activity, side] = location.pathname.split("/").map(decodeURIComponent);
 const place = { journey, activity, side, about: new URLSearchParams(location.search).get("about") ?? "" };
 const base = rowOf(journey);
