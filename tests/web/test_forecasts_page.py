@@ -5,7 +5,9 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from site_ import Site
@@ -15,6 +17,7 @@ from stafett.ledger import Author, Draft, Submission
 
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 MANY = 44
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 
 async def carry(site: Site, organisation: str) -> None:
@@ -60,17 +63,19 @@ def test_the_record_of_the_forecasts_is_drawn_told_and_taken_home(
     expect(card).to_contain_text("Brier score 0.")
     expect(card).to_contain_text("24 Mar 2026 to 14 Apr 2026; learnt from 22 journeys")
     shoot(page, "forecasts")
-    (found,) = [
+    found: Any = Axe().run(page, options=WCAG).response["violations"]
+    assert [one["id"] for one in found] == []
+    (record,) = [
         one
         for one in site.call("treating-clinic-1", "GET", "/api/forecasts/record").json()
         if one["score"]
     ]
-    assert (found["finished"], found["score"]["learnt"], found["score"]["held"]) == (44, 22, 22)
-    assert sum(b["n"] for b in found["score"]["bins"]) == found["score"]["questions"]
+    assert (record["finished"], record["score"]["learnt"], record["score"]["held"]) == (44, 22, 22)
+    assert sum(b["n"] for b in record["score"]["bins"]) == record["score"]["questions"]
     base = "/api/forecasts/record/0/reliability"
     table = site.call("treating-clinic-1", "GET", f"{base}.csv").text.splitlines()
     assert table[0] == "said,happened,low_95,high_95,n"
-    assert len(table) == 1 + len(found["score"]["bins"])
+    assert len(table) == 1 + len(record["score"]["bins"])
     assert "<svg" in site.call("treating-clinic-1", "GET", f"{base}.svg").text
     refused = site.call("treating-clinic-1", "GET", "/api/forecasts/record/7/reliability.csv")
     assert refused.status_code == 404
