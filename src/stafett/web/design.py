@@ -227,7 +227,10 @@ def _picture(answer: Answer, kind: str, of: str, t: say.T, language: str) -> str
         return tornado(effects, title=title, unit=unit, names=say.levers(t))
     if kind == "lanes" and of in answer.systems:
         system = answer.systems[of]
-        drawn = lanes(system, order(system.protocol), title=say.system(t, of), words=say.lanes(t))
+        drawn = lanes(
+            system, order(system.protocol), title=say.system(t, of), words=say.lanes(t),
+            language=language,
+        )  # fmt: skip
         return findings.picture(drawn, language)
     if kind == "forest" and of in TITLES:
         rows = {n: c.figures[n][of] for n in c.figures if of in c.figures[n]}
@@ -265,8 +268,11 @@ async def studio(request: Request) -> Response:
     system = _system(here)
     t = say.words_of(request, person)
     title = say.system(t, here if here in names() else "sweden")
-    drawn = lanes(system, order(system.protocol), title=title, words=say.lanes(t))
-    drawn = findings.picture(drawn, languages.of(request, person.language))
+    language = languages.of(request, person.language)
+    drawn = lanes(
+        system, order(system.protocol), title=title, words=say.lanes(t), language=language
+    )
+    drawn = findings.picture(drawn, language)
     runs = await studio_of(request).all_of(person.organisation)
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,

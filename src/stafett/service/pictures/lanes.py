@@ -7,19 +7,29 @@ from collections.abc import Mapping, Sequence
 from stafett.design.network import CENTRE
 from stafett.design.reading import System
 from stafett.insight.pictures.svg import FAINT, GREY, INK, RED, Canvas, cut
+from stafett.protocol.model import text
 from stafett.service.pictures.axes import COLOURS
 
 WORDS = {"centres": "Treating centres ({n})", "owners": "{n} owners", "within": "handoff within",
          "handoff": "handoff"}  # fmt: skip
 
 
+LONGEST = 34  # characters of an activity's title; the picture has room for so many below
+
+
 def lanes(
-    system: System, order: Sequence[str], *, title: str, words: Mapping[str, str] = WORDS
+    system: System,
+    order: Sequence[str],
+    *,
+    title: str,
+    words: Mapping[str, str] = WORDS,
+    language: str = "en",
 ) -> str:
     """The network as lanes: one for each organisation, activities in their order, handoffs between.
 
-    `words` has those of WORDS, and names of pools. A lane's colour is its owner's; a handoff that
-    crosses a border of ownership is dashed red.
+    `words` has those of WORDS, and names of pools; activities have the protocol's titles in
+    `language`. A lane's colour is its owner's; a handoff that crosses a border of ownership is
+    dashed red.
     """
     n, p = system.network, system.protocol
 
@@ -32,8 +42,8 @@ def lanes(
         owners[row] = CENTRE if row == CENTRE else n.organisations[row].owner
     shades = {o: COLOURS[i % len(COLOURS)] for i, o in enumerate(dict.fromkeys(owners.values()))}
     left, step, lane = 216.0, 34.0, 64.0
-    width = left + step * len(order) + 30
-    canvas = Canvas(width, lane * len(rows) + 96, title)
+    width = left + step * len(order) + 90
+    canvas = Canvas(width, lane * len(rows) + 210, title)
     middle = {row: 28 + lane * i + lane / 2 for i, row in enumerate(rows)}
     for i, row in enumerate(rows):
         y = 28 + lane * i
@@ -59,9 +69,10 @@ def lanes(
         canvas.text(x0, y - 3, words.get(pool, spec.title.lower()), size=9, colour=FAINT)
     for i, name in enumerate(order):
         x = left + step * i + step / 2
+        called = text((p.steps.get(name) or p.handoffs[name]).title, language)
         if name in p.steps:
             y = middle[who(p.steps[name].role)]
-            hint = f"{name}: {p.steps[name].kind}"
+            hint = f"{name} {called}"
             canvas.rect(x - 11, y - 16, 22, 20, shades[owners[who(p.steps[name].role)]], hint)
         else:
             h = p.handoffs[name]
@@ -71,14 +82,14 @@ def lanes(
             )
             colour, dash = (RED, "4 3") if border else (INK, "")
             if y0 == y1:
-                canvas.dot(x, y0 - 6, 5, colour, f"{name}: {words['within']}")
+                canvas.dot(x, y0 - 6, 5, colour, f"{name} {called}: {words['within']}")
             else:
-                hint = f"{name}: {words['handoff']}"
+                hint = f"{name} {called}: {words['handoff']}"
                 canvas.path(
                     f"M{x:.1f} {y0 - 6:.1f} L{x:.1f} {y1 - 6:.1f}", colour, 2, dash=dash, hint=hint
                 )
                 canvas.dot(x, y1 - 6, 5, colour, hint)
-        canvas.text(x + 4, lane * len(rows) + 34, name, size=10, colour=INK, turn=60)
+        canvas.text(x, lane * len(rows) + 34, cut(called, LONGEST), size=10, colour=INK, turn=60)
     return str(canvas)
 
 
