@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -166,3 +167,18 @@ def test_every_outcome_answers_on_one_case(outcome: str, tmp_path: Path) -> None
     """Never a trace: no figure, and a note that says why."""
     figures, notes = layer_figures(read(whole_log(1), tmp_path), HOURS, outcome)
     assert figures == [] and notes[0].startswith("Layers: ")
+
+
+def test_sites_have_shrunken_estimates_too(tmp_path: Path) -> None:
+    """A slow site stands out with its interval; each row says on how many handoffs it rests."""
+    log = read(whole_log(100), tmp_path)
+    late = pl.col("hospital") == "h1"
+    handed = log.steps.filter(late)["row"].implode()
+    later = pl.when((pl.col("kind") == "handoff") & pl.col("row").is_in(handed))
+    frame = log.frame.with_columns(
+        later.then(pl.col("enqueue") - timedelta(hours=60)).otherwise("enqueue").alias("enqueue")
+    )
+    figures, _ = layer_figures(replace(log, frame=frame), HOURS)
+    table = {figure.key: figure for figure in figures}["sites"].table
+    assert table["site"][0] == "h1" and table["low"][0] > 1
+    assert table["handoffs"].sum() == 200

@@ -221,55 +221,58 @@ def _shares(
 
 
 def _estimates(log: EventLog, found: Measured, fitted: Fit) -> list[Figure]:
-    """The receiving teams' usual dwell, drawn towards the usual of all."""
+    """The usual dwell of receiving teams and of sites, drawn towards the usual of all."""
+    if found.outcome != "dwell":
+        return []
     names = [f.name for f in fitted.design.factors]
-    if found.outcome != "dwell" or "receiving team" not in names:
-        return []
-    k = names.index("receiving team")
-    if fitted.sd[k] == 0:
-        return []
+    place = "site" if "site" in names else "organisation"
+    units = (("receiving team", "team", "Receiving teams"), (place, "site", "Sites"))
+    return [
+        _shrunken(log, fitted, names.index(name), one, many)
+        for name, one, many in units
+        if name in names and fitted.sd[names.index(name)] > 0
+    ]
+
+
+def _shrunken(log: EventLog, fitted: Fit, k: int, one: str, many: str) -> Figure:
     effect, spread = fitted.estimates()[k]
-    count = np.bincount(fitted.design.codes[k], minlength=len(effect))
+    name = fitted.design.factors[k].name.replace(" ", "_")
     table = pl.DataFrame(
         {
-            "receiving_team": list(fitted.design.labels[k]),
-            "handoffs": count,
+            name: list(fitted.design.labels[k]),
+            "handoffs": np.bincount(fitted.design.codes[k], minlength=len(effect)),
             "times_usual": np.exp(effect),
             "low": np.exp(effect - 1.96 * spread),
             "high": np.exp(effect + 1.96 * spread),
         }
     ).sort("times_usual", descending=True)
     bars = [
-        Bar(name, value, low, high)
-        for name, value, low, high in table.select(
-            "receiving_team", "times_usual", "low", "high"
-        ).iter_rows()
+        Bar(unit, value, low, high)
+        for unit, value, low, high in table.select(name, "times_usual", "low", "high").iter_rows()
     ]
     sure = [bar.name for bar in bars if bar.low > 1]
     sentence = (
         f"Longer than usual beyond doubt at: {', '.join(sure)}."
         if sure
         else (
-            "No team's dwell is longer than usual beyond doubt: differences between them may be"
+            f"No {one}'s dwell is longer than usual beyond doubt: differences between them may be"
             " chance."
         )
     )
     sentence += (
-        " Estimates of teams seen seldom are pulled towards the usual, so that small ones aren't"
+        f" Estimates of {one}s seen seldom are pulled towards the usual, so that small ones aren't"
         " shamed by noise."
     )
-    return [
-        Figure(
-            "teams",
-            "Receiving teams, shrunken estimates",
-            sentence,
-            basis(log, fitted.design.n, "handoffs"),
-            forest(
-                bars[:30],
-                title="Receiving teams",
-                unit="times the usual dwell, 95 % interval",
-                centre=1.0,
-            ),
-            table,
-        )
-    ]
+    return Figure(
+        f"{one}s",
+        f"{many}, shrunken estimates",
+        sentence,
+        basis(log, fitted.design.n, "handoffs"),
+        forest(
+            bars[:30],
+            title=many,
+            unit="times the usual dwell, 95 % interval",
+            centre=1.0,
+        ),
+        table,
+    )
