@@ -17,7 +17,7 @@ from stafett.service.passkeys import Passkey, PasskeyRefused
 from stafett.service.sessions import Session
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
-from stafett.web.pages import page, signed_in
+from stafett.web.pages import page, role_titles, signed_in
 from stafett.web.problem import Part, Problem
 from stafett.web.session import token_of
 from stafett.web.signin import Options, Text, site_of, tower_of
@@ -255,6 +255,7 @@ async def account_page(request: Request) -> Response:
         passkeys_here = False
     return await page(
         request, "account.html", person, mine=found, passkeys_here=passkeys_here,
+        role_names=role_titles(request),
         start={"passkeys": passkeys_here},
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ from stafett.web.administration import (
 )
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
-from stafett.web.pages import page
+from stafett.web.pages import page, role_titles
 from stafett.web.problem import Part, Problem
 from stafett.web.protocols import current
 from stafett.web.signin import tower_of
@@ -196,6 +196,7 @@ async def person_page(request: Request) -> Response:
     grants = [shown(g) for g in await tower.competences.of(about.person.id)]
     return await page(
         request, "admin_person.html", person, about=about, grants=grants,
+        role_names=role_titles(request),
         roles=await _roles(request, person.organisation), duties=_givable(person),
         sites=await tower.administration.sites(person.organisation), protocols=current(request),
     )  # fmt: skip
@@ -217,7 +218,13 @@ async def competence_page(request: Request) -> Response:
         if not any(g.person == one.id and g.role == role and g.holds for g in grants)
     ]
     return await page(
-        request, "admin_competence.html", person, grants=grants, people=people, missing=missing
+        request,
+        "admin_competence.html",
+        person,
+        grants=grants,
+        people=people,
+        missing=missing,
+        role_names=role_titles(request),
     )
 
 

@@ -304,7 +304,7 @@ async def load_page(request: Request) -> Response:
     found = await alertload.load(tower.pool, person.organisation, hours)
     return await pages.page(
         request, "alert_load.html", person, load=found, hours=hours, limit=alertload.LIMIT,
-        quiet=quiet,
+        quiet=quiet, roles=pages.role_titles(request),
     )  # fmt: skip
 
 
