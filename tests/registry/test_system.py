@@ -6,7 +6,10 @@ import asyncio
 import uuid
 from collections import Counter
 from datetime import UTC, datetime
+from statistics import median
 from typing import Any
+
+import pytest
 
 from site_ import Site
 from stafett.client import Client
@@ -61,6 +64,31 @@ def test_a_site_shows_what_it_received_only_where_enough_did(site: Site) -> None
     assert all(i.median_h is None for i in found)
     page = site.call(None, "GET", "/registry/sites/university-hospital")
     assert page.status_code == 200 and "What it received" in page.text
+
+
+def test_the_median_time_of_a_site_is_from_release_to_answer(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the record has both moments; shown once enough cases stand behind it."""
+    from stafett.service import system
+
+    login, maker = "treating-clinic-1", "malaren-cell-works"
+    hours: dict[str, list[float]] = {}
+    for row in site.call(login, "GET", "/api/journeys").json()["rows"]:
+        released: dict[tuple[str, int], datetime] = {}
+        for e in site.call(login, "GET", f"/api/journeys/{row['journey']}/events").json():
+            at, told = datetime.fromisoformat(e["occurred_at"]), e["event"]
+            if e["kind"] == "Released":
+                released[told["handoff"], told["round"]] = at
+            if e["kind"] == "Accepted" and e["organisation"] == maker:
+                began = released[told["handoff"], told["round"]]
+                hours.setdefault(told["handoff"], []).append((at - began).total_seconds() / 3600)
+    assert hours
+    monkeypatch.setattr(system, "RATE_MINIMUM", 1)
+    site.tower.system._sites.clear()
+    for one_ in site.inside(site.tower.system.of_site(maker)):
+        assert one_.median_h == round(median(hours[one_.handoff]), 1)
+    site.tower.system._sites.clear()
 
 
 def test_a_member_sees_its_own_journeys_exactly_and_no_others(site: Site) -> None:
