@@ -14,7 +14,7 @@ import pytest
 
 import http_
 from site_ import Site
-from stafett.service import demo, passwords, sessions, throttle
+from stafett.service import accounts, demo, passwords, sessions, throttle
 from stafett.service.tower import Tower
 from stafett.web.app import application
 
@@ -318,6 +318,20 @@ def test_a_form_of_another_site_is_refused(site: Site, path: str) -> None:
     ):
         answer = http_.post(site.base + path, data=form, headers=headers)
         assert answer.status_code == 403 and "set-cookie" not in answer.headers
+
+
+def test_an_account_that_is_guessed_at_is_locked_for_a_while(site: Site) -> None:
+    """After the last allowed wrong password even the right one waits, and the answer says how long.
+
+    Other accounts open as before.
+    """
+    login = person(site)
+    answers = [sign_in(site, login, "not the password") for _ in range(accounts.LOCK_AFTER)]
+    assert {a.status_code for a in answers[:-1]} == {401}
+    right = sign_in(site, login, GOOD)
+    assert right.status_code == 429 and "set-cookie" not in right.headers
+    assert 0 < int(right.headers["retry-after"]) <= accounts.LOCK_MINUTES * 60
+    assert sign_in(site, "courier-2", demo.PASSWORD).status_code == 200
 
 
 def test_an_address_that_guesses_is_slowed_for_every_account(site: Site) -> None:
