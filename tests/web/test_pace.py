@@ -92,6 +92,32 @@ def test_a_person_who_acts_too_fast_is_told_when_to_go_on(slow: Site) -> None:
     assert program.status_code != 429
 
 
+def test_epcis_and_fhir_say_in_their_own_words_when_to_go_on(slow: Site) -> None:
+    """429 with Retry-After: a problem document of EPCIS, an OperationOutcome; reading goes on."""
+    slow.token("courier-1")  # signing in is an act of its own
+    slow.app.state.paces = Paces({"program": 2})
+
+    def spent(path: str, kind: str) -> httpx.Response:
+        head = {"Content-Type": kind}
+        found = [slow.call("courier-1", "POST", path, content=b"{}", headers=head) for _ in "123"]
+        assert [a.status_code == 429 for a in found] == [False, False, True], path
+        assert 1 <= int(found[-1].headers["Retry-After"]) <= 60
+        slow.app.state.paces = Paces({"program": 2})
+        return found[-1]
+
+    problem = spent("/epcis/capture", "application/json")
+    assert problem.headers["Content-Type"] == "application/problem+json"
+    assert problem.json()["title"] == "Too many acts at once"
+    assert "2 a minute are taken" in problem.json()["detail"]
+    outcome = spent("/fhir/R5", "application/fhir+json").json()
+    assert outcome["resourceType"] == "OperationOutcome"
+    assert outcome["issue"][0]["code"] == "throttled"
+    assert "2 a minute are taken: wait" in outcome["issue"][0]["diagnostics"]
+    slow.app.state.paces = Paces({"program": 0, "person": 1})
+    for path in ("/epcis/events", "/fhir/R5/Patient"):
+        assert {slow.call("courier-1", "GET", path).status_code for _ in range(5)} == {200}
+
+
 def test_an_address_that_nobody_is_signed_in_at_is_held_too(slow: Site) -> None:
     """Whoever is not signed in is refused for that, and after some tries for the trying."""
     statuses = [

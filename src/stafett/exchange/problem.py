@@ -28,6 +28,8 @@ TITLES = {
     "ImplementationException": "The server failed",
 }
 
+TOO_MANY = "Too many acts at once"  # EPCIS names no exception of its own for a caller's pace
+
 
 class Finding(msgspec.Struct, frozen=True):
     """One thing that is wrong: where (a JSON pointer, RFC 6901), what, and what to do."""
@@ -42,23 +44,30 @@ class Finding(msgspec.Struct, frozen=True):
 class Problem(Exception):
     """A refused document, query or request.
 
-    `status` is the HTTP status; `name` the EPCIS exception; `findings` the places in the input.
+    `status` is the HTTP status; `name` the EPCIS exception; `findings` the places in the input;
+    `retry_after_s` the seconds to wait before the same is sent again, where that helps.
     """
 
     def __init__(
-        self, status: int, name: str, detail: str, findings: Sequence[Finding] = ()
+        self,
+        status: int,
+        name: str,
+        detail: str,
+        findings: Sequence[Finding] = (),
+        retry_after_s: int | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
         self.name = name
         self.detail = detail
         self.findings = tuple(findings)
+        self.retry_after_s = retry_after_s
 
     def body(self) -> dict[str, Any]:
         """Give the members of the `application/problem+json` document."""
         out: dict[str, Any] = {
             "type": f"epcisException:{self.name}",
-            "title": TITLES.get(self.name, self.name),
+            "title": TOO_MANY if self.status == 429 else TITLES.get(self.name, self.name),
             "status": self.status,
             "detail": self.detail,
         }

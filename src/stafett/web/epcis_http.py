@@ -73,6 +73,10 @@ def refusal(problem: Problem, instance: str = "") -> Response:
     if instance:
         body["instance"] = instance
     headers = dict(STANDARD)
+    if problem.status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if problem.retry_after_s is not None:
+        headers["Retry-After"] = str(problem.retry_after_s)
     if problem.status == 413 and problem.name == "CaptureLimitExceededException":
         headers.update(LIMITS)
     return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")

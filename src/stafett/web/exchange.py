@@ -45,7 +45,8 @@ def routes(tower: Tower) -> list[BaseRoute]:
                 request.app.state.paces.take(request, person.id)
             except Problem as problem:
                 told = "; ".join(f"{r.what}: {r.todo}" for r in problem.document.reasons)
-                raise Refusal(429, "SecurityException", told) from None
+                wait = int(problem.headers["Retry-After"])
+                raise Refusal(429, "SecurityException", told, retry_after_s=wait) from None
         return Caller(person.organisation, (person.organisation,))
 
     return [

@@ -63,7 +63,9 @@ def _guarded(handler: Handler, version: Version) -> Callable[[Request], Awaitabl
             return _answer(version, extra.outcome(status, no.title, found), status)
         except WebProblem as problem:
             document = problem.document
-            body = extra.outcome(document.status, document.title)
+            said = "; ".join(f"{r.what}: {r.todo}" if r.todo else r.what for r in document.reasons)
+            told = f"{document.title}: {said}" if said else document.title
+            body = extra.outcome(document.status, told)
             return _answer(version, body, document.status, **problem.headers)
 
     return serve
