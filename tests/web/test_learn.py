@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -11,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 from playwright.sync_api import Page, expect
 
-from site_ import Site
+from site_ import PROTOCOL, Site
+from stafett.protocol.model import text
 
 CLINIC, COURIER = "treating-clinic-1", "courier-1"
 PATIENCE_S = 120
@@ -167,6 +169,25 @@ def test_the_record_teaches_only_from_ones_own_journeys(site: Site) -> None:
     assert not found["figures"] or "n = " in found["figures"][0]["basis"]
     mine = made(site, "process", "record")
     assert mine["figures"] or mine["notes"] or mine["problem"]
+
+
+def test_groups_of_the_record_are_shown_by_name(site: Site) -> None:
+    """Not by the identifiers of organisations and roles, and in the reader's language."""
+    asyncio.run(site.day(fault_share=0.0, at_once=1).run(1))
+    told: dict[str, str] = {}
+    for language in ("en", "sv"):
+        end = time.monotonic() + PATIENCE_S
+        path = f"/api/learn/chapters/interfaces?source=record&language={language}"
+        while not (answer := site.call(CLINIC, "GET", path).json())["ready"]:
+            assert time.monotonic() < end and not answer["problem"], answer
+            time.sleep(0.2)
+        told[language] = " ".join(f["sentence"] for f in answer["figures"]) + str(answer["notes"])
+    roles = site.tower.library.current()[PROTOCOL].document.bind().roles
+    for language, words in told.items():
+        titles = [text(role.title, language) for role in roles.values()]
+        assert any(f"Norra universitetssjukhuset / {title}" in words for title in titles), words
+        assert not any(f"/ {name}" in words for name in roles if "_" in name), words
+    assert told["en"] != told["sv"]
 
 
 @pytest.mark.browser

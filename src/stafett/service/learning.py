@@ -26,6 +26,7 @@ from stafett.insight.registered import Trial
 from stafett.ledger import Ledger
 from stafett.service.foreign_logs import ForeignLogs
 from stafett.service.learnt import About, Made, Task
+from stafett.service.learnt_names import NOBODY, Names
 from stafett.service.trials import Trials
 
 log = logging.getLogger(__name__)
@@ -36,7 +37,10 @@ SIMULATED = ("sweden", "spain", "uk", "us")
 
 @dataclass(frozen=True)
 class Scope:
-    """Whose question, on which source, cut to what: everything that the address of a page says."""
+    """Whose question, on which source, cut to what: everything that the address of a page says.
+
+    `language` is the one in which the record's groups are named; "" for other sources.
+    """
 
     source: str
     organisation: str
@@ -45,6 +49,7 @@ class Scope:
     until: date | None = None
     site: str | None = None
     outcome: str = "dwell"
+    language: str = ""
 
 
 @dataclass
@@ -94,11 +99,13 @@ class Learning:
         chapters: Sequence[str],
         order: tuple[tuple[str, tuple[str, ...]], ...] = (),
         *,
+        names: Names = NOBODY,
         again: bool = False,
     ) -> tuple[Study, Study | None]:
         """Return the study of `scope` in which `chapters` are made or being made, and an older one.
 
-        The older one is shown for what the newer has not made yet. `again` asks for a new one now.
+        The older one is shown for what the newer has not made yet. `again` asks for a new one now;
+        `names` are what groups of the record are called.
         """
         position = await self._ledger.size() if scope.source == "record" else 0
         kept = self._studies.setdefault(scope, [])
@@ -107,6 +114,7 @@ class Learning:
             task = Task(
                 self._url, scope.source, scope.organisation, position, scope.protocol,
                 scope.since, scope.until, scope.site, order, scope.outcome,
+                names if scope.source == "record" else NOBODY,
             )  # fmt: skip
             kept.insert(0, Study(task, datetime.now(UTC)))
             await _stop(kept[2:])

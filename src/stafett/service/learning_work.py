@@ -28,6 +28,7 @@ from stafett.insight.report.process_figures import usual_order
 from stafett.insight.sites import sites
 from stafett.ledger import leaf
 from stafett.service.learnt import About, Drawn, Made, Task
+from stafett.service.learnt_names import NOBODY, named, trial_named
 
 BATCH = 5000
 SHOWN = 12
@@ -50,13 +51,15 @@ def chapter(task: Task, name: str, trials: tuple[Trial, ...] = ()) -> Made:
         log = _log(task)
     except LogUnreadableError as error:
         return Made(problem=str(error))
+    log = named(log, task.names)
+    trials = tuple(trial_named(trial, task.names) for trial in trials)
     after = dict(task.order)
     steps = [name for name in after if name in set(log.steps["activity"].cast(pl.String))]
     reference = usual_order(log, steps) if steps else None
     everyone = _everyone(task) if task.source == "record" and name == "interfaces" else None
+    site = task.site and task.names.site(task.site)
     options = Options(
-        reference, site=task.site, trials=trials, everyone=everyone, after=after,
-        outcome=task.outcome,
+        reference, site=site, trials=trials, everyone=everyone, after=after, outcome=task.outcome,
     )  # fmt: skip
     figures, notes = CHAPTERS[name](log, options)
     return Made(tuple(drawn(f) for f in figures), tuple(notes))
@@ -87,7 +90,7 @@ def drawn(figure: Figure) -> Drawn:
 
 def _log(task: Task) -> EventLog:
     """Return the log of `task`, whatever is asked of it."""
-    return _read(replace(task, outcome="dwell", site=None))
+    return _read(replace(task, outcome="dwell", site=None, names=NOBODY))
 
 
 @lru_cache(maxsize=3)
@@ -159,7 +162,7 @@ def _from_record(
 def _everyone(task: Task) -> EventLog | None:
     try:
         log = _from_record(task.url, task.position, None, task.protocol)
-        return _cut(log, task.since, task.until)
+        return named(_cut(log, task.since, task.until), task.names)
     except LogUnreadableError:
         return None
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
+from stafett.service.learnt_names import NOBODY, Names
+
 
 @dataclass(frozen=True)
 class Task:
@@ -12,7 +14,8 @@ class Task:
 
     `source` is ``record``, ``simulated:NETWORK`` or ``log:ID``; of the record, `organisation` sees
     its own journeys up to `position`. `order` is the protocol's activities, each
-    with those that it comes after; `outcome` is what the layers split.
+    with those that it comes after; `outcome` is what the layers split; `names` what groups are
+    called where figures show them.
     """
 
     url: str
@@ -25,6 +28,7 @@ class Task:
     site: str | None = None
     order: tuple[tuple[str, tuple[str, ...]], ...] = ()
     outcome: str = "dwell"
+    names: Names = NOBODY
 
 
 @dataclass(frozen=True)

@@ -19,17 +19,19 @@ from starlette.routing import Route
 from stafett.insight.chapters import NAMES as CHAPTERS
 from stafett.insight.chapters import OUTCOMES
 from stafett.insight.registered import Trial
+from stafett.protocol.model import text
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.foreign_logs import ForeignLog, LogRefused
 from stafett.service.learning import SIMULATED, Learning, Scope, Study
 from stafett.service.learnt import Made
+from stafett.service.learnt_names import Names
 from stafett.service.tower import Tower
 from stafett.web import findings
 from stafett.web import language as languages
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
-from stafett.web.pages import page, signed_in
+from stafett.web.pages import page, role_titles, signed_in
 from stafett.web.problem import Part, Problem
 
 MENU = (
@@ -124,9 +126,10 @@ async def _study(
     request: Request, person: Person, asked: Asked, chapters: list[str], *, again: bool = False
 ) -> tuple[Study, Study | None]:
     tower: Tower = request.app.state.tower
+    language = asked.language or languages.of(request, person.language)
     scope = Scope(
         asked.source, person.organisation, asked.protocol, asked.since, asked.until, asked.site,
-        asked.outcome or OUTCOMES[0],
+        asked.outcome or OUTCOMES[0], language if asked.source == "record" else "",
     )  # fmt: skip
     order: tuple[tuple[str, tuple[str, ...]], ...] = ()
     if asked.protocol:
@@ -136,7 +139,12 @@ async def _study(
         order = tuple(
             (name, tuple(ref.partition("=")[0] for ref in refs)) for name, refs in after.items()
         )
-    return await tower.learning.study(scope, chapters, order, again=again)
+    organisations = await tower.accounts.organisations()
+    names = Names(
+        tuple((o.id, o.name) for o in organisations.values()),
+        tuple((role, text(title, language)) for role, title in role_titles(request).items()),
+    )
+    return await tower.learning.study(scope, chapters, order, names=names, again=again)
 
 
 def _page_query(request: Request) -> Asked:
@@ -178,6 +186,7 @@ async def _render(
     shown = [(name, *_found(name, newest, older)) for name in chapters]
     about = newest.about or (older.about if older else None)
     language = languages.of(request, person.language)
+    organisations = await tower.accounts.organisations() if asked.source == "record" else {}
     return await page(
         request,
         "learn.html",
@@ -202,6 +211,7 @@ async def _render(
         say=lambda text: findings.said(text, language),
         draw=lambda svg: findings.picture(svg, language),
         plain=lambda text: findings.in_language(text, language) or text,
+        site_name=lambda site: organisations[site].name if site in organisations else site,
         start={"query": _query(asked), "chapters": chapters, "busy": newest.busy},
         **more,
     )

@@ -134,8 +134,22 @@ def room(names: Sequence[str], most: int = 34) -> float:
 
 
 def cut(name: str, most: int = 34) -> str:
-    """Shorten a name to `most` characters."""
-    return name if len(name) <= most else name[: most - 1] + "…"
+    """Shorten a name to `most` characters.
+
+    Of ``organisation / role`` the role stays as long as it can, else all roles of one organisation
+    would look the same; of an interface both sides get the same room.
+    """
+    if len(name) <= most:
+        return name
+    giver, arrow, receiver = name.partition(" → ")
+    if arrow and most > 20:
+        half = (most - len(arrow)) // 2
+        return f"{cut(giver, half)}{arrow}{cut(receiver, most - len(arrow) - half)}"
+    head, slash, tail = name.rpartition(" / ")
+    room = most - len(slash) - len(tail) - 1
+    if slash:
+        return f"{head[:room]}…{slash}{tail}" if room >= 3 else cut(tail, most)
+    return name[: most - 1] + "…"
 
 
 def measure(words: str, size: float = 12) -> float:
