@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from stafett.exchange import epcis
-from stafett.exchange.problem import Problem
+from stafett.exchange.problem import Problem, pointer
 
 EVENT: dict[str, Any] = {
     "type": "ObjectEvent",
@@ -104,7 +104,7 @@ def damage(value: Any, dice: random.Random) -> None:
     body = value.get("epcisBody", value)
     walk(body)
     node, key = dice.choice(places)
-    new = dice.choice(
+    new: Any = dice.choice(
         [None, 7, "", "word", "ns:thing", [], {}, [{}], True, "2026-01-01T00:00:00Z", "DELETE",
          "urn:epcglobal:cbv:bizstep:shipping", "https://ref.gs1.org/cbv/BizStep-shipping",
          ["urn:a:b", "urn:a:b"], "+15:00", "shipping", "ObjectEvent"]
@@ -132,16 +132,72 @@ def test_each_mistake_is_named_with_its_place() -> None:
 def test_a_hostile_extension_name_is_refused_by_name() -> None:
     """An extension without a prefix, with blanks or of absurd length is no field."""
     for name in ("plain", "a b:c", ":x", "p:" + "x" * 1000, "'; DROP TABLE x --"):
-        assert pointers(doc({**EVENT, name: 1})) == ["/epcisBody/eventList/0"]
+        place = pointer("epcisBody", "eventList", 0, *([name] if len(name) < 512 else []))
+        assert pointers(doc({**EVENT, name: 1})) == [place]
 
 
 def test_a_truncated_document_says_so() -> None:
     """Cut-off JSON is refused as such, with the byte where it ends."""
     text = json.dumps(doc(EVENT)).encode()
     for cut in (0, 1, len(text) // 2, len(text) - 1):
-        with pytest.raises(Problem, match="not JSON") as refused:
+        with pytest.raises(Problem, match=f"not JSON: it ends too early .*byte {cut}") as refused:
             epcis.read(text[:cut])
         assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ('{"a": [1,\n {"b/c": tru', "/a/1/b~1c", "line 2, column 13"),
+        ('{"a": 1, "b": [[2], "c', "/b/1", "ends too early"),
+        ('{"a": "x,{[\\"", "b": nul}', "/b", "byte 24"),
+        ('{"a": [0, "\\u0000"]}', "/a/1", "U+0000"),
+        ('{"a": {"\udcff": 1}}', "/a", "0xff"),
+        ('{"a": {"n": ' + "[" * 3000, "/a/n" + "/0" * 46, "byte 58"),
+        ('{"a": 1}]', "", "byte 8"),
+    ],
+)
+def test_what_is_no_json_is_refused_at_its_line_and_field(
+    text: str, place: str, words: str
+) -> None:
+    """Whoever sent a megabyte is told which member it breaks in, and at which line and byte."""
+    with pytest.raises(Problem) as refused:
+        epcis.parse(text.encode("utf-8", "surrogateescape"))
+    assert [f.pointer for f in refused.value.findings] == [place]
+    assert words in refused.value.detail
+
+
+def test_a_backslash_before_u0000_is_text() -> None:
+    """Only the escape of the character itself cannot be kept."""
+    assert epcis.parse(rb'["\\u0000"]') == [r"\u0000"]
+
+
+def test_a_level_too_many_is_named() -> None:
+    """The pointer leads to the container that lies too deep."""
+    value: Any = {}
+    for _ in range(60):
+        value = {"ns:in": value}
+    (place,) = pointers(doc(EVENT, {**EVENT, "ns:deep": value}))
+    assert place.startswith("/epcisBody/eventList/1/ns:deep/ns:in/")
+    assert place.count("/") == epcis.MAX_DEPTH
+
+
+def test_an_unknown_word_in_the_vocabularys_namespace_is_remarked() -> None:
+    """GS1's schema lets it pass; who sent it is told, event by event and list by list."""
+    cbv = "https://ref.gs1.org/cbv/"
+    odd = {
+        **EVENT, "bizStep": cbv + "BizStep-flying", "disposition": cbv + "Disp-in_transit",
+        "bizTransactionList": [{"type": cbv + "BTT-po", "bizTransaction": "urn:a:1"},
+                               {"type": cbv + "BTT-chat", "bizTransaction": "urn:a:2"}],
+        "persistentDisposition": {"set": [cbv + "Disp-gone"]},
+        "errorDeclaration": {"declarationTime": EVENT["eventTime"], "reason": cbv + "ER-whim"},
+    }  # fmt: skip
+    own = {**EVENT, "bizStep": "https://own.example/thaw"}
+    assert [w.pointer for w in read(doc(own, odd)).warnings] == [
+        f"/epcisBody/eventList/1/{place}"
+        for place in ("bizStep", "persistentDisposition/set/0", "bizTransactionList/1/type",
+                      "errorDeclaration/reason")
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("depth", [100, 100_000])

@@ -6,6 +6,7 @@ touches a database. The limits keep a hostile document from costing more than it
 
 from __future__ import annotations
 
+import re
 import uuid
 from functools import cache
 from typing import Any, Final
@@ -13,7 +14,9 @@ from typing import Any, Final
 import jsonschema_rs
 import msgspec
 
-from stafett.exchange.epcis_schema import EVENTS, schema
+from stafett.exchange import json_place
+from stafett.exchange.epcis_odd import odd
+from stafett.exchange.epcis_schema import EVENTS, MAX_NAME, schema
 from stafett.exchange.problem import Finding, Problem, pointer
 
 Json = dict[str, Any]
@@ -23,9 +26,9 @@ MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_EVENTS: Final = 20_000
 MAX_DEPTH: Final = 48
 MAX_FINDINGS: Final = 50
+DEEP: Final = f"the document nests deeper than {MAX_DEPTH} levels"
+_BYTE: Final = re.compile(r" \(byte (\d+)\)")
 
-# TCR-53 step 29: these may stand in the metadata or in the reports, not in both.
-_INLINE: Final = ("time", "deviceID", "deviceMetadata", "rawData", "dataProcessingMethod")
 # The prefixes that GS1's own context defines.
 STANDARD_PREFIXES: Final = {
     "cbv": "https://ref.gs1.org/cbv/",
@@ -55,7 +58,7 @@ class Document(msgspec.Struct, frozen=True):
 
 
 def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
-    """Parse JSON within limits of size and nesting; raise `Problem` 413 or 400."""
+    """Parse JSON within limits of size and nesting; raise `Problem` 413 or 400, with the place."""
     if len(data) > max_bytes:
         raise Problem(
             413,
@@ -63,18 +66,42 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
             f"the document has {len(data):,} bytes; this server takes {max_bytes:,} at a time: "
             "split it into several documents",
         )
-    if b"\\u0000" in data:
-        raise Problem(400, "ValidationException", "the document holds U+0000 (\\u0000) in a text")
+    if (nul := json_place.nul_at(data)) is not None:
+        what = "U+0000 (\\u0000) in a text"
+        raise _unreadable(f"the document holds {what}", data, nul, what)
     try:
         return msgspec.json.decode(data)
     except RecursionError:
-        raise Problem(
-            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
-        ) from None
+        at = json_place.too_deep_at(data, MAX_DEPTH)
+        raise _unreadable(DEEP, data, at, "a level too many begins here") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
-        raise Problem(
-            400, "ValidationException", f"the document is not JSON: {str(wrong)[:300]}"
-        ) from None
+        raise _not_json(data, str(wrong)) from None
+
+
+def _not_json(data: bytes, said: str) -> Problem:
+    """Say of bytes that are no JSON where they stop being it."""
+    head = "the document is not JSON"
+    try:
+        data.decode()
+    except UnicodeDecodeError as wrong:
+        what = f"byte 0x{data[wrong.start]:02x} is no UTF-8"
+        return _unreadable(f"{head}: {what}", data, wrong.start, what)
+    if "truncated" in said:
+        return _unreadable(f"{head}: it ends too early", data, len(data), "it ends here")
+    found = _BYTE.search(said)
+    what = _BYTE.sub("", said.removeprefix("JSON is malformed: "))[:300]
+    at = int(found[1]) if found else None
+    if at and "character" in what:
+        at -= 1  # the parser has read the character that it complains of
+    return _unreadable(f"{head}: {what}", data, at, what)
+
+
+def _unreadable(what: str, data: bytes, at: int | None, here: str) -> Problem:
+    if at is None:
+        return Problem(400, "ValidationException", what)
+    place = json_place.finding(data, at, here)
+    where = place.detail.rpartition(" (")[2].removesuffix(")")
+    return Problem(400, "ValidationException", f"{what} ({where})", [place])
 
 
 def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
@@ -106,9 +133,6 @@ def _say(error: jsonschema_rs.ValidationError) -> str:
     shown = shown if len(shown) <= 80 else shown[:77] + "..."
     if kind == "required":
         return f"{detail.property!r} is required here"
-    if kind == "additionalProperties":
-        names = ", ".join(repr(str(n)[:80]) for n in list(detail.unexpected)[:5])
-        return f"{names}: no field of that name; an extension's name has a prefix (prefix:name)"
     if kind == "format" and detail.format == "date-time":
         return f"{shown} is no date-time with zone (RFC 3339, as 2026-11-23T08:00:00.000+01:00)"
     if kind == "format" and detail.format == "uri":
@@ -128,10 +152,26 @@ def _say(error: jsonschema_rs.ValidationError) -> str:
 def _findings(root: str, value: Any, prefix: tuple[str | int, ...] = ()) -> list[Finding]:
     found: dict[Finding, None] = {}
     for error in _validator(root).iter_errors(value):
-        found.setdefault(Finding(pointer(*prefix, *error.instance_path), _say(error)))
+        at = (*prefix, *error.instance_path)
+        for name in _strange(error):
+            # The field itself is the place, unless its name is as long as a page.
+            place = (*at, name) if len(name) <= MAX_NAME else at
+            found.setdefault(Finding(pointer(*place), f"{name[:80]!r}: {NO_FIELD}"))
+        if not _strange(error):
+            found.setdefault(Finding(pointer(*at), _say(error)))
         if len(found) >= MAX_FINDINGS:
             break
-    return sorted(found, key=lambda f: f.pointer)
+    return sorted(found, key=lambda f: f.pointer)[:MAX_FINDINGS]
+
+
+NO_FIELD: Final = "no field of that name; an extension's name has a prefix (prefix:name)"
+
+
+def _strange(error: jsonschema_rs.ValidationError) -> list[str]:
+    """Give the names that no schema and no prefix stands behind, if that is the mistake."""
+    detail: Any = error.kind
+    found = detail.unexpected if detail.name == "additionalProperties" else ()
+    return [str(name) for name in list(found)[:MAX_FINDINGS]]
 
 
 def prefixes_of(context: Any) -> dict[str, str]:
@@ -152,22 +192,6 @@ def expand(name: str, prefixes: dict[str, str]) -> str:
     prefix, _, local = name.partition(":")
     namespace = prefixes.get(prefix)
     return f"{{{namespace}}}{local}" if namespace else name
-
-
-def odd(event: Json, at: tuple[str | int, ...]) -> list[Finding]:
-    """Give what the standard's tests frown upon, though its schema lets it pass (TCR-53)."""
-    out = []
-    for i, element in enumerate(event.get("sensorElementList", ())):
-        metadata = element.get("sensorMetadata", {})
-        for field in _INLINE:
-            if field in metadata and any(field in r for r in element["sensorReport"]):
-                out.append(
-                    Finding(
-                        pointer(*at, "sensorElementList", i, "sensorMetadata", field),
-                        f"{field!r} stands in the metadata and in a report; both are kept",
-                    )
-                )
-    return out
 
 
 def read(data: bytes, *, max_bytes: int = MAX_BYTES, max_events: int = MAX_EVENTS) -> Document:
@@ -231,13 +255,17 @@ def read_tolerant(
     good: list[Json] = []
     places: list[int] = []
     findings: list[Finding] = []
+    at = ("epcisBody", "eventList")
     for i, event in enumerate(events):
-        wrong = event_findings(event, ("epcisBody", "eventList", i))
+        wrong = event_findings(event, (*at, i))
         findings += wrong
         if not wrong:
             good.append(event)
             places.append(i)
-    return msgspec.structs.replace(frame, events=good, places=tuple(places)), findings
+    strange = [w for i, e in zip(places, good, strict=True) for w in odd(e, (*at, i))]
+    return msgspec.structs.replace(
+        frame, events=good, places=tuple(places), warnings=tuple(strange[:MAX_FINDINGS])
+    ), findings
 
 
 _OPEN: Final = frozenset(
@@ -250,9 +278,9 @@ def _refuse_depth(root: str, value: Json, events: list[Json]) -> None:
     envelope = {k: v for k, v in value.items() if root == "Event" or k != "epcisBody"}
     places = [v for e in events for k, v in e.items() if k in _OPEN or ":" in k]
     if too_deep(envelope) or too_deep(places, MAX_DEPTH - 3):
-        raise Problem(
-            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
-        )
+        at = json_place.deep_field(value, MAX_DEPTH)
+        what = "a level too many begins here"
+        raise Problem(400, "ValidationException", DEEP, [Finding(at, what)])
 
 
 def _contents(root: str, value: Json) -> tuple[list[Json], list[Json], tuple[str, ...]]:

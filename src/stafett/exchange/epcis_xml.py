@@ -163,7 +163,7 @@ class _Maker:
         if name in _PLAIN:
             return _text(node)
         if name in _WORDS:
-            return cbv.bare_word(_WORDS[name], _text(node))
+            return _word(_WORDS[name], _text(node))
         if name in _EPCS:
             return [_text(epc) for epc in _each(node, "epc")] or None
         if name in _QUANTITIES:
@@ -176,7 +176,7 @@ class _Maker:
         if name == "persistentDisposition":
             found: Json = {}
             for one in node.children:
-                found.setdefault(one.name, []).append(cbv.bare_word("disposition", _text(one)))
+                found.setdefault(one.name, []).append(_word("disposition", _text(one)))
             return found
         if name == "sensorElementList":
             return [self._sensor(one) for one in _each(node, "sensorElement")] or None
@@ -237,7 +237,7 @@ class _Maker:
     def _pair(self, node: _Node, inner: str, kind: str) -> Json:
         out: Json = {inner: _text(node, ("type",))}
         if " type" in node.attributes:
-            out = {"type": cbv.bare_word(kind, node.attributes[" type"]), **out}
+            out = {"type": _word(kind, node.attributes[" type"]), **out}
         return out
 
     def _sensor(self, node: _Node) -> Json:
@@ -262,7 +262,7 @@ class _Maker:
             elif name == "booleanValue":
                 out[name] = {"true": True, "1": True, "false": False, "0": False}.get(text, text)
             elif name in _REPORT_WORDS and node.name == "sensorReport":
-                out[name] = cbv.bare_word(_REPORT_WORDS[name], text)
+                out[name] = _word(_REPORT_WORDS[name], text)
             else:
                 out[name] = text
         if node.children or node.text:
@@ -275,7 +275,7 @@ class _Maker:
             if child.name == "correctiveEventIDs" and not child.space:
                 out[child.name] = [_text(one) for one in _each(child, "correctiveEventID")]
             elif child.name == "reason" and not child.space:
-                out["reason"] = cbv.bare_word("errorReason", _text(child))
+                out["reason"] = _word("errorReason", _text(child))
             else:
                 self._put(out, child, self._extension(child))
         return out
@@ -336,6 +336,11 @@ def _only(node: _Node, name: str) -> _Node:
     if len(found) != 1:
         raise _wrong(node, f"<{node.name}> needs one <{name}>, and has {len(found)}")
     return found[0]
+
+
+def _word(kind: str, text: str) -> str:
+    """Give a word of the vocabulary bare; one that it does not have stays, and is judged so."""
+    return cbv.bare_word(kind, text) if ":" in text else text
 
 
 def _text(node: _Node, may: tuple[str, ...] = ()) -> str:
