@@ -156,7 +156,8 @@ def _findings(root: str, value: Any, prefix: tuple[str | int, ...] = ()) -> list
         for name in _strange(error):
             # The field itself is the place, unless its name is as long as a page.
             place = (*at, name) if len(name) <= MAX_NAME else at
-            found.setdefault(Finding(pointer(*place), f"{name[:80]!r}: {NO_FIELD}"))
+            why = NO_FIELD if len(name) <= MAX_NAME else f"a name has at most {MAX_NAME} characters"
+            found.setdefault(Finding(pointer(*place), f"{name[:80]!r}: {why}"))
         if not _strange(error):
             found.setdefault(Finding(pointer(*at), _say(error)))
         if len(found) >= MAX_FINDINGS:
