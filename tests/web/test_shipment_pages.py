@@ -108,3 +108,32 @@ def test_a_logger_that_stores_is_registered_on_its_page(
     page.reload()
     expect(page.locator("tr", has_text=number)).to_contain_text("read as a file on arrival")
     shoot(page, "loggers")
+
+
+def test_a_logger_is_fixed_to_a_tank_on_the_page_and_the_lot_there_is_listed_with_its_place(
+    quick: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Who keeps the store says where the logger stands; the product in it is among the shipments."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = quick.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    quick.inside(walk(quick, journey, labels, ("THAW", "step")))
+    number = f"TANK-{uuid.uuid4().hex[:6]}"
+    body = {"number": number, "calibrated_until": "2036-01-01T00:00:00Z"}
+    logger = quick.call("pharmacy-1", "POST", "/api/loggers", json=body).json()
+    page = browser_of("pharmacy-1")
+    page.goto("/loggers")
+    page.locator("#which").select_option(number)
+    page.locator("#role").select_option("pharmacy")
+    page.get_by_label("Place", exact=True).fill("Cryo tank 7")
+    page.get_by_role("button", name="Fix a logger to a place").click()
+    line = page.get_by_role("row").filter(has_text=number)
+    expect(line).to_contain_text("Cryo tank 7")
+    shoot(page, "loggers-fixed")
+    send(quick, logger, [-155.0] * 10, time.time())
+    page.goto("/shipments")
+    stay = page.locator("article").filter(has_text=labels.coi).filter(has_text="Cryo tank 7")
+    expect(stay.get_by_role("heading")).to_contain_text("Cassette with the frozen product")
+    stay.get_by_role("link").first.click()
+    expect(page.locator("main")).to_contain_text("Cryo tank 7")
+    expect(page.locator("main")).to_contain_text(number)
+    shoot(page, "shipment-in-a-tank")

@@ -28,6 +28,7 @@ from stafett.service.chunks import Chunks
 from stafett.service.journeys import Journeys, Live
 from stafett.service.loggers import Id, Loggers, Told
 from stafett.service.refusal import unknown
+from stafett.service.stands import Stands
 from stafett.service.travel import Travel
 from stafett.watch import judgement
 from stafett.watch.breach import CHANNELS, OPEN
@@ -35,7 +36,7 @@ from stafett.watch.finding import ORDER, Finding
 from stafett.watch.judgement import Judgement
 from stafett.watch.rules import Rules
 from stafett.watch.series import EMPTY, Series
-from stafett.watch.shipment import Shipment, rules_of, shipments
+from stafett.watch.shipment import Shipment, rules_of
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 1.0  # shipments with something new
@@ -65,11 +66,12 @@ class Conditions:
         journeys: Journeys,
         loggers: Loggers,
         intake: taking.Intake,
+        stands: Stands,
     ) -> None:
         self._board, self._journeys = board, journeys
         self._loggers = loggers
         self.profile = Rules()
-        self._travel, self._chunks = Travel(pool, loggers), Chunks(pool)
+        self._travel, self._chunks = Travel(pool, loggers, stands), Chunks(pool)
         self._seen: dict[str, Seen] = {}
         self._changed_journeys: set[str] = set()
         self._dirty: set[str] = set()
@@ -107,7 +109,7 @@ class Conditions:
     async def see(self, person: Person, journey: str, lot: str) -> Seen:
         """Return a shipment's conditions. Raises No: there is none, or it is not the person's."""
         live = await self._journeys.see(person, journey)
-        found = [s for s in shipments(live.net, live.state) if s.lot == lot]
+        found = [s for s in await self._travel.shipments_of(live) if s.lot == lot]
         if not found:
             raise unknown("shipment", f"{journey}/{lot}")
         return await self.judge(live, found[0], as_of=person.organisation)
@@ -116,7 +118,7 @@ class Conditions:
         """Return the conditions of each of a journey's shipments, as the person may see them."""
         return [
             await self.judge(live, one, as_of=person.organisation)
-            for one in shipments(live.net, live.state)
+            for one in await self._travel.shipments_of(live)
         ]
 
     def latest(self, shipment: Shipment) -> Seen | None:
@@ -175,6 +177,8 @@ class Conditions:
                 dirty, self._dirty = self._dirty, set()
                 if time.monotonic() - swept > SILENCE_S:
                     swept = time.monotonic()
+                    # Another process may have been told that a logger stands elsewhere now.
+                    dirty |= await self._travel.look_at_places()
                     dirty |= self._travel.under_way()
                 due = {name for name, at in self._again.items() if at <= time.monotonic()}
                 for name in dirty | due:
@@ -209,7 +213,7 @@ class Conditions:
             self._dirty |= await self._travel.take_in(live)
 
     async def rebind(self) -> None:
-        """Look again which loggers travel: one has been registered."""
+        """Look again which loggers travel or stand where: one has been registered or placed."""
         self._dirty |= await self._travel.rebind()
         self._wake.set()
 
@@ -260,9 +264,13 @@ class Conditions:
             kind = (
                 "no-logger" if shipment.logger is None else "ambiguous" if ids else "unregistered"
             )
+            if shipment.fixed is not None:
+                kind = "which-place"
             finding = Finding(kind, "unknown", start, end, float(len(ids)))
             # That nothing is heard is known all the same, and the protocol may limit it.
             quiet = tuple(f for f in made.findings if f.kind == "silent" and f.code)
+            if shipment.fixed is not None:
+                quiet = ()  # both places may well be heard
             verdict = max((f.verdict for f in (finding, *quiet)), key=ORDER.__getitem__)
             made = made._replace(verdict=verdict, findings=(*quiet, finding))
         seen = Seen(shipment, ids, rules, series.between(start, max(end, start)), made, now)

@@ -76,19 +76,19 @@ _BREACHES: Final = {
 def said(shipment: Shipment, rules: Rules, made: Judgement, finding: Finding) -> str:
     """Return an alarm in one sentence, for the record."""
     if finding.kind == "hold-spent":
-        return f"{shipment.lot}: the hold time of the shipper was spent {finding.value:.1f} h ago"
+        return f"{shipment.thing}: the hold time of the shipper was spent {finding.value:.1f} h ago"
     if finding.kind in _BREACHES:
         how = _BREACHES[finding.kind].format(
             value=f"{finding.value:.3g}", minutes=f"{finding.value / 60:.0f}"
         )
-        return f"{shipment.lot}: {how}; logger {shipment.logger}"
+        return f"{shipment.thing}: {how}; logger {shipment.logger}"
     most = f" to {made.exposure.most_s / 60:.0f}" if made.exposure.gaps else ""
     limit = " to ".join(
         f"{value:g}" for value in (rules.limit.low_c, rules.limit.high_c) if value is not None
     )
     how = "at a stretch" if finding.kind == "sustained" else "in all"
     return (
-        f"{shipment.lot}: outside {limit} °C for {finding.value / 60:.1f} min {how}"
+        f"{shipment.thing}: outside {limit} °C for {finding.value / 60:.1f} min {how}"
         f" ({made.exposure.least_s / 60:.0f}{most} min in all), warmest {made.warmest:.1f} °C;"
         f" logger {shipment.logger}"
     )

@@ -68,6 +68,7 @@ from stafett.service.sessions import Sessions
 from stafett.service.settlement import Settlements
 from stafett.service.signin import SignIn
 from stafett.service.site_training import SiteTraining
+from stafett.service.stands import Stands
 from stafett.service.studio import Studio
 from stafett.service.system import SystemView
 from stafett.service.training import Training
@@ -179,10 +180,11 @@ class Tower:
         counting = Counting(self.pool, self.board, self.journeys, self.library)
         self.system = SystemView(self.pool, counting, self.openings, self.library, self.registry)
         self.loggers = Loggers(self.pool)
+        self.stands = Stands(self.pool, self.ledger, self.networks)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
         self.mqtt = mqtt.from_environment(url, self.intake)
         self.conditions = Conditions(
-            self.pool, self.board, self.journeys, self.loggers, self.intake
+            self.pool, self.board, self.journeys, self.loggers, self.intake, self.stands
         )
         self.learning = Learning(url, self.ledger, self.pool)
         self.computing = Computing(url, self.pool, folder)

@@ -1,7 +1,8 @@
-"""Which logger travels with which shipment: read from the record, written down for the database.
+"""Which logger travels with which shipment, or stands where a lot stands: read from the record.
 
-The table `watch.travel` is what row-level security reads: whose readings a party of a journey may
-see. It is made from the record and can be made again.
+It is written down for the database: the table `watch.travel` is what row-level security reads:
+whose readings a party of a journey may see. It is made from the record, and from where loggers are
+fixed, and can be made again.
 """
 
 from __future__ import annotations
@@ -13,14 +14,18 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.service.journeys import Live
 from stafett.service.loggers import Id, Loggers
+from stafett.service.stands import Stands
 from stafett.watch.shipment import Shipment, shipments
+from stafett.watch.stay import Stand, Stay, in_places, stays
 
 
 class Travel:
     """The shipments that this process knows, and their loggers. One instance per process."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], loggers: Loggers) -> None:
-        self._pool, self._loggers = pool, loggers
+    def __init__(self, pool: AsyncConnectionPool[Any], loggers: Loggers, stands: Stands) -> None:
+        self._pool, self._loggers, self._stands = pool, loggers, stands
+        self._fixed: tuple[Stand, ...] | None = None
+        self._stays: dict[str, list[Stay]] = {}
         self.shipments: dict[str, Shipment] = {}
         self._of_journey: dict[str, list[str]] = {}
         self._with: dict[Id, set[str]] = {}
@@ -52,23 +57,70 @@ class Travel:
                 found |= shipment.readers
         return frozenset(found)
 
+    async def shipments_of(self, live: Live) -> list[Shipment]:
+        """Return a journey's shipments, and what loggers of places tell of its lots."""
+        fixed = await self._places()
+        found = shipments(live.net, live.state)
+        return found + [
+            one for stay in stays(live.net, live.state) for one in in_places(stay, fixed)
+        ]
+
     async def take_in(self, live: Live) -> set[str]:
         """Read a journey's shipments; return the names of those that are new or changed."""
-        found = {s.id: s for s in shipments(live.net, live.state)}
-        self._of_journey[live.state.journey] = list(found)
+        journey = live.state.journey
+        self._stays[journey] = stays(live.net, live.state)
+        return await self._replace(journey, await self.shipments_of(live))
+
+    async def rebind(self) -> set[str]:
+        """Look again at shipments without a logger that is known: one has been registered."""
+        return await self.look_at_places() | await self._bind_all(
+            one
+            for one in list(self.shipments.values())
+            if one.until is None and not self._ids.get(one.id)
+        )
+
+    async def look_at_places(self) -> set[str]:
+        """Read where loggers are fixed; return the names of what is new or changed by that."""
+        before, self._fixed = self._fixed, await self._stands.all()
+        if before == self._fixed:
+            return set()
+        names = set()
+        for journey, those in list(self._stays.items()):
+            on_the_way = [
+                one
+                for name in self._of_journey.get(journey, ())
+                if (one := self.shipments[name]).fixed is None
+            ]
+            there = [one for stay in those for one in in_places(stay, self._fixed)]
+            names |= await self._replace(journey, [*on_the_way, *there])
+        return names
+
+    async def _places(self) -> tuple[Stand, ...]:
+        if self._fixed is None:
+            self._fixed = await self._stands.all()
+        return self._fixed
+
+    async def _replace(self, journey: str, those: list[Shipment]) -> set[str]:
+        """Keep these as the journey's shipments; return the names of the new and the changed."""
+        found = {one.id: one for one in those}
+        for name in set(self._of_journey.get(journey, ())) - found.keys():
+            await self._forget(name)
+        self._of_journey[journey] = list(found)
         return await self._bind_all(
             one
             for id, one in found.items()
             if not (self.shipments.get(id) == one and self._ids.get(id))
         )
 
-    async def rebind(self) -> set[str]:
-        """Look again at shipments without a logger that is known: one has been registered."""
-        return await self._bind_all(
-            one
-            for one in list(self.shipments.values())
-            if one.until is None and not self._ids.get(one.id)
-        )
+    async def _forget(self, name: str) -> None:
+        """Drop a stay that is none any more: its loggers turned out to stand elsewhere."""
+        gone = self.shipments.pop(name)
+        for id in self._ids.pop(name, ()):
+            self._with.get(id, set()).discard(name)
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "DELETE FROM watch.travel WHERE journey = %s AND lot = %s", (gone.journey, gone.lot)
+            )
 
     async def _bind_all(self, changed: Iterable[Shipment]) -> set[str]:
         names = set()
@@ -85,8 +137,8 @@ class Travel:
         return self._ids[shipment.id]
 
     async def _bind(self, shipment: Shipment) -> None:
-        ids: list[Id] = []
-        if shipment.logger is not None:
+        ids = [Id(*one) for one in shipment.fixed or ()]
+        if shipment.fixed is None and shipment.logger is not None:
             ids = await self._loggers.owners(shipment.logger, shipment.readers)
         for id in self._ids.get(shipment.id, ()):
             self._with.get(id, set()).discard(shipment.id)

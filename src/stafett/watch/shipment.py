@@ -3,8 +3,9 @@
 A shipper is a material whose container is a shipper. It travels from the step that made it until it
 is opened (it is consumed then). Whatever else a protocol gives conditions and a logger's number (a
 bag in a refrigerator, a flask in an incubator) is watched in the same way for as long as there is
-that lot of it; only a shipper has a hold time. Its logger is the number that was scanned at packing
-or labelling. What it may become is what the protocol asks of it at its own checks.
+that lot of it; only a shipper has a hold time. What has conditions and no logger is watched by the
+loggers of the places where it stands (`stay`). A shipment's logger is the number that was scanned
+at packing or labelling. What it may become is what the protocol asks of it at its own checks.
 """
 
 from __future__ import annotations
@@ -28,7 +29,11 @@ _CHANNEL: Final = re.compile(r"^\(?8004\)?(?=[0-9A-Za-z])")
 
 
 class Shipment(NamedTuple):
-    """One shipper on its way. `logger` is None where none was scanned; `until` while it travels."""
+    """One shipper on its way. `logger` is None where none was scanned; `until` while it travels.
+
+    What a logger fixed to a place tells of a lot that stands there has the same form (`stay`): then
+    `fixed` are the loggers (organisation, number), and `lot` ends in which stay, after an @.
+    """
 
     journey: str
     lot: str
@@ -40,6 +45,14 @@ class Shipment(NamedTuple):
     legs: tuple[Spell, ...]
     destination: str | None
     readers: frozenset[str]
+    place: str | None = None
+    fixed: tuple[tuple[str, str], ...] | None = None
+
+    @property
+    def thing(self) -> str:
+        """Name the lot in a sentence, with the place where it stands."""
+        lot = self.lot.partition("@")[0]
+        return lot if self.place is None else f"{lot} in {self.place}"
 
     @property
     def id(self) -> str:

@@ -44,6 +44,27 @@ class Registration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     live: bool = True
 
 
+class Placing(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where a logger is fixed: a place of a role that its organisation plays.
+
+    No `place`: it stands in none any more. `since`: a moment that has been; without it, now.
+    """
+
+    place: Annotated[str, msgspec.Meta(max_length=200)] | None = None
+    role: Annotated[str, msgspec.Meta(max_length=100)] = ""
+    since: Annotated[datetime, msgspec.Meta(tz=True)] | None = None
+
+
+class Stood(msgspec.Struct, frozen=True):
+    """Where one of the organisation's loggers stands or stood; `until` is None while it does."""
+
+    number: str
+    role: str
+    place: str
+    since: datetime
+    until: datetime | None
+
+
 class Kept(msgspec.Struct, frozen=True):
     """What became of the chunks: all are durable and in the record; `known` were there before."""
 
@@ -65,6 +86,7 @@ class Told(msgspec.Struct, frozen=True):
 class ShipmentRow(msgspec.Struct, frozen=True):
     """A shipment: what it is, where it is, and what its conditions say.
 
+    `place`: it stands there, and the logger of the place tells of it; its `lot` ends in which stay.
     `verdict` is None until this process has looked at it. Exposure is in seconds outside the
     limits: `most_s` adds what is not known.
     """
@@ -90,6 +112,7 @@ class ShipmentRow(msgspec.Struct, frozen=True):
     hold_left_most_s: float | None = None
     readings: int = 0
     findings: tuple[Told, ...] = ()
+    place: str | None = None
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -107,7 +130,7 @@ def _row(shipment: Shipment, seen: Seen | None) -> ShipmentRow:
     holder = shipment.legs[-1].organisation if shipment.legs else None
     row = ShipmentRow(
         shipment.journey, shipment.lot, shipment.logger, shipment.shipper, shipment.since,
-        shipment.until, holder,
+        shipment.until, holder, place=shipment.place,
     )  # fmt: skip
     if seen is None:
         return row
@@ -223,6 +246,32 @@ async def loggers(call: Call[Nothing, Nothing]) -> list[Logger]:
     return await tower_of(call.request).loggers.of(call.request.state.person.organisation)
 
 
+async def place(call: Call[Placing, Nothing]) -> Stood | None:
+    """Fix a logger of one's own organisation to a place, or take it away."""
+    tower, body = tower_of(call.request), call.body
+    person, number = call.request.state.person, call.path["number"]
+    try:
+        if body.place is None:
+            await tower.stands.take_away(person, number)
+            found = None
+        else:
+            found = await tower.stands.place(person, number, body.role, body.place, body.since)
+    except No as no:
+        raise problem(no) from None
+    await tower.conditions.rebind()
+    return found and Stood(found.number, found.role, found.place, found.since, found.until)
+
+
+async def places(call: Call[Nothing, Nothing]) -> list[Stood]:
+    """List where the organisation's own loggers stand and have stood, the latest first."""
+    own = call.request.state.person.organisation
+    return [
+        Stood(one.number, one.role, one.place, one.since, one.until)
+        for one in reversed(await tower_of(call.request).stands.all())
+        if one.organisation == own
+    ]
+
+
 # -- shipments ---------------------------------------------------------------------------------
 
 
@@ -333,6 +382,10 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              tag="conditions"),
     Endpoint("POST", "/api/loggers", register, "Register a logger", "register-logger",
              Registration, answer=Registered, status=201, tag="conditions"),
+    Endpoint("GET", "/api/loggers/places", places, "Where own loggers stand", "see",
+             answer=list[Stood], tag="conditions"),
+    Endpoint("POST", "/api/loggers/{number}/place", place, "Fix a logger to a place",
+             "register-logger", Placing, answer=Stood | None, tag="conditions"),
     Endpoint("GET", "/api/shipments", shipment_rows, "Shipments", "see",
              answer=list[ShipmentRow], tag="conditions"),
     Endpoint("GET", "/api/shipments/stream", shipment_stream, "Follow the shipments", "see",

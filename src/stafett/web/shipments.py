@@ -24,7 +24,7 @@ from stafett.web.api import tower_of
 from stafett.web.area import Line
 from stafett.web.chart import SIGN, chart, degrees, lane, length, shown
 from stafett.web.conditions import find
-from stafett.web.pages import page, signed_in, start_of
+from stafett.web.pages import page, role_titles, signed_in, start_of
 
 MENU = (
     Line("shipments", "/shipments", "menu.watch"),
@@ -256,12 +256,26 @@ async def loggers_page(request: Request) -> Response:
     tower = tower_of(request)
     found = await tower.loggers.of(person.organisation)
     now = datetime.now(UTC)
+    stands = {
+        s.number: s
+        for s in await tower.stands.all()
+        if s.organisation == person.organisation and s.until is None
+    }
     lines = [
-        {"logger": one, "ended": one.calibrated_until is not None and one.calibrated_until < now}
+        {
+            "logger": one,
+            "ended": one.calibrated_until is not None and one.calibrated_until < now,
+            "stand": stands.get(one.number),
+        }
         for one in found
     ]
+    titles, language = role_titles(request), languages.of(request, person.language)
+    roles = {
+        role: text(titles[role], language) if role in titles else role
+        for role in await tower.stands.roles(person.organisation)
+    }
     may = policy.allows("register-logger", person)
-    return await page(request, "loggers.html", person, lines=lines, may=may, start={})
+    return await page(request, "loggers.html", person, lines=lines, may=may, roles=roles, start={})
 
 
 ROUTES = [

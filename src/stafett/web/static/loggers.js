@@ -1,5 +1,7 @@
-// Register a logger: its key is shown once, here, and nowhere else.
+// Register a logger: its key is shown once, here, and nowhere else. Fix one to a place.
 import { call, h, Refused, t } from "./dom.js";
+
+const refused = (error) => `✖ ${error instanceof Refused ? `${error.message}: ${error.reasons.map((r) => `${r.what}. ${r.todo}`).join(" ")}` : t("live.lost", { at: "" })}`;
 
 const form = document.getElementById("register");
 form?.addEventListener("submit", async (event) => {
@@ -19,7 +21,20 @@ form?.addEventListener("submit", async (event) => {
     told.replaceChildren(key, " ", h("code", { class: "mono" }, made.key ?? ""), h("br"), t("loggers.topic"), " ", h("code", { class: "mono" }, made.topic));
     form.reset();
   } catch (error) {
-    const why = error instanceof Refused ? `${error.message}: ${error.reasons.map((r) => `${r.what}. ${r.todo}`).join(" ")}` : t("live.lost", { at: "" });
-    told.textContent = `✖ ${why}`;
+    told.textContent = refused(error);
+  }
+});
+
+// Fix one to a place; an empty place takes it away. The table below is the page's, so read it again.
+const place = document.getElementById("place");
+place?.addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const data = new FormData(place);
+  const where = data.get("place").trim();
+  try {
+    await call("POST", `/api/loggers/${encodeURIComponent(data.get("number"))}/place`, { place: where || null, role: data.get("role") });
+    location.reload();
+  } catch (error) {
+    document.getElementById("placed").textContent = refused(error);
   }
 });

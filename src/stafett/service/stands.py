@@ -1,0 +1,140 @@
+"""Where loggers are fixed: a place of a role of their own organisation, and since when.
+
+Who fixes a logger says where it stands from now on (or since a moment that has been). The row is
+what the watch reads; a leaf in the logger's own stream of the ledger says who said so, and when.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Any, Final
+
+from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.ledger import Author, Draft, Ledger, Submission
+from stafett.service.accounts import Person
+from stafett.service.loggers import Id, now
+from stafett.service.network import Networks
+from stafett.service.refusal import No, Reason, unknown
+from stafett.watch.stay import Stand
+
+KIND: Final = "LoggerPlaced"
+LONGEST: Final = 80
+
+
+class Stands:
+    """The places of loggers, kept in PostgreSQL. One instance per process."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], ledger: Ledger, networks: Networks) -> None:
+        self._pool, self._ledger, self._networks = pool, ledger, networks
+
+    async def all(self) -> tuple[Stand, ...]:
+        """Return where each logger stands and has stood, the first first."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT id, organisation, number, role, place, since, until FROM watch.stand"
+                " ORDER BY since, id"
+            )
+            return tuple(Stand(*row) for row in await cursor.fetchall())
+
+    async def roles(self, organisation: str) -> list[str]:
+        """Return the roles that an organisation plays in any network."""
+        every = await self._networks.all()
+        return sorted({r for p in every.values() for r, o in p.items() if o == organisation})
+
+    async def place(
+        self, person: Person, number: str, role: str, place: str, since: datetime | None
+    ) -> Stand:
+        """Fix a logger of the own organisation to a place; it leaves where it was. Raises No."""
+        place, at = " ".join(place.split()), now()
+        since = since or at
+        played = await self.roles(person.organisation)
+        if role not in played:
+            raise No(
+                "unknown-name", "Not a role of the organisation",
+                Reason("role", f"{role!r} is played in no network", f"one of: {', '.join(played)}"),
+            )  # fmt: skip
+        if not 0 < len(place) <= LONGEST:
+            raise No(
+                "bad-value", "This is no place",
+                Reason("place", "it has no name, or a long one", f"1 to {LONGEST} characters"),
+            )  # fmt: skip
+        if since > at:
+            raise No(
+                "bad-value", "A logger is fixed when it is there",
+                Reason("since", "this moment is still to come", "leave it out, or name one past"),
+            )  # fmt: skip
+        async with self._pool.connection() as connection, connection.transaction():
+            await _end(connection, person, number, since)
+            async with connection.cursor(row_factory=tuple_row) as cursor:
+                await cursor.execute(
+                    "INSERT INTO watch.stand (organisation, number, role, place, since, fixed_by)"
+                    " VALUES (%s, %s, %s, %s, %s, %s)"
+                    " RETURNING id, organisation, number, role, place, since, until",
+                    (person.organisation, number, role, place, since, person.id),
+                )
+                row = await cursor.fetchone()
+        assert row is not None
+        stand = Stand(*row)
+        await self._record(person, stand.number, {"role": role, "place": place}, since)
+        return stand
+
+    async def take_away(self, person: Person, number: str) -> None:
+        """Say that a logger stands in no place from now on. Raises No."""
+        at = now()
+        async with self._pool.connection() as connection, connection.transaction():
+            stood = await _end(connection, person, number, at)
+        if stood:
+            await self._record(person, number, {"role": None, "place": None}, at)
+
+    async def _record(
+        self, person: Person, number: str, where: dict[str, str | None], since: datetime
+    ) -> None:
+        id = Id(person.organisation, number)
+        said = {"logger": number, **where, "since": since.isoformat()}
+        name = f"placed.{id.user}.{since.isoformat()}.{where['role']}.{where['place']}"
+        sha = hashlib.sha256(name.encode())
+        await self._ledger.append(
+            Submission(
+                stream=f"logger/{id.user}",
+                expected_version=None,
+                drafts=[Draft(KIND, {"placed": said}, now())],
+                audience=[person.organisation],
+                author=Author(person.organisation, person.id),
+                key=f"placed.{sha.hexdigest()}",
+                request_hash=sha.digest(),
+            )
+        )
+
+
+async def _end(connection: AsyncConnection[Any], person: Person, number: str, at: datetime) -> bool:
+    """End where the logger stands; say whether it stood anywhere. Raises No."""
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        # The logger's row is locked: two who place it at once do so one after the other.
+        await cursor.execute(
+            "SELECT (SELECT max(greatest(since, until)) FROM watch.stand s"
+            " WHERE s.organisation = l.organisation AND s.number = l.number)"
+            " FROM watch.logger l WHERE organisation = %s AND number = %s AND active FOR UPDATE",
+            (person.organisation, number),
+        )
+        row = await cursor.fetchone()
+        if row is None:
+            raise unknown("logger", number)
+        if row[0] is not None and row[0] > at:
+            raise No(
+                "bad-value", "It stood elsewhere then",
+                Reason("since", f"its place is known until {row[0]:%Y-%m-%d %H:%M:%S}Z",
+                       "name a later moment"),
+            )  # fmt: skip
+        await cursor.execute(
+            "UPDATE watch.stand SET until = %s WHERE organisation = %s AND number = %s"
+            " AND until IS NULL",
+            (at, person.organisation, number),
+        )
+        return cursor.rowcount > 0
