@@ -113,7 +113,7 @@ def test_a_logger_that_stores_is_registered_on_its_page(
 def test_a_logger_is_fixed_to_a_tank_on_the_page_and_the_lot_there_is_listed_with_its_place(
     quick: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
 ) -> None:
-    """Who keeps the store says where the logger stands; the product in it is among the shipments."""
+    """Who keeps the store says where the logger is; the product in it is among the shipments."""
     labels = Labels(random.SystemRandom().randrange(1, 900_000))
     journey = quick.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
     quick.inside(walk(quick, journey, labels, ("THAW", "step")))

@@ -226,7 +226,8 @@ def lane(seen_or: Shipment, net: Net, names: dict[str, str], t: Translate, langu
     start = seen_or.since.timestamp()
     end = (seen_or.until or now).timestamp()
     arrived = seen_or.until is not None
-    reach = WIDTH - 2 * 10.0 - (0.0 if arrived else 110.0)
+    ahead = not arrived and seen_or.fixed is None  # what stands in a place is bound nowhere
+    reach = WIDTH - 2 * 10.0 - (110.0 if ahead else 0.0)
     span = max(end - start, 1.0)
     name = f"lane-{seen_or.journey}-{seen_or.lot.replace('/', '-')}"
     out = [
@@ -256,13 +257,13 @@ def lane(seen_or: Shipment, net: Net, names: dict[str, str], t: Translate, langu
         if width > 60:
             out.append(_label(at, 56, moment, "start", "soft"))
         at += width
-    if not arrived:
+    if ahead:
         role = net.protocol.roles.get(seen_or.destination or "")
         word = text(role.title, language) if role else t("shipments.unknown-destination")
         out.append(_line("ahead", at, 23, WIDTH - 30, 23))
         out.append(_label(WIDTH - 10, 28, "→", "end"))
         out.append(_label(WIDTH - 10, 70, f"→ {word}", "end"))
-    else:
+    elif arrived:
         out.append(_label(WIDTH - 10, 70, f"■ {shown(end, language)}", "end", "soft"))
     out.append("</svg>")
     return Markup("".join(out))  # every text in it went through escape
