@@ -165,3 +165,25 @@ def test_each_language_is_spoken(browser_of: Open, language: str, shoot: Any) ->
         {"en": "Board", "sv": "Tavla", "es": "Tablero"}[language]
     )
     shoot(page, f"board-{language}")
+
+
+def test_a_small_station_shows_whose_bag_and_what_to_scan_at_once(
+    browser_of: Open, brought_to: Bring, shoot: Any
+) -> None:
+    """On 320 x 640, in each language: identity, question and scan field with no scrolling."""
+    under = brought_to("H08", "accept")
+    page = browser_of("courier-1", width=320)
+    page.set_viewport_size({"width": 320, "height": 640})
+    for language in ("en", "sv", "es"):
+        page.goto(f"/journeys/{under.journey}/H08/accept?language={language}")
+        expect(page.locator("[data-scan]")).to_be_focused()
+        assert page.evaluate("scrollY") == 0, language
+        for seen in (".identity", ".ask", "[data-scan]"):
+            box = page.locator(seen).first.bounding_box()
+            assert box and box["y"] >= 0 and box["y"] + box["height"] <= 640, (language, seen, box)
+        expect(page.locator(".identity")).to_contain_text(under.journey)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        assert page.evaluate("scrollY") > 0, language
+        box = page.locator(".identity").bounding_box()
+        assert box and box["y"] >= 0, language  # it stays while the rest moves
+        shoot(page, f"station-small-{language}")
