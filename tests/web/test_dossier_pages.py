@@ -21,6 +21,7 @@ from stafett.cli.main import main
 from stafett.journey.label import Labels
 from stafett.ledger import bundle
 from stafett.service.demo import PASSWORD
+from stafett.web.language import words
 from web_hands import Under
 from web_walk import walk
 
@@ -181,6 +182,20 @@ def test_the_release_view_names_the_certificate_and_its_evidence(
     fresh = site.order()
     (early,) = site.call(QP, "GET", f"/api/journeys/{fresh}/release").json()
     assert early["standing"] == "waiting" and len(early["blocks"]) > 5
+
+
+def test_conditions_are_said_in_the_readers_language(site: Site, treated: Under) -> None:
+    """What the loggers tell, or that they tell nothing, stands in words, not as a code."""
+    (view,) = site.call(QP, "GET", f"/api/journeys/{treated.journey}/release").json()
+    codes = {p["todo"] for p in view["open"] if p["kind"] == "condition"}
+    assert codes == {"unregistered (unknown); no readings"}
+    for language in ("en", "sv", "es"):
+        page = site.call(
+            QP, "GET", f"/journeys/{treated.journey}/release?language={language}",
+            headers={"Accept": "text/html"},
+        ).text  # fmt: skip
+        assert not any(code in page for code in codes), language
+        assert words(language)["finding.unregistered"] in page, language
 
 
 def find(site: Site, login: str, **query: str) -> Any:

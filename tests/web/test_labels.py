@@ -98,7 +98,7 @@ def test_a_label_is_printed_and_accounted_for_on_its_page(
         page.get_by_role("link", name="PDF").click()
     assert download.value.path().read_bytes().startswith(b"%PDF")
     page.get_by_role("link", name="Go on").click()
-    expect(page.get_by_text("1 printed labels are not accounted for")).to_be_visible()
+    expect(page.get_by_text("1 printed label is not accounted for")).to_be_visible()
     page.get_by_role("button", name="Used").click()
     expect(page.get_by_text("Every printed label is accounted for")).to_be_visible()
     shoot(page, "labels")

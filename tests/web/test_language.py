@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from stafett.protocol.read import read
+from stafett.web.language import translator
 
 WEB = Path(__file__).resolve().parents[2] / "src" / "stafett" / "web"
 PROTOCOLS = sorted((WEB.parent / "catalogue" / "protocols").glob("*.yaml"))
@@ -32,6 +33,18 @@ def test_every_message_is_translated_with_the_same_places(language: str) -> None
     for key, message in english.items():
         places = set(re.findall(r"{\w+}", message))
         assert set(re.findall(r"{\w+}", other[key])) == places, key
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "es"])
+def test_of_one_thing_the_singular_is_said(language: str) -> None:
+    """A count of one never stands before a plural where the language has another word for one."""
+    t = translator(language)
+    singular = [key.removesuffix(".one") for key in words("en") if key.endswith(".one")]
+    counted = [key for key in singular if "{n}" in words("en").get(key, "")]
+    assert len(counted) > 20
+    for key in counted:
+        assert t(key, n=1) == t(f"{key}.one") != f"{key}.one", key
+        assert t(key, n=2) != t(key, n=1) and "2" in t(key, n=2), key
 
 
 def test_no_page_uses_a_message_that_does_not_exist() -> None:

@@ -24,6 +24,7 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
+from stafett.web.shipments import why
 
 MENU = (Line("trace", "/traceability", "menu.record", may="trace"),)
 Language = Annotated[str, msgspec.Meta(pattern="^(en|sv|es)$")]
@@ -134,12 +135,21 @@ async def release_page(request: Request) -> Response:
     try:
         found = await tower.outside.dossiers.release(person, journey, _spoken(request, person))
         live = await tower.journeys.see(person, journey)
+        travelled = await tower.conditions.of_journey(person, live)
     except No as no:
         return await pages.no_such(request, person, no)
+    language = _spoken(request, person)
+    t = languages.translator(language)
+    judged: dict[tuple[str, str], list[str]] = {}
+    for seen in travelled:
+        said = [f"{f['sign']} {f['what']}" for f in why(seen, t, language) if f["verdict"] != "ok"]
+        verdict = seen.judgement.verdict if seen.judgement.readings else "unknown"
+        judged.setdefault((seen.shipment.lot, verdict), []).extend(said)
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
     return await pages.page(
         request, "release.html", person, start=await pages.start_of(request, person),
         releases=found, state=live.state, net=live.net, names=names, row=tower.board.current(live),
+        judged=judged,
     )  # fmt: skip
 
 

@@ -38,11 +38,16 @@ def of(request: Request, preferred: str | None = None) -> str:
 
 
 def translator(language: str) -> Callable[..., str]:
-    """Return `t(key, **values)`: the message, with `{name}` filled in."""
+    """Return `t(key, **values)`: the message, with `{name}` filled in.
+
+    Of one thing (`n` is 1) the message `key.one` speaks, where there is one.
+    """
     table = words(language)
 
     def t(key: str, **values: object) -> str:
         message = table.get(key, key)
+        if values.get("n") == 1:
+            message = table.get(f"{key}.one", message)
         for name, value in values.items():
             message = message.replace("{" + name + "}", str(value))
         return message

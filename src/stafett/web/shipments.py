@@ -63,7 +63,7 @@ async def shipments_page(request: Request) -> Response:
                 "verdict": verdict,
                 "sign": SIGN[verdict],
                 "lane": lane(one, live.net, names, t, language),
-                "why": _why(seen, t, language)[:2] if seen else [],
+                "why": why(seen, t, language)[:2] if seen else [],
                 "latest": degrees(seen.judgement.latest, language)
                 if seen and seen.judgement.latest is not None
                 else "–",
@@ -100,7 +100,7 @@ async def shipment_page(request: Request) -> Response:
         title=text(live.net.protocol.materials[seen.shipment.material].title, language),
         lane=lane(seen.shipment, live.net, names, t, language),
         chart=chart(seen, t, language),
-        found=_why(seen, t, language),
+        found=why(seen, t, language),
         facts=_facts(seen, t, language),
         table=_table(seen, language),
         names=names,
@@ -115,7 +115,7 @@ async def shipment_page(request: Request) -> Response:
     )
 
 
-def _why(seen: Seen, t: Any, language: str) -> list[dict[str, str]]:
+def why(seen: Seen, t: Any, language: str) -> list[dict[str, str]]:
     """Say each finding in words."""
     times = {"sustained", "cumulative", "outside", "perhaps", "gap", "silent", "nothing"}
     out = []

@@ -27,8 +27,8 @@ function state(row, now) {
   if (row.status === "ended") return h("span", { class: "tag" }, "■ ", pick(row.outcome_title));
   if (row.status === "held") tags.push(h("span", { class: "tag red" }, "✖ ", t("state.stopped")));
   if (row.due !== null && Date.parse(row.due) < now) tags.push(h("span", { class: "tag red" }, "◷ ", t("state.late")));
-  if (row.critical && row.status !== "held") tags.push(h("span", { class: "tag red" }, "⚠ ", row.critical === 1 ? t("state.critical.one") : t("state.critical", { n: row.critical })));
-  else if (row.deviations) tags.push(h("span", { class: "tag amber" }, "⚠ ", row.deviations === 1 ? t("state.deviations.one") : t("state.deviations", { n: row.deviations })));
+  if (row.critical && row.status !== "held") tags.push(h("span", { class: "tag red" }, "⚠ ", t("state.critical", { n: row.critical })));
+  else if (row.deviations) tags.push(h("span", { class: "tag amber" }, "⚠ ", t("state.deviations", { n: row.deviations })));
   const likely = forecasts.get(row.journey);
   if (likely && !(row.due !== null && Date.parse(row.due) < now)) tags.push(h("span", { class: "tag amber", title: `${likely.activity} ← ${likely.since}` }, "◷ ", t("outlook.board", { p: Math.round(100 * likely.miss) })));
   if (!tags.length && urgency(row, now) === "amber") tags.push(h("span", { class: "tag amber" }, "◷ ", t("state.soon")));

@@ -13,7 +13,7 @@ export function h(tag, attributes = {}, ...children) {
 const said = JSON.parse(document.getElementById("words")?.textContent || "{}");
 export const language = document.documentElement.lang || "en";
 export function t(key, values = {}) {
-  const form = said[key] ?? key;
+  const form = (Number(values.n) === 1 && said[`${key}.one`]) || (said[key] ?? key); // of one thing: in the singular
   return form.replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
 }
 
