@@ -151,6 +151,40 @@ def test_what_cannot_be_read_ends_with_2_and_says_why(
     assert words in json.dumps(reports(result))
 
 
+def test_a_stranger_is_told_what_to_do(tmp_path: Path, shared: Path) -> None:
+    """In the order of the call; each mistake once, with its place; what would help is named."""
+    (tmp_path / "a.json").write_text('{"a": [1,\n tru')
+    (tmp_path / "notes.md").write_text("# Notes")
+    (tmp_path / "m.csv").write_text("t;AWB;Event\n02.03.2026 10:00;7;PU\n")
+    folder = shared / "standards/examples/openepcis/JSON/Capture/Documents"
+    files = [
+        folder / "AggregationEvent_with_persistentDisposition.json", tmp_path / "a.json",
+        shared / "standards/fhir/fhir_r5_bundle.json", tmp_path / "notes.md", tmp_path / "m.csv",
+    ]  # fmt: skip
+    said = run("import", *files)
+    assert said.exit_code == 2
+    heads = [line for line in said.output.splitlines() if line[:1] not in (" ", "")]
+    assert [h.rpartition(": ")[0] for h in heads] == [str(f) for f in files]
+    assert said.output.count("a field of ObjectEvent, TransformationEvent only") == 1
+    assert said.output.count("/a/1: it ends here (line 2, column 5, byte 14)") == 1
+    assert "BiologicallyDerivedProduct/aph (coi CHA999925000041, din A" in said.output
+    assert "None" not in said.output and "validated by fhir.resources: yes" in said.output
+    assert "notes.md is none of what is read here" in said.output
+    assert "--mapping FILE" in said.output
+
+
+def test_files_of_one_name_are_told_apart(tmp_path: Path, shared: Path, database: str) -> None:
+    """Each has its own outcome: the second of the same content is the one with duplicates."""
+    corpus = (shared / "standards/celltherapy/corpus.json").read_bytes()
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "x.json").write_bytes(corpus)
+    files = [tmp_path / name / "x.json" for name in ("a", "b")]
+    found = reports(run("import", "--json", "--database", database, *files))
+    assert [r["file"] for r in found] == [str(f) for f in files]
+    assert [r["capture"]["captured"] for r in found] == [82, 0]
+
+
 @pytest.fixture(scope="session")
 def record(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a walked journey's events, one a line."""

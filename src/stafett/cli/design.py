@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -26,9 +27,16 @@ def design() -> None:
     """
 
 
+_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
 @design.command("list")
-def list_() -> None:
+@_json
+def list_(as_json: bool) -> None:
     """Name the built-in networks."""
+    if as_json:
+        click.echo(json.dumps({name: load(name).network.title for name in names()}, indent=1))
+        return
     table = Table("network", "what it is", box=None)
     for name in names():
         table.add_row(name, load(name).network.title)
@@ -37,7 +45,8 @@ def list_() -> None:
 
 @design.command("check")
 @click.argument("file")
-def check(file: str) -> None:
+@_json
+def check(file: str, as_json: bool) -> None:
     """Check a network file: sources, roles, lanes, probabilities, capacities, stability."""
     from stafett.design.stability import offered_loads
 
@@ -45,10 +54,15 @@ def check(file: str) -> None:
         system = load(file)
     except ReadError as problem:
         raise Failed(str(problem)) from None
-    unstable = False
-    for load_ in offered_loads(system):
+    loads = list(offered_loads(system))
+    unstable = any(load_.load >= 1 for load_ in loads)
+    if as_json:
+        rows = [{"pool": o.pool, "where": o.where, "offered_load": o.load} for o in loads]
+        centres = len(system.network.centres)
+        click.echo(json.dumps({"stable": not unstable, "centres": centres, "pools": rows}))
+        sys.exit(1 if unstable else 0)
+    for load_ in loads:
         word = "unstable: the queue grows without end" if load_.load >= 1 else "stable"
-        unstable |= load_.load >= 1
         click.echo(f"{load_.pool} ({load_.where}): offered load {load_.load:.0%}, {word}")
     if unstable:
         sys.exit(1)
@@ -60,7 +74,8 @@ def check(file: str) -> None:
 @click.option("--days", type=click.FloatRange(1), default=365.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option("--out", "path", type=click.Path(path_type=Path), help="Write the log (CSV).")
-def run_(system: str, days: float, seed: int, path: Path | None) -> None:
+@_json
+def run_(system: str, days: float, seed: int, path: Path | None, as_json: bool) -> None:
     """Run one system once, from empty, and write its event log for `stafett insight`."""
     from stafett.design.compile import compile_system
     from stafett.design.record import record
@@ -68,9 +83,17 @@ def run_(system: str, days: float, seed: int, path: Path | None) -> None:
     (name, chosen), *_ = systems_of([system]).items()
     log = worked(lambda: record(compile_system(chosen), days, seed))
     steps, handoffs = len(log.steps), len(log.handoffs)
-    click.echo(f"{name}: {log.cases} journeys, {steps} steps, {handoffs} handoffs in {days:g} days")
     if path is not None:
         log.frame.drop("row").write_csv(path)
+    if as_json:
+        told = {
+            "system": name, "days": days, "seed": seed, "journeys": log.cases, "steps": steps,
+            "handoffs": handoffs, "log": str(path) if path else None,
+        }  # fmt: skip
+        click.echo(json.dumps(told))
+        return
+    click.echo(f"{name}: {log.cases} journeys, {steps} steps, {handoffs} handoffs in {days:g} days")
+    if path is not None:
         click.echo(f"written to {path}")
 
 

@@ -15,6 +15,8 @@ from stafett.cli.bars import progress
 from stafett.cli.exchange_export import export, opened
 from stafett.exchange.problem import Problem
 
+DRY = "dry run: nothing was captured"
+
 
 @click.group()
 def exchange() -> None:
@@ -54,39 +56,45 @@ def import_(
     from stafett.exchange.importing import Report, inspect
 
     plan = _bytes(mapping) if mapping else None
-    reports: list[Report] = []
-    status, shown = 0, []
+    reports: dict[Path, Report] = {}
+    refused: dict[Path, dict[str, Any]] = {}
+    status = 0
     with progress(len(files), "files read") as tick:
         for path in files:
             try:
                 if not path.is_file():
                     raise Problem(404, "ValidationException", f"there is no file {str(path)!r}")
-                reports.append(inspect(path, plan))
+                reports[path] = inspect(path, plan)
             except (Problem, OSError) as wrong:
                 status = 2
                 found = getattr(wrong, "findings", ())
-                shown.append(
-                    {"file": path.name, "ok": False, "detail": str(wrong),
-                     "errors": [str(f) for f in found]}
-                )  # fmt: skip
+                refused[path] = {
+                    "file": str(path), "ok": False, "detail": str(wrong),
+                    "errors": [str(f) for f in found],
+                }  # fmt: skip
             tick(1)
-    outcomes: dict[str, Any] = {}
+    outcomes: dict[Path, Any] = {}
     if (database or folder) and reports:
-        good = [r for r in reports if r.document is not None and (r.ok or proceed)]
+        good = {p: r for p, r in reports.items() if r.document is not None and (r.ok or proceed)}
         with opened(database, folder) as url, progress(len(good), "files captured") as tick:
             outcomes = asyncio.run(_capture(url, good, owner, proceed, tick))
-    for report in reports:
+    shown = []
+    for path in dict.fromkeys(files):
+        if path in refused:
+            shown.append(refused[path])
+            continue
+        report = reports[path]
         status = max(status, 0 if report.ok else 1)
         body = {
-            "file": report.file, "kind": report.kind, "ok": report.ok, **report.summary,
+            "file": str(path), "kind": report.kind, "ok": report.ok, **report.summary,
             "errors": [str(f) for f in report.errors], "remarks": [str(f) for f in report.remarks],
         }  # fmt: skip
-        outcome = outcomes.get(report.file)
+        outcome = outcomes.get(path)
         if outcome is not None:
             body["capture"] = outcome
             status = max(status, 1 if outcome.get("error") else 0)
         elif report.document is not None:
-            body["capture"] = "dry run: nothing was captured"
+            body["capture"] = DRY
         shown.append(body)
     if as_json:
         click.echo(json.dumps(shown, ensure_ascii=False, indent=1))
@@ -141,22 +149,22 @@ def _bytes(path: Path) -> bytes:
 
 
 async def _capture(
-    url: str, reports: list[Any], owner: str, proceed: bool, tick: Callable[[int], None]
-) -> dict[str, Any]:
+    url: str, reports: dict[Path, Any], owner: str, proceed: bool, tick: Callable[[int], None]
+) -> dict[Path, Any]:
     from stafett.exchange.epcis_store import EpcisStore
 
-    out: dict[str, Any] = {}
+    out: dict[Path, Any] = {}
     async with EpcisStore(url) as store:
-        for report in reports:
+        for path, report in reports.items():
             try:
                 got = await store.capture(report.document, owner=owner, proceed=proceed)
             except Problem as refused:
-                out[report.file] = {
+                out[path] = {
                     "captured": 0, "error": refused.detail,
                     "errors": [str(f) for f in refused.findings[:20]],
                 }  # fmt: skip
             else:
-                out[report.file] = {
+                out[path] = {
                     "captured": got.captured, "duplicates": got.duplicates,
                     "left out": [str(f) for f in got.errors[:20]],
                 }  # fmt: skip
@@ -164,19 +172,31 @@ async def _capture(
     return out
 
 
+def _plain(value: Any) -> str:
+    """Say a value of a report in words."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        inner = (
+            f"{k} ({_plain(v)})" if isinstance(v, dict) else f"{k} {_plain(v)}"
+            for k, v in value.items()
+        )
+        return ", ".join(inner)
+    return str(value)
+
+
 def _tell(body: dict[str, Any]) -> None:
     mark = "ok" if body["ok"] else "WRONG"
-    click.secho(f"{body['file']}: {mark}  {body.get('kind', '')}", bold=True)
-    if "detail" in body:
+    click.secho(f"{body['file']}: {mark}  {body.get('kind', '')}".rstrip(), bold=True)
+    if "detail" in body and len(body.get("errors", ())) != 1:  # one is said below, with its place
         click.echo(f"  {body['detail']}")
     for name, value in body.items():
         if name in ("file", "ok", "kind", "detail", "errors", "remarks") or value in (None, {}, []):
             continue
-        if isinstance(value, dict):
-            value = ", ".join(f"{k} {v}" for k, v in value.items())
-        elif isinstance(value, list):
-            value = ", ".join(map(str, value))
-        click.echo(f"  {name + ':':22s} {value}")
+        more = " (--folder or --database captures)" if value == DRY else ""
+        click.echo(f"  {name + ':':22s} {_plain(value)}{more}")
     for title in ("errors", "remarks"):
         lines = body.get(title, ())
         for line in lines[:5]:

@@ -37,6 +37,7 @@ Journey = tuple[str, list[tuple[int, dict[str, Any]]]]
 @click.option("--database", help="The database to read journeys from.")
 @click.option("--folder", type=click.Path(path_type=Path), help="The control tower's folder.")
 @click.option("--captured", is_flag=True, help="Write the captured EPCIS events, no journeys.")
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
 def export(
     out: Path,
     form: str,
@@ -46,10 +47,11 @@ def export(
     database: str | None,
     folder: Path | None,
     captured: bool,
+    as_json: bool,
 ) -> None:
     """Write journeys, an event log or captured events to OUT in a standard form.
 
-    Exit status: 0 written; 1 there is nothing to write; 2 the input cannot be read.
+    Exit status: 0 written; 1 there was nothing to write; 2 the input cannot be read.
     """
     sources = [s for s in (log, record, database or folder) if s]
     if len(sources) != 1:
@@ -66,9 +68,14 @@ def export(
                 else:
                     count = _write(out, form, _journeys(url, journey))
     except (Problem, OSError, ValueError, msgspec.MsgspecError) as wrong:
-        click.echo(f"error: {wrong}", err=True)
+        if isinstance(wrong, OSError) and wrong.filename is not None:
+            raise  # the command says which file, and why
+        click.echo(f"stafett exchange: {wrong}", err=True)
         sys.exit(2)
-    click.echo(f"{out}: {count:,} events as {form}")
+    if as_json:
+        click.echo(msgspec.json.encode({"file": str(out), "form": form, "events": count}))
+    else:
+        click.echo(f"{out}: {count:,} events as {form}")
     sys.exit(0 if count else 1)
 
 

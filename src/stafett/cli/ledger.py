@@ -197,7 +197,8 @@ def demo_tamper(as_json: bool) -> None:
 @ledger.command()
 @click.argument("target", type=click.Path(path_type=Path))
 @_folder
-def backup(target: Path, folder: Path) -> None:
+@_json
+def backup(target: Path, folder: Path, as_json: bool) -> None:
     """Copy the running database to the new folder TARGET and check the copy. Keys are not in it."""
     from stafett.ledger.keeping import backup as copy
     from stafett.ledger.server import Configured, database
@@ -209,8 +210,12 @@ def backup(target: Path, folder: Path) -> None:
                 "knows how), and keep `stafett ledger export` beside it"
             )
         copy(server.url, target)
-    keys = ", ".join(sorted(p.name for p in folder.glob("*.key"))) or "none yet"
-    click.echo(f"{target}: copied and checked. Keep the keys of {folder} elsewhere: {keys}.")
+    keys = sorted(p.name for p in folder.glob("*.key"))
+    _say(
+        f"{target}: copied and checked. Keep the keys of {folder} elsewhere: "
+        f"{', '.join(keys) or 'none yet'}.",
+        {"backup": str(target), "keys_elsewhere": keys}, as_json,
+    )  # fmt: skip
 
 
 @ledger.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import sys
 from typing import Any
 
 import click
@@ -51,6 +52,15 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
+def _no_database(error: Exception) -> bool:
+    """Tell whether a database did not answer, or its address is none (psycopg, if it is loaded)."""
+    psycopg = sys.modules.get("psycopg")
+    if psycopg is None:
+        return False
+    wrong_address = type(error) is psycopg.ProgrammingError
+    return wrong_address or isinstance(error, psycopg.OperationalError)
+
+
 class Rooms(click.Group):
     """A group whose commands are imported on first use."""
 
@@ -68,13 +78,19 @@ class Rooms(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a verb; a file that cannot be read or written is a line, and exit status 2."""
+        """Run a verb; what cannot be read, written or reached is a line, and exit status 2."""
         try:
             return super().invoke(ctx)
         except OSError as error:
             if error.errno == errno.EPIPE or error.filename is None:
                 raise
             click.echo(f"stafett: {error.filename}: {error.strerror}", err=True)
+            raise click.exceptions.Exit(2) from None
+        except Exception as error:
+            if not _no_database(error):
+                raise
+            first = (str(error).strip().splitlines() or ["it does not answer"])[0]
+            click.echo(f"stafett: the database cannot be reached: {first}", err=True)
             raise click.exceptions.Exit(2) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import click
 import httpx
 
-from stafett.cli.ledger import _json
+from stafett.cli.ledger import _json, _say
 from stafett.cli.remote import No, ok, reach, signed_in
 
 PATH = "/api/admin/people"
@@ -103,22 +103,24 @@ def _link(url: str, answer: dict[str, str], as_json: bool) -> None:
 @click.argument("person")
 @_reason
 @reach
-def suspend(person: str, reason: str, url: str, login: str, password: str) -> None:
+@_json
+def suspend(person: str, reason: str, url: str, login: str, password: str, as_json: bool) -> None:
     """Let PERSON act no more, at once: every session of theirs ends."""
     with signed_in(url, login, password) as client:
         ok(client.post(_of(person, "/suspend"), json={"reason": reason}))
-    click.echo(f"{person} is suspended")
+    _say(f"{person} is suspended", {"person": person, "active": False}, as_json)
 
 
 @people.command()
 @click.argument("person")
 @_reason
 @reach
-def resume(person: str, reason: str, url: str, login: str, password: str) -> None:
+@_json
+def resume(person: str, reason: str, url: str, login: str, password: str, as_json: bool) -> None:
     """Let PERSON act again, and open a locked account."""
     with signed_in(url, login, password) as client:
         ok(client.post(_of(person, "/resume"), json={"reason": reason}))
-    click.echo(f"{person} may act again")
+    _say(f"{person} may act again", {"person": person, "active": True}, as_json)
 
 
 @people.command()
@@ -202,9 +204,10 @@ def competence(person: str | None, url: str, login: str, password: str, as_json:
               help="The last day, in this machine's time zone.")  # fmt: skip
 @_reason
 @reach
+@_json
 def grant(
     person: str, protocol: str, version: str, roles: tuple[str, ...], until: datetime,
-    reason: str, url: str, login: str, password: str,
+    reason: str, url: str, login: str, password: str, as_json: bool,
 ) -> None:  # fmt: skip
     """Say that PERSON is competent for roles of a protocol. Nobody says it of themselves."""
     end = datetime.combine(until.date(), time(23, 59, 59)).astimezone()
@@ -214,15 +217,17 @@ def grant(
     }  # fmt: skip
     with signed_in(url, login, password) as client:
         ok(client.post(COMPETENCE, json=body))
-    click.echo(f"{person} is competent for {', '.join(roles)} until {end.isoformat()}")
+    said = f"{person} is competent for {', '.join(roles)} until {end.isoformat()}"
+    _say(said, {k: v for k, v in body.items() if k != "reason"}, as_json)
 
 
 @people.command()
 @click.argument("number", metavar="GRANT", type=int)
 @_reason
 @reach
-def withdraw(number: int, reason: str, url: str, login: str, password: str) -> None:
+@_json
+def withdraw(number: int, reason: str, url: str, login: str, password: str, as_json: bool) -> None:
     """Withdraw GRANT, a number that `competence` lists: at once."""
     with signed_in(url, login, password) as client:
         ok(client.post(f"{COMPETENCE}/{number}/withdraw", json={"reason": reason}))
-    click.echo(f"grant {number} is withdrawn")
+    _say(f"grant {number} is withdrawn", {"grant": number, "withdrawn": True}, as_json)

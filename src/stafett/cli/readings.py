@@ -115,6 +115,7 @@ def broker(folder: Path, database: str, port: int, password: str) -> None:
     Run it again when loggers were registered, and send Mosquitto SIGHUP. The control tower connects
     with STAFETT_MQTT_URL=mqtt://stafett:PASSWORD@127.0.0.1:PORT.
     """
+    import psycopg
     from psycopg_pool import AsyncConnectionPool
 
     from stafett.service.loggers import Loggers, seal
@@ -125,8 +126,9 @@ def broker(folder: Path, database: str, port: int, password: str) -> None:
         async with AsyncConnectionPool(database, open=False, configure=_as_service) as pool:
             return await Loggers(pool).passwords()
 
-    folder.mkdir(parents=True, exist_ok=True)
+    psycopg.connect(database, connect_timeout=10).close()  # a pool would try for half a minute
     passwords = asyncio.run(lines())
+    folder.mkdir(parents=True, exist_ok=True)
     files = broker_files(passwords, f"stafett:{seal(password)}", port, str(folder.resolve()))
     for name, text in files.items():
         path = folder / name

@@ -94,7 +94,8 @@ def import_(
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
 @click.option("--url", default="http://127.0.0.1:8321", show_default=True, help="The tower.")
 @click.option("--language", type=click.Choice(["en", "sv", "es"]), default="en", show_default=True)
-def export(folder: Path, url: str, language: str) -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print what was written as JSON.")
+def export(folder: Path, url: str, language: str, as_json: bool) -> None:
     """Write the public pages and their data to FOLDER, for any web server to serve at its root.
 
     The finder works there too (it runs in the browser); searching the list does not, so the list
@@ -106,6 +107,7 @@ def export(folder: Path, url: str, language: str) -> None:
         with httpx.Client(
             base_url=url, timeout=60, headers={"Accept-Language": language, "Accept": "text/html"}
         ) as client:
+            client.get("/")  # nothing is written before the tower answers
             pages = 0
             with click.progressbar(length=1, label="Exporting", file=sys.stderr) as bar:
                 for path, data, todo in crawl(_fetch(client), Site(url)):
@@ -117,7 +119,10 @@ def export(folder: Path, url: str, language: str) -> None:
                     bar.update(1)
     except httpx.HTTPError as error:
         raise No(f"the tower at {url} does not answer: {error}") from None
-    click.echo(f"{pages} files in {folder}; try: python3 -m http.server -d {folder}")
+    if as_json:
+        click.echo(json.dumps({"folder": str(folder), "files": pages}))
+    else:
+        click.echo(f"{pages} files in {folder}; try: python3 -m http.server -d {folder}")
 
 
 def _fetch(client: httpx.Client) -> Callable[[str], tuple[str, bytes] | None]:

@@ -24,6 +24,7 @@ FOLDER = click.option(
     "--folder", type=click.Path(path_type=Path), default=Path("witness"), show_default=True,
     help="The witness's folder: its key, the logs it trusts, what it has seen.",
 )  # fmt: skip
+JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
 
 @click.group()
@@ -37,7 +38,10 @@ def witness() -> None:
 @click.option("--url", default="", help="Where the log can reach this witness.")
 @click.option("--ml-dsa", is_flag=True, help="Sign with ML-DSA-44 instead of Ed25519.")
 @FOLDER
-def join(name: str, logs: tuple[str, ...], url: str, ml_dsa: bool, folder: Path) -> None:
+@JSON
+def join(
+    name: str, logs: tuple[str, ...], url: str, ml_dsa: bool, folder: Path, as_json: bool
+) -> None:
     """Enrol an organisation: make its witness key and print what to send to the log's owner.
 
     NAME is the key name, best an address of the organisation, such as karolinska.example/witness.
@@ -58,9 +62,12 @@ def join(name: str, logs: tuple[str, ...], url: str, ml_dsa: bool, folder: Path)
         vkey = known.cosigner().vkey
     except (BadNote, BadFolder) as error:
         _wrong(str(error))
+    line = f"witness {name.replace('/', '-')} {vkey}{' ' + url if url else ''}"
+    if as_json:
+        click.echo(json.dumps({"witness": str(vkey), "policy_line": line}))
+        return
     click.echo("Send this line to whoever runs the log; it goes into the trust policy:\n")
-    label = name.replace("/", "-")
-    click.echo(f"witness {label} {vkey}{' ' + url if url else ''}\n")
+    click.echo(line + "\n")
     click.echo(f"Back up {folder / 'key'}: it is secret, and it is this witness.", err=True)
 
 
@@ -87,7 +94,7 @@ def run(host: str, port: int, folder: Path) -> None:
 
 
 @witness.command()
-@click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
+@JSON
 @FOLDER
 def status(folder: Path, as_json: bool) -> None:
     """Say what the witness has seen. Exit status 1 when it holds proof of a fork."""
@@ -123,9 +130,11 @@ def status(folder: Path, as_json: bool) -> None:
               show_default=True, help="The folder of the copy.")  # fmt: skip
 @click.option("--hashes-only", is_flag=True, help="Keep tree hashes only, not the entries.")
 @click.option("--cosign", type=click.Path(path_type=Path), help="Key file to cosign the copy with.")
+@JSON
 def mirror(
-    prefix: str, policy_file: Path, copy_folder: Path, hashes_only: bool, cosign: Path | None
-) -> None:
+    prefix: str, policy_file: Path, copy_folder: Path, hashes_only: bool, cosign: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Take what is new from the log at PREFIX into a checked copy.
 
     Exit status 1 when the log shows something that does not continue the copy.
@@ -142,6 +151,11 @@ def mirror(
         sys.exit(1)
     except (Unreadable, Missing, BadNote, OSError) as error:
         _wrong(str(error))
+    if as_json:
+        new = taken.after - taken.before
+        told = {"entries": taken.after, "new": new, "cosignature": taken.cosignature or None}
+        click.echo(json.dumps(told))
+        return
     click.echo(f"{taken.after} entries ({taken.after - taken.before} new), each hashed and checked")
     if taken.cosignature:
         click.echo(taken.cosignature, nl=False)
@@ -152,7 +166,10 @@ def mirror(
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path), required=True)
 @click.option("--jobs", default=1, show_default=True, help="Processes.")
 @click.option("--hashes-only", is_flag=True, help="Check the tree's hashes only, not the entries.")
-def audit_command(prefix: str, policy_file: Path, jobs: int, hashes_only: bool) -> None:
+@JSON
+def audit_command(
+    prefix: str, policy_file: Path, jobs: int, hashes_only: bool, as_json: bool
+) -> None:
     """Hash the whole record at PREFIX (a folder or an address) again; name what is wrong."""
     from stafett.ledger.source import Folder, Source
 
@@ -164,6 +181,11 @@ def audit_command(prefix: str, policy_file: Path, jobs: int, hashes_only: bool) 
         report = verify(source, policy=policy, entries=entries, jobs=1 if one else jobs)
     except Unreadable as error:
         _wrong(str(error))
+    if as_json:
+        found = [{"kind": f.kind, "what": str(f)} for f in report.findings]
+        told = {"sound": report.sound, "entries": report.size, "findings": found}
+        click.echo(json.dumps(told, indent=1))
+        sys.exit(0 if report.sound else 1)
     for finding in report.findings:
         click.echo(f"{finding.kind}: {finding}")
     if report.sound:

@@ -156,8 +156,7 @@ def _findings(root: str, value: Any, prefix: tuple[str | int, ...] = ()) -> list
         for name in _strange(error):
             # The field itself is the place, unless its name is as long as a page.
             place = (*at, name) if len(name) <= MAX_NAME else at
-            why = NO_FIELD if len(name) <= MAX_NAME else f"a name has at most {MAX_NAME} characters"
-            found.setdefault(Finding(pointer(*place), f"{name[:80]!r}: {why}"))
+            found.setdefault(Finding(pointer(*place), f"{name[:80]!r}: {_no_field(name)}"))
         if not _strange(error):
             found.setdefault(Finding(pointer(*at), _say(error)))
         if len(found) >= MAX_FINDINGS:
@@ -166,6 +165,14 @@ def _findings(root: str, value: Any, prefix: tuple[str | int, ...] = ()) -> list
 
 
 NO_FIELD: Final = "no field of that name; an extension's name has a prefix (prefix:name)"
+
+
+def _no_field(name: str) -> str:
+    if len(name) > MAX_NAME:
+        return f"a name has at most {MAX_NAME} characters"
+    if owners := [kind for kind, form in EVENTS.items() if name in form["properties"]]:
+        return f"a field of {', '.join(owners)} only"
+    return NO_FIELD
 
 
 def _strange(error: jsonschema_rs.ValidationError) -> list[str]:

@@ -59,6 +59,12 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
                 f"{name} is XML; of XML only EPCIS and XES (.xes) are read",
             )  # fmt: skip
         return _epcis(name, epcis.judge(epcis_xml.read_xml(data)), "EPCIS in XML")
+    if data.lstrip()[:1] not in (b"{", b"["):
+        raise Problem(
+            415, "UnsupportedMediaTypeException",
+            f"{name} is none of what is read here: JSON, XML, HL7 v2, or a table or log whose name "
+            "ends in .csv, .tsv or .xes",
+        )  # fmt: skip
     value = epcis.parse(data)
     if isinstance(value, dict) and "resourceType" in value:
         return _fhir(name, data)
@@ -124,7 +130,11 @@ def _fhir(name: str, data: bytes) -> Report:
         "patients (pseudonyms)": sorted(found.patients.values()),
         "orders": [o.reference for o in found.orders],
         "products": {
-            p.reference: {"coi": p.coi, "din": p.din, "made from": list(p.parents)}
+            p.reference: {
+                name: said
+                for name, said in (("coi", p.coi), ("din", p.din), ("made from", list(p.parents)))
+                if said
+            }
             for p in found.products
         },
         "changes of custody": [f"{what}: {a} -> {b}" for what, a, b in found.handoffs],
@@ -140,7 +150,12 @@ def _log(path: Path) -> Report:
     try:
         log = read_log(path)
     except LogUnreadableError as wrong:
-        raise Problem(400, "ValidationException", str(wrong)) from None
+        why = "; ".join(str(wrong).splitlines())
+        raise Problem(
+            400, "ValidationException",
+            f"as an event log it cannot be read: {why} (an option of `stafett insight`). "
+            "If it is a partner's table, say what its columns mean: --mapping FILE",
+        ) from None  # fmt: skip
     period = log.period
     kind = (
         "OCEL 2.0" if "ocel" in path.name.lower() or ".json" in path.name.lower() else "event log"
@@ -153,7 +168,10 @@ def _log(path: Path) -> Report:
         "from": period[0].isoformat() if period else None,
         "to": period[1].isoformat() if period else None,
     }
-    return Report(path.name, kind, True, summary, (), tuple(Finding("", n) for n in log.notes))
+    remarks = tuple(Finding("", note) for note in log.notes)
+    if any("--" in note for note in log.notes):
+        remarks += (Finding("", "the options named here are those of `stafett insight`"),)
+    return Report(path.name, kind, True, summary, (), remarks)
 
 
 def _hl7(name: str, data: bytes, mapping: bytes | None) -> Report:
