@@ -64,7 +64,8 @@ class Site:
             "wristband": wristband,
             **more,
         }
-        answer = self.call("treating-clinic-1", "POST", "/api/journeys", json=body)
+        login = f"{body['role'].replace('_', '-')}-1"
+        answer = self.call(login, "POST", "/api/journeys", json=body)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["journey"])
 
