@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import httpx
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 import http_
 from site_ import Site
+from stafett.design.assumptions import numbers
+from stafett.design.compile import order
+from stafett.service.design_report import source
 from stafett.service.studio import Unusable, Wish, systems_of
+from stafett.web.design_sayings import Sayings
+from stafett.web.language import words
 
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SMALL = {"networks": ["sweden-tissue"], "replications": 2, "years": 0.25}
 
 
@@ -85,6 +93,30 @@ def test_a_run_is_begun_looked_at_and_exported_and_is_the_organisations_own(site
     assert "replications" in str(wrong.json())
 
 
+@pytest.mark.parametrize("language", ["sv", "es"])
+def test_the_report_is_in_the_readers_language(site: Site, language: str) -> None:
+    """No message of the English words is in it, and every figure has a name; it is a PDF."""
+    mine = signed(site, "treating-clinic-1")
+    wish = {**SMALL, "changes": {"sweden-tissue": {"centres.lund.share": 0.4}}}
+    run = mine.post("/api/design/runs", json=wish).json()["id"]
+    assert wait(mine, run)["state"] == "done"
+    found = site.inside(site.tower.studio.of("university-hospital", run))
+    assert found is not None and found.answer is not None
+    systems, say = found.answer.systems, Sayings(language)
+    orders = {n: order(s.protocol) for n, s in systems.items()}
+    text = source(found.answer, found.wish, orders, say)
+    own = set(words(language).values())
+    for key, message in words("en").items():
+        if key.startswith("design.") and len(message) > 10 and message not in own:
+            assert f'"{message}"' not in text and f">{message}<" not in text, key
+    for system in systems.values():
+        for path, _ in numbers(system.network):
+            assert say.path(system, ".".join(path)) != ".".join(path), path
+    assert words(language)["design.report.changed"] in text and "0,4" in text
+    pdf = mine.get(f"/api/design/runs/{run}/report.pdf", params={"language": language})
+    assert pdf.content.startswith(b"%PDF")
+
+
 def test_the_studio_from_choice_to_comparison(
     site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
 ) -> None:
@@ -105,7 +137,7 @@ def test_the_studio_from_choice_to_comparison(
     page.locator("#wish button").click()
     page.wait_for_url("**/design/runs/*")
     page.locator(".design-exports").wait_for(timeout=60_000)
-    assert "habits.digital = 0.95" in page.locator("main").inner_text()
+    assert "electronic identification = 0.95" in page.locator("main").inner_text()
     assert page.locator("svg").count() >= 6
     shoot(page, "design-comparison")
     page.set_viewport_size({"width": 320, "height": 800})
@@ -117,3 +149,44 @@ def test_the_studio_from_choice_to_comparison(
     shoot(page, "design-studio-320-sv")
     page.goto("/design?language=es")
     assert "Estudio" in page.locator("h1").inner_text()
+
+
+def test_a_site_of_the_map_is_chosen_with_the_keyboard_and_its_figures_changed(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Its figures only; the map marks what is changed; the list chooses too; the run has it."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/design?network=sweden-aav")
+    rows = page.locator("#figures tbody tr:visible")
+    huddinge = page.locator("[data-key='centre:huddinge']")
+    huddinge.focus()
+    page.keyboard.press("Enter")
+    assert huddinge.get_attribute("aria-pressed") == "true"
+    assert page.locator("#site").input_value() == "centre:huddinge"
+    assert "km to Supply of the manufacturer" in page.locator("#about").inner_text()
+    said = rows.all_inner_texts()
+    assert any("Karolinska Huddinge: beds" in x for x in said)
+    assert not any("Sahlgrenska" in x or "on the way" in x for x in said)
+    beds = page.locator("input[data-path='centres.huddinge.places.bed']")
+    beds.fill("7")
+    beds.press("Tab")
+    assert "edited" in str(huddinge.get_attribute("class"))
+    found: Any = Axe().run(page, options=WCAG).response["violations"]
+    assert found == []
+    shoot(page, "design-map")
+    page.locator("#site").select_option("lane:maker")
+    assert page.locator("[data-key='lane:maker']").get_attribute("aria-pressed") == "true"
+    assert any("days on the way" in x for x in rows.all_inner_texts())
+    page.locator("[data-key='site:maker']").click()
+    assert page.locator("#site").input_value() == "site:maker"
+    page.set_viewport_size({"width": 360, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    shoot(page, "design-map-360")
+    for box in page.locator("input.pick").all():
+        box.set_checked(box.get_attribute("value") == "sweden-aav")
+    page.locator("[name=replications]").fill("2")
+    page.locator("[name=years]").fill("0.25")
+    page.locator("#wish button").click()
+    page.wait_for_url("**/design/runs/*")
+    page.locator(".design-exports").wait_for(timeout=60_000)
+    assert "Karolinska Huddinge: beds = 7" in page.locator("main").inner_text()

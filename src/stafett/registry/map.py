@@ -30,10 +30,10 @@ def _rings() -> dict[str, list[list[tuple[float, float]]]]:
 
 
 @lru_cache(maxsize=64)
-def _land(
+def land(
     west: float, east: float, south: float, north: float, squeeze: float, scale: float
 ) -> tuple[str, ...]:
-    """Return the outlines in a window: kept, for most maps show the same one."""
+    """Return the outlines of land in a window (degrees), placed by `squeeze` and `scale`."""
 
     def place(lon: float, lat: float) -> str:
         return f"{round((lon - west) * squeeze * scale, 1)} {round((north - lat) * scale, 1)}"
@@ -74,7 +74,7 @@ def draw(dots: Sequence[Dot], title: str, width: int = 420) -> str:
         f'<svg class="map" xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}"'
         f' role="group" aria-label="{escape(title, quote=True)}">'
     ]
-    out += _land(west, east, south, north, squeeze, scale)
+    out += land(west, east, south, north, squeeze, scale)
     taken: list[tuple[float, float]] = []
     for dot in sorted(dots, key=lambda d: -d.count):
         x, y = place(dot.longitude, dot.latitude)

@@ -5,14 +5,66 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
+from typing import Protocol
 
-from stafett.design.assumptions import factor, numbers
+from stafett.design.assumptions import numbers
+from stafett.design.compare import Comparison
 from stafett.design.estimate import Estimate
-from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
+from stafett.design.network import Number
+from stafett.design.reading import System
 from stafett.service.pictures.bars import tornado
-from stafett.service.pictures.lanes import lanes
 from stafett.service.studio import Answer, Wish
+
+
+class Words(Protocol):
+    """How the report says things: in one language, its numbers included."""
+
+    @property
+    def language(self) -> str:
+        """The language's code."""
+
+    def t(self, key: str, **values: object) -> str:
+        """A message."""
+
+    def system(self, name: str) -> str:
+        """A short name of a network."""
+
+    def title(self, system: System) -> str:
+        """The title of a network."""
+
+    def summary(self, system: System) -> str:
+        """What a network is, in a few sentences."""
+
+    def measure(self, key: str) -> str:
+        """What a figure is."""
+
+    def lever(self, name: str) -> str:
+        """What a lever is called."""
+
+    def levers(self) -> dict[str, str]:
+        """Every lever with its group."""
+
+    def event(self, what: str) -> str:
+        """A disruption."""
+
+    def conclusion(self, what: str) -> str:
+        """What a conclusion is about."""
+
+    def figure(self, e: Estimate | None, digits: int) -> str:
+        """A figure with its interval."""
+
+    def number(self, value: float) -> str:
+        """A number."""
+
+    def path(self, system: System, which: str) -> str:
+        """What a figure of a network is; its path where it has no name."""
+
+    def changes(self, wish: Wish) -> list[str]:
+        """What was changed."""
+
+    def lanes(self, system: System, order: Sequence[str]) -> str:
+        """The picture of a network as lanes."""
 
 
 def cell(e: Estimate | None, digits: int = 1) -> str:
@@ -37,86 +89,121 @@ def _picture(svg: str) -> str:
     return f'#image(bytes({json.dumps(svg, ensure_ascii=False)}), format: "svg", width: 100%)\n'
 
 
-def report(answer: Answer, wish: Wish, orders: Mapping[str, Sequence[str]]) -> bytes:
+def _head(level: int, text: str) -> str:
+    return f"\n\n{'=' * level} {_words(text)}\n"
+
+
+def report(answer: Answer, wish: Wish, orders: Mapping[str, Sequence[str]], say: Words) -> bytes:
     """The report as PDF bytes. It says what was run, so that it can be run again."""
-    c, heads = answer.comparison, list(answer.systems)
-    out = [
-        '#set page(paper: "a4", flipped: true, margin: 16mm, numbering: "1 / 1")\n'
-        '#set text(size: 8pt)\n#set document(title: "Stafett: delivery systems compared")\n',
-        "= Delivery systems compared\n",
-        _words(
-            f"{', '.join(heads)}; {wish.replications} replications of {wish.years:g} years, seed "
-            f"{wish.seed}, assumptions {wish.assumptions}. Mean and 95 % interval."
-        ),
-        "\n\n== Figures\n",
-        _table(
-            ["", *heads],
-            [[t, *[cell(c.figures[n].get(m)) for n in heads]] for m, t in TITLES.items()],
-        ),
-    ]
-    if answer.drawn:
-        d = answer.drawn
-        out += [
-            "\n== The same with assumptions drawn\n",
-            _words("Mean and the range of 95 % of draws."),
-            "\n\n",
-            _table(
-                ["", *heads],
-                [[t, *[cell(d.figures[n].get(m)) for n in heads]] for m, t in TITLES.items()],
-            ),
-            "\n== Which conclusions survive\n",
-            _table(
-                ["system", "what", "fixed", "drawn", "survives"],
-                [
-                    [
-                        x.system,
-                        x.what,
-                        cell(x.fixed, 2),
-                        cell(x.drawn, 2),
-                        "yes" if x.survives else "NO",
-                    ]
-                    for x in answer.survives
-                ],
-            ),
-        ]
-    out.append("\n== Where the pressure goes\n")
-    for n in heads:
-        p = c.pressure[n]
-        said = f"{n}: the pressure is on {p.pressure} (+{p.pressure_effect:.2f} patients of 100)."
-        if not p.clear:
-            said = f"{n}: no lever has a clear effect with so few replications."
-        if p.relieved and p.relieved_by:
-            said += f" Relieved, compared with the others: {p.relieved} ({p.relieved_by:.2f})."
-        out.append(_words(said) + "\n\n")
-    called = {lever.name: f"{lever.name} ({lever.group})" for lever in LEVERS}
-    for n in heads:
-        effects = {k: e["treated_share"] for k, e in c.marginal[n].items()}
-        out.append(f"\n== {_words(n)}\n")
-        title = f"{n}: a fifth better, patients treated of 100"
-        out.append(_picture(tornado(effects, title=title, unit=title, names=called)))
-        out.append(_picture(lanes(answer.systems[n], orders[n], title=n)))
-    out.append("\n== Resilience: change of patients treated, of 100 referred\n")
-    events = list({w: None for n in heads for w in c.resilience[n]})
-    out.append(
-        _table(
-            ["", *heads], [[w, *[cell(c.resilience[n].get(w), 2) for n in heads]] for w in events]
-        )
-    )
-    out.append("\n== Assumptions and sources\n")
-    out.append(_words("Every figure that went in; A: an assumption that nobody measured."))
-    for n in heads:
-        network = answer.systems[n].network
-        rows = [
-            [factor(path), f"{x.value:g}",
-             f"{x.low:g} to {x.high:g}" if x.low is not None and x.high is not None else "",
-             "A" if x.assumption else x.source or "changed here", x.note or ""]
-            for path, x in numbers(network) if path[0] != "centres"
-        ]  # fmt: skip
-        out.append(f"\n\n=== {_words(network.title)}\n")
-        out.append(_table(["figure", "value", "range", "source", "note"], rows))
-        cited = [[k, s.title, s.url or ""] for k, s in network.sources.items()]
-        if cited:
-            out.append(_table(["source", "title", "address"], cited))
     import typst  # loads slowly
 
-    return bytes(typst.compile("".join(out).encode(), format="pdf"))
+    return bytes(typst.compile(source(answer, wish, orders, say).encode(), format="pdf"))
+
+
+def source(answer: Answer, wish: Wish, orders: Mapping[str, Sequence[str]], say: Words) -> str:
+    """The report as a typst document."""
+    c, heads, t = answer.comparison, list(answer.systems), say.t
+    title = t("design.report")
+    out = [
+        '#set page(paper: "a4", flipped: true, margin: 16mm, numbering: "1 / 1")\n'
+        f'#set text(size: 8pt, lang: "{say.language}")\n'
+        f"#set document(title: {json.dumps(f'Stafett: {title}', ensure_ascii=False)})\n",
+        _head(1, title),
+        _words(", ".join(say.system(n) for n in heads) + "; " + _basis(wish, say)),
+    ]
+    if wish.changes:
+        out += [_head(2, t("design.report.changed")), _words("; ".join(say.changes(wish)))]
+    out += [_head(2, t("design.figures")), _measures(c, heads, say)]
+    if answer.drawn:
+        out += [_head(2, t("design.drawn")), _words(t("design.drawn.what")), "\n\n"]
+        out += [_measures(answer.drawn, heads, say), _survival(answer, say)]
+    out += [_head(2, t("design.pressure")), _words(t("design.pressure.what")), "\n\n"]
+    out += [_words(_pressure(c, n, say)) + "\n\n" for n in heads]
+    called = say.levers()
+    for n in heads:
+        unit = say.measure("treated_share")
+        effects = {k: e["treated_share"] for k, e in c.marginal[n].items()}
+        out.append(_head(2, say.title(answer.systems[n])))
+        out.append(_words(say.summary(answer.systems[n])) + "\n\n")
+        heading = f"{say.system(n)}: {unit}"
+        out.append(_picture(tornado(effects, title=heading, unit=unit, names=called)))
+        out.append(_picture(say.lanes(answer.systems[n], orders[n])))
+    scale = [[k, *[say.figure(c.scale[n].get(k), 1) for n in heads]] for k in c.scale[heads[0]]]
+    out += [_head(2, t("design.scale")), _table(["", *map(say.system, heads)], scale)]
+    events = list({w: None for n in heads for w in c.resilience[n]})
+    rows = [[say.event(w), *[say.figure(c.resilience[n].get(w), 2) for n in heads]] for w in events]
+    out += [_head(2, t("design.resilience")), _table(["", *map(say.system, heads)], rows)]
+    out += [_head(2, t("design.report.assumptions")), _words(t("design.report.every"))]
+    for n in heads:
+        out += _assumptions(answer.systems[n], say)
+    return "".join(out)
+
+
+def _basis(wish: Wish, say: Words) -> str:
+    basis = say.t(
+        "design.basis",
+        replications=wish.replications, years=say.number(wish.years), seed=wish.seed,
+    )  # fmt: skip
+    return f"{basis}. {say.t('design.interval')}"
+
+
+def _measures(c: Comparison, heads: Sequence[str], say: Words) -> str:
+    rows = [[say.measure(m), *[say.figure(c.figures[n].get(m), 1) for n in heads]] for m in TITLES]
+    return _table(["", *map(say.system, heads)], rows)
+
+
+def _survival(answer: Answer, say: Words) -> str:
+    t = say.t
+    names = ("system", "what", "fixed", "drawn", "survives")
+    rows = [
+        [say.system(x.system), say.conclusion(x.what), say.figure(x.fixed, 2),
+         say.figure(x.drawn, 2), t("design.yes") if x.survives else t("design.no").upper()]
+        for x in answer.survives
+    ]  # fmt: skip
+    return _head(2, t("design.survive")) + _table([t(f"design.report.{k}") for k in names], rows)
+
+
+def _pressure(c: Comparison, name: str, say: Words) -> str:
+    """One system's pressure in a sentence, as the page has it."""
+    p, t = c.pressure[name], say.t
+    said = t("design.pressure.unclear")
+    if p.clear:
+        effect = say.figure(p.pressure_effect, 2)
+        said = f"{t('design.pressure.on')} {say.lever(p.pressure)} ({effect})"
+    if p.relieved and p.relieved_by:
+        said += (
+            f"; {t('design.pressure.relieved')} {say.lever(p.relieved)} "
+            f"({say.figure(p.relieved_by, 2)})"
+        )
+    return f"{say.system(name)}: {said}."
+
+
+def _assumptions(system: System, say: Words) -> list[str]:
+    """Every figure of a network with its range and source, and the sources."""
+    n, t = system.network, say.t
+    out = [_head(3, say.title(system))]
+    heads = ("figure", "value", "range", "source", "note")
+    rows = [
+        [say.path(system, ".".join(path)), say.number(x.value), _range(x, say), _origin(x, say),
+         x.note or ""]
+        for path, x in numbers(n)
+    ]  # fmt: skip
+    out.append(_table([t(f"design.report.{k}") for k in heads], rows))
+    cited = [[k, s.title, s.url or ""] for k, s in n.sources.items()]
+    if cited:
+        named = ("source", "reference", "address")
+        out.append(_table([t(f"design.report.{k}") for k in named], cited))
+    return out
+
+
+def _range(x: Number, say: Words) -> str:
+    if x.low is None or x.high is None:
+        return ""
+    return f"{say.number(x.low)} – {say.number(x.high)}"
+
+
+def _origin(x: Number, say: Words) -> str:
+    """A figure's source; what is no source is said in words, never left empty."""
+    if x.assumption:
+        return say.t("design.assumption")
+    return x.source or say.t("design.report.here")

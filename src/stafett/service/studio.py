@@ -87,8 +87,20 @@ def key_figures(system: System) -> list[tuple[str, Number]]:
     steps = [("work", a, "median") for a in system.network.work]
     lanes = [("lanes", a, "median") for a in system.network.lanes]
     results = [("results", a) for a in system.network.results if not a.startswith("D_")]
-    wanted = [*KEY_FIGURES, *steps, *lanes, *results]
+    places = [p for p in there if p[0] == "centres"]
+    wanted = [*KEY_FIGURES, *steps, *lanes, *results, *places]
     return [(".".join(p), there[p]) for p in wanted if p in there]
+
+
+def bounds(path: str) -> tuple[float, float]:
+    """The least and the most that a figure may be set to."""
+    part = path.split(".")
+    if part[0] == "centres" and part[2] == "places":
+        return 1.0, 1e4
+    shares = ("digital", "structured", "shared_record", "share")
+    if part[0] == "results" or part[-1] in shares:
+        return 0.0, 1.0
+    return (0.0 if part[0] == "patients" else 1e-6), 1e6
 
 
 def systems_of(wish: Wish) -> dict[str, System]:
@@ -120,9 +132,7 @@ def systems_of(wish: Wish) -> dict[str, System]:
             place = f"changes/{name}/{path}"
             if path not in offered:
                 raise Unusable(place, "is not a figure that can be changed here", "")
-            most = 1.0 if path.startswith(("results.", "habits.digital", "habits.structured",
-                                           "habits.shared_record")) else 1e6  # fmt: skip
-            least = 0.0 if most == 1.0 or path.startswith("patients.") else 1e-6
+            least, most = bounds(path)
             if not least <= value <= most:
                 raise Unusable(place, f"{value:g} is out of range", f"{least:g} to {most:g}")
             parts = path.split(".")
@@ -130,6 +140,13 @@ def systems_of(wish: Wish) -> dict[str, System]:
         if values:
             if values.get(("network", "patients", "per_year")) == 0:
                 raise Unusable(f"changes/{name}/patients.per_year", "nobody comes", "above 0")
+            shares = {k: c.share.value for k, c in system.network.centres.items()}
+            if not any(
+                values.get(("network", "centres", k, "share"), v) for k, v in shares.items()
+            ):
+                raise Unusable(
+                    f"changes/{name}", "no centre has a share of the patients", "above 0"
+                )
             system = with_values(system, values)
         found[name] = system
         for x in offered_loads(system):

@@ -21,16 +21,30 @@ from stafett.design.measures import TITLES
 from stafett.design.reading import System, load, names
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
+from stafett.service.design_graph import belongs
 from stafett.service.design_report import report
 from stafett.service.pictures.bars import forest, tornado
 from stafett.service.pictures.lanes import lanes
 from stafett.service.pictures.planes import Point, frontier, plane
-from stafett.service.studio import Answer, Run, Studio, Unusable, Wish, key_figures, rows_of
+from stafett.service.studio import (
+    Answer,
+    Run,
+    Studio,
+    Unusable,
+    Wish,
+    bounds,
+    key_figures,
+    rows_of,
+)
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
 from stafett.web import findings
 from stafett.web import language as languages
 from stafett.web.area import Line
+from stafett.web.design_figures import T
+from stafett.web.design_figures import path as called
+from stafett.web.design_map import Places
+from stafett.web.design_sayings import Sayings
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
 from stafett.web.problem import Part, Problem
@@ -185,7 +199,9 @@ async def export_pdf(call: Call[Nothing, Nothing]) -> Response:
     """The report of a run, with its assumptions."""
     run, answer = await _answer(call.request)
     orders = {n: order(s.protocol) for n, s in answer.systems.items()}
-    data = await asyncio.to_thread(report, answer, run.wish, orders)
+    person = await _person(call.request)
+    words = Sayings(languages.of(call.request, person.language))
+    data = await asyncio.to_thread(report, answer, run.wish, orders, words)
     return _file(data, "application/pdf", f"comparison-{run.id}.pdf")
 
 
@@ -218,7 +234,7 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _picture(answer: Answer, kind: str, of: str, t: say.T, language: str) -> str | None:
+def _picture(answer: Answer, kind: str, of: str, t: T, language: str) -> str | None:
     c = answer.comparison
     if kind == "tornado" and of in c.marginal:
         effects = {k: e["treated_share"] for k, e in c.marginal[of].items()}
@@ -276,8 +292,19 @@ async def studio(request: Request) -> Response:
     runs = await studio_of(request).all_of(person.organisation)
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
-        figures=key_figures(system), runs=runs, start={"network": here}, systems=names(),
+        figures=_figures(system, t, language), places=Places(system, t, language), runs=runs,
+        start={"network": here}, systems=names(),
     )  # fmt: skip
+
+
+def _figures(system: System, t: T, language: str) -> list[dict[str, Any]]:
+    """The figures to change, each with its name, and the sites and lanes that it belongs to."""
+    return [
+        {"path": path, "n": n, "title": called(system, path, t, language),
+         "of": (of := belongs(system, path)), "bounds": bounds(path),
+         "shared": len([key for key in of if key.startswith("centre:")]) > 1}
+        for path, n in key_figures(system)
+    ]  # fmt: skip
 
 
 async def comparison(request: Request) -> Response:
@@ -286,15 +313,15 @@ async def comparison(request: Request) -> Response:
     if isinstance(person, Response):
         return person
     run = await _run(request)
-    found: dict[str, Any] = {}
-    if run.answer is not None:
-        found = _tables(
-            run.answer, say.words_of(request, person), languages.of(request, person.language)
-        )
-    return await page(request, "comparison.html", person, run=run, start={"run": run.id}, **found)
+    t, language = say.words_of(request, person), languages.of(request, person.language)
+    found = {} if run.answer is None else _tables(run.answer, t, language)
+    return await page(
+        request, "comparison.html", person, run=run, start={"run": run.id},
+        changes=say.changes(run.wish, t, language), **found,
+    )  # fmt: skip
 
 
-def _tables(answer: Answer, t: say.T, language: str) -> dict[str, Any]:
+def _tables(answer: Answer, t: T, language: str) -> dict[str, Any]:
     c, heads = answer.comparison, list(answer.systems)
 
     def rows(
@@ -311,7 +338,7 @@ def _tables(answer: Answer, t: say.T, language: str) -> dict[str, Any]:
     marginal = {n: {k: e["treated_share"] for k, e in c.marginal[n].items()} for n in heads}
     return {
         "heads": heads,
-        "titles": {n: answer.systems[n].network.title for n in heads},
+        "titles": {n: say.title(answer.systems[n], t, language) for n in heads},
         "called": {n: say.system(t, n) for n in heads},
         "figures": rows(c.figures, measures, 1),
         "drawn": rows(answer.drawn.figures, measures, 1) if answer.drawn else [],

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 from starlette.requests import Request
 
 from stafett.design.estimate import Estimate
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
+from stafett.design.reading import System, load
 from stafett.service.accounts import Person
 from stafett.service.design_report import cell
 from stafett.service.pictures.lanes import WORDS
+from stafett.service.studio import Wish
+from stafett.web.design_figures import T, known, path
 from stafett.web.language import of, translator
 
-T = Callable[..., str]
-POOLS = ("line", "chair", "bed")
+POOLS = ("line", "chair", "bed", "theatre")
 EVENTS = (
     (r"lane (?P<what>\w+) closed 30 days", "lane"),
     (r"couriers on strike 14 days", "strike"),
@@ -31,12 +32,6 @@ def words_of(request: Request, person: Person) -> T:
     return translator(of(request, person.language))
 
 
-def known(t: T, key: str, otherwise: str) -> str:
-    """A message, or other words where there is none: a network of somebody's own."""
-    said = t(key)
-    return otherwise if said == key else said
-
-
 def figure(e: Estimate | None, digits: int, language: str) -> str:
     """A figure with its interval, as `language` writes numbers."""
     text = cell(e, digits)
@@ -46,6 +41,25 @@ def figure(e: Estimate | None, digits: int, language: str) -> str:
 def system(t: T, name: str) -> str:
     """A short name of a network."""
     return known(t, f"design.system.{name}", name)
+
+
+def title(system_: System, t: T, language: str) -> str:
+    """A network's title as it was written, or its short name where that is in another language."""
+    return system_.network.title if language == "en" else system(t, system_.name)
+
+
+def changes(wish: Wish, t: T, language: str) -> list[str]:
+    """What was changed, a sentence for each figure: whose, which, and to what."""
+    return [
+        f"{system(t, name)}: {path(load(name), which, t, language)} = {number(value, language)}"
+        for name, figures in wish.changes.items()
+        for which, value in figures.items()
+    ]
+
+
+def number(value: float, language: str) -> str:
+    """A number as the language writes it."""
+    return f"{value:g}" if language == "en" else f"{value:g}".replace(".", ",")
 
 
 def measure(t: T, key: str) -> str:

@@ -29,10 +29,45 @@ for (const field of document.querySelectorAll("input.figure")) {
     else mine[field.dataset.path] = value;
     field.classList.toggle("edited", field.dataset.path in mine);
     count();
+    mark();
     keep();
   });
 }
 count();
+
+// The map and the list choose the same thing: a site or a bundle of lanes, whose figures are shown.
+const buttons = [...document.querySelectorAll(".network-map [data-key]")];
+const list = document.getElementById("site"), table = document.getElementById("figures");
+const rows = [...table.querySelectorAll("tr[data-of]")].map((row) => ({ row, of: row.dataset.of.split(" "), field: row.querySelector("input") }));
+function mark() {
+  for (const button of buttons) {
+    const edited = rows.some(({ of, field }) => of.includes(button.dataset.key) && field.classList.contains("edited"));
+    button.classList.toggle("edited", edited);
+  }
+}
+function choose(key) {
+  list.value = key;
+  for (const button of buttons) button.setAttribute("aria-pressed", String(button.dataset.key === key));
+  for (const { row, of } of rows) row.hidden = key !== "" && !of.includes(key);
+  const shown = rows.filter(({ row }) => !row.hidden).length;
+  for (const about of document.querySelectorAll("[data-about]")) {
+    about.hidden = about.dataset.about !== key;
+    about.querySelector(".many").textContent = `· ${t("design.map.many", { n: shown })}`;
+  }
+  if (key !== "") table.open = true;
+}
+for (const button of buttons) {
+  const toggle = () => choose(button.getAttribute("aria-pressed") === "true" ? "" : button.dataset.key);
+  button.addEventListener("click", toggle);
+  button.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter" && event.key !== " ") return;
+    event.preventDefault();
+    toggle();
+  });
+}
+list.addEventListener("change", () => choose(list.value));
+mark();
+choose("");
 
 document.getElementById("wish").addEventListener("submit", async (event) => {
   event.preventDefault();

@@ -1,0 +1,68 @@
+"""What each figure of a network is called, from its path, in the page's language."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from stafett.design.network import Network
+from stafett.design.reading import System
+from stafett.protocol.model import Handoff, Protocol, text
+from stafett.web import findings
+
+T = Callable[..., str]
+
+
+def known(t: T, key: str, otherwise: str) -> str:
+    """A message, or other words where there is none: a network of somebody's own."""
+    said = t(key)
+    return otherwise if said == key else said
+
+
+def site(title: str, t: T, language: str) -> str:
+    """The name of a site; a centre that has only a number has it in the reader's language."""
+    if found := re.fullmatch(r"(Academic centre|Centre) (\d+)", title):
+        kind = "academic" if found[1].startswith("A") else "numbered"
+        return t(f"design.map.{kind}", n=found[2])
+    return findings.drawn(title, language)
+
+
+def path(system: System, path: str, t: T, language: str) -> str:
+    """What a figure is, from its path with dots: whose, of what, in which unit."""
+    n, part = system.network, path.split(".")
+    if part[0] == "centres":
+        return _of_centre(n, part, t, language)
+    if part[0] == "pools":
+        kind = "pool" if part[2] == "places" else "place-day"
+        return t(f"design.fig.{kind}", what=known(t, f"design.pool.{part[1]}", part[1]))
+    if part[0] == "supplies":
+        return t("design.fig.on-hand", what=known(t, f"design.supply.{part[1]}", part[1]))
+    if part[0] in ("work", "lanes"):
+        kind = {"work": "work", "lanes": "lane"}[part[0]] if part[2] == "median" else "spread"
+        return t(f"design.fig.{kind}", what=_activity(system.protocol, part[1], language))
+    if part[0] in ("results", "results_again"):
+        said = _result(system.protocol, part[1], t, language)
+        return said if part[0] == "results" else t("design.fig.again", what=said)
+    if part[0] == "costs" and not part[1].endswith("_per_year"):
+        return t("design.fig.cost", what=_activity(system.protocol, part[1], language))
+    return known(t, f"design.fig.{part[1]}", path)
+
+
+def _of_centre(n: Network, part: list[str], t: T, language: str) -> str:
+    where = site(n.centres[part[1]].title, t, language)
+    if part[2] == "share":
+        return t("design.fig.share", what=where)
+    return f"{where}: {known(t, f'design.pool.{part[3]}', part[3])}"
+
+
+def _activity(p: Protocol, name: str, language: str) -> str:
+    return text((p.steps.get(name) or p.handoffs[name]).title, language)
+
+
+def _result(p: Protocol, key: str, t: T, language: str) -> str:
+    name, _, result = key.partition("=")
+    activity = p.steps.get(name) or p.handoffs[name]
+    what = text(activity.title, language)
+    if isinstance(activity, Handoff):
+        return t("design.fig.refused", what=what)
+    return t("design.fig.result", what=what, result=text(activity.results[result].title, language))
