@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import uuid
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 import http_
-from site_ import Site
+from site_ import PROTOCOL, Site
 from stafett.client import Client
 from stafett.journey.script import Fault
 from stafett.service import demo
@@ -54,6 +56,65 @@ def test_scripted_people_decide_on_an_excursion_before_they_go_on(site: Site) ->
     kinds = [entry["kind"] for entry in events(site, journey)]
     assert "DeviationRaised" in kinds and kinds[-1] == "JourneyEnded"
     assert kinds.index("DeviationTriaged") < kinds.index("DeviationDecided")
+
+
+def test_scripted_people_take_care_of_a_deviation_until_it_is_closed(site: Site) -> None:
+    """Seen, assessed, its cause named, decided on and closed, each by whoever may."""
+    day = site.day(at_once=1)
+    net = next(iter(day.nets.values()))
+    journey = site.order()
+    raised = {"type": "RaiseDeviation", "code": "IDENTITY_MISMATCH", "about": "H01"}
+    answer = site.send("treating-clinic-1", journey, {**raised, "note": "two wristbands"})
+    assert answer.status_code == 200, answer.text
+
+    async def care() -> int:
+        acts, chance = 0, random.Random(1)
+        async with Client(site.base) as client:
+            while await day._care(client, net, journey, chance):
+                acts += 1
+                assert acts < 20
+        return acts
+
+    assert asyncio.run(care()) >= 5
+    kinds = [entry["kind"] for entry in events(site, journey)]
+    order = [
+        "DeviationRaised", "DeviationAcknowledged", "DeviationTriaged", "CauseNamed",
+        "DeviationDecided", "DeviationClosed",
+    ]  # fmt: skip
+    assert [kinds.index(kind) for kind in order] == sorted(kinds.index(kind) for kind in order)
+
+
+class Breaking(httpx.AsyncBaseTransport):
+    """A network on which every first answer is lost on its way back."""
+
+    def __init__(self) -> None:
+        self.inner, self.sent = httpx.AsyncHTTPTransport(), 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Pass the request on; lose every other answer."""
+        self.sent += 1
+        answer = await self.inner.handle_async_request(request)
+        if self.sent % 2:
+            await answer.aclose()
+            raise httpx.ReadError("the connection broke", request=request)
+        return answer
+
+
+def test_a_call_whose_answer_was_lost_is_sent_again_and_counts_once(site: Site) -> None:
+    """The client asks again with the same key: one journey is opened, and it is told so."""
+    network = Breaking()
+
+    async def open_one() -> tuple[str, int, int]:
+        async with Client(site.base, transport=network) as client:
+            await client.sign_in("treating-clinic-1", demo.PASSWORD)
+            before = len((await client.rows()).rows)
+            order = {"role": "treating_clinic", "protocol": PROTOCOL, "wristband": "20101010-1010"}
+            done = await client.order({**order, "network": demo.NETWORK})
+            return done.journey, before, len((await client.rows()).rows)
+
+    journey, before, after = asyncio.run(open_one())
+    assert network.sent == 8 and after == before + 1
+    assert site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}").status_code == 200
 
 
 def test_an_order_sent_twice_opens_one_journey(site: Site) -> None:

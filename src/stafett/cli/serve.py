@@ -152,6 +152,9 @@ async def _serve(
             log_level="warning",
             lifespan="off",
             timeout_graceful_shutdown=2,
+            # Longer than clients and proxies keep an idle connection (5 to 60 s): else a request
+            # now and then meets a connection that is just being closed.
+            timeout_keep_alive=75,
             access_log=False,
         )
         server = uvicorn.Server(config)

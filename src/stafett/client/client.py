@@ -7,6 +7,7 @@ async with Client("http://127.0.0.1:8000") as client:
 
 from __future__ import annotations
 
+import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -22,6 +23,8 @@ from stafett.service.board import Row
 from stafett.service.deviations import Line
 from stafett.service.journeys import Done
 from stafett.service.record import Entry
+
+PAUSES_S = (0.2, 1.0)  # before a call is sent again whose connection broke
 
 
 class Refused(Exception):
@@ -80,7 +83,7 @@ class Client:
         elif body is not None:
             content = msgspec.json.encode(body)
             headers["Content-Type"] = "application/json"
-        answer = await self._http.request(method, path, content=content, headers=headers)
+        answer = await self._sent(method, path, content, headers)
         if answer.is_error:
             try:
                 problem = answer.json()
@@ -88,6 +91,20 @@ class Client:
                 problem = {"title": answer.text[:200]}
             raise Refused(answer.status_code, problem)
         return msgspec.json.decode(answer.content, type=kind) if answer.content else None
+
+    async def _sent(
+        self, method: str, path: str, content: bytes | None, headers: dict[str, str]
+    ) -> httpx.Response:
+        """Send, and send again where the connection broke: each call counts once however often.
+
+        What changes the record carries a key, a document is known by its content.
+        """
+        for pause in PAUSES_S:
+            try:
+                return await self._http.request(method, path, content=content, headers=headers)
+            except httpx.TransportError:
+                await asyncio.sleep(pause)
+        return await self._http.request(method, path, content=content, headers=headers)
 
     async def sign_in(self, login: str, password: str) -> Person:
         """Sign in; the client keeps the token. Raises Refused."""

@@ -8,6 +8,7 @@ between two acts of one journey, in seconds.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import random
 import time
@@ -18,6 +19,7 @@ from typing import Any
 import httpx
 import msgspec
 
+from stafett.client.care import care, carers
 from stafett.client.client import Client, Refused
 from stafett.journey import command as commands
 from stafett.journey.label import Labels
@@ -30,6 +32,7 @@ from stafett.service.deviations import Line
 from stafett.service.request import OURS
 
 log = logging.getLogger(__name__)
+CARED_FOR = 0.7  # of the journeys, somebody takes care of what went wrong; the rest waits
 WAITS = 40  # how often an idle journey is looked at before its people give up
 PATIENCE = 3  # how often, before somebody looks whether a material in doubt is what it waits for
 
@@ -56,7 +59,8 @@ class Day:
 
     async def run(self, journeys: int | None = None) -> None:
         """Play journeys, `at_once` at a time; stop after `journeys` (None: never)."""
-        numbers = iter(range(10**9) if journeys is None else range(journeys))
+        base = self.seed * 1_000 + int(time.time()) % 300_000
+        numbers = itertools.count(base) if journeys is None else iter(range(base, base + journeys))
         async with self.client() as client, asyncio.TaskGroup() as group:
             for place in range(self.at_once):
                 group.create_task(self._keep_playing(client, numbers, place))
@@ -67,10 +71,9 @@ class Day:
 
     async def _keep_playing(self, client: Client, numbers: Any, place: int) -> None:
         await asyncio.sleep(place * self.pace * 0.7)
-        base = int(time.time()) % 300_000
         for number in numbers:
             try:
-                await self.journey(client, self.seed * 1_000 + base + number)
+                await self.journey(client, number)
             except (Refused, httpx.HTTPError, LookupError) as error:
                 log.warning(
                     "a journey of the scripted day stopped: %s", str(error) or type(error).__name__
@@ -96,16 +99,22 @@ class Day:
             },
             await self._token(client, self.people[owner][0]),
         )
+        cared = random.Random(seed + 1)
+        attentive = cared.random() < CARED_FOR
         idle = 0
         while idle < WAITS:
             await asyncio.sleep(self.pace * chance.uniform(0.5, 1.5))
             row = await client.row(done.journey, await self._token(client, self.people[owner][0]))
             if row.status == "ended":
                 break
+            if attentive and row.deviations and cared.random() < 0.3:
+                await self._care(client, net, done.journey, cared)
             moved = await self._act(client, net, row, labels, faults, chance)
             if not moved and idle >= PATIENCE:
                 moved = await self._assess(client, net, done.journey)
             idle = 0 if moved else idle + 1
+        while attentive and await self._care(client, net, done.journey, cared):
+            await asyncio.sleep(self.pace)
         self.played += 1
         return done.journey
 
@@ -164,6 +173,28 @@ class Day:
             return False
         self.acts += 1
         return True
+
+    async def _care(self, client: Client, net: Net, journey: str, chance: random.Random) -> bool:
+        """Do what is next about one deviation of the journey, whoever of its people may."""
+        reader = await self._token(client, self.people[net.protocol.owner][0])
+        for line in await client.deviations(reader):
+            if line.journey != journey:
+                continue
+            for role in carers(net, line):
+                by = commands.Actor(
+                    person=self.people[role][0], organisation=self.parties[role], role=role
+                )
+                command = care(net, line, by, datetime.now(UTC), chance)
+                if command is None:
+                    break
+                try:
+                    await self._send(client, journey, command)
+                except Refused as refused:
+                    log.info("refused: %s", refused)
+                    continue
+                self.acts += 1
+                return True
+        return False
 
     async def _assess(self, client: Client, net: Net, journey: str) -> bool:
         """Do what is next about one doubt of the journey: what is in doubt is not used."""
