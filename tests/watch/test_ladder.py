@@ -34,16 +34,16 @@ def done(net: Net, state: State, command: c.Command) -> State:
     return state
 
 
-def raised(states: tuple[Net, list[State]], code: str) -> tuple[Net, State]:
-    """Return the journey with one deviation at H07."""
+def raised(states: tuple[Net, list[State]], code: str, at: str = "H07") -> tuple[Net, State]:
+    """Return the journey with one deviation at an activity that is under way."""
     net = states[0]
-    state = at_work(states, "H07")
+    state = at_work(states, at)
     by = c.Actor(person="p", organisation=state.parties["courier"], role="courier")
     plain: Any = {
         "occurred_at": state.latest_at,
         "by": by,
         "code": code,
-        "about": "H07",
+        "about": at,
         "note": "x",
     }
     return net, done(net, state, c.RaiseDeviation(**plain))
@@ -88,6 +88,18 @@ def test_a_ladder_rises_and_ends_at_the_owner(states: tuple[Net, list[State]]) -
     calls = only(causes(net, state, state.latest_at), "deviation").calls
     moments = [call.at for call in calls]
     assert moments == sorted(moments)
+    assert calls[-1].role == state.owner.role
+
+
+def test_a_deviation_that_nobody_takes_up_does_not_wait_for_a_ladder_of_weeks(
+    states: tuple[Net, list[State]],
+) -> None:
+    """A referral may take 14 days; of a deviation there the owner hears within three."""
+    net, state = raised(states, "TEMP_EXCURSION", "H01")
+    calls = only(causes(net, state, state.latest_at), "deviation").calls
+    waits = [call.at - state.latest_at for call in calls if call.rung >= 2]
+    assert waits[0] == timedelta(days=2)
+    assert timedelta(days=2) < waits[-1] < timedelta(days=3)
     assert calls[-1].role == state.owner.role
 
 

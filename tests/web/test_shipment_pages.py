@@ -84,7 +84,7 @@ def test_an_excursion_is_seen_on_the_lane_the_chart_and_in_words(
     assert chart.locator("title").first.text_content()
     table = page.get_by_role("region", name="What was found").locator("tbody tr")
     assert table.count() >= 1
-    expect(page.get_by_text("TEMP_EXCURSION").first).to_be_visible()
+    expect(page.get_by_text("Temperature out of range").first).to_be_visible()
     shoot(page, "shipment-excursion")
     small = browser_of("plant-receiving-1", width=320)
     small.goto(f"/shipments/{journey}/shipper_out/1")

@@ -24,6 +24,9 @@ OWNER_AFTER: Final[dict[Severity, timedelta]] = {
     "major": timedelta(hours=2),
     "minor": timedelta(hours=24),
 }
+# A ladder of weeks is for work that may take weeks. Of a deviation that nobody has taken up the
+# protocol's first rung tells after this long at most, and the others follow as much sooner.
+UNHEEDED_AT_MOST: Final = timedelta(days=2)
 DECIDE_WITHIN: Final[dict[Severity, timedelta]] = {
     "critical": timedelta(hours=24),
     "major": timedelta(days=7),

@@ -17,7 +17,7 @@ from stafett.journey.state import Raised, State
 from stafett.journey.tasks import Task, next_moves
 from stafett.protocol.model import Handoff
 from stafett.protocol.net import DONE, NONE, Net
-from stafett.watch.cause import DEPUTY_AFTER, OWNER_AFTER, Call, Cause, call
+from stafett.watch.cause import DEPUTY_AFTER, OWNER_AFTER, UNHEEDED_AT_MOST, Call, Cause, call
 from stafett.watch.limits import Limit, limits
 from stafett.watch.unfinished import decide_by, unfinished
 
@@ -136,8 +136,9 @@ def _ladder(net: Net, state: State, raised: Raised, tasks: Sequence[Task]) -> tu
     deputies = [c._replace(rung=1, at=at + DEPUTY_AFTER[severity], deputy=True) for c in first]
     rungs = _rungs(net, subject) if severity != "critical" else ()
     if rungs:
+        sooner = min(1.0, UNHEEDED_AT_MOST / rungs[0][1])
         later = [
-            call(state, 2 + i, at + after, gate.acting(state, tell))
+            call(state, 2 + i, at + after * sooner, gate.acting(state, tell))
             for i, (tell, after) in enumerate(rungs)
         ]
     else:
