@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ from click.testing import CliRunner
 from site_ import Site
 from stafett.cli.ledger import _missing
 from stafett.cli.main import main
+from stafett.journey.label import Labels
+from web_walk import walk
 
 REGISTRAR, OUTSIDER = "administrator", "courier-admin"
 PDF = b"%PDF-1.7 a recommendation with its reasons"
@@ -97,3 +100,24 @@ def test_scrub_misses_a_document_that_a_decision_names(site: Site) -> None:
     json.dumps(_missing(site.tower.url))
     store(site, b"%PDF to be lost")
     assert _missing(site.tower.url) == []
+
+
+def test_a_paper_of_a_journey_is_never_published(site: Site) -> None:
+    """Its own organisation keeps and may read it; a decision that names it is refused."""
+    labels = Labels(8131)
+    journey = site.order(labels.patient, coi=labels.coi, product="kymriah", key=uuid.uuid4().hex)
+    site.inside(walk(site, journey, labels, ("H01", "accept")))
+    papers = [
+        e["event"]
+        for e in site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/events").json()
+        if e["kind"] == "DocumentAttached"
+    ]
+    assert papers, "the walk attaches what the protocol asks for"
+    one = papers[0]
+    # The bytes that the walk's script made its paper of.
+    content = f"{journey} {one['document']} {one['activity']} {one.get('round')}".encode()
+    sha256 = store(site, content)
+    assert sha256 == one["sha256"], "the registrar's organisation keeps it"
+    refused = put(site, assessment("se-doc-journey", sha256))
+    assert refused.status_code == 422 and "attached to a journey" in refused.text, refused.text
+    assert site.call(None, "GET", f"/registry/documents/{sha256}/x.pdf").status_code == 404

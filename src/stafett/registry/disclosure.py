@@ -5,7 +5,7 @@ rounding; Eurostat's and the UK Government Statistical Service's handbooks on di
 
 1. a count from 1 to MINIMUM - 1 is not shown ("<5");
 2. where a total is shown beside its parts, what is hidden could be computed from it: the next
-   smallest part is then not shown either, and at last the total, until it no longer can;
+   smallest part is then not shown either, and at last the total (`registry.suppression`);
 3. counts that are shown are rounded to BASE, totals by themselves and not as a sum of the rounded;
 4. a rate is shown only when it rests on at least RATE_MINIMUM cases, with its interval.
 
@@ -16,7 +16,6 @@ deployment answers to its own authority. Zero is shown: it stands for nobody.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -65,38 +64,6 @@ def one(count: int) -> Shown:
     if 0 < count < MINIMUM:
         return Shown(None, "<5")
     return Shown(rounded(count))
-
-
-def table(parts: Mapping[str, int]) -> tuple[dict[str, Shown], Shown]:
-    """Return the parts and their total as they may be published beside each other.
-
-    Whoever knows the exact total, the exact parts that are shown and these rules still cannot tell
-    any hidden part.
-    """
-    shown = {name: one(count) for name, count in parts.items()}
-    hidden = [name for name, s in shown.items() if s.why is not None]
-    total = one(sum(parts.values()))
-    if not hidden or total.why is not None:
-        return shown, total
-    rest = sorted((n for n in parts if n not in hidden and parts[n] > 0), key=lambda n: parts[n])
-    while rest and not _open([parts[n] for n in hidden]):
-        name = rest.pop(0)
-        hidden.append(name)
-        shown[name] = Shown(None, "hidden")
-    if not _open([parts[n] for n in hidden]):
-        total = Shown(None, "hidden")
-    return shown, total
-
-
-def _open(hidden: Sequence[int]) -> bool:
-    """Say whether the hidden parts stay unknown to one who knows their sum.
-
-    A part that shows as "<5" lies between 1 and MINIMUM - 1, another hidden one is MINIMUM or more:
-    if their sum is at either end of what that allows, there is only one way to split it.
-    """
-    lowest = sum(1 if n < MINIMUM else MINIMUM for n in hidden)
-    highest = math.inf if any(n >= MINIMUM for n in hidden) else len(hidden) * (MINIMUM - 1)
-    return len(hidden) >= 2 and lowest < sum(hidden) < highest
 
 
 def rate(successes: int, cases: int) -> Rate | None:

@@ -1,10 +1,10 @@
 """Secondary suppression in tables that share figures: a country and its regions, and the whole.
 
-`disclosure.table` guards one total beside its parts. Where the same journeys stand in several
-tables, as a region's page and the country's, what one hides must not follow from the difference of
-others. So all the figures are hidden together: `protect` takes the counts and the sums that hold
-among them, and hides until nobody can compute a hidden one, not even who knows exactly every count
-that is shown (they are rounded besides), the sums and these rules.
+Where the same journeys stand in several tables, as a region's page and the country's, what one
+hides must not follow from the difference of others. So all the figures are hidden together:
+`protect` takes the counts and the sums that hold among them, and hides until nobody can compute a
+hidden one, not even who knows exactly every count that is shown (they are rounded besides), the
+sums and these rules.
 
 A hidden count is computed if it follows linearly from the sums (it has no part in their null
 space), or if what is known of the hidden ones ("<5" lies between 1 and 4, another is 5 or more)
@@ -19,12 +19,10 @@ from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-import numpy as np
-
 from stafett.registry.disclosure import MINIMUM, Shown, one
+from stafett.registry.elimination import null_vector
 
 K = TypeVar("K", bound=Hashable)
-NONE = 1e-9  # below this a coefficient of the null space is a rounding error
 
 
 class Sum(NamedTuple):
@@ -42,9 +40,12 @@ def protect(counts: Mapping[K, int], sums: Iterable[Sum]) -> dict[K, Shown]:
     lines = [s for s in (_nonzero(s, counts) for s in sums) if s.parts]
     hidden = {name for name, n in counts.items() if 0 < n < MINIMUM}
     vague: set[Hashable] = set()  # hidden, and not said to be below MINIMUM or not
-    # What was looked at already and is unchanged need not be looked at again.
+    of: dict[Hashable, list[Sum]] = defaultdict(list)  # the sums that a count is in
+    for line in lines:
+        for member in _members(line):
+            of[member].append(line)
     while told := _told(counts, lines, hidden, vague):
-        fresh = {n for n in (_neighbour(name, counts, lines, hidden) for name in told) if n}
+        fresh = {n for n in (_neighbour(counts, of[name], hidden) for name in told) if n}
         if fresh:
             hidden |= fresh
             continue
@@ -72,11 +73,8 @@ def _members(line: Sum) -> set[Hashable]:
     return {line.total, *line.parts}
 
 
-def _neighbour(
-    name: Hashable, counts: Mapping[K, int], lines: Sequence[Sum], hidden: set[K]
-) -> K | None:
-    """Return the smallest count that is still shown in a sum with `name`, parts before totals."""
-    with_it = [s for s in lines if name in _members(s)]
+def _neighbour(counts: Mapping[K, int], with_it: Sequence[Sum], hidden: set[K]) -> K | None:
+    """Return the smallest count still shown in the sums `with_it`, parts before totals."""
     for found in ({p for s in with_it for p in s.parts}, {s.total for s in with_it}):
         free: list[K] = [n for n in found if n not in hidden]  # type: ignore[misc]
         if free:
@@ -141,15 +139,8 @@ def _components(
 
 def _linear(names: list[Hashable], rows: list[tuple[Row, Sum]]) -> set[Hashable]:
     """Return what has one value in every solution of the sums."""
-    place = {name: n for n, name in enumerate(names)}
-    matrix = np.zeros((len(rows), len(names)))
-    for r, (row, _) in enumerate(rows):
-        for name, sign in row.items():
-            matrix[r, place[name]] = sign
-    _, values, vectors = np.linalg.svd(matrix, full_matrices=True)
-    rank = int((values > NONE * max(matrix.shape)).sum())
-    free = np.abs(vectors[rank:]).max(axis=0) if rank < len(names) else np.zeros(len(names))
-    return {name for name in names if free[place[name]] < NONE * len(names)}
+    nulls = null_vector([row for row, _ in rows])
+    return {name for name in names if not nulls.get(name, 1)}
 
 
 def _bounded(

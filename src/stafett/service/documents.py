@@ -56,6 +56,15 @@ class Documents:
         query = "SELECT media_type, bytes FROM service.document WHERE sha256 = %s"
         return _whole(sha256, await sql.row(self._pool, query, (sha256,)))
 
+    async def attached(self, sha256: str) -> bool:
+        """Say whether any journey has the document among its papers, anybody's."""
+        query = (
+            "SELECT EXISTS (SELECT FROM ledger.event_store WHERE kind = 'DocumentAttached'"
+            " AND convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,sha256}' = %s)"
+        )
+        found = await sql.row(self._pool, query, (sha256,))
+        return found is not None and bool(found[0])
+
     async def known(
         self, names: frozenset[str], handed: frozenset[str], organisation: str
     ) -> frozenset[str]:

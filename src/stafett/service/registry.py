@@ -38,6 +38,7 @@ TYPES: dict[str, type[msgspec.Struct]] = {
     "site": SiteEntry,
     "requirements": RequirementList,
 }
+EXACT = frozenset({"uptake"})  # kinds whose entries hold counts that are not published exactly
 AT_ONCE = 256  # submissions under way in an import
 
 
@@ -121,6 +122,16 @@ class Registry:
             raise unknown(kind, id)
         return list(self._entries[kind][id])
 
+    def versions(self, person: Person | None, kind: Kind, id: str) -> list[Version]:
+        """Return the same to whoever may read it. Raises No.
+
+        Uptake is public as `registry.uptake` hides it; its exact counts are the registrars'.
+        """
+        if kind in EXACT and not (person and policy.allows("keep-registry", person)):
+            what = "exact counts of patients are read by registrars; what is public is in the list"
+            raise No("wrong-role", "This is not public", Reason("kind", what))
+        return self.history(kind, id)
+
     def recent(self, kinds: Sequence[Kind], most: int = 100) -> list[Version]:
         """Return the newest versions of these kinds, the newest first."""
         every = (v for kind in kinds for vs in self._entries[kind].values() for v in vs)
@@ -185,10 +196,17 @@ class Registry:
         return self._entries[kind][value.id][-1]
 
     async def _kept(self, person: Person, documents: Iterable[str]) -> None:
-        """Check that documents are kept here and the person's own to publish. Raises No."""
+        """Check that documents are kept here and the person's own to publish. Raises No.
+
+        A paper of a journey may name a patient, and what is published stays: it is refused, whoever
+        attached it.
+        """
         for sha256 in documents:
             if await self._documents.get(sha256, person.organisation) is None:
                 raise unknown("document", sha256)
+            if await self._documents.attached(sha256):
+                what = f"{sha256[:8]}… is attached to a journey: such papers are never published"
+                raise No("bad-value", "This may not be published", Reason("documents", what))
 
     async def take_in(
         self, person: Person, found: Found, *, reason: str, partial: bool, dry_run: bool = False
@@ -250,7 +268,7 @@ class Registry:
                 stream=stream,
                 expected_version=version,
                 drafts=[Draft("RegistryEntry", said, datetime.now(UTC))],
-                audience=sorted({PUBLIC, person.organisation}),
+                audience=sorted({person.organisation} | (set() if kind in EXACT else {PUBLIC})),
                 author=Author(person.organisation, person.id),
                 key=f"registry.{digest.hex()}",
                 request_hash=digest,

@@ -18,8 +18,9 @@ import anyio.to_thread
 import msgspec
 
 from stafett.registry.adoption import Uptake
-from stafett.registry.disclosure import RATE_MINIMUM, Rate, Shown, one, rate, table
+from stafett.registry.disclosure import RATE_MINIMUM, Rate, Shown, one, rate
 from stafett.registry.place import Place, known, of_organisations
+from stafett.registry.uptake import lines
 from stafett.service import sql
 from stafett.service.chain_counts import Counting
 from stafett.service.library import Library
@@ -227,15 +228,19 @@ class SystemView:
 
 def _adopted(entries: list[Uptake], place: Place) -> list[Adopted]:
     """Return the newest period of each product in a region; hidden as on the page of adoption."""
-    found = []
-    for product in sorted({e.product for e in entries}):
-        own = [e for e in entries if e.product == product]
-        mine = [e for e in own if (e.country, e.region) == (place.country, place.region)]
-        if not mine:
-            continue
-        newest = max(mine, key=lambda e: e.period)
-        beside = {e.region: e.patients for e in own if e.period == newest.period}
-        shown = table(beside)[0][newest.region]
-        per = None if shown.value is None else round(shown.value * 1e6 / newest.population, 1)
-        found.append(Adopted(product, newest.period, shown, per, newest.made_up))
-    return found
+    mine = [
+        line
+        for line in lines(entries)
+        if line.country == place.country and place.region in line.parts
+    ]
+    newest = {line.product: line for line in sorted(mine, key=lambda line: line.period)}
+    return [
+        Adopted(
+            line.product,
+            line.period,
+            line.parts[place.region],
+            line.per_million[place.region],
+            line.made_up,
+        )
+        for line in newest.values()
+    ]

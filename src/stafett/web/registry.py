@@ -12,12 +12,12 @@ from starlette.responses import Response
 
 from stafett.registry import feed
 from stafett.registry.adoption import Assessment
-from stafett.registry.disclosure import Shown, table
 from stafett.registry.importing import read
 from stafett.registry.rows import NotALayout
 from stafett.registry.search import Filter, Hits
 from stafett.registry.site import SiteEntry
 from stafett.registry.trial import Trial
+from stafett.registry.uptake import Line, lines
 from stafett.service.refusal import No
 from stafett.service.registry import TYPES, Imported, Kind, Registry, Version
 from stafett.service.system import System
@@ -25,6 +25,7 @@ from stafett.web import refusals
 from stafett.web.api import problem
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
+from stafett.web.session import person_of
 
 MADE_UP = "made up for demonstration"
 
@@ -43,17 +44,6 @@ class How(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     partial: bool = False
     dry_run: bool = False
     reason: str = ""
-
-
-class UptakeLine(msgspec.Struct, frozen=True):
-    """Patients treated by region as they may be published: rounded, small numbers hidden."""
-
-    product: str
-    period: str
-    parts: dict[str, Shown]
-    total: Shown
-    per_million: dict[str, float | None]
-    made_up: bool
 
 
 async def registry_of(request: Request) -> Registry:
@@ -133,8 +123,9 @@ def title_of(version: Version) -> str:
 async def versions(call: Call[Nothing, Nothing]) -> list[Version]:
     """Return every version of one entry, the newest last."""
     kind = _kind(call.path["kind"])
+    registry = await registry_of(call.request)
     try:
-        return (await registry_of(call.request)).history(kind, call.path["id"])
+        return registry.versions(await person_of(call.request), kind, call.path["id"])
     except No as no:
         raise problem(no) from None
 
@@ -149,28 +140,9 @@ async def sites(call: Call[Nothing, Nothing]) -> list[SiteEntry]:
     return (await registry_of(call.request)).all("site")
 
 
-async def uptake(call: Call[Nothing, Nothing]) -> list[UptakeLine]:
-    """Return patients treated, by product, period and region, as they may be published."""
-    return uptake_lines(await registry_of(call.request))
-
-
-def uptake_lines(registry: Registry) -> list[UptakeLine]:
-    """Return the uptake tables after the disclosure rules."""
-    groups: dict[tuple[str, str], list[Any]] = {}
-    for entry in registry.all("uptake"):
-        groups.setdefault((entry.product, entry.period), []).append(entry)
-    lines = []
-    for (product, period), entries in sorted(groups.items()):
-        parts, total = table({entry.region: entry.patients for entry in entries})
-        rates = {
-            e.region: None
-            if (shown := parts[e.region]).value is None
-            else round(shown.value * 1_000_000 / e.population, 1)
-            for e in entries
-        }
-        made_up = any(entry.made_up for entry in entries)
-        lines.append(UptakeLine(product, period, parts, total, rates, made_up))
-    return lines
+async def uptake(call: Call[Nothing, Nothing]) -> list[Line]:
+    """Return patients treated, by product, country, period and region, as may be published."""
+    return lines((await registry_of(call.request)).all("uptake"))
 
 
 async def document(call: Call[Nothing, Nothing]) -> Response:
@@ -307,13 +279,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/registry/sites", sites, "Sites", "anyone", answer=list[SiteEntry],
              tag=TAG),
     Endpoint("GET", "/api/registry/uptake", uptake, "Uptake by region", "anyone",
-             answer=list[UptakeLine], tag=TAG),
+             answer=list[Line], tag=TAG),
     Endpoint("GET", "/api/registry/system", system, "The whole chain", "anyone", query=Scope,
              answer=System, tag=TAG, answers={404: "No site is known there."}),
     Endpoint("GET", "/api/registry/schema/{kind}", schema, "Schema of an entry", "anyone",
              answer="application/schema+json", tag=TAG, answers={404: "No such kind."}),
     Endpoint("GET", "/api/registry/{kind}/{id}", versions, "Every version of an entry", "anyone",
-             answer=list[Version], tag=TAG),
+             answer=list[Version], tag=TAG,
+             answers={403: "Exact counts of patients: registrars' only.", 404: "No such entry."}),
     Endpoint("PUT", "/api/registry/{kind}/{id}", put, "Record an entry", "change-registry",
              Entered, answer=Version, tag=TAG,
              answers={409: "It may not follow what stands.", 503: "Changed in between."}),

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from stafett.registry import map as maps
 from stafett.registry.search import Filter
 from stafett.registry.site import current, expires_soon
+from stafett.registry.uptake import lines
 from stafett.service import policy
 from stafett.service.openings import Opening, Openings
 from stafett.service.refusal import No
@@ -28,7 +29,7 @@ from stafett.web import language as languages
 from stafett.web.area import Line
 from stafett.web.pages import page, signed_in
 from stafett.web.problem import Part, Problem
-from stafett.web.registry import registry_of, uptake_lines
+from stafett.web.registry import registry_of
 from stafett.web.session import person_of
 
 MENU = (
@@ -197,7 +198,7 @@ async def adoption(request: Request, registry: Registry) -> Response:
     """Assessments by product, and what the regions did afterwards."""
     found = sorted(registry.all("assessment"), key=lambda a: a.decided or "9999", reverse=True)
     return await show(
-        request, "registry_adoption.html", assessments=found, uptake=uptake_lines(registry)
+        request, "registry_adoption.html", assessments=found, uptake=lines(registry.all("uptake"))
     )
 
 
@@ -319,7 +320,7 @@ async def keep(request: Request) -> Response:
     start: dict[str, Any] = {"kind": kind, "id": id_, "after": 0, "value": None}
     if kind and id_:
         try:
-            versions = registry.history(kind, id_)  # type: ignore[arg-type]
+            versions = registry.versions(person, kind, id_)  # type: ignore[arg-type]
             start |= {"after": len(versions), "value": msgspec.to_builtins(versions[-1].value)}
         except No:
             start["id"] = ""
