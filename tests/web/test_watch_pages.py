@@ -221,7 +221,13 @@ def test_what_is_about_to_be_late_stands_among_the_deviations(
     page.goto("/deviations?stage=coming")
     row = page.locator("tr[data-coming]", has=page.locator(f"a[href='/journeys/{journey}']")).first
     expect(row).to_contain_text("about to be late")
-    expect(row).to_contain_text("H01")
+    expect(row.locator("td").nth(4)).to_have_text("H01 Referral")
+    swedish = browser_of("treating-clinic-1", language="sv")
+    swedish.goto("/deviations?stage=coming")
+    again = swedish.locator(
+        "tr[data-coming]", has=swedish.locator(f"a[href='/journeys/{journey}']")
+    )
+    expect(again.first.locator("td").nth(4)).to_have_text("H01 Remiss")
     expect(page.locator("table.board tbody tr:not([data-coming])")).to_have_count(0)
     shoot(page, "deviations-coming")
     found: Any = Axe().run(page, options=WCAG).response["violations"]

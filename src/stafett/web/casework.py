@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, get_args
 
@@ -21,7 +22,8 @@ from stafett.service.peers import Answer, Case, Judged
 from stafett.service.refusal import No, unknown
 from stafett.service.signatures import Checked
 from stafett.service.tower import Tower
-from stafett.web import pages
+from stafett.web import language as languages
+from stafett.web import naming, pages
 from stafett.web.api import problem, tower_of
 from stafett.web.area import Line as MenuLine
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -90,8 +92,11 @@ async def answers(call: Call[Nothing, Nothing]) -> Response:
 # -- pages ---------------------------------------------------------------------------------------
 
 
-def trends(lines: list[Line], now: datetime) -> dict[str, Any]:
-    """Count: by week and severity, by kind, by the interface where they were seen and began."""
+def trends(lines: list[Line], now: datetime, called: Callable[[str, str], str]) -> dict[str, Any]:
+    """Count: by week and severity, by kind, by the interface where they were seen and began.
+
+    `called` says what a journey's pages call a name of its protocol.
+    """
     monday = (now - timedelta(days=now.weekday())).replace(
         hour=0, minute=0, second=0, microsecond=0
     )
@@ -107,7 +112,13 @@ def trends(lines: list[Line], now: datetime) -> dict[str, Any]:
         "weeks": by_week,
         "most": max((counts.total() for _, counts in by_week), default=0),
         "kinds": Counter(x.kind for x in lines).most_common(),
-        "seen_began": Counter((x.detected or x.about, x.originated) for x in lines).most_common(10),
+        "seen_began": Counter(
+            (
+                called(x.journey, x.detected or x.about),
+                called(x.journey, x.originated) if x.originated else "",
+            )
+            for x in lines
+        ).most_common(10),
         "causes": Counter(x.cause for x in lines if x.cause).most_common(),
     }
 
@@ -133,6 +144,16 @@ async def list_page(request: Request) -> Response:
             if not severity or x.severity == severity
         ]  # fmt: skip
     organisations = await tower.accounts.organisations()
+    language = languages.of(request, person.language)
+    names = {
+        journey: naming.names_of(live.net, language)
+        for journey in {x.journey for x in lines} | {x.journey for x in near}
+        if (live := await tower.journeys.live(journey)) is not None
+    }
+
+    def called(journey: str, name: str) -> str:
+        return names.get(journey, {}).get(name, name)
+
     return await pages.page(
         request,
         "deviations.html",
@@ -146,7 +167,8 @@ async def list_page(request: Request) -> Response:
         severity=severity,
         stages=STAGES,
         names={o.id: o.name for o in organisations.values()},
-        trends=trends(lines, datetime.now(UTC)),
+        trends=trends(lines, datetime.now(UTC), called),
+        called=called,
     )
 
 
