@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 import uuid
 from typing import Any
 
+import pytest
+
 from site_ import Site
+from stafett.client import Client, Exchange, Refused
 from stafett.exchange import epcis
 from stafett.exchange.fhir_read import read_bundle
 from stafett.web.exchange import ENDPOINTS
@@ -120,3 +124,51 @@ def test_a_webhook_is_made_watched_and_revived_by_an_administrator(site: Site) -
     assert site.call("administrator", "DELETE", where).status_code == 404
     wrong = site.call("administrator", "POST", "/api/webhooks", json={**wish, "dest": "ftp://x.y"})
     assert (wrong.status_code, wrong.json()["reasons"][0]["field"]) == (400, "/dest")
+
+
+def test_the_typed_client_captures_queries_and_fetches(site: Site) -> None:
+    """Jobs are waited for, pages followed, refusals carry their places; dossier and trace come."""
+    journey = site.order()
+    coi = site.call(CLINIC, "GET", f"/api/journeys/{journey}/events").json()[0]["event"]["coi"]
+    place = f"https://own.example/{uuid.uuid4().hex}"
+    events: list[dict[str, Any]] = [
+        {
+            "type": "ObjectEvent", "eventID": uuid.uuid4().urn,
+            "eventTime": f"2026-11-01T08:00:{n:02d}+01:00", "eventTimeZoneOffset": "+01:00",
+            "action": "OBSERVE", "epcList": [f"urn:stafett:coi:{coi}"],
+            "readPoint": {"id": place}, "bizStep": "transporting",
+        }
+        for n in range(7)
+    ]  # fmt: skip
+    document = epcis.document(events, created="2026-11-01T08:00:00Z")
+
+    async def courier() -> None:
+        async with Client(site.base, site.token("courier-1")) as client:
+            exchange = Exchange(client)
+            job = await exchange.finished(await exchange.capture(document))
+            assert (job.success, job.captured, job.errors) == (True, 7, [])
+            back = [e["eventID"] async for e in exchange.events(EQ_readPoint=[place], perPage=3)]
+            assert back == [e["eventID"] for e in events]
+            with pytest.raises(Refused) as refused:
+                await exchange.capture({**document, "epcisBody": {"eventList": [7]}})
+            assert (refused.value.status, refused.value.code) == (400, "ValidationException")
+            assert "/epcisBody/eventList/0: " in str(refused.value)
+
+    async def clinic() -> None:
+        async with Client(site.base, site.token(CLINIC)) as client:
+            exchange = Exchange(client)
+            assert (await exchange.epcis(journey))["type"] == "EPCISDocument"
+            assert (await exchange.fhir(journey))["resourceType"] == "Bundle"
+            (first, *_) = await exchange.release(journey)
+            assert first.blocks and first.certified_at is None
+            assert (await exchange.dossier(journey, "pdf"))[:5] == b"%PDF-"
+            with pytest.raises(Refused, match="404"):
+                await exchange.dossier("none")
+
+    async def tracing() -> None:
+        async with Client(site.base, site.token(CLINIC)) as client:
+            found = await Exchange(client).trace("product", coi)
+            assert [t.journey for t in found.traces] == [journey]
+
+    for one in (courier, clinic, tracing):
+        asyncio.run(one())

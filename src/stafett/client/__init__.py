@@ -1,5 +1,6 @@
 """The Python client for integrators."""
 
 from stafett.client.client import Client, Refused
+from stafett.client.exchange import Exchange
 
-__all__ = ["Client", "Refused"]
+__all__ = ["Client", "Exchange", "Refused"]

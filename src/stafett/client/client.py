@@ -32,9 +32,11 @@ class Refused(Exception):
 
     def __init__(self, status: int, problem: dict[str, Any]) -> None:
         self.status, self.problem = status, problem
-        self.code = str(problem.get("type", "")).removeprefix("/problems/")
+        kind = str(problem.get("type", ""))
+        self.code = kind.removeprefix("/problems/").removeprefix("epcisException:")
         self.reasons: list[dict[str, str]] = problem.get("reasons", [])
         parts = [f"{r['field']}: {r['what']}" for r in self.reasons]
+        parts += [f"{e['pointer']}: {e['detail']}" for e in problem.get("errors", [])]  # EPCIS
         super().__init__(f"{status} {problem.get('title', '')}" + "; ".join(["", *parts]))
 
 
@@ -72,11 +74,17 @@ class Client:
     ) -> None:
         await self._http.aclose()
 
-    async def _call(
-        self, method: str, path: str, kind: Any, body: Any = None, token: str | None = None
-    ) -> Any:
+    async def send(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        token: str | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> httpx.Response:
+        """Send one request: `body` as bytes, or as what becomes JSON. Raises Refused."""
         token = token or self.token
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
+        headers = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
         content = None
         if isinstance(body, bytes):
             content = body
@@ -90,6 +98,12 @@ class Client:
             except json.JSONDecodeError:
                 problem = {"title": answer.text[:200]}
             raise Refused(answer.status_code, problem)
+        return answer
+
+    async def _call(
+        self, method: str, path: str, kind: Any, body: Any = None, token: str | None = None
+    ) -> Any:
+        answer = await self.send(method, path, body, token)
         return msgspec.json.decode(answer.content, type=kind) if answer.content else None
 
     async def _sent(
@@ -105,6 +119,10 @@ class Client:
             except httpx.TransportError:
                 await asyncio.sleep(pause)
         return await self._http.request(method, path, content=content, headers=headers)
+
+    async def get(self, path: str, kind: Any) -> Any:
+        """Read what is at `path` as `kind`, a type that the answer must fit. Raises Refused."""
+        return await self._call("GET", path, kind)
 
     async def sign_in(self, login: str, password: str) -> Person:
         """Sign in; the client keeps the token. Raises Refused."""
