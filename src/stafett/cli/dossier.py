@@ -75,7 +75,7 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
     lines.append(
         f"{'the dossier holds' if found.sound else 'THE DOSSIER DOES NOT HOLD'}: {found.journey},"
         f" {proof.entries} events ({proof.signatures} signed by their authors),"
-        f" {found.documents} documents" + (f", {found.missing} elsewhere" if found.missing else "")
+        f" {found.documents} documents" + (f" in it, {found.missing} not" if found.missing else "")
     )
     if proof.verdict and proof.verdict.cosigned:
         lines.append(f"cosigned by: {', '.join(sorted(proof.verdict.cosigned))}")

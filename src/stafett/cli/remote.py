@@ -42,7 +42,7 @@ def signed_in(url: str, login: str, password: str) -> Iterator[httpx.Client]:
             if answer.status_code == 401 and "/problems/second-factor" in answer.text:
                 body["code"] = click.prompt("Code of your second factor", err=True)
                 answer = client.post("/api/session", json=body)
-            signed = ok(answer).json()
+            signed = _signed(ok(answer))
             if "token" not in signed:
                 raise No("this person signs in with a second factor: use the pages")
             client.headers["Authorization"] = f"Bearer {signed['token']}"
@@ -53,6 +53,14 @@ def signed_in(url: str, login: str, password: str) -> Iterator[httpx.Client]:
         raise No(f"{url}: {error}") from None
 
 
+def _signed(answer: httpx.Response) -> dict[str, str]:
+    try:
+        found: dict[str, str] = answer.json()
+    except json.JSONDecodeError:
+        raise No(f"{answer.request.url.host} gave a page and no session: is it a tower?") from None
+    return found
+
+
 def ok(answer: httpx.Response) -> httpx.Response:
     """Return a good answer; raise No with the reasons of any other."""
     if answer.is_success:
@@ -60,6 +68,9 @@ def ok(answer: httpx.Response) -> httpx.Response:
     try:
         found = answer.json()
     except json.JSONDecodeError:
-        raise No(f"HTTP {answer.status_code}") from None
+        where = answer.request.url.copy_with(path="/", query=None)
+        raise No(
+            f"{where} answered HTTP {answer.status_code} and no reason: is it a Stafett tower?"
+        ) from None
     said = "; ".join(f"{r['field']}: {r['what']}" for r in found.get("reasons", []))
     raise No(f"{found.get('title', answer.status_code)}" + (f" ({said})" if said else ""))

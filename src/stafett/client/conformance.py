@@ -197,12 +197,21 @@ class Kit(Day):
         try:
             token = await self._token(client, self.people[net.protocol.owner][0])
             known = await client._call("GET", "/api/protocols", list[dict[str, Any]], token=token)
-        except (httpx.HTTPError, Refused, msgspec.MsgspecError, LookupError) as error:
+        except httpx.HTTPError as error:
+            raise Unusable(f"{self.base} does not answer: {error}") from None
+        except Refused as error:
+            if not error.code:  # no problem document: some other server
+                raise Unusable(self._foreign(f"HTTP {error.status}")) from None
             raise Unusable(f"{self.base}: {error}") from None
+        except (msgspec.MsgspecError, LookupError) as error:
+            raise Unusable(self._foreign(str(error))) from None
         name, version = net.protocol.protocol, net.protocol.version
         if not any(p.get("name") == name and p.get("version") == version for p in known):
             offers = ", ".join(f"{p.get('name')} {p.get('version')}" for p in known)
             raise Unusable(f"{self.base} has no {name} {version}; it has: {offers}")
+
+    def _foreign(self, answered: str) -> str:
+        return f"{self.base} does not speak Stafett's API (it answered {answered}): no kit for it"
 
     async def _bring(self, client: Client, net: Net) -> Place:
         """Open a journey and carry it to where a receiver scans something critical."""
