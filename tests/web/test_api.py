@@ -418,3 +418,17 @@ def test_a_static_file_arrives_whole_packed_or_not(site: Site) -> None:
     assert part.status_code == 206 and part.content == plain.content[:10]
     known = {"If-None-Match": packed.headers["etag"]}
     assert site.call(None, "GET", "/static/board.js", headers=known).status_code == 304
+
+
+def test_a_moment_without_a_zone_and_a_language_nobody_speaks_are_refused(site: Site) -> None:
+    """Both are named in the refusal; the description says both, so that a client need not try."""
+    journey = site.order()
+    start = {"type": "Start", "step": "CONSENT", "occurred_at": "2026-11-01T08:00:00"}
+    refused = site.send("treating-clinic-1", journey, start)
+    assert refused.status_code == 422, refused.text
+    assert refused.json()["reasons"][0]["field"] == "/command/occurred_at"
+    path = f"/api/journeys/{journey}/stations/CONSENT/step"
+    assert site.call("treating-clinic-1", "GET", path, params={"language": "xx"}).status_code == 422
+    schemas = site.call(None, "GET", "/openapi.json").json()["components"]["schemas"]
+    moment = schemas["Start"]["properties"]["occurred_at"]
+    assert moment == {"type": "string", "format": "date-time"}

@@ -20,20 +20,23 @@ ORDERED = "OpenJourney"
 Key = Annotated[str, msgspec.Meta(min_length=8, max_length=80, pattern=r"^[A-Za-z0-9._:-]+$")]
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
+# A moment without its zone is no moment: it is refused before the journey is asked.
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+_ZONED: dict[Any, Any] = {datetime: Moment, datetime | None: Moment | None}
+
 
 def _asked(command: type[msgspec.Struct]) -> type[msgspec.Struct]:
     fields: list[Any] = []
     for field in msgspec.structs.fields(command):
         if field.name in OURS:
             continue
+        kind = _ZONED.get(field.type, field.type)
         if field.required:
-            fields.append((field.name, field.type))
+            fields.append((field.name, kind))
         elif field.default_factory is not msgspec.NODEFAULT:
-            fields.append(
-                (field.name, field.type, msgspec.field(default_factory=field.default_factory))
-            )
+            fields.append((field.name, kind, msgspec.field(default_factory=field.default_factory)))
         else:
-            fields.append((field.name, field.type, field.default))
+            fields.append((field.name, kind, field.default))
     return msgspec.defstruct(
         command.__name__,
         fields,
@@ -65,7 +68,7 @@ class Signed(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     authenticator_data: str
     client_data: str
     signature: str
-    signed_at: datetime
+    signed_at: Moment
 
 
 class Colleague(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

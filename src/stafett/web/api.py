@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import AsyncIterator
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -68,7 +68,7 @@ class About(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For a decision: what it is about. The language of the texts."""
 
     about: str = ""
-    language: str = "en"
+    language: Literal["en", "sv", "es"] = "en"
 
 
 class Within(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
