@@ -37,6 +37,9 @@ def test_contracts_are_exported_and_wrong_figures_are_said(site: Site) -> None:
     for form, head in heads.items():
         found = answered(client, f"/api/design/contracts/{form}")
         assert found.status_code == 200 and found.content.startswith(head), form
+    for language, word in {"sv": "Kontrakt", "es": "Contrato"}.items():
+        drawn = client.get(f"/api/design/contracts/svg?language={language}")
+        assert drawn.status_code == 200 and "Two-sided" not in drawn.text, word
     rich = answered(client, "/api/design/contracts/json?value=1000").json()
     assert rich["value"] == 1000 and rich["contracts"]["bond"]["equilibria"][0]["settled"]
     assert client.get("/api/design/contracts/json?value=-5").status_code == 422

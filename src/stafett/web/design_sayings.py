@@ -61,6 +61,13 @@ class Sayings:
         """A figure with its interval."""
         return say.figure(e, digits, self.language)
 
+    def written(self, value: float, form: str) -> str:
+        """A number in a Python format, as the language writes it."""
+        text = format(value, form)
+        if self.language == "en":
+            return text
+        return text.replace(".", ",").replace("%", "\u00a0%")
+
     def number(self, value: float) -> str:
         """A number."""
         return say.number(value, self.language)

@@ -25,6 +25,7 @@ from stafett.service.pictures.planes import capital_map
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
 from stafett.web.area import Line
+from stafett.web.design_sayings import Sayings
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.language import of as languages_of
 from stafett.web.language import translator
@@ -241,6 +242,11 @@ def _spent(gains: Gains, budget: float) -> dict[str, Any]:
     return {s: allocate(g, budget) for s, g in gains.items()}
 
 
+async def _sayings(call: Call[Nothing, Nothing]) -> Sayings:
+    person = await signed(call.request)
+    return Sayings(languages_of(call.request, person.language))
+
+
 async def export_contracts(call: Call[Nothing, Nothing]) -> Response:
     """The contract workbench as CSV, JSON, SVG or PDF; 409 while it is being worked out."""
     form = form_of(call)
@@ -248,11 +254,16 @@ async def export_contracts(call: Call[Nothing, Nothing]) -> Response:
     if isinstance(bench, Going):
         raise not_yet("contracts", bench)
     if form == "pdf":
-        data: str | bytes = await asyncio.to_thread(contracts_report, bench)
+        data: str | bytes = await asyncio.to_thread(contracts_report, bench, await _sayings(call))
     elif form == "csv":
         data = work.contracts_csv(bench)
     elif form == "svg":
-        data = gap_bars(list(bench.findings.values()), title="gap", unit="%")
+        t = (await _sayings(call)).t
+        data = gap_bars(
+            list(bench.findings.values()), title=t("incentives.gap"), unit=t("incentives.svg.gap"),
+            names={n: t(f"incentives.contract.{n}") for n in bench.findings},
+            none=t("incentives.svg.none"),
+        )  # fmt: skip
     else:
         data = work.contracts_json(bench, value)
     return handed(data, form, "contracts")
@@ -265,7 +276,7 @@ async def export_map(call: Call[Nothing, Nothing]) -> Response:
     if isinstance(gains, Going):
         raise not_yet("system", gains)
     if form == "pdf":
-        data: str | bytes = await asyncio.to_thread(map_report, found, **set_)
+        data: str | bytes = await asyncio.to_thread(map_report, found, await _sayings(call), **set_)
     elif form == "csv":
         data = work.map_csv(found)
     elif form == "svg":

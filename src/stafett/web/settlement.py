@@ -19,6 +19,7 @@ from stafett.service.pictures.bars import gain_bars
 from stafett.service.settlement import Settlement, Settling
 from stafett.service.tower import Tower
 from stafett.web.area import Line
+from stafett.web.design_sayings import Sayings
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.incentives import WRONG, busy, form_of, handed, not_yet, number, signed
 from stafett.web.language import of as languages_of
@@ -92,7 +93,10 @@ async def export(call: Call[Nothing, Nothing]) -> Response:
         part = Part("position", found.problem, "ask again when more journeys are closed")
         raise Problem(422, "nothing-to-settle", "There is nothing to settle", part)
     if form == "pdf":
-        data: str | bytes = await asyncio.to_thread(settlement_report, found, wish)
+        organisations = await call.request.app.state.tower.accounts.organisations()
+        named = organisations[wish.organisation].name
+        words = Sayings(languages_of(call.request, person.language))
+        data: str | bytes = await asyncio.to_thread(settlement_report, found, wish, named, words)
     elif form == "csv":
         data = work.settlement_csv(found)
     elif form == "svg":
