@@ -74,7 +74,7 @@ def published(rows: Iterable[Row]) -> str:
 def main() -> int:
     """Write or check the page."""
     found = [v for case in cases() for v in verdicts(case)]
-    rows = validate({name: load(name) for name in FOUR}, PLAN)
+    rows = validate({name: load(name) for name in FOUR}, PLAN).rows
     text = HEAD + exact(found) + MIDDLE + published(rows)
     if "--check" not in sys.argv:
         PAGE.write_text(text, "utf-8")

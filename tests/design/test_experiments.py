@@ -4,6 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import signal
+import subprocess
+import sys
+import time
+from importlib.resources import files
 
 import msgspec
 import pytest
@@ -75,8 +81,8 @@ def test_validation_says_no_when_the_simulation_is_wrong(
     slow = msgspec.structs.replace(n.work["H12c"], median=scaled(n.work["H12c"].median, 2.5))
     wrong = with_network(four["us"], msgspec.structs.replace(n, work={**n.work, "H12c": slow}))
     few = Plan(3, 1.0, 0.5)
-    right = {r.published.measure: r for r in validate({"us": four["us"]}, few)}
-    bad = {r.published.measure: r for r in validate({"us": wrong}, few)}
+    right = {r.published.measure: r for r in validate({"us": four["us"]}, few).rows}
+    bad = {r.published.measure: r for r in validate({"us": wrong}, few).rows}
     assert right["collected_to_infused"].inside
     assert not bad["collected_to_infused"].inside
     assert all(math.isfinite(r.simulated.mean) for r in right.values())
@@ -127,16 +133,21 @@ def test_the_commands_refuse_what_they_cannot_read() -> None:
         assert "Error" in result.output
 
 
-def test_check_says_which_queue_is_unstable(tmp_path) -> None:
-    """A tenth of the lines: the offered load is above one, and the answer is no."""
-    from importlib.resources import files
-
+def test_an_unstable_queue_is_said_with_its_load_and_the_line_of_its_places(tmp_path) -> None:
+    """A tenth of the lines: `check` says no; what runs it says on standard error what it runs."""
     good = (files("stafett") / "catalogue" / "networks" / "uk.yaml").read_text("utf-8")
+    bad = good.replace("places: {value: 8.5, low: 5,", "places: {value: 1, low: 0.5,")
     file = tmp_path / "starved.yaml"
-    file.write_text(good.replace("places: {value: 8.5, low: 5,", "places: {value: 1, low: 0.5,"))
+    file.write_text(bad)
+    line = bad[: bad.index("places: {value: 1, low: 0.5,")].count("\n") + 1
+    said = rf"starved\.yaml:{line}:\d+: line \(all\): offered load [1-9]\d\d%, unstable"
     result = CliRunner().invoke(main, ["design", "check", str(file)])
     assert result.exit_code == 1
-    assert "unstable" in result.output
+    assert re.search(said, result.output), result.output
+    few = ["--replications", "2", "--years", "0.1", "--json"]
+    run = CliRunner().invoke(main, ["design", "validate", str(file), *few])
+    assert re.search(said, run.stderr), run.stderr
+    assert json.loads(run.stdout)
     assert CliRunner().invoke(main, ["design", "check", "uk"]).exit_code == 0
 
 
@@ -149,3 +160,41 @@ def test_an_interrupted_comparison_goes_on_from_its_store(tmp_path) -> None:
     assert (tmp_path / "runs.jsonl").read_bytes().count(b"\n") == 3
     assert CliRunner().invoke(main, [*args, *store]).output == plain.output
     assert (tmp_path / "runs.jsonl").read_bytes().count(b"\n") == 3
+
+
+START = "from stafett.cli.main import main; main()"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["validate", "levers", "compare"])
+def test_ctrl_c_ends_a_command_with_what_is_finished(command: str, tmp_path) -> None:
+    """A real signal: status 130 and how many are missing, with what is finished in the store.
+
+    A run of the same that is smaller reads what is there, and gives what it gives from nothing.
+    """
+    store = tmp_path / "runs.jsonl"
+    args = ["design", command, "sweden-tissue", "spain", "--years", "0.5", "--json"]
+    kept = ["--store", str(store), "--workers", "1"]
+    # A shell starts what runs in the background with Ctrl-C ignored.
+    run = subprocess.Popen(
+        [sys.executable, "-c", START, *[a for a in args if a != "--json"], *kept,
+         "--replications", "5000"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    for _ in range(3000):
+        if store.exists() and store.read_bytes().count(b"\n") >= 3:
+            break
+        time.sleep(0.01)
+    run.send_signal(signal.SIGINT)
+    try:
+        _, told = run.communicate(timeout=60)
+    finally:
+        run.kill()
+    assert run.returncode == 130, told[-2000:]
+    assert re.search(r"interrupted: \d+ replications are missing", told), told[-2000:]
+    had = store.read_bytes().count(b"\n")
+    assert had >= 3
+    few = ["--replications", "2"]
+    again = CliRunner().invoke(main, [*args, *kept, *few])
+    assert again.stdout == CliRunner().invoke(main, [*args, *few]).stdout

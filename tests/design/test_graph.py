@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from stafett.design.distance import distance
 from stafett.design.reading import load, names
-from stafett.service.design_graph import belongs, distance, graph
+from stafett.service.design_graph import belongs, graph
 from stafett.service.pictures.places import APART, places
 from stafett.service.studio import Unusable, Wish, key_figures, systems_of
 

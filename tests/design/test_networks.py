@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from stafett.design.assumptions import numbers
 from stafett.design.reading import load, names
 from stafett.design.stability import offered_loads
 from stafett.protocol.read import ReadError
@@ -44,7 +45,7 @@ def test_a_hybrid_changes_what_it_says_and_nothing_else() -> None:
         (lambda s: s.replace("courier: carrier", "courier: pigeon", 1), "no organisation 'pigeon'"),
         (lambda s: s.replace("owner: industry", "owner: nobody", 1), "no owner 'nobody'"),
         (lambda s: s.replace("{value: 0.1667,", "{value: 0.1,", 1), "add up to 0.9"),
-        (lambda s: s.replace("  TRANSPORT_BACK:\n    median", "  THAW:\n    median"), "no lane"),
+        (lambda s: s.replace("  TRANSPORT_BACK:\n    mode", "  THAW:\n    mode"), "no lane"),
         (lambda s: s.replace("H12c=failed", "H12c=eaten", 1), "no result 'eaten'"),
         (lambda s: s.replace("H06=failed: {value: 0.01, low: 0.0, high: 0.03",
                              "H06=failed: {value: 1.2, low: 0.0, high: 2"), "no probability"),
@@ -54,6 +55,15 @@ def test_a_hybrid_changes_what_it_says_and_nothing_else() -> None:
         (lambda s: s.replace("digital: {value: 0.3, low: 0.1, high: 0.6",
                              "digital: {value: 1.3, low: 0.1, high: 1.6"),
          "between 0 and 1"),
+        (lambda s: s.replace("organisations:", "organisations:\n  idle: {title: I, owner: skane}"),
+         "idle plays no role"),
+        (lambda s: s.replace("at: [55.71, 13.2]", "at: [155.71, 13.2]"), "is no place"),
+        (lambda s: s.replace("median: {value: 1, low: 1,", "median: {value: 0.05, low: 0.01,"),
+         "cannot be reached by air in 0.05 days"),
+        (lambda s: s.replace("mode: air", "mode: road").replace(
+            "median: {value: 1, low: 1,", "median: {value: 0.5, low: 0.1,"),
+         "umea lies 1,564 km away and cannot be reached by road in 0.5 days"),
+        (lambda s: s.replace("mode: air", "mode: camel", 1), "Invalid enum value 'camel'"),
         (lambda s: s.replace("protocol: autologous-car-t", "protocol: alchemy"), "no built-in"),
     ],
 )  # fmt: skip
@@ -76,3 +86,30 @@ def test_an_unknown_network_says_which_there_are() -> None:
     """The names that exist are listed."""
     with pytest.raises(ReadError, match=r"known: .*sweden"):
         load("atlantis")
+
+
+@pytest.mark.parametrize("name", ["spain", "spain-shipped"])
+def test_spain_has_seventeen_regions_and_sweden_six(name: str) -> None:
+    """Each region has a health service; in Spain ten have a centre, in Sweden all six, one each."""
+    spain, sweden = load(name).network, load("sweden").network
+    services = {k for k, title in spain.owners.items() if title.endswith("health service")}
+    owning = {c.owner for c in spain.centres.values()}
+    assert len(services) == 17 and owning <= services and len(owning) == 10
+    assert len({c.owner for c in sweden.centres.values()}) == len(sweden.centres) == 6
+
+
+@pytest.mark.parametrize("name", names())
+def test_no_figure_lacks_its_source_or_its_range(name: str) -> None:
+    """Every figure of every built-in network and of the interface model, the published included."""
+    system = load(name)
+    n, model = system.network, system.interfaces
+    figures = [*numbers(n), *numbers(model)]
+    assert len(figures) > 80
+    for part, sources in ((n, n.sources), (model, model.sources)):
+        for path, x in numbers(part):
+            assert x.assumption != (x.source is not None), path
+            if x.assumption:
+                assert x.low is not None and x.high is not None, path
+            else:
+                assert x.source in sources, path
+    assert all(p.source in n.sources and p.low <= p.high for p in n.published)

@@ -14,7 +14,7 @@ from stafett.cli.design_fit import fit_
 from stafett.cli.design_levers import levers_, sensitivity_, validate_
 from stafett.cli.design_verify import verify_
 from stafett.cli.design_words import Failed, out, systems_of, worked
-from stafett.design.reading import load, names
+from stafett.design.reading import document, load, names
 from stafett.protocol.read import ReadError
 
 
@@ -55,15 +55,23 @@ def check(file: str, as_json: bool) -> None:
     except ReadError as problem:
         raise Failed(str(problem)) from None
     loads = list(offered_loads(system))
-    unstable = any(load_.load >= 1 for load_ in loads)
+    unstable = not all(load_.stable for load_ in loads)
+    written = document(file)
     if as_json:
-        rows = [{"pool": o.pool, "where": o.where, "offered_load": o.load} for o in loads]
+        rows = [
+            {"pool": o.pool, "where": o.where, "offered_load": o.load,
+             "place": str(written.place(*o.path))}
+            for o in loads
+        ]  # fmt: skip
         centres = len(system.network.centres)
         click.echo(json.dumps({"stable": not unstable, "centres": centres, "pools": rows}))
         sys.exit(1 if unstable else 0)
     for load_ in loads:
-        word = "unstable: the queue grows without end" if load_.load >= 1 else "stable"
-        click.echo(f"{load_.pool} ({load_.where}): offered load {load_.load:.0%}, {word}")
+        said = f"{load_.pool} ({load_.where}): offered load {load_.load:.0%}"
+        if load_.stable:
+            click.echo(f"{said}, stable")
+            continue
+        click.echo(f"{written.place(*load_.path)}: {said}, unstable: the queue grows without end")
     if unstable:
         sys.exit(1)
     click.echo(f"{file}: {len(system.network.centres)} centres, nothing wrong")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -16,7 +15,7 @@ from stafett.cli.bars import progress
 from stafett.cli.design_words import (
     Assumptions,
     Failed,
-    err,
+    cut_short,
     figure,
     heading,
     options,
@@ -72,9 +71,7 @@ def compare_(
         _print_comparison(chosen, c)
         if drawn:
             _print_drawn(chosen, c, drawn)
-    if missing:
-        err.print(f"interrupted: {missing} replications are missing from these figures")
-        sys.exit(130)
+    cut_short(missing)
 
 
 def _of_protocol(protocol: str, systems: Sequence[str]) -> list[str]:
@@ -177,7 +174,7 @@ def _print_comparison(chosen: dict[str, System], c: Comparison) -> None:
 
     heading("Scale", "treated, of 100 referred, when referrals are multiplied and nothing else")
     table = Table("", *heads)
-    table.add_row("1x", *[figure(c.figures[n]["treated_share"]) for n in heads])
+    table.add_row("1x", *[figure(c.figures[n].get("treated_share")) for n in heads])
     for factor in c.scale[heads[0]]:
         table.add_row(factor, *[figure(c.scale[n][factor]) for n in heads])
     out.print(table)

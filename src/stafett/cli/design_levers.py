@@ -14,6 +14,7 @@ from stafett.cli.bars import progress
 from stafett.cli.design_words import (
     Assumptions,
     Failed,
+    cut_short,
     err,
     figure,
     heading,
@@ -27,7 +28,7 @@ from stafett.design.effort import Outcome, levers
 from stafett.design.experiment import Plan
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
-from stafett.design.validate import Row, validate
+from stafett.design.validate import Validation, validate
 from stafett.simulation import Store
 
 
@@ -45,9 +46,10 @@ def validate_(
     plan = Plan(replications, years, seed=seed, assumptions=assumptions)
     kept = Store(store) if store else None
     with progress(len(chosen) * plan.replications, "replications") as tick:
-        rows: list[Row] = worked(
+        found: Validation = worked(
             lambda: validate(chosen, plan, workers=workers, store=kept, progress=tick)
         )
+    rows = found.rows
     if as_json:
         import msgspec
 
@@ -85,6 +87,7 @@ def validate_(
             "figure is an input too, so that agreement says only that nothing was lost on the way.",
             highlight=False,
         )
+    cut_short(found.missing)
     sys.exit(0 if all(r.inside for r in rows) else 1)
 
 
@@ -105,8 +108,10 @@ def levers_(
         found: dict[str, Outcome] = worked(
             lambda: levers(chosen, plan, effort, workers=workers, store=kept, progress=tick)
         )
+    missing = max(o.missing for o in found.values())
     if as_json:
         click.echo(json.dumps(plain({n: asdict(o) for n, o in found.items()}), indent=1))
+        cut_short(missing)
         return
     heads = list(found)
     for measure, title in (
@@ -136,6 +141,7 @@ def levers_(
             word = "more from interfaces than from" if d.mean > 0 else "less from interfaces than"
         tail = "components" if d.clear else "interfaces and components"
         out.print(f"[b]{n}[/b]: {word} {tail} ({d:.2f} patients of 100)", highlight=False)
+    cut_short(missing)
 
 
 @click.command("sensitivity")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +12,7 @@ import click
 from rich.console import Console
 
 from stafett.design.estimate import Estimate
-from stafett.design.reading import System, load
+from stafett.design.reading import System, document, load
 from stafett.protocol.read import ReadError
 from stafett.simulation import ModelError
 
@@ -34,7 +35,22 @@ def systems_of(chosen: Sequence[str]) -> dict[str, System]:
         if system.name in systems:
             raise Failed(f"two networks are called {system.name!r}: rename one")
         systems[system.name] = system
+        _warn(name, system)
     return systems
+
+
+def _warn(file_or_name: str, system: System) -> None:
+    """Say on standard error which queues have no end: what follows depends on how long it runs."""
+    from stafett.design.stability import offered_loads
+
+    for load_ in offered_loads(system):
+        if not load_.stable:
+            place = document(file_or_name).place(*load_.path)
+            err.print(
+                f"{place}: {load_.pool} ({load_.where}): offered load {load_.load:.0%}, unstable: "
+                "the queue grows without end, and figures depend on how long it runs",
+                soft_wrap=True, highlight=False,
+            )  # fmt: skip
 
 
 class Failed(click.ClickException):
@@ -67,6 +83,13 @@ def worked(work: Callable[[], Any]) -> Any:
         return work()
     except (ReadError, ModelError, ValueError) as problem:
         raise Failed(str(problem)) from None
+
+
+def cut_short(missing: int) -> None:
+    """End with status 130 where an interrupt left replications out of what was printed."""
+    if missing:
+        err.print(f"interrupted: {missing} replications are missing from these figures")
+        sys.exit(130)
 
 
 def plain(value: Any) -> Any:

@@ -111,7 +111,7 @@ def compare(
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Comparison:
-    """Run everything and put it into tables."""
+    """Run everything and put it into tables; interrupted, those of what is finished."""
     every = designs(systems, plan)
     base = {n: d for n, d in every.items() if n in systems}
     # More demand is more journeys: fewer replications carry as much.
@@ -121,9 +121,11 @@ def compare(
     few = replace(
         plan, replications=max(2, plan.replications // 10), years=min(plan.years, 1.0)
     )  # fmt: skip
-    runs = run(base, plan, executor=executor, workers=workers, store=store, progress=progress)
-    side = run(rest, fewer, executor=executor, workers=workers, store=store, progress=progress)
-    big = run(more, few, executor=executor, workers=workers, store=store, progress=progress)
+    go = partial(run, executor=executor, workers=workers, store=store, progress=progress)
+    runs = go(base, plan)
+    # Ctrl-C ends the whole, not the part that it happens to be in.
+    side = go(rest, fewer, only_kept=runs.missing > 0)
+    big = go(more, few, only_kept=runs.missing + side.missing > 0)
     first = next(iter(systems))
     how = plan.assumptions
     figures, against = {}, {}

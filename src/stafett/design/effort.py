@@ -28,6 +28,7 @@ class Outcome:
     interfaces_minus_components: dict[str, Estimate]
     levers: dict[str, dict[str, Estimate]]
     half: dict[str, dict[str, Estimate]]  # with half of the effort
+    missing: int = 0  # replications of the whole experiment that were not run (interrupted)
 
 
 def levers(
@@ -67,6 +68,7 @@ def levers(
             interfaces_minus_components=effect(f"{name}+interface", f"{name}+component"),
             levers={x.name: effect(f"{name}+{x.name}", name) for x in LEVERS},
             half={x.name: effect(f"{name}+{x.name}/2", name) for x in LEVERS},
+            missing=results.missing,
         )
         for name in systems
     }

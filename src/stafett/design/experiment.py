@@ -101,6 +101,7 @@ def run(
     workers: int | None = None,
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    only_kept: bool = False,
 ) -> Run:
     """Run every design for the same replications: equal numbers mean equal patients.
 
@@ -128,6 +129,7 @@ def run(
         block=4,
         store=store,
         progress=progress,
+        only_kept=only_kept,
     )
     done = {
         n: {s.replication: (f"{n} {r}", s) for r in blocks for s in results.sums[f"{n} {r}"]}

@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import msgspec
 
 from stafett.design.network import Interfaces, Network, Number, Work
 from stafett.design.reading import System
 
+W = TypeVar("W", bound=Work)
 Group = Literal["component", "interface", "institution"]
 
 
@@ -51,19 +52,21 @@ def with_network(system: System, network: Network) -> System:
     return System(network, system.protocol, system.interfaces)
 
 
+def _shorter(table: dict[str, W], meant: set[str], factor: float) -> dict[str, W]:
+    return {
+        name: msgspec.structs.replace(w, median=scaled(w.median, factor)) if name in meant else w
+        for name, w in table.items()
+    }
+
+
 def faster(kinds: tuple[str, ...]) -> Callable[[System, float], System]:
     """Shorten the steps of some kinds."""
 
     def apply(system: System, effort: float) -> System:
-        work, lanes = dict(system.network.work), dict(system.network.lanes)
-        for name, step in system.protocol.steps.items():
-            if step.kind in kinds:
-                for table in (work, lanes):
-                    if name in table:
-                        w: Work = table[name]
-                        shorter = scaled(w.median, math.exp(-effort))
-                        table[name] = msgspec.structs.replace(w, median=shorter)
-        return with_network(system, msgspec.structs.replace(system.network, work=work, lanes=lanes))
+        meant = {name for name, step in system.protocol.steps.items() if step.kind in kinds}
+        n, factor = system.network, math.exp(-effort)
+        work, lanes = _shorter(n.work, meant, factor), _shorter(n.lanes, meant, factor)
+        return with_network(system, msgspec.structs.replace(n, work=work, lanes=lanes))
 
     return apply
 

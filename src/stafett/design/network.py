@@ -60,6 +60,16 @@ class Work(Base, frozen=True, kw_only=True):
     working_hours: bool = False
 
 
+class Lane(Work, frozen=True, kw_only=True):
+    """A transport: how long it takes, and by what. Its distance is that of the places it joins.
+
+    `mode`: what most of the way is done by; a lane that is faster than any such journey from the
+    farthest centre is refused.
+    """
+
+    mode: Literal["road", "air"] | None = None
+
+
 class Pool(Base, frozen=True, kw_only=True):
     """Places that a journey holds from the start of one activity to the end of another.
 
@@ -169,7 +179,7 @@ class Network(Base, frozen=True, kw_only=True):
     results: dict[str, Number]
     results_again: dict[str, Number] = msgspec.field(default_factory=dict)
     pools: dict[str, Pool]
-    lanes: dict[str, Work]
+    lanes: dict[str, Lane]
     supplies: dict[str, Supply] = msgspec.field(default_factory=dict)
     habits: Habits
     variability: Variability

@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.design.distance import FASTEST, distance
 from stafett.design.network import CENTRE, Interfaces, Network, Number
 from stafett.protocol.builtin import load as load_protocol
 from stafett.protocol.model import Handoff, Protocol, Step
@@ -187,9 +188,45 @@ def _problems(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, s
     for name, step in p.steps.items():
         if step.kind == "transport" and name not in n.lanes:
             yield doc.place("lanes"), f"there is no lane for {name}", "give its days under `lanes`"
+    yield from _reach(doc, n)
     yield from _signs(doc, n)
     yield from _probabilities(doc, n, activities)
     yield from _capacities(doc, n, activities)
+
+
+def _reach(doc: Document, n: Network) -> Iterator[tuple[Place, str, str]]:
+    """Sites that nothing comes to: no role, no place on earth, a lane faster than any journey."""
+    for name, organisation in n.organisations.items():
+        if name not in n.roles.values():
+            yield doc.place("organisations", name), f"{name} plays no role", "nothing comes to it"
+        yield from _place(doc, organisation.at, "organisations", name)
+    for name, centre in n.centres.items():
+        yield from _place(doc, centre.at, "centres", name)
+    makers = [o for o in n.organisations.values() if o.at is not None]
+    for name, lane in n.lanes.items():
+        fastest = FASTEST[lane.mode or "air"]
+        for where, c in n.centres.items():
+            far = max((distance(c.at, o.at) or 0.0 for o in makers), default=0.0)
+            if c.beside_maker or far <= fastest * 24 * lane.median.value:
+                continue
+            by = f"by {lane.mode}" if lane.mode else "at all"
+            yield (
+                doc.place("lanes", name),
+                f"{where} lies {far:,.0f} km away and cannot be reached {by} in "
+                f"{lane.median.value:g} days",
+                f"nothing is faster than {fastest:g} km/h from door to door",
+            )
+
+
+def _place(
+    doc: Document, at: tuple[float, float] | None, section: str, name: str
+) -> Iterator[tuple[Place, str, str]]:
+    if at is not None and not (-90 <= at[0] <= 90 and -180 <= at[1] <= 180):
+        yield (
+            doc.place(section, name, "at"),
+            f"{at[0]:g}, {at[1]:g} is no place",
+            "degrees: lat, lon",
+        )
 
 
 def _signs(doc: Document, n: Network) -> Iterator[tuple[Place, str, str]]:

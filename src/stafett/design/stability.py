@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from stafett.design.compile import Writer
 from stafett.design.reading import System
 
+ALL = "all"
+"""The whole network, where a pool is not each centre's own."""
+
 
 @dataclass(frozen=True)
 class Load:
@@ -20,6 +23,18 @@ class Load:
     where: str
     load: float
 
+    @property
+    def stable(self) -> bool:
+        """Whether the queue has an end."""
+        return self.load < 1
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """Where in a network file the places are written that are too few."""
+        if self.where == ALL:
+            return ("pools", self.pool, "places")
+        return ("centres", self.where, "places", self.pool)
+
 
 def offered_loads(system: System) -> list[Load]:
     """The load of each pool (per centre: of the fullest centre)."""
@@ -32,7 +47,7 @@ def offered_loads(system: System) -> list[Load]:
         days = writer.expected(pool.works_from or pool.begins, pool.ends)
         if pool.per == "network":
             assert pool.places is not None
-            found.append(Load(name, "all", per_day * days / pool.places.value))
+            found.append(Load(name, ALL, per_day * days / pool.places.value))
             continue
         loads = {
             centre: per_day * c.share.value * days / c.places[name].value

@@ -26,6 +26,14 @@ class Row:
         return self.published.low <= self.simulated.mean <= self.published.high
 
 
+@dataclass(frozen=True)
+class Validation:
+    """One row for each published figure; `missing` replications were not run (interrupted)."""
+
+    rows: list[Row]
+    missing: int
+
+
 def validate(
     systems: Mapping[str, System],
     plan: Plan,
@@ -33,14 +41,15 @@ def validate(
     workers: int | None = None,
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
-) -> list[Row]:
-    """One row for each published figure of each system."""
+) -> Validation:
+    """Hold each system against each of its published figures."""
     chosen = {n: Design(s) for n, s in systems.items() if s.network.published}
     if not chosen:
-        return []
+        return Validation([], 0)
     results = run(chosen, plan, workers=workers, store=store, progress=progress)
-    return [
+    rows = [
         Row(name, p, summary(results.values(name, p.measure), plan.assumptions))
         for name in chosen
         for p in systems[name].network.published
     ]
+    return Validation(rows, results.missing)

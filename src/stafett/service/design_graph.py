@@ -7,15 +7,13 @@ between the two. A carrier has no site: what it does lies on the lanes.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from stafett.design.distance import distance
 from stafett.design.network import CENTRE, Network
 from stafett.design.reading import System
 from stafett.protocol.model import Handoff
-
-EARTH_KM = 6371.0088  # mean radius, IUGG
 
 
 @dataclass(frozen=True)
@@ -78,15 +76,6 @@ def graph(system: System) -> Graph:
         for name, c in n.centres.items()
     ]  # fmt: skip
     return Graph((*others, *centres), tuple(lanes))
-
-
-def distance(a: tuple[float, float] | None, b: tuple[float, float] | None) -> float | None:
-    """Kilometres along the great circle between two places (degrees), None without both."""
-    if a is None or b is None:
-        return None
-    (p, x), (q, y) = ((math.radians(v) for v in place) for place in (a, b))
-    h = math.sin((q - p) / 2) ** 2 + math.cos(p) * math.cos(q) * math.sin((y - x) / 2) ** 2
-    return 2 * EARTH_KM * math.asin(math.sqrt(h))
 
 
 def belongs(system: System, path: str) -> tuple[str, ...]:

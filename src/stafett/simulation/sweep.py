@@ -55,6 +55,7 @@ def sweep(
     block: int = 1,
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    only_kept: bool = False,
 ) -> Results:
     """Run each design for each replication (a mapping: for its own replications).
 
@@ -62,7 +63,7 @@ def sweep(
     numbers). `block` replications go to a worker together; make it 50 ms of work or more when the
     executor is remote. `progress` is told how many more are done. On Ctrl-C what is finished is
     kept and returned; with a `store` the next call goes on from there. `designs` may make a model
-    when it is first asked for it.
+    when it is first asked for it. `only_kept`: run nothing, read what the store has.
     """
     if isinstance(replications, Mapping):
         wanted = {name: list(replications[name]) for name in designs}
@@ -89,7 +90,7 @@ def sweep(
         todo += [(name, left[i : i + block]) for i in range(0, len(left), block)]
     progress(len(done))
     # Interleaved, so that a run cut short has every design as far as it got.
-    todo.sort(key=lambda task: task[1])
+    todo = [] if only_kept else sorted(todo, key=lambda task: task[1])
     stop = threading.Event()
     own = executor is None
     pool = executor or ThreadPoolExecutor(workers or os.cpu_count())

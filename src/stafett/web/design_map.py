@@ -29,7 +29,7 @@ class Places:
 
     def __init__(self, system: System, t: T, language: str) -> None:
         self._t, self._language = t, language
-        self._owners = system.network.owners
+        self._owners, self._lanes = system.network.owners, system.network.lanes
         self.graph: Graph = graph(system)
         self._sites = {s.key: s for s in self.graph.sites}
         sites = [self._of_site(s) for s in self.graph.sites]
@@ -62,6 +62,8 @@ class Places:
         if away:
             short, long = self._km(away[0]), self._km(away[-1])
             facts.append(self._t("design.map.reach", short=short, long=long))
+            modes = {x.mode for x in self._lanes.values() if x.mode}
+            facts += [self._t(f"design.map.{mode}") for mode in sorted(modes)]
         facts.append(self._t("design.map.borders", n=sum(x.border for x in mine), of=len(mine)))
         who = self._name(self._sites[mine[0].other])
         return Choice(key, self._t("design.map.lanes", who=who), "", tuple(facts))

@@ -10,9 +10,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
 
+from stafett.design.distance import distance
 from stafett.insight.pictures.svg import FAINT, FONT, GRID, INK, RED, cut, measure
 from stafett.registry.map import land
-from stafett.service.design_graph import Graph, Site, distance
+from stafett.service.design_graph import Graph, Site
 from stafett.service.pictures.axes import COLOURS
 
 WIDTH, TALLEST, APART, RADIUS, LINE = 900.0, 620.0, 32.0, 11.0, 34.0
