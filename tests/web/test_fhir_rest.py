@@ -20,6 +20,7 @@ from stafett.exchange.fhir_search import PARAMETERS, facets, types
 from stafett.exchange.room import refused_host
 from stafett.journey.label import Labels
 from stafett.service.accounts import Organisation, Person
+from stafett.service.board import Row
 from stafett.service.demo import NETWORK, PASSWORD
 from stafett.service.fhir import OTHERS
 from stafett.service.fhir_index import FhirIndex
@@ -399,9 +400,9 @@ def test_a_search_by_identifier_opens_only_the_journeys_that_have_it(
     opened: list[str] = []
     inner = fhir._resources
 
-    async def counted(person: Person, journey: str, version: Any) -> Any:
-        opened.append(journey)
-        return await inner(person, journey, version)
+    async def counted(person: Person, row: Row, version: Any) -> Any:
+        opened.append(row.journey)
+        return await inner(person, row, version)
 
     monkeypatch.setattr(fhir, "_resources", counted)
     every = resources(get(site, f"{version}/ServiceRequest?_count=500"))
@@ -436,9 +437,9 @@ def test_a_search_by_words_or_changes_opens_only_the_journeys_that_may_answer(
     opened: list[str] = []
     inner = fhir._resources
 
-    async def counted(person: Person, journey: str, version: Any) -> Any:
-        opened.append(journey)
-        return await inner(person, journey, version)
+    async def counted(person: Person, row: Row, version: Any) -> Any:
+        opened.append(row.journey)
+        return await inner(person, row, version)
 
     new = site.order("19121231-1212")
     monkeypatch.setattr(fhir, "_resources", counted)
@@ -542,3 +543,18 @@ def test_looks_at_one_journey_since_a_moment_are_found(site: Site, treated: str)
     since = [r["id"] for r in every if r["recorded"] >= moment]
     found = resources(get(site, f"R5/AuditEvent?date=ge{quote(moment)}&_count=500", ADMIN))
     assert [r["id"] for r in found] == since
+
+
+def test_a_process_that_has_just_started_finds_what_it_found_before(
+    site: Site, treated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With nothing in memory, no index and no states, each search has the same answer."""
+    fhir = site.tower.outside.fhir
+    asked = [f"R5/Task?identifier={treated}", f"R4B/Specimen?_summary=count&identifier={treated}",
+             "R5/Provenance?_count=5", "R5/BiologicallyDerivedProduct?_count=500"]  # fmt: skip
+    before = [get(site, one).json() for one in asked]
+    monkeypatch.setattr(fhir, "_index", FhirIndex())
+    fhir._kept.clear()
+    site.tower.journeys.forget()
+    assert [get(site, one).json() for one in asked] == before
+    assert before[2]["entry"]

@@ -34,12 +34,11 @@ from stafett.exchange.subscriptions import Subscriptions, Webhook
 from stafett.ledger import Ledger
 from stafett.service import policy
 from stafett.service.accounts import Person
-from stafett.service.board import Board
+from stafett.service.board import Board, Row
 from stafett.service.fhir_index import FhirIndex
-from stafett.service.journeys import Done, Journeys, Live
+from stafett.service.journeys import Done, Journeys
 from stafett.service.network import Networks
 from stafett.service.readings import Look, Readings
-from stafett.service.record import Record
 from stafett.service.registry import Registry
 from stafett.service.request import Order
 
@@ -58,7 +57,7 @@ class Found(NamedTuple):
 
 
 class _Kept(NamedTuple):
-    position: int
+    position: int  # of the latest event, in the ledger
     resources: dict[str, Json]
     about: dict[str, str]
 
@@ -71,13 +70,12 @@ class Fhir:
         ledger: Ledger,
         board: Board,
         journeys: Journeys,
-        record: Record,
         networks: Networks,
         registry: Registry,
         readings: Readings,
         subscriptions: Subscriptions,
     ) -> None:
-        self._ledger, self._board, self._journeys, self._record = ledger, board, journeys, record
+        self._ledger, self._board, self._journeys = ledger, board, journeys
         self._networks, self._registry, self._readings = networks, registry, readings
         self._subscriptions = subscriptions
         self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
@@ -104,7 +102,7 @@ class Fhir:
         await self._board.caught_up()  # who has just ordered finds the order
         rows = [r for r in self._board.of(person.organisation) if journey in (None, r.journey)]
         for row in rows:
-            kept = await self._resources(person, row.journey, version)
+            kept = await self._resources(person, row, version)
             if kept and (found := kept.resources.get(f"{kind}/{id_}")) is not None:
                 await self._journeys.see(person, row.journey)
                 yield found
@@ -156,7 +154,7 @@ class Fhir:
                 continue
             if not self._index.may_answer(row.journey, version, row.position, asked):
                 continue
-            kept = await self._resources(person, row.journey, version)
+            kept = await self._resources(person, row, version)
             if kept is None:
                 continue
             if not self._index.knows(row.journey, version, row.position):
@@ -167,33 +165,38 @@ class Fhir:
                 if name.startswith(asked.kind + "/") and key > seek:
                     yield key, resource, kept.about
 
-    async def _resources(self, person: Person, journey: str, version: Version) -> _Kept | None:
-        live = await self._journeys.live(journey)
-        if live is None or person.organisation not in live.state.parties.values():
+    async def _resources(self, person: Person, row: Row, version: Version) -> _Kept | None:
+        if person.organisation not in row.parties:
             return None
-        key = (journey, version)
+        key = (row.journey, version)
         kept = self._kept.get(key)
-        if kept is None or kept.position != live.state.position:
-            kept = await self._computed(person, live, version)
+        if kept is None or kept.position < row.position:
+            kept = await self._computed(person, row.journey, version)
+            if kept is None:
+                return None
             self._kept[key] = kept
             while len(self._kept) > KEPT:
                 self._kept.popitem(last=False)
         self._kept.move_to_end(key)
         return kept
 
-    async def _computed(self, person: Person, live: Live, version: Version) -> _Kept:
-        journey = live.state.journey
-        entries = await self._record.entries(journey, person.organisation)
-        giving = [n for n, s in live.net.protocol.steps.items() if s.kind == "administer"]
-        bundle = Bundle(journey, version, giving, pseudonym=live.pseudonym)
-        bundle.add([(e.version, e.event) for e in entries])
-        times = {e.version: e.recorded_at.isoformat() for e in entries}
+    async def _computed(self, person: Person, journey: str, version: Version) -> _Kept | None:
+        """Make a journey's resources from its record alone: no state of it need be in memory."""
+        events = await self._ledger.stream(journey, organisation=person.organisation)
+        if not events:
+            return None
+        opened = events[0].body
+        await self._journeys.library.fetch(opened["pinned"])
+        net = self._journeys.library.net(opened["pinned"], opened["event"].get("product"))
+        giving = [n for n, s in net.protocol.steps.items() if s.kind == "administer"]
+        bundle = Bundle(journey, version, giving, pseudonym=opened["pseudonym"])
+        bundle.add([(e.version, e.body["event"]) for e in events])
+        times = {e.version: e.recorded_at.isoformat() for e in events}
         for name, resource in bundle.resources.items():
             touched = bundle.touched[name]
             resource["meta"] = {"versionId": str(touched), "lastUpdated": times[touched]}
-        about = {"patient": bundle.patient, "identifier": live.pseudonym}
-        position = entries[-1].version if entries else 0
-        return _Kept(position, bundle.resources, about)
+        about = {"patient": bundle.patient, "identifier": opened["pseudonym"]}
+        return _Kept(events[-1].position, bundle.resources, about)
 
     async def _others(
         self, person: Person | None, version: Version, asked: Search, seek: str = ""
@@ -276,8 +279,8 @@ class Fhir:
             coi=wanted.coi,
         )
         done = await self._journeys.order(person, order)
-        live = await self._journeys.load(done.journey)
-        kept = await self._computed(person, live, version)
+        kept = await self._computed(person, done.journey, version)
+        assert kept is not None  # it has just been opened
         return fhir_order.response(body, list(_shown(kept, done)), done.replayed)
 
     async def _only_network(self, person: Person) -> str:

@@ -29,7 +29,6 @@ class Outside:
             tower.ledger,
             tower.board,
             tower.journeys,
-            tower.record,
             tower.networks,
             tower.registry,
             tower.readings,
