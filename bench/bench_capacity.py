@@ -84,7 +84,8 @@ async def book(url: str, connections: int, count: int) -> None:
             f"  {rate:.0f} chains/s over {connections} connections, {cpu / max(won, 1) * 1e3:.1f}"
             f" ms of this process's CPU each"
         )
-        print(f"  bare single-row inserts {limit:.0f}/s; a chain costs {limit / rate:.0f} of them")
+        print(f"  bare single-row inserts {limit:.0f}/s; a chain costs {limit / rate:.0f} of them,"
+              f" {limit / rate / 6:.1f} for each link")  # fmt: skip
 
 
 def replan(suites: int, journeys: int, limit_s: float) -> None:
@@ -120,6 +121,9 @@ def replan(suites: int, journeys: int, limit_s: float) -> None:
                 else ""
             )
         )
+    if plain.cost:
+        print(f"  cost of the solver's plan is {plan.cost / plain.cost:.2f} of the greedy one's"
+              f" ({len(plan.moves)} moves beside {len(plain.moves)})")  # fmt: skip
 
 
 def with_deadline(job: Job, deadline: int) -> Job:
