@@ -44,16 +44,20 @@ def protect(counts: Mapping[K, int], sums: Iterable[Sum]) -> dict[K, Shown]:
     for line in lines:
         for member in _members(line):
             of[member].append(line)
-    while told := _told(counts, lines, hidden, vague):
+    settled: set[Hashable] = set()  # nothing is left to hide that could help them
+    while told := _told(counts, lines, hidden, vague, settled):
         fresh = {n for n in (_neighbour(counts, of[name], hidden) for name in told) if n}
         if fresh:
             hidden |= fresh
             continue
-        loose = {m for s in lines for m in _members(s) if _members(s) & told and m in hidden}
-        if loose <= vague:
-            break  # all that belongs to it is hidden and unsaid: there is no more to hide
-        totals = {s.total for s in lines if _members(s) & told} & loose - vague
-        vague |= totals or loose
+        loose = {m for n in told for s in of[n] for m in _members(s) if m in hidden}
+        if loose - vague:
+            totals = {s.total for n in told for s in of[n]} & loose - vague
+            vague |= totals or loose
+        elif (further := _further(told, of, counts, hidden)) is not None:
+            hidden.add(further)
+        else:
+            settled |= told
     return {
         name: Shown(None, "hidden" if name in vague or n >= MINIMUM else "<5")
         if name in hidden
@@ -82,21 +86,45 @@ def _neighbour(counts: Mapping[K, int], with_it: Sequence[Sum], hidden: set[K]) 
     return None
 
 
+def _further(
+    told: set[Hashable],
+    of: Mapping[Hashable, Sequence[Sum]],
+    counts: Mapping[K, int],
+    hidden: set[K],
+) -> K | None:
+    """Return the nearest count that is still shown beyond the sums of `told`; None if none is."""
+    known: Mapping[Hashable, int] = counts  # type: ignore[assignment]
+    near: set[Hashable] = set(told)
+    while True:
+        around = {m for n in near for s in of[n] for m in _members(s)}
+        free = [m for m in around if m not in hidden and known[m]]
+        if free:
+            return min(free, key=lambda n: (known[n], str(n)))  # type: ignore[return-value]
+        if around <= near:
+            return None
+        near |= around
+
+
 def _told(
-    counts: Mapping[K, int], lines: Sequence[Sum], hidden: set[K], vague: set[Hashable]
+    counts: Mapping[K, int],
+    lines: Sequence[Sum],
+    hidden: set[K],
+    vague: set[Hashable],
+    settled: set[Hashable],
 ) -> set[Hashable]:
-    """Return hidden counts that somebody could compute; none only if there is none.
+    """Return hidden counts that somebody could compute; none only if there is none to mind.
 
     What a single sum or the bounds tell comes first: it is found fast, and most goes with it.
     """
     parts = _components(lines, hidden)
     found = {name for _, rows in parts for row, _ in rows if len(row) == 1 for name in row}
+    found -= settled
     if not found:
         for names, rows in parts:
-            found |= _bounded(names, rows, counts, vague)
+            found |= _bounded(names, rows, counts, vague) - settled
     if not found:
         for names, rows in parts:
-            found |= _linear(names, rows)
+            found |= _linear(names, rows) - settled
     return found
 
 

@@ -34,17 +34,18 @@ MEMBER: LiteralString = """
 CLOSED: LiteralString = (
     OPENED
     + """, closed AS (
-  SELECT stream, kind, convert_from(leaf, 'UTF8')::jsonb #> '{body,event}' AS event
+  SELECT stream, kind, organisation,
+    convert_from(leaf, 'UTF8')::jsonb #> '{body,event}' AS event
   FROM ledger.event_store
   WHERE kind IN ('Accepted', 'Quarantined', 'Refused')
     AND recorded_at >= %s AND recorded_at < %s)
-SELECT protocol, parties, event ->> 'handoff',
+SELECT protocol, parties, event ->> 'handoff', organisation,
   count(*) FILTER (WHERE (event ->> 'round')::int = 1),
   count(*) FILTER (WHERE (event ->> 'round')::int = 1 AND kind = 'Accepted'
                    AND NOT coalesce((event ->> 'with_deviation')::boolean, false))
 FROM closed JOIN opened USING (stream) WHERE """
     + MEMBER
-    + " GROUP BY 1, 2, 3"
+    + " GROUP BY 1, 2, 3, 4"
 )
 ENDED: LiteralString = (
     OPENED
@@ -66,11 +67,15 @@ Cell = tuple[Act, Place]
 
 @dataclass
 class Counts:
-    """Exact counts by act and by the one place of each journey. `rows` are the open ones."""
+    """Exact counts by act and by the one place of each journey. `rows` are the open ones.
+
+    `received` are the first attempts (all, good) by the organisation that answered.
+    """
 
     rows: dict[Cell, list[Row]] = field(default_factory=lambda: defaultdict(list))
     passed: Counter[Cell] = field(default_factory=Counter)
     good: Counter[Cell] = field(default_factory=Counter)
+    received: dict[tuple[Act, Place, str], tuple[int, int]] = field(default_factory=dict)
     deviations: Counter[Cell] = field(default_factory=Counter)
     between_h: dict[Cell, list[float]] = field(default_factory=lambda: defaultdict(list))
     ended: Counter[Place] = field(default_factory=Counter)
@@ -99,10 +104,14 @@ class Counting:
         """Count what was closed in [since, until) and what is open now (of `organisation`)."""
         found = Counts()
         whose = (since, until, organisation, organisation)
-        for protocol, parties, handoff, first, good in await sql.rows(self._pool, CLOSED, whose):
+        for protocol, parties, handoff, by, first, good in await sql.rows(
+            self._pool, CLOSED, whose
+        ):
             cell = ((protocol, handoff), self._place(protocol, parties, places))
             found.passed[cell] += first
             found.good[cell] += good
+            before = found.received.get((*cell, by), (0, 0))
+            found.received[(*cell, by)] = (before[0] + first, before[1] + good)
         for protocol, parties, ended, treated in await sql.rows(self._pool, ENDED, whose):
             place = self._place(protocol, parties, places)
             found.ended[place] += ended

@@ -18,7 +18,7 @@ import anyio.to_thread
 import msgspec
 
 from stafett.registry.adoption import Uptake
-from stafett.registry.disclosure import RATE_MINIMUM, Rate, Shown, one, rate
+from stafett.registry.disclosure import RATE_MINIMUM, Rate, Shown
 from stafett.registry.place import Place, known, of_organisations
 from stafett.registry.uptake import lines
 from stafett.service import sql
@@ -30,6 +30,7 @@ from stafett.service.registry import Registry
 from stafett.service.system_publish import Interface, Need, Published, Spot
 
 FRESH_S = 60.0
+MEDIAN_OF = RATE_MINIMUM  # cases that a site's median time rests on at least
 OF_SITE: LiteralString = """
 WITH opened AS (
   SELECT stream, convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,protocol}' AS protocol
@@ -41,8 +42,6 @@ told AS (
   WHERE kind IN ('Released', 'Accepted', 'Quarantined', 'Refused') AND recorded_at >= %s)
 SELECT opened.protocol, c.event ->> 'handoff',
   count(*) FILTER (WHERE (c.event ->> 'round')::int = 1),
-  count(*) FILTER (WHERE (c.event ->> 'round')::int = 1 AND c.kind = 'Accepted'
-                   AND NOT coalesce((c.event ->> 'with_deviation')::boolean, false)),
   percentile_cont(0.5) WITHIN GROUP (
     ORDER BY extract(epoch FROM c.occurred_at - r.occurred_at) / 3600)
 FROM told c JOIN opened USING (stream)
@@ -132,6 +131,10 @@ class SystemView:
         `place` is "", a country or a region of one, as the sites of the registry are in. Raises No
         for another.
         """
+        kept = await self._keep(year, organisation)
+        return self._cut(kept, organisation is not None, place)
+
+    async def _keep(self, year: int | None, organisation: str | None) -> _Kept:
         key = (year, organisation)
         async with self._lock:
             kept = self._kept.get(key)
@@ -140,14 +143,17 @@ class SystemView:
                 kept = self._kept[key] = (time.monotonic(), made)
                 while len(self._kept) > 200:
                     del self._kept[next(iter(self._kept))]
-        return self._cut(kept[1], organisation is not None, place)
+        return kept[1]
 
     def forget(self) -> None:
         """Count anew at the next look."""
         self._kept.clear()
+        self._sites.clear()
 
     async def of_site(self, organisation: str) -> list[Received]:
         """Return how an organisation receives, interface by interface, over the last 365 days.
+
+        Guarded together with the pages of all places: no difference tells who is elsewhere.
 
         Raises nothing for one that received nothing: the list is empty.
         """
@@ -155,17 +161,19 @@ class SystemView:
         if kept is None or time.monotonic() - kept[0] > FRESH_S:
             since = datetime.now(UTC) - timedelta(days=365)
             found = await sql.rows(self._pool, OF_SITE, (since, organisation))
+            hours = {(p, h): float(m) for p, h, n, m in found if m is not None and n >= MEDIAN_OF}
             titles = self._titles()
             made = [
                 Received(
-                    protocol,
-                    handoff,
-                    titles.get((protocol, handoff), handoff),
-                    one(first),
-                    rate(good, first),
-                    round(float(hours), 1) if hours is not None and first >= RATE_MINIMUM else None,
+                    *act,
+                    titles.get(act, act[1]),
+                    shown,
+                    right,
+                    round(hours[act], 1) if act in hours and shown.value is not None else None,
                 )
-                for protocol, handoff, first, good, hours in found
+                for act, shown, right in (await self._keep(None, None)).published.received(
+                    organisation
+                )
             ]
             kept = self._sites[organisation] = (time.monotonic(), made)
         return kept[1]

@@ -21,6 +21,7 @@ from stafett.registry.suppression import Sum, protect
 from stafett.service.chain_counts import NONE, Act, Cell, Counts
 from stafett.service.openings import Demand, Opening
 from stafett.service.row import Row
+from stafett.service.system_sites import at_site
 
 HIDDEN = Shown(None, "hidden")
 ALL: Act = ("*", "*")  # the sum over all acts
@@ -116,6 +117,7 @@ class Published:
                 if name == measure:
                     total.update(by_place)
             parts[measure, ALL] = total
+        self._received = counts.received
         self._counts: dict[Name, int] = {
             (measure, act, place): n
             for (measure, act), by_place in parts.items()
@@ -252,6 +254,10 @@ class Published:
                 )
             )
         return sorted(found, key=lambda i: (-(i.lost_share or 0), i.protocol, i.handoff))
+
+    def received(self, organisation: str) -> list[tuple[Act, Shown, Rate | None]]:
+        """Return what a site received over each handoff, and which part of it right at once."""
+        return at_site(self._received, organisation, self._see)
 
     def capacity(self, place: Place) -> list[Need]:
         """Return what is open for booking beside who needs it, the scarcest kinds first."""
