@@ -165,6 +165,42 @@ def test_a_logger_fixed_later_tells_from_then_on_and_nothing_once_it_is_taken_aw
     assert raised(tank, journey) == []
 
 
+def test_a_second_tank_of_the_role_puts_the_stay_in_doubt_until_it_is_gone(tank: Site) -> None:
+    """Nobody says in which tank it is: unknown, with the reason, and a warm tank raises nothing."""
+    clear(tank)
+    journey = carried(tank, Labels(820_021), ("THAW", "step"))
+    fixed(tank, "DOUBT-1", "Tank A")
+    wait_for(lambda: [r["place"] for r in kept(tank, journey)] == ["Tank A"])
+    logger = fixed(tank, "DOUBT-2", "Tank B")
+    wait_for(lambda: [r["place"] for r in kept(tank, journey)] == [None])
+    (row,) = kept(tank, journey)
+    assert send(tank, logger, 1, [-60.0] * 8, time.time()).status_code == 201
+    path = f"/api/shipments/{journey}/{row['lot']}"
+    told = tank.call("pharmacy-1", "GET", path).json()
+    assert told["verdict"] == "unknown" and told["readings"] == 0
+    assert [one["kind"] for one in told["findings"]] == ["which-place"]
+    time.sleep(6)
+    assert raised(tank, journey) == []
+    assert tank.call("pharmacy-1", "POST", "/api/loggers/DOUBT-2/place", json={}).status_code == 200
+    clear(tank)
+
+
+def test_a_second_process_learns_where_a_logger_stands(
+    tank: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Placed by another process, it is found at the next look at what does not come."""
+    clear(tank)
+    monkeypatch.setattr("stafett.service.conditions.SILENCE_S", 0.5)
+    journey = carried(tank, Labels(820_031), ("THAW", "step"))
+    body = {"number": "OTHER-1", "calibrated_until": "2036-01-01T00:00:00Z"}
+    assert tank.call("pharmacy-1", "POST", "/api/loggers", json=body).status_code == 201
+    (person,) = [p for p in tank.people if p.login == "pharmacy-1"]
+    # As the other process does it: the row and the leaf, and this one is told nothing.
+    tank.inside(tank.tower.stands.place(person, "OTHER-1", "pharmacy", "Tank C", None))
+    wait_for(lambda: [r["logger"] for r in kept(tank, journey)] == ["OTHER-1"])
+    clear(tank)
+
+
 def test_where_a_logger_stands_is_in_the_record_with_who_said_so(tank: Site) -> None:
     """A leaf in the logger's own stream, readable by its owner; the list has what was before."""
     logger = fixed(tank, "MOVED-1", "Shelf A")
@@ -240,6 +276,19 @@ def rows(site: Site, journey: str, login: str = "pharmacy-1") -> list[dict[str, 
     """Return what the list says of lots that stand in a place."""
     every = site.call(login, "GET", "/api/shipments").json()
     return [r for r in every if r["journey"] == journey and r["place"]]
+
+
+def kept(site: Site, journey: str) -> list[dict[str, Any]]:
+    """Return what the list says of the stays that are not over, in doubt or not."""
+    every = site.call("pharmacy-1", "GET", "/api/shipments").json()
+    return [r for r in every if r["journey"] == journey and "@" in r["lot"] and not r["until"]]
+
+
+def clear(site: Site) -> None:
+    """Take every logger away from where it stands."""
+    for one in site.call("pharmacy-1", "GET", "/api/loggers/places").json():
+        if one["until"] is None:
+            site.call("pharmacy-1", "POST", f"/api/loggers/{one['number']}/place", json={})
 
 
 def raised(site: Site, journey: str) -> list[dict[str, Any]]:
