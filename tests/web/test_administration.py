@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 import uuid
 from collections.abc import Callable
@@ -15,6 +16,8 @@ from site_ import Site
 from stafett.registry.competence import Gap, Grant, find
 from stafett.service import demo
 from stafett.service.tower import Tower
+from stafett.web.areas import ENDPOINTS
+from stafett.web.endpoint import Endpoint
 from web_hands import Under
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -196,3 +199,30 @@ def test_who_looked_at_a_journey_is_known(site: Site) -> None:
     names = {look["person"] for look in theirs}
     assert "courier-1" in names and "treating-clinic-2" not in names
     assert demo.PASSWORD not in str(looks)
+
+
+READ = [
+    e
+    for e in ENDPOINTS
+    if e.method == "GET" and "{journey}" in e.path and e.answer != "text/event-stream"
+]
+WHAT = {"activity": "CONSENT", "side": "step", "key": "x" * 16, "form": "pdf", "sheet": "x"}
+
+
+@pytest.mark.parametrize("endpoint", READ, ids=lambda e: e.path)
+def test_whatever_shows_a_journey_leaves_a_trace(site: Site, endpoint: Endpoint) -> None:
+    """By the table of endpoints: who was shown anything of a journey stands in the audit of it."""
+    journey = site.order()
+    path = re.sub(
+        r"{(\w+)(?::\w+)?}", lambda m: {**WHAT, "journey": journey}.get(m[1], "x"), endpoint.path
+    )
+    reader = "treating-clinic-3"
+    for _ in range(40):
+        answer = site.call(reader, "GET", path)
+        if answer.status_code != 409:  # recorded, and not sealed yet
+            break
+        time.sleep(0.25)
+    looks = site.call("administrator", "GET", "/api/audit/readings", params={"journey": journey})
+    seen = {look["person"] for look in looks.json()}
+    assert answer.status_code in (200, 404), answer.text
+    assert reader in seen

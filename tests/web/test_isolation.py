@@ -7,8 +7,11 @@ journey that is there and one that is not must look alike, to the byte, whatever
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
+import threading
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -179,6 +182,46 @@ def test_no_list_names_a_strangers_journey(
     assert theirs.journey not in answer.text
     assert "pharmacy-1" not in answer.text
     assert "19121212-1212" not in answer.text
+
+
+def listened(site: Site, login: str, path: str, into: list[str], seconds: float) -> None:
+    """Collect what a stream says to `login` for a while."""
+    headers = {"Authorization": f"Bearer {site.token(login)}"}
+    until = time.monotonic() + seconds
+    with (
+        httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=1) as client,
+        contextlib.suppress(httpx.ReadTimeout),
+        client.stream("GET", path) as answer,
+    ):
+        assert answer.status_code == 200, path
+        for line in answer.iter_lines():
+            into.append(line)
+            if time.monotonic() > until:
+                break
+
+
+def test_no_stream_tells_of_a_strangers_journey(site: Site, outsider: str) -> None:
+    """While a journey is opened and a deviation raised, its own people hear of it; nobody else."""
+    heard: dict[tuple[str, str], list[str]] = {
+        (login, path): [] for login in (outsider, HOSPITAL) for path in sorted(STREAMS)
+    }
+    listening = [
+        threading.Thread(target=listened, args=(site, *who, into, 3.0))
+        for who, into in heard.items()
+    ]
+    for one in listening:
+        one.start()
+    time.sleep(0.5)
+    journey = site.order()
+    late = {"type": "RaiseDeviation", "code": "LATE_DELIVERY", "about": "H01", "note": "seen"}
+    assert site.send(HOSPITAL, journey, late).status_code == 200
+    for one in listening:
+        one.join()
+    said = {who: "\n".join(lines) for who, lines in heard.items()}
+    assert len(STREAMS) >= 3
+    assert journey in said[HOSPITAL, "/api/stream"]
+    for path in STREAMS:
+        assert journey not in said[outsider, path], path
 
 
 def test_people_sessions_documents_and_grants_of_others_are_not_there(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
+import zxingcpp
 from playwright.sync_api import Page, expect
 
 from site_ import Site
+from stafett.identity import scan
 from web_hands import Under
 
 
@@ -78,6 +82,24 @@ def test_nobody_says_that_labels_add_up_while_they_do_not(
     for one in labels(site, login, journey).json()["labels"]:
         labels(site, login, journey, "POST", f"/{one['id']}", fate="used")
     assert site.send(login, journey, answer).json().get("type") != "/problems/labels"
+
+
+def test_what_comes_out_of_the_thermal_printer_is_read_back(
+    site: Site, brought_to: Callable[[str, str], Under]
+) -> None:
+    """Each graphic that the API sends to a printer says the journey's own identifier."""
+    under = brought_to("H08", "release")
+    login = "cell-laboratory-1"
+    sheet = labels(site, login, under.journey, "POST", identifier="coi", copies=2)
+    zpl = site.call(login, "GET", sheet.json()["zpl"]).text
+    graphics = re.findall(r"\^GFA,\d+,\d+,(\d+),([0-9A-F]+)\^FS", zpl)
+    assert len(graphics) == 2
+    for row, data in graphics:
+        packed = np.frombuffer(bytes.fromhex(data), np.uint8).reshape(-1, int(row))
+        image = np.where(np.unpackbits(packed, axis=1), 0, 255).astype(np.uint8)
+        (symbol,) = zxingcpp.read_barcodes(np.pad(image, 24, constant_values=255))
+        found = scan.read(symbol.text).find(scan.Kind.COI)
+        assert found is not None and found.canonical == under.journey
 
 
 @pytest.mark.browser

@@ -62,6 +62,7 @@ async def _record(call: Call[Nothing, Nothing]) -> list[tuple[int, dict[str, Any
     if not entries:
         part = Part("journey", "not known, or not yours")
         raise Problem(404, "unknown", "There is no such journey", part)
+    await tower.readings.note(person, "journey", call.path["journey"])
     return [(entry.version, entry.event) for entry in entries]
 
 
