@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.resources import files
 
 import msgspec
@@ -20,7 +21,7 @@ from stafett.design.compare import compare
 from stafett.design.effort import levers
 from stafett.design.estimate import difference, estimate
 from stafett.design.experiment import Design, Plan, run
-from stafett.design.levers import fewer_errors, scaled, spread, with_network
+from stafett.design.levers import fewer_errors, scaled, set_to, spread, training, with_network
 from stafett.design.reading import System
 from stafett.design.validate import validate
 
@@ -99,6 +100,35 @@ def test_effort_is_shared_out_and_groups_are_compared(four: dict[str, System], s
     assert gap == pytest.approx(parts[0] - parts[1])
     whole, half = (x["errors made at interfaces"]["treated_share"].mean for x in (o.levers, o.half))
     assert whole > half > 0
+
+
+def test_two_levers_that_do_the_same_work_give_less_than_their_sum(
+    four: dict[str, System], small: Plan
+) -> None:
+    """Six pairs of the four best; each pair's interaction is what it gives beyond both alone."""
+    o = levers({"sweden": four["sweden"]}, small, 1.4)["sweden"]
+    best = sorted(o.levers, key=lambda x: -o.levers[x]["treated_share"].mean)[:4]
+    assert len(o.interactions) == 6
+    assert {x for pair in o.interactions for x in pair.split(" × ")} == set(best)
+    sums = [v["treated_share"] for v in o.interactions.values()]
+    assert min(e.mean for e in sums) < 0
+    assert all(e.low <= e.mean <= e.high for e in sums)
+
+
+def test_training_helps_those_who_are_strangers(four: dict[str, System], small: Plan) -> None:
+    """Fewer errors in Sweden, whose pairs meet 20 times a year; none where they always do."""
+    strangers, train = four["sweden"], partial(training, effort=1.0)
+    habits = msgspec.structs.replace(
+        strangers.network.habits, pair_cases=set_to(strangers.network.habits.pair_cases, 1e5)
+    )
+    familiar = with_network(strangers, msgspec.structs.replace(strangers.network, habits=habits))
+    found = run(
+        {"before": Design(strangers), "after": Design(strangers, change=train),
+         "always": Design(familiar), "still": Design(familiar, change=train)}, small,
+    )  # fmt: skip
+    made = {n: found.values(n, "errors_per_journey") for n in found.figures}
+    assert difference(made["after"], made["before"]).high < 0
+    assert made["always"] == made["still"]
 
 
 def test_the_spread_of_an_effort_is_the_sum_of_its_parts(four: dict[str, System]) -> None:

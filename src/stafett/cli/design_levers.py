@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from math import comb
 from pathlib import Path
 
 import click
@@ -24,7 +25,7 @@ from stafett.cli.design_words import (
     systems_of,
     worked,
 )
-from stafett.design.effort import Outcome, levers
+from stafett.design.effort import PAIRED, Outcome, levers
 from stafett.design.experiment import Plan
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
@@ -103,7 +104,8 @@ def levers_(
     chosen = systems_of(systems)
     plan = Plan(replications, years, seed=seed, assumptions=assumptions)
     kept = Store(store) if store else None
-    total = len(chosen) * plan.replications * (4 + 2 * len(LEVERS))
+    each = 4 + 2 * len(LEVERS) + comb(PAIRED, 2)
+    total = len(chosen) * plan.replications * each
     with progress(total, "replications") as tick:
         found: dict[str, Outcome] = worked(
             lambda: levers(chosen, plan, effort, workers=workers, store=kept, progress=tick)
@@ -134,6 +136,7 @@ def levers_(
             ]
             table.add_row(f"{lever.name} [dim]({lever.group})[/dim]", *cells)
         out.print(table)
+    _print_interactions(found, effort)
     for n in heads:
         d = found[n].interfaces_minus_components["treated_share"]
         word = "no clear difference between"
@@ -142,6 +145,20 @@ def levers_(
         tail = "components" if d.clear else "interfaces and components"
         out.print(f"[b]{n}[/b]: {word} {tail} ({d:.2f} patients of 100)", highlight=False)
     cut_short(missing)
+
+
+def _print_interactions(found: dict[str, Outcome], effort: float) -> None:
+    """Pairs of the levers that help most: whether two together give more than each alone."""
+    heading(
+        "Interactions: patients treated, of 100 referred, beyond the sum of both alone",
+        f"the {PAIRED} levers that help each system most, two at a time, {effort:g} each; "
+        "below zero: one does part of the other's work",
+    )
+    table = Table("system", "pair", "beyond the sum")
+    for n, o in found.items():
+        for pair, values in o.interactions.items():
+            table.add_row(n, pair, figure(values["treated_share"], 2))
+    out.print(table)
 
 
 @click.command("sensitivity")

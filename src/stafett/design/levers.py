@@ -3,7 +3,7 @@
 One unit of effort divides what is bad by e (a time, a rate of error or failure, what is missed),
 or multiplies a capacity by e; effort 0.2 is so an improvement of a fifth. Places are whole: a
 capacity rises by one at least. *Components* are what is done inside a step; *interfaces* what
-happens between two; *institutions* who owns and who coordinates.
+happens between two; *institutions* who owns, who coordinates and whom they train.
 """
 
 from __future__ import annotations
@@ -189,6 +189,17 @@ def coordination(system: System, effort: float) -> System:
     )
 
 
+def training(system: System, effort: float) -> System:
+    """People who meet at an interface have practised it together: a pair is less of a stranger.
+
+    What unfamiliarity adds to the errors of a pair falls; familiar pairs gain nothing.
+    """
+    return _interfaces(
+        system,
+        lambda m: msgspec.structs.replace(m, unfamiliar=scaled(m.unfamiliar, math.exp(-effort))),
+    )
+
+
 LEVERS: tuple[Lever, ...] = (
     Lever("manufacturing capacity", "component", more_places("line")),
     Lever("apheresis capacity", "component", more_places("chair")),
@@ -203,6 +214,7 @@ LEVERS: tuple[Lever, ...] = (
     Lever("time to an answer", "interface", quicker_answers),
     Lever("borders between owners", "institution", fewer_borders),
     Lever("coordination", "institution", coordination),
+    Lever("training", "institution", training),
 )
 
 
