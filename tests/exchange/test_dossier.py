@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import pdfa_
 from stafett.exchange import dossier as dossiers
 from stafett.exchange.dossier import Condition, Dossier, package
 from stafett.exchange.dossier_pdf import pdf
@@ -112,6 +113,48 @@ def test_the_pdf_is_the_same_bytes_each_time_and_says_what_it_is(
     assert b"<pdfuaid:part>1</pdfuaid:part>" in first
     later = made(net, play(net, START), language=language)
     assert pdf(later, language=language) != first
+
+
+@pytest.fixture(scope="module")
+def printed(net: Net, walked: Story) -> bytes:
+    """Print a dossier."""
+    return pdf(made(net, walked, language="es"), language="es")
+
+
+def test_the_pdf_keeps_what_the_standards_ask(net: Net, walked: Story, printed: bytes) -> None:
+    """Fonts, colours, metadata, tags, order and language, read from the bytes without Typst."""
+    odd = "<tag> & ünïcode مستشفى 医院 \u200b" * 3
+    found = msgspec.structs.replace(made(net, walked), patient=odd, coi=odd)
+    for data in (printed, pdf(found)):
+        assert pdfa_.findings(data) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "clause"),
+    [
+        (b"%PDF-1.7", b"%PDF-2.0", "6.1.2"),
+        (b"/Type/Catalog", b"/Type /Catalog", "6.1.4"),
+        (b"/GTS_PDFA1", b"/GTS_PDFX1", "6.2.3"),
+        (b"/ToUnicode ", b"/ToUnicorn ", "6.2.11.7"),
+        (b"/FontFile3", b"/FontFilx3", "6.2.11.4"),
+        (b"pdfaid:part>2<", b"pdfaid:part>3<", "6.6.4"),
+        (b"pdfuaid:part>1<", b"pdfuaid:part>2<", "UA 5"),
+        (b"/DisplayDocTitle true", b"/DisplayDocTitle fals", "UA 7.1"),
+        (b"/Marked true", b"/Marked fals", "6.7.2"),
+        (b"/Lang(es)", b"/Lung(es)", "6.7.4"),
+        (b"/S/H1/", b"/S/H4/", "UA 7.4"),
+        (b"/S/Table/", b"/S/Tuble/", "6.7.3"),
+        (b"/Scope/Column", b"/Scapo/Column", "UA 7.5"),
+        (b"/Tabs/S", b"/Tabs/R", "UA 7.18.3"),
+        (b"/Outlines", b"/AA/lines", "forbidden"),
+    ],
+)
+def test_a_file_that_breaks_a_clause_is_found(
+    printed: bytes, right: bytes, wrong: bytes, clause: str
+) -> None:
+    """The reader of the test above is no rubber stamp: each mangling is named by its clause."""
+    assert right in printed
+    assert any(clause in what for what in pdfa_.findings(printed.replace(right, wrong)))
 
 
 def test_the_package_proves_itself_and_refuses_a_changed_document(net: Net, walked: Story) -> None:

@@ -72,6 +72,14 @@ def test_the_document_is_an_archive_and_the_same_each_time() -> None:
     assert one != labelprint.pdf(LABELS, datetime(2026, 11, 26, tzinfo=UTC))
 
 
+def test_a_name_in_another_script_does_not_stop_the_printer() -> None:
+    """What the font lacks is spelled out; the label is there, with its symbol."""
+    label = Label(("北京医院", "L115135001"), "L115135001")
+    assert labelprint.pdf([label], AT).startswith(b"%PDF-1.7")
+    (page,) = labelprint.pages([label], AT)
+    assert symbols(page) == [b"L115135001"]
+
+
 def test_the_thermal_printer_gets_the_same_symbols() -> None:
     """The graphic of each ZPL format is read back; no text of a label can become a command."""
     text = labelprint.thermal(LABELS)

@@ -15,6 +15,7 @@ import msgspec
 
 import stafett
 from stafett.exchange.dossier import Dossier
+from stafett.exchange.glyphs import Spell, with_every_text
 
 STANDARDS: Final = ("a-2a", "ua-1")
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -125,19 +126,23 @@ def pdf(dossier: Dossier, words: Mapping[str, str] = WORDS, language: str = "en"
     del plain["events"]
     said = {**WORDS, **words, "language": language, "software": stafett.__version__}
     template = resources.files("stafett.exchange") / "dossier.typ"
-    made = typst.compile(
-        template.read_bytes(),
-        format="pdf",
-        ignore_system_fonts=True,
-        pdf_standards=list(STANDARDS),
-        timestamp=int(moment.timestamp()),
-        sys_inputs={
-            "dossier": msgspec.json.encode(plain).decode(),
-            "words": msgspec.json.encode(said).decode(),
-        },
-    )
-    assert isinstance(made, bytes)
-    return made
+
+    def made(spell: Spell) -> bytes:
+        found = typst.compile(
+            template.read_bytes(),
+            format="pdf",
+            ignore_system_fonts=True,
+            pdf_standards=list(STANDARDS),
+            timestamp=int(moment.timestamp()),
+            sys_inputs={
+                "dossier": msgspec.json.encode(spell(plain)).decode(),
+                "words": msgspec.json.encode(spell(said)).decode(),
+            },
+        )
+        assert isinstance(found, bytes)
+        return found
+
+    return with_every_text(made)
 
 
 def _shown(value: Any) -> Any:

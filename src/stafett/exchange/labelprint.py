@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 import numpy as np
 
+from stafett.exchange.glyphs import Spell, with_every_text
 from stafett.identity.errors import IdentifierError
 from stafett.identity.label import Label, matrix, read_back, zpl
 
@@ -50,21 +51,21 @@ def _compile(
     if not 1 <= len(labels) <= MOST:
         raise IdentifierError(f"{len(labels)} labels", "labels", f"print 1 to {MOST} at a time")
     content = [{"lines": list(label.lines), "symbol": _symbol(label)} for label in labels]
-    given = {
-        "labels": msgspec.json.encode(content).decode(),
-        "year": str(printed.year), "month": str(printed.month), "day": str(printed.day),
-    }  # fmt: skip
+    given = {"year": str(printed.year), "month": str(printed.month), "day": str(printed.day)}
     import typst  # only here: it is large, and only printing needs it
 
-    made: bytes | list[bytes] = typst.compile(
-        _TEMPLATE.encode(),
-        format=form,
-        ppi=dots_per_inch,
-        ignore_system_fonts=True,  # the same bytes on every machine
-        sys_inputs=given,
-        pdf_standards=["a-2b"] if form == "pdf" else [],
-    )
-    return made
+    def made(spell: Spell) -> bytes | list[bytes]:
+        found: bytes | list[bytes] = typst.compile(
+            _TEMPLATE.encode(),
+            format=form,
+            ppi=dots_per_inch,
+            ignore_system_fonts=True,  # the same bytes on every machine
+            sys_inputs={**given, "labels": msgspec.json.encode(spell(content)).decode()},
+            pdf_standards=["a-2b"] if form == "pdf" else [],
+        )
+        return found
+
+    return with_every_text(made)
 
 
 def _readable(label: Label) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
