@@ -86,6 +86,7 @@ def test_a_process_killed_while_it_tells_leaves_nothing_out_and_doubles_nothing(
                 report(site, journey, "IDENTITY_MISMATCH")
     finally:
         other.kill()
+        other.communicate()  # it is reaped, and its pipe closed
         site.inside(site.tower.alerting.start())
     for journey in journeys:
         wait_for(lambda journey=journey: len(calls(site, journey)) >= 2)  # type: ignore[misc]

@@ -286,6 +286,7 @@ def test_a_webhook_gets_signed_events_of_its_own_alerts_in_order(site: Site, jou
         assert [int(e.id) for e in events] == sorted({int(e.id) for e in events})
     finally:
         server.shutdown()
+        server.server_close()
         with psycopg.connect(tower.url, autocommit=True) as connection:
             connection.execute("DELETE FROM exchange.webhook")
 

@@ -289,7 +289,7 @@ async def test_a_server_killed_in_the_middle_of_a_batch_loses_nothing_acknowledg
                 await sending
         finally:
             process.kill()
-            process.wait()
+            process.communicate()  # it is reaped, and its pipe closed
         assert 0 < len(stored(database)[0]) < 200
         await place.subscriber.start()
         await wait_for(lambda: stored(database) == (list(range(200)), 200))
