@@ -97,7 +97,8 @@ def test_a_built_in_journey_has_an_outlook_in_every_state(
 
 
 def test_probabilities_are_calibrated_on_held_out_journeys_and_beat_the_base_rate() -> None:
-    """Two hundred journeys learnt from, two hundred predicted: right within their intervals."""
+    """Two hundred journeys learnt from, six hundred others predicted, each asked about once: what
+    was said lies in the 95 % interval of what happened, but for one bin of five at most."""
     seed = 20_260_302
     chance = random.Random(seed)
 
@@ -111,18 +112,17 @@ def test_probabilities_are_calibrated_on_held_out_journeys_and_beat_the_base_rat
 
     curves = learn(PLAN, [until(journey(), 1e9) for _ in range(200)])
     said, happened = [], []
-    for _ in range(200):
+    for n in range(600):
         lengths = journey()
         late = lengths[1] + lengths[2] > PLAN.limits[0].seconds
         # Asked at fixed times: a moment chosen by how long it takes would tell how long it takes.
-        for passed in (0.2 * HOUR, HOUR, 2 * HOUR):
-            now = lengths[0] + passed
-            if now >= sum(lengths):
-                continue
-            said.append(look_ahead(PLAN, curves, until(lengths, now)).deadlines[0].miss)
-            happened.append(late)
+        now = lengths[0] + (0.2 * HOUR, HOUR, 2 * HOUR)[n % 3]
+        if now >= sum(lengths):
+            continue
+        said.append(look_ahead(PLAN, curves, until(lengths, now)).deadlines[0].miss)
+        happened.append(late)
     rate = sum(happened) / len(happened)
     score = calibration.brier(said, happened)
     assert score < 0.95 * calibration.brier([rate] * len(said), happened), f"seed {seed}"
     off = [b for b in calibration.reliability(said, happened, 5) if not b.low <= b.said <= b.high]
-    assert len(off) <= 2, f"seed {seed}: {off}"
+    assert len(off) <= 1, f"seed {seed}: {off}"

@@ -82,6 +82,11 @@ def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
     judge = browser_of("peer-quality-1", width=320)
     judge.goto("/peers")
     case = judge.locator("form[data-case]")
+    expect(case).to_be_visible()
+    told = judge.content() + site.call("peer-quality-1", "GET", "/api/peers").text
+    assert "A logger was not started for two hours." in told
+    for blind in (journey, "university-hospital", "Norra universitetssjukhuset"):
+        assert blind not in told.replace("southern-university-hospital", ""), blind
     case.get_by_label("minor").check()
     case.get_by_label("no effect").check()
     case.get_by_role("button").click()
