@@ -139,6 +139,10 @@ def test_the_studio_from_choice_to_comparison(
     page.locator(".design-exports").wait_for(timeout=60_000)
     assert "electronic identification = 0.95" in page.locator("main").inner_text()
     assert page.locator("svg").count() >= 6
+    shown = page.locator("main").inner_text()
+    # The list of the design: per interface, where time goes, capacity used, scale, resilience.
+    for what in ("A04 Order with weight", "L04 ", "on the way", "Capacity in use", "20x", "strike"):
+        assert what in shown, what
     shoot(page, "design-comparison")
     page.set_viewport_size({"width": 320, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320

@@ -63,6 +63,9 @@ class Words(Protocol):
     def changes(self, wish: Wish) -> list[str]:
         """What was changed."""
 
+    def details(self, answer: Answer) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Tables as a heading with (figure, what it is called)."""
+
     def lanes(self, system: System, order: Sequence[str]) -> str:
         """The picture of a network as lanes."""
 
@@ -114,6 +117,9 @@ def source(answer: Answer, wish: Wish, orders: Mapping[str, Sequence[str]], say:
     if wish.changes:
         out += [_head(2, t("design.report.changed")), _words("; ".join(say.changes(wish)))]
     out += [_head(2, t("design.figures")), _measures(c, heads, say)]
+    for heading, keys in say.details(answer):
+        cells = [[k, *[say.figure(c.figures[n].get(m), 1) for n in heads]] for m, k in keys]
+        out += [_head(3, heading), _table(["", *map(say.system, heads)], cells)]
     if answer.drawn:
         out += [_head(2, t("design.drawn")), _words(t("design.drawn.what")), "\n\n"]
         out += [_measures(answer.drawn, heads, say), _survival(answer, say)]

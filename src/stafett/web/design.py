@@ -41,6 +41,7 @@ from stafett.web import design_words as say
 from stafett.web import findings
 from stafett.web import language as languages
 from stafett.web.area import Line
+from stafett.web.design_details import details
 from stafett.web.design_figures import T
 from stafett.web.design_figures import path as called
 from stafett.web.design_map import Places
@@ -341,6 +342,7 @@ def _tables(answer: Answer, t: T, language: str) -> dict[str, Any]:
         "titles": {n: say.title(answer.systems[n], t, language) for n in heads},
         "called": {n: say.system(t, n) for n in heads},
         "figures": rows(c.figures, measures, 1),
+        "details": [(h, rows(c.figures, keys, 1)) for h, keys in details(answer, t, language)],
         "drawn": rows(answer.drawn.figures, measures, 1) if answer.drawn else [],
         "survives": [(x, say.conclusion(t, x.what)) for x in answer.survives],
         "lever": {x.name: say.lever(t, x.name) for x in LEVERS},

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from stafett.design.estimate import Estimate
 from stafett.design.reading import System
 from stafett.service.pictures.lanes import lanes
-from stafett.service.studio import Wish
+from stafett.service.studio import Answer, Wish
 from stafett.web import design_words as say
 from stafett.web import findings
+from stafett.web.design_details import Detail, details
 from stafett.web.design_figures import known, path
 from stafett.web.language import translator
 
@@ -79,6 +80,10 @@ class Sayings:
     def changes(self, wish: Wish) -> list[str]:
         """What was changed."""
         return say.changes(wish, self.t, self.language)
+
+    def details(self, answer: Answer) -> list[Detail]:
+        """Tables of what the figures are made of."""
+        return details(answer, self.t, self.language)
 
     def lanes(self, system: System, order: Sequence[str]) -> str:
         """The picture of a network as lanes."""
