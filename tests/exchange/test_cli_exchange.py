@@ -11,6 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from stafett.cli.main import main
+from stafett.exchange import epcis
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.joins import Joins
 from stafett.journey.event import to_json
 from stafett.journey.script import play
 from stafett.ledger import Author, Draft, Ledger, Submission
@@ -183,6 +186,44 @@ def test_files_of_one_name_are_told_apart(tmp_path: Path, shared: Path, database
     found = reports(run("import", "--json", "--database", database, *files))
     assert [r["file"] for r in found] == [str(f) for f in files]
     assert [r["capture"]["captured"] for r in found] == [82, 0]
+
+
+def test_a_dry_run_in_a_store_says_what_would_happen_and_keeps_nothing(
+    tmp_path: Path, database: str
+) -> None:
+    """What is new, known, of which journey and what would wait; then the same, for good."""
+
+    def event(n: int, about: str) -> dict[str, Any]:
+        return {
+            "type": "ObjectEvent", "eventTime": f"2026-01-01T00:00:{n:02d}Z",
+            "eventTimeZoneOffset": "+00:00", "action": "OBSERVE", "epcList": [about],
+        }  # fmt: skip
+
+    def import_(*events: dict[str, Any], dry: bool) -> dict[str, Any]:
+        document = epcis.document(list(events), created="2026-01-01T00:00:00Z")
+        (tmp_path / "x.json").write_text(json.dumps(document))
+        arguments = ["--json", "--database", database, tmp_path / "x.json"]
+        result = run("import", *(["--dry-run"] if dry else []), *arguments)
+        assert result.exit_code == 0, result.output
+        found: dict[str, Any] = reports(result)[0]["capture"]
+        return found
+
+    async def known() -> None:
+        async with EpcisStore(database) as store:
+            await Joins(store).register("J1", ["urn:a:bag"])
+
+    first = event(1, "urn:a:other")
+    assert import_(first, dry=False)["waiting"] == 1
+    asyncio.run(known())
+    events = [first, event(2, "urn:a:bag"), event(3, "urn:a:bag"), event(4, "urn:a:nobody")]
+    expected = {"duplicates": 1, "journeys": {"J1": 2}, "waiting": 1, "left out": []}
+    for _ in range(2):
+        assert import_(*events, dry=True) == {"dry run": True, "would capture": 3, **expected}
+    assert import_(*events, dry=False) == {"captured": 3, **expected}
+    assert import_(*events, dry=True)["would capture"] == 0
+    said = run("import", "--database", database, "--dry-run", tmp_path / "x.json").output
+    assert "dry run yes, would capture 0, duplicates 4" in said
+    assert run("import", "--dry-run", tmp_path / "x.json").exit_code == 2
 
 
 @pytest.fixture(scope="session")

@@ -34,6 +34,12 @@ exchange.add_command(export)
 @click.option("--folder", type=click.Path(path_type=Path),
               help="Capture into the control tower's folder (its embedded database).")  # fmt: skip
 @click.option("--owner", default="import", show_default=True, help="Who captures.")
+@click.option(
+    "--dry-run",
+    "dry",
+    is_flag=True,
+    help="With --database or --folder: try it there, say what would happen, keep nothing.",
+)
 @click.option("--proceed", is_flag=True, help="Keep the right rows of a file that has wrong ones.")
 @click.option("--json", "as_json", is_flag=True, help="Print the reports as JSON.")
 def import_(
@@ -42,6 +48,7 @@ def import_(
     database: str | None,
     folder: Path | None,
     owner: str,
+    dry: bool,
     proceed: bool,
     as_json: bool,
 ) -> None:
@@ -49,12 +56,15 @@ def import_(
 
     Knows EPCIS 2.0 (JSON; XML, also of 1.2; queries), FHIR R5 and R4B bundles, OCEL 2.0 (JSON),
     XES, HL7 v2 results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or
-    --folder nothing is changed anywhere.
+    --folder nothing is changed anywhere; with one of them and --dry-run it is said what is new,
+    which journeys it belongs to and what would wait, and nothing is kept.
 
     Exit status: 0 all is right; 1 something is not; 2 a file cannot be read.
     """
     from stafett.exchange.importing import Report, inspect
 
+    if dry and not (database or folder):
+        raise click.UsageError("--dry-run tries it in a store: name it, --database or --folder")
     plan = _bytes(mapping) if mapping else None
     reports: dict[Path, Report] = {}
     refused: dict[Path, dict[str, Any]] = {}
@@ -77,7 +87,7 @@ def import_(
     if (database or folder) and reports:
         good = {p: r for p, r in reports.items() if r.document is not None and (r.ok or proceed)}
         with opened(database, folder) as url, progress(len(good), "files captured") as tick:
-            outcomes = asyncio.run(_capture(url, good, owner, proceed, tick))
+            outcomes = asyncio.run(_capture(url, good, owner, proceed, dry, tick))
     shown = []
     for path in dict.fromkeys(files):
         if path in refused:
@@ -149,24 +159,29 @@ def _bytes(path: Path) -> bytes:
 
 
 async def _capture(
-    url: str, reports: dict[Path, Any], owner: str, proceed: bool, tick: Callable[[int], None]
-) -> dict[Path, Any]:
+    url: str, reports: dict[Path, Any], owner: str, proceed: bool, dry: bool,
+    tick: Callable[[int], None],
+) -> dict[Path, Any]:  # fmt: skip
     from stafett.exchange.epcis_store import EpcisStore
+    from stafett.exchange.rehearsal import capture
 
     out: dict[Path, Any] = {}
     async with EpcisStore(url) as store:
         for path, report in reports.items():
             try:
-                got = await store.capture(report.document, owner=owner, proceed=proceed)
+                got = await capture(store, report.document, owner=owner, proceed=proceed, dry=dry)
             except Problem as refused:
                 out[path] = {
                     "captured": 0, "error": refused.detail,
                     "errors": [str(f) for f in refused.findings[:20]],
                 }  # fmt: skip
             else:
+                new = got.outcome.captured
                 out[path] = {
-                    "captured": got.captured, "duplicates": got.duplicates,
-                    "left out": [str(f) for f in got.errors[:20]],
+                    **({"dry run": True, "would capture": new} if dry else {"captured": new}),
+                    "duplicates": got.outcome.duplicates, "journeys": got.journeys,
+                    "waiting": got.waiting,
+                    "left out": [str(f) for f in got.outcome.errors[:20]],
                 }  # fmt: skip
             tick(1)
     return out
@@ -182,6 +197,7 @@ def _plain(value: Any) -> str:
         inner = (
             f"{k} ({_plain(v)})" if isinstance(v, dict) else f"{k} {_plain(v)}"
             for k, v in value.items()
+            if v not in ({}, [])
         )
         return ", ".join(inner)
     return str(value)
