@@ -222,3 +222,40 @@ def test_the_report_is_said_in_ones_language(language: str, tmp_path: Path) -> N
     assert f'<html lang="{language}">' in html
     for word in ("What the record teaches", "Picture (SVG)", "Shares of the variation", "rows"):
         assert word not in html.split("<body>")[1].split("data:text/csv")[0], word
+
+
+def test_an_activity_can_be_left_out(tmp_path: Path) -> None:
+    """What stood around it stands together; the page says how many events; a wrong name is told."""
+    path = tmp_path / "log.csv"
+    rows = ["case,activity,timestamp,group"]
+    for n in range(1, 21):
+        rows += [
+            f"c{n},collect,2026-01-{n:02d}T08:00:00Z,clinic",
+            f"c{n},call,2026-01-{n:02d}T09:00:00Z,office",
+            f"c{n},make,2026-01-{n:02d}T10:00:00Z,plant",
+        ]
+    path.write_text("\n".join(rows))
+    done = run(path, "--json", "--without", "call")
+    assert done.exit_code == 0, done.output
+    report = json.loads(done.stdout)
+    assert report["facts"]["handoffs"] == "20" and report["facts"]["steps"] == "40"
+    assert "call: 20 events left out, as asked." in report["notes"]
+    pairs = [r["interface"] for c in report["chapters"] for f in c["figures"] if f["key"] ==
+             "interfaces" for r in f["rows"]]  # fmt: skip
+    assert pairs == ["clinic → plant"]
+    wrong = run(path, "--without", "kall")
+    assert wrong.exit_code == 2 and "no activity 'kall'" in wrong.output
+
+
+def test_what_comes_long_after_is_said_before_everything_else(shared: Path) -> None:
+    """The patients' return months later bears on every chapter: first note, and only once."""
+    done = run(shared / "data" / "sepsis.csv.gz", "--json", "--without", "Return ER")
+    assert not any("looks like something" in note for note in json.loads(done.stdout)["notes"])
+    from stafett.eventlog import read_log
+    from stafett.insight.afterwards import remarks
+
+    log = read_log(shared / "data" / "sepsis.csv.gz")
+    report = make_report(log)
+    assert report.log_notes[:1] == tuple(remarks(log)) and "Return ER" in report.log_notes[0]
+    assert not any(report.log_notes[0] in notes for _, _, notes in report.chapters)
+    assert "The largest part of its time is" in report.headlines[0][1]

@@ -236,3 +236,18 @@ def test_capacity_stands_beside_the_demand_for_it(site: Site) -> None:
     told = {n.kind: n.booked.value for n in exact.capacity if n.booked is not None}
     assert sum(demand.booked.values()) > 0
     assert all(told[kind] == n for (_, kind), n in demand.booked.items())
+
+
+def test_nobody_waits_for_a_count_that_somebody_else_is_making(site: Site) -> None:
+    """While the view is counted anew the last one is read; afterwards the new one is."""
+    view = site.tower.system
+    first = site.inside(view.see())
+    for key, (_, made) in list(view._kept.items()):
+        view._kept[key] = (0.0, made)
+
+    async def meanwhile() -> datetime:
+        async with view._lock:
+            return (await asyncio.wait_for(view.see(), 5)).at
+
+    assert site.inside(meanwhile()) == first.at
+    assert site.inside(view.see()).at > first.at

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 @click.option("--zone", help="Time zone of times that name none, e.g. Europe/Stockholm.")
 @click.option("--time-format", help="How times are written, e.g. '%d/%m/%Y %H:%M'.")
 @click.option("--skip-bad", is_flag=True, help="Leave broken rows out, and count them.")
+@click.option(
+    "--without",
+    multiple=True,
+    metavar="ACTIVITY",
+    help="Leave an activity out, e.g. a return months later; may be given several times.",
+)
 @click.option("--case-type", help="OCEL: the object type that is the case.")
 @click.option("--group-type", help="OCEL: the object type that names the group.")
 @click.option(
@@ -66,6 +72,7 @@ def insight(
     zone: str | None,
     time_format: str | None,
     skip_bad: bool,
+    without: tuple[str, ...],
     case_type: str | None,
     group_type: str | None,
     expect: str | None,
@@ -94,7 +101,7 @@ def insight(
         reference = Reference(tuple(name.strip() for name in expect.split(",") if name.strip()), {})
     try:
         log = read_log(
-            file, columns=stated, reading=Reading(zone, time_format, skip_bad),
+            file, columns=stated, reading=Reading(zone, time_format, skip_bad, without),
             case_type=case_type, group_type=group_type,
         )  # fmt: skip
     except LogUnreadableError as error:
@@ -131,7 +138,7 @@ def insight(
         click.echo(f"{target}: cannot be written: {error.strerror}", err=True)
         sys.exit(2)
     click.echo(f"{target}: {len(report.figures)} figures from {log.cases:,} journeys")
-    for note in log.notes:
+    for note in report.log_notes:
         click.echo(f"  note: {words.say(note) if words else note}")
 
 

@@ -32,11 +32,12 @@ TEXT = ("outcome", "detected_at", "deviation", "origin")
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a reader is to treat what it finds."""
+    """How a reader is to treat what it finds. `without` are activities that it leaves out."""
 
     zone: str | None = None
     time_format: str | None = None
     skip_bad: bool = False
+    without: tuple[str, ...] = ()
 
 
 AS_IT_IS = Reading()
@@ -67,6 +68,7 @@ def log_from_events(
     frame, bad = _without_broken(frame, reading)
     if frame.is_empty():
         raise LogUnreadableError(bad or "the log has no events", "Nothing is left to read.")
+    frame = _without_activities(frame, reading.without, remarks)
     if unzoned:
         remarks.append(_about_zone(unzoned, reading.zone))
     if "kind" in frame.columns:
@@ -120,6 +122,21 @@ def _with_roles(
     }
     frame = frame.drop([c for c in used if c in frame.columns]).rename(plain)
     return frame.rename({f"@{role}": role for role in columns}), unzoned
+
+
+def _without_activities(
+    frame: pl.DataFrame, names: tuple[str, ...], remarks: list[str]
+) -> pl.DataFrame:
+    """Leave activities out, before neighbours are read: what stood around them stands together."""
+    for name in names:
+        kept = frame.filter((pl.col("activity") != name).fill_null(True))
+        if kept.height == frame.height:
+            raise LogUnreadableError(f"there is no activity {name!r} to leave out")
+        if kept.is_empty():
+            raise LogUnreadableError(f"without {name!r} nothing is left to read")
+        remarks.append(f"{name}: {frame.height - kept.height:,} events left out, as asked.")
+        frame = kept
+    return frame
 
 
 def _without_broken(frame: pl.DataFrame, reading: Reading) -> tuple[pl.DataFrame, list[Problem]]:

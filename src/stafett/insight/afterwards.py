@@ -51,6 +51,6 @@ def remarks(log: EventLog) -> list[str]:
     return [
         f"{activity} ends {n:,} journeys, half of them over {days:,.0f} days after what came"
         " before: it looks like something that happened later (a return, a death), not like work"
-        " that waited. It is counted as waiting here; take it out of the log to see the rest."
+        " that waited. It is counted as waiting here; leave it out (--without) to see the rest."
         for activity, n, days in afterwards(log)
     ]

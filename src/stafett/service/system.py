@@ -2,8 +2,8 @@
 
 Of everything, of a country or of a region. For everyone after the rules for small numbers, which
 hold for the differences between these too; for a member also the exact numbers of the journeys that
-their own organisation takes part in. Counted over the record, at most once a minute, and for all
-places at once, so that they are of the same moment.
+their own organisation takes part in. Counted over the record, at most once a minute (seldomer where
+it takes long: `at` says when), and for all places at once, so that they are of the same moment.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from stafett.service.registry import Registry
 from stafett.service.system_publish import Interface, Need, Published, Spot
 
 FRESH_S = 60.0
+SHARE = 0.1  # of the time at most goes into counting one view anew
 MEDIAN_OF = RATE_MINIMUM  # cases that a site's median time rests on at least
 OF_SITE: LiteralString = """
 WITH opened AS (
@@ -136,11 +137,18 @@ class SystemView:
 
     async def _keep(self, year: int | None, organisation: str | None) -> _Kept:
         key = (year, organisation)
+        kept = self._kept.get(key)
+        # While somebody counts anew, the others read the last count: only one waits.
+        if kept is not None and (self._lock.locked() or time.monotonic() < kept[0]):
+            return kept[1]
         async with self._lock:
             kept = self._kept.get(key)
-            if kept is None or time.monotonic() - kept[0] > FRESH_S:
+            if kept is None or time.monotonic() >= kept[0]:
+                began = time.monotonic()
                 made = await self._make(year, organisation)
-                kept = self._kept[key] = (time.monotonic(), made)
+                ended = time.monotonic()
+                kept = (ended + max(FRESH_S, (ended - began) / SHARE), made)
+                self._kept[key] = kept
                 while len(self._kept) > 200:
                     del self._kept[next(iter(self._kept))]
         return kept[1]

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from stafett.eventlog import EventLog
+from stafett.insight.afterwards import remarks
 from stafett.insight.chapters import NAMES
 from stafett.insight.conformance import Reference
 from stafett.insight.hours import WorkingHours
@@ -103,7 +104,13 @@ def make_report(
             figures += more
             notes += [note for note in said if note not in notes]
         chapters.append((NAMES[key], tuple(figures), tuple(notes)))
-    return Report(log.source, facts(log), log.notes, tuple(chapters))
+    # What may be no work at all bears on every chapter: it is said first, and once.
+    later = remarks(log)
+    chapters = [
+        (name, figures, tuple(note for note in notes if note not in later))
+        for name, figures, notes in chapters
+    ]
+    return Report(log.source, facts(log), (*later, *log.notes), tuple(chapters))
 
 
 FACTS = ("journeys", "steps", "handoffs", "groups", "period", "time zone")

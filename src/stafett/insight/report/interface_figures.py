@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from stafett.eventlog import EventLog
@@ -79,13 +81,14 @@ def _ranking(log: EventLog, found: Interfaces) -> Figure:
     sentence = (
         f"{first['interface']} costs the chain most: {number(first['cost_h'])} hours per journey "
         f"(95 % interval {number(first['cost_low'])} to {number(first['cost_high'])}), "
-        f"{first['share_of_waiting']:.0%} of all waiting.{told}"
+        f"{first['share_of_waiting']:.0%} of all waiting.{told}{_mostly(log, first)}"
     )
     few = int(first["n"]) < FEWEST_FOR_HEADLINE
     headline = (
         f"The handoff {first['interface']} costs patients most: {number(first['cost_h'])} hours of"
         f" each journey (95 % interval {number(first['cost_low'])} to"
         f" {number(first['cost_high'])}), {first['share_of_waiting']:.0%} of all waiting."
+        + _mostly(log, first)
         + (f" It rests on {first['n']} handoffs only." if few else "")
     )
     svg = interval_bars(
@@ -100,6 +103,23 @@ def _ranking(log: EventLog, found: Interfaces) -> Figure:
         table.drop("giver", "receiver").select("interface", pl.exclude("interface")),
         headline,
     )
+
+
+def _mostly(log: EventLog, pair: dict[str, Any]) -> str:
+    """Say from which step to which a pair loses most: other figures name interfaces by these."""
+    sums = (
+        log.handoffs.filter(
+            (pl.col("giver").cast(pl.String) == str(pair["giver"]))
+            & (pl.col("receiver").cast(pl.String) == str(pair["receiver"]))
+        )
+        .group_by(pl.col("activity").cast(pl.String))
+        .agg((pl.col("end") - pl.col("enqueue")).dt.total_seconds().sum().alias("s"))
+        .sort("s", "activity", descending=[True, False])
+    )
+    whole = sums["s"].sum()
+    if sums.height < 2 or not whole:
+        return ""
+    return f" The largest part of its time is {sums['activity'][0]}: {sums['s'][0] / whole:.0%}."
 
 
 def _heat(log: EventLog, found: Interfaces) -> Figure:
