@@ -220,6 +220,7 @@ def test_where_a_logger_stands_is_in_the_record_with_who_said_so(tank: Site) -> 
     [
         ("pharmacy-1", {"place": "T", "role": "courier"}, "role"),
         ("pharmacy-1", {"place": "  ", "role": "pharmacy"}, "place"),
+        ("pharmacy-1", {"place": "T\x07", "role": "pharmacy"}, "place"),
         (
             "pharmacy-1",
             {"place": "T", "role": "pharmacy", "since": "2099-01-01T00:00:00Z"},

@@ -60,7 +60,7 @@ class Stands:
                 "unknown-name", "Not a role of the organisation",
                 Reason("role", f"{role!r} is played in no network", f"one of: {', '.join(played)}"),
             )  # fmt: skip
-        if not 0 < len(place) <= LONGEST:
+        if not 0 < len(place) <= LONGEST or not place.isprintable():
             raise No(
                 "bad-value", "This is no place",
                 Reason("place", "it has no name, or a long one", f"1 to {LONGEST} characters"),
