@@ -297,6 +297,36 @@ def test_the_page_shows_a_capture_that_failed(
         assert "letters." not in page.locator("main").inner_text()
 
 
+def test_the_page_shows_who_was_not_reached_and_sends_again_from_a_position(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """A receiver that failed twelve times: where, why, told up to what; revived from an event."""
+    site.order()
+    size = site.inside(site.tower.ledger.size())
+    wish = {"dest": "https://hook.invalid/x", "mode": "binary", "secret": "s" * 20}
+    made = site.call(WHO, "POST", "/api/webhooks", json={**wish, "position": size})
+    name = made.json()["subscriptionID"]
+    with psycopg.connect(site.tower.url, autocommit=True) as connection:
+        connection.execute(
+            "UPDATE exchange.webhook SET dead = true, failures = 12, last_error = 'HTTP 503'"
+            " WHERE id = %s", [name],
+        )  # fmt: skip
+    page = browser_of(WHO, width=320)
+    page.goto("/exchange/letters")
+    row = page.locator("section.card", has=page.locator("#hooks")).locator("tr", has_text="hook.")
+    assert "HTTP 503" in row.inner_text()
+    assert row.locator("input").input_value() == str(size)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "letters-hooks-320")
+    row.locator("input").fill(str(size - 1))
+    row.get_by_role("button", name="Revive").click()
+    page.locator("#said.note:not(.hidden)").wait_for()
+    (hook,) = [h for h in site.call(WHO, "GET", "/api/webhooks").json()
+               if h["subscriptionID"] == name]  # fmt: skip
+    assert (hook["position"], hook["dead"]) == (size - 1, False)
+    assert site.call(WHO, "DELETE", f"/api/webhooks/{name}").status_code == 204
+
+
 def test_what_waits_is_encrypted_where_it_lies(site: Site, line: Line) -> None:
     """The database's bytes do not hold the patient's name, although the letter does."""
     number = new()

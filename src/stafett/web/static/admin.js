@@ -22,6 +22,7 @@ function bodyOf(form) {
     if (list) { body[list[1]] ??= []; if (field.checked) body[list[1]].push(field.value); }
     else if (table) { body[table[1]] ??= {}; if (field.value) body[table[1]][table[2]] = field.value; }
     else if (field.type === "date") body[field.name] = new Date(field.value + "T23:59:59").toISOString();
+    else if (field.type === "number") { if (field.value !== "") body[field.name] = field.valueAsNumber; }
     else body[field.name] = field.value.trim();
   }
   return body;
