@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
+import polars as pl
 import pytest
 
+from stafett.eventlog import EventLog, validated
+from stafett.eventlog.table import JUDGEMENTS
 from stafett.insight.agreement import AgreementError, krippendorff, wording_change
+from stafett.insight.report.agreement_figures import agreement_figures
 
 # K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section D: four judges (rows),
 # twelve units; 0 is a missing judgement.
@@ -69,3 +75,46 @@ def test_a_better_wording_shows() -> None:
     after: list[list[str | float | None]] = [["minor", "minor"], ["major", "major"]] * 20
     change = wording_change(before, after)
     assert change.difference > 0.5 and change.low > 0
+
+
+def judged(*checks: tuple[str, str, list[tuple[str, str]]]) -> EventLog:
+    """Return a log of judgements: check, version, and what two said of each thing."""
+    rows = [
+        ("c1", "H02", check, f"{check} {version} {n}", f"judge {side}", answer, version)
+        for check, version, said in checks
+        for n, answers in enumerate(said)
+        for side, answer in enumerate(answers)
+    ]
+    handoff = pl.DataFrame(
+        {
+            "case": ["c1"], "activity": ["H02"], "kind": ["handoff"], "giver": ["A"],
+            "receiver": ["B"], "start": [datetime(2026, 1, 5, 8, tzinfo=UTC)],
+            "end": [datetime(2026, 1, 5, 9, tzinfo=UTC)],
+        }
+    ).with_columns(pl.col("start", "end").dt.cast_time_unit("us"))  # fmt: skip
+    table = pl.DataFrame(rows, schema=JUDGEMENTS, orient="row")
+    return EventLog(validated(handoff)[0], judgements=table)
+
+
+AGREED = [("pass", "pass"), ("fail", "fail")] * 15
+TORN = [("pass", "pass"), ("pass", "fail"), ("fail", "pass"), ("fail", "fail")] * 8
+
+
+def test_the_check_that_causes_the_spread_is_named() -> None:
+    """Of two checks the one that judges differ on comes first, with what they confuse."""
+    figures, _ = agreement_figures(judged(("clear", "1", AGREED), ("vague", "1", TORN)), seed=1)
+    first, second = figures[0].table.iter_rows(named=True)
+    assert first["check"] == "H02 vague" and first["high"] < 0.8
+    assert set(first["commonest_disagreement"].split(" / ")) == {"pass", "fail"}
+    assert second["alpha"] == 1 and "H02 vague" in figures[0].sentence
+
+
+def test_a_new_version_s_wording_is_compared_with_the_last() -> None:
+    """The check whose wording ended the confusion changed beyond chance; the other did not."""
+    log = judged(
+        ("reworded", "1", TORN), ("same", "1", TORN), ("reworded", "2", AGREED), ("same", "2", TORN)
+    )
+    changed = next(f for f in agreement_figures(log, seed=1)[0] if f.key == "agreement-change")
+    assert changed.sentence == "Agreement changed beyond chance at: H02 reworded."
+    by_check = {r["check"]: r for r in changed.table.iter_rows(named=True)}
+    assert by_check["H02 reworded"]["low"] > 0 > by_check["H02 same"]["low"]

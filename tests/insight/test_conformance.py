@@ -21,6 +21,7 @@ from stafett.insight.conformance import (
     typical_course,
     variants,
 )
+from stafett.insight.report.process_figures import process_figures
 
 
 def log(*courses: str) -> EventLog:
@@ -111,3 +112,21 @@ def test_the_published_log(shared: Path) -> None:
     again = pl.col("added").list.set_intersection(want["reference_sequence"]).list.len()
     repeated = judged.by_case.filter(pl.col("fits") & (again == 0))
     assert repeated.height == want["token_replay_on_reference_sequence"]["fitting_cases"]
+
+
+def test_sites_that_take_other_courses_stand_apart(tmp_path: Path) -> None:
+    """One hospital takes the usual course, the other tests twice: each with its share."""
+    rows = ["case,activity,timestamp,group"]
+    for n in range(40):
+        site, course = ("North", "abc") if n < 25 else ("South", "abbc")
+        rows += [
+            f"c{n},{activity},2026-01-{1 + n % 28:02d}T{8 + k:02d}:00:00Z,{site} / ward"
+            for k, activity in enumerate(course)
+        ]
+    path = tmp_path / "log.csv"
+    path.write_text("\n".join(rows))
+    figures, _ = process_figures(read_log(path), None, None)
+    figure = next(f for f in figures if f.key == "variants-by-site")
+    told = {r["site"]: (r["journeys"], r["usual"]) for r in figure.table.iter_rows(named=True)}
+    assert told == {"North": (25, 25), "South": (15, 0)}
+    assert figure.sentence.endswith("the sites' intervals do not all overlap.")

@@ -48,6 +48,18 @@ def test_volume_dwell_and_right_first_time() -> None:
     assert table["B", "A"]["right_first_time"] == 0.5
 
 
+def test_the_tail_is_what_the_slowest_twentieth_bears() -> None:
+    """Nineteen dwells of one hour and one of 21: p95, the greatest, and 21 of 40 hours."""
+    rows = [
+        (f"p{n}", "ship", "A", "B", 0.0, 21.0 if n == 19 else 1.0, "ok", None) for n in range(20)
+    ]
+    (row,) = interfaces(log(*rows)).table.iter_rows(named=True)
+    assert (row["n"], row["median_h"], row["max_h"]) == (20, 1, 21)
+    assert row["p95_h"] in (1, 21) and row["tail"] == pytest.approx(21 / 40)
+    even = interfaces(log(*[(*r[:5], 1.0, *r[6:]) for r in rows])).table
+    assert even["tail"][0] == pytest.approx(1 / 20), "where all are alike the slowest bear no more"
+
+
 def test_a_failure_costs_until_the_handoff_is_passed() -> None:
     """The refused return costs its dwell (4 h + 1 h) and the 7 h until it was passed."""
     table = {(r["giver"], r["receiver"]): r for r in interfaces(TWO).table.iter_rows(named=True)}

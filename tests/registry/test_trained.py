@@ -137,3 +137,13 @@ def test_the_site_shows_its_training_by_the_competence_of_its_people(site: Site)
     accepted = site.call(ASKER, "POST", f"{path}/acts", json={"act": "accept", "topic": topic})
     until = accepted.json()["items"][topic]["until"]
     assert until is not None and until <= shown["trained"]["until"]
+    # A grant that is withdrawn afterwards withdraws no acceptance: both sides are told, and decide.
+    site.inside(withdrawn())
+    for side in (SITE, ASKER):
+        seen = site.call(side, "GET", path).json()
+        assert seen["items"][topic]["status"] == "accepted" and not seen["trained"][topic]["met"]
+    for side in (SITE, ASKER):
+        page = site.call(side, "GET", "/onboarding/university-hospital.malaren-cell-works")
+        assert "not met by current competence" in page.text
+    site.inside(back())
+    assert site.call(ASKER, "GET", path).json()["trained"][topic]["met"]
