@@ -558,3 +558,35 @@ def test_a_process_that_has_just_started_finds_what_it_found_before(
     site.tower.journeys.forget()
     assert [get(site, one).json() for one in asked] == before
     assert before[2]["entry"]
+
+
+def nested(levels: int) -> bytes:
+    """Give an order whose patient has an extension that nests."""
+    whole = json.dumps(bundle("R5", patient={"extension": "@"})).encode()
+    return whole.replace(b'"@"', b'[{"extension":' * levels + b"[]" + b"}]" * levels)
+
+
+@pytest.mark.parametrize(
+    ("data", "place"),
+    [
+        (json.dumps({"resourceType": "Bundle", "entry": [1]})[:-3].encode(), "/entry/0"),
+        (b'{"resourceType": "Bundle", "id": "\\u0000"}', "/id"),
+        (b'{"resourceType": "Bundle", "id": "\xff"}', "/id"),
+        (b"<!DOCTYPE l [<!ENTITY a 'ha'>]><Bundle>&a;</Bundle>", "byte 0"),
+        (nested(30), "/extension/0/extension/0"),
+        (nested(450), "/extension/0/extension/0"),
+        (nested(100_000), "/extension/0/extension/0"),
+    ],
+)
+def test_a_hostile_body_is_refused_at_its_place_and_opens_nothing(
+    site: Site, data: bytes, place: str
+) -> None:
+    """400 with an OperationOutcome that says where; the orders are those from before."""
+    count = "R5/ServiceRequest?_summary=count"
+    before = get(site, count).json()["total"]
+    kind = {"Content-Type": "application/fhir+json"}
+    answer = site.call(CLINIC, "POST", "/fhir/R5", content=data, headers=kind)
+    assert answer.status_code == 400, answer.text[:300]
+    outcome = answer.json()
+    assert outcome["resourceType"] == "OperationOutcome" and place in answer.text
+    assert get(site, count).json()["total"] == before

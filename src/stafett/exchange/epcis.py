@@ -120,6 +120,11 @@ def too_deep(value: Any, limit: int = MAX_DEPTH) -> bool:
     return True
 
 
+def deep(value: Any) -> Finding:
+    """Name the place in a value that is `too_deep`."""
+    return Finding(json_place.deep_field(value, MAX_DEPTH), "a level too many begins here")
+
+
 @cache
 def _validator(root: str) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(schema(root), validate_formats=True)
@@ -286,9 +291,7 @@ def _refuse_depth(root: str, value: Json, events: list[Json]) -> None:
     envelope = {k: v for k, v in value.items() if root == "Event" or k != "epcisBody"}
     places = [v for e in events for k, v in e.items() if k in _OPEN or ":" in k]
     if too_deep(envelope) or too_deep(places, MAX_DEPTH - 3):
-        at = json_place.deep_field(value, MAX_DEPTH)
-        what = "a level too many begins here"
-        raise Problem(400, "ValidationException", DEEP, [Finding(at, what)])
+        raise Problem(400, "ValidationException", DEEP, [deep(value)])
 
 
 def _contents(root: str, value: Json) -> tuple[list[Json], list[Json], tuple[str, ...]]:

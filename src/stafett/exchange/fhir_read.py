@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
-from stafett.exchange.epcis import MAX_DEPTH, parse, too_deep
+from stafett.exchange.epcis import DEEP, deep, parse, too_deep
 from stafett.exchange.problem import Finding, Problem, pointer
 
 Json = dict[str, Any]
@@ -77,9 +77,7 @@ def read_bundle(data: bytes) -> Picture:
     if not isinstance(value, dict) or not isinstance(value.get("resourceType"), str):
         raise Problem(400, "ValidationException", "a FHIR document is an object with resourceType")
     if too_deep(value):
-        raise Problem(
-            400, "ValidationException", f"the document nests deeper than {MAX_DEPTH} levels"
-        )
+        raise Problem(400, "ValidationException", DEEP, [deep(value)])
     return picture(value)
 
 

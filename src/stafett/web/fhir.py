@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
 
 from stafett.exchange import fhir_extra as extra
-from stafett.exchange.epcis import parse
+from stafett.exchange.epcis import DEEP, deep, parse, too_deep
 from stafett.exchange.fhir_search import Search, read_search, types
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
@@ -166,6 +166,8 @@ async def _json(request: Request) -> dict[str, Any]:
     value = parse(await read_body(request, MAX_BODY), max_bytes=MAX_BODY)
     if not isinstance(value, dict):
         raise Problem(400, "ValidationException", "a resource is an object")
+    if too_deep(value):
+        raise Problem(400, "ValidationException", DEEP, [deep(value)])
     return value
 
 
