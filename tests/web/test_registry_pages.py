@@ -292,6 +292,11 @@ def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) ->
     shoot(page, "onboarding")
     page.set_viewport_size({"width": 320, "height": 900})
     shoot(page, "onboarding-320")
+    # On a narrow screen a form of evidence is as wide as the page: nothing of it lies aside.
+    for field in page.locator(".items input, .items button").all():
+        box = field.bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 320
+        assert box["height"] >= 48 and box["width"] >= 250
     public = pages["manufacturer-admin"]
     public.goto("/registry/requirements")
     expect(public.locator("table")).to_contain_text("contradictory")
