@@ -101,6 +101,20 @@ def weigh(page: Page) -> int:
     )
 
 
+# Red and amber never stand alone: what is so marked says a word, a row of such an urgency a tag of
+# it or a sign. Returns what does not.
+COLOURED = """() => {
+  const seen = (e) => e.checkVisibility() && e.getBoundingClientRect().height > 0;
+  const word = /\\p{L}{2,}/u, sign = /[✖✗⚠◷▲⚑?■]/u;
+  const mute = [...document.querySelectorAll(
+    ".tag.red, .tag.amber, .tag.blue, .note.red, .note.amber, .held:not([data-state=none])")]
+    .filter((e) => seen(e) && !word.test(e.textContent));
+  const rows = [...document.querySelectorAll("tr[data-act=red], tr[data-act=amber]")]
+    .filter((e) => seen(e) && !e.querySelector(".tag") && !sign.test(e.textContent));
+  return [...mute, ...rows].map((e) => e.outerHTML.slice(0, 160));
+}"""
+
+
 def faults(page: Page, path: str) -> list[str]:
     """Return what is wrong with the page that is open."""
     found = []
@@ -108,6 +122,7 @@ def faults(page: Page, path: str) -> list[str]:
     for violation in result["violations"]:
         nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
         found.append(f"{path}: {violation['id']}: {violation['help']}: {nodes}")
+    found += [f"{path}: colour alone: {html}" for html in page.evaluate(COLOURED)]
     for width in (320, 3840):
         page.set_viewport_size({"width": width, "height": 900})
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
