@@ -18,6 +18,7 @@ import uvloop
 from stafett.client.day import Day
 from stafett.client.loggers import Simulated
 from stafett.exchange.mllp import Listener
+from stafett.ledger.ending import ended
 from stafett.ledger.keeping import archiving
 from stafett.ledger.server import database
 from stafett.service import demo as demo_network
@@ -182,11 +183,7 @@ async def _serve(
             tower.conditions.profile = demo_network.PROFILE
             playing = asyncio.create_task(_day(tower, address, pace, journeys))
         await serving
-        for task in (playing, showing):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await ended(playing, showing)
 
 
 def steady() -> None:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from stafett.exchange.hl7 import MAX_BYTES
+from stafett.ledger.ending import ended
 
 log = logging.getLogger(__name__)
 START: Final = b"\x0b"
@@ -74,9 +75,7 @@ class Listener:
         """Take no more, and end what is open; what has no answer is sent again by its sender."""
         if self._server is not None:
             self._server.close()
-        for line in list(self._lines):
-            line.cancel()
-        await asyncio.gather(*self._lines, return_exceptions=True)
+        await ended(*self._lines)
 
     async def _line(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = str((writer.get_extra_info("peername") or ("?",))[0])

@@ -9,7 +9,6 @@ Several processes may run it on one database; each piece of work is taken by one
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ipaddress
 import logging
 import socket
@@ -27,6 +26,7 @@ from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.joins import Joins
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.ledger import Ledger
+from stafett.ledger.ending import ended
 
 log = logging.getLogger(__name__)
 PAUSE_S: Final = 2.0  # before a loop that failed is begun again
@@ -75,11 +75,7 @@ class Exchange:
         trace: TracebackType | None,
     ) -> None:
         self._stop.set()
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks)
         self._tasks.clear()
         await self.store.__aexit__(kind, error, trace)
 

@@ -12,6 +12,8 @@ import logging
 
 import psycopg
 
+from stafett.ledger.ending import ended
+
 log = logging.getLogger(__name__)
 
 GREW = "ledger_grew"  # payload: the new size; one per batch
@@ -39,10 +41,7 @@ class Listener:
 
     async def close(self) -> None:
         """Stop listening."""
-        if self._task:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     def grown(self, size: int) -> None:
         """Take note that the ledger has `size` events, and wake those who wait."""

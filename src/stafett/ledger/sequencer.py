@@ -41,6 +41,7 @@ import psycopg
 from stafett.ledger import binarycopy, columns
 from stafett.ledger.author import STREAM, BadKey, BadSignature, Keys
 from stafett.ledger.batch import Arranged, Known, Prepared, arrange, check_authors, prepare
+from stafett.ledger.ending import ended
 from stafett.ledger.event import (
     InDoubt,
     InvalidSubmission,
@@ -172,11 +173,8 @@ class Sequencer:
         if self._task:
             # A commit may hang for ever (a synchronous standby that is away).
             await asyncio.wait({self._task}, timeout=self.patience_s)
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await ended(self._task, self._sweeper)
             self._task = None
-            self._sweeper.cancel()
 
     async def append(self, submission: Submission) -> Receipt:
         """Append and return when durable. Raises Refused, NotAcknowledged or InDoubt."""

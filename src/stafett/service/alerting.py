@@ -18,10 +18,12 @@ from typing import Any, Final
 
 import psycopg
 
+from stafett.ledger.ending import ended
 from stafett.service.accounts import Person
 from stafett.service.alerts import CHANNEL, Alert, Alerts, Wanted
 from stafett.service.board import Board, Wakes
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys
+from stafett.service.live import Live
 from stafett.service.rosters import Rosters
 from stafett.watch import ladder, roster
 
@@ -57,11 +59,7 @@ class Alerting:
 
     async def close(self) -> None:
         """Stop."""
-        for task in self._tasks:
-            task.cancel()
-        for task in self._tasks:
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks)
         self._tasks.clear()
 
     # -- calling -------------------------------------------------------------------------------

@@ -10,7 +10,6 @@ that coming back after a break misses nothing and doubles nothing.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -19,8 +18,10 @@ from datetime import datetime
 import msgspec
 
 from stafett.ledger import Event, Ledger
-from stafett.service.journeys import Journeys, Live, told
+from stafett.ledger.ending import ended
+from stafett.service.journeys import Journeys
 from stafett.service.kept import Kept, KeptRows
+from stafett.service.live import Live, told
 from stafett.service.row import Next, Row, row_of
 
 __all__ = ["BATCH", "Board", "Next", "Row", "row_of"]
@@ -64,10 +65,7 @@ class Board:
 
     async def close(self) -> None:
         """Stop following; save what is not saved yet."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks)
         if self._tasks and self.ready.is_set():
             await self.save()
         self._tasks.clear()

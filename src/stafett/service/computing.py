@@ -26,6 +26,7 @@ import psycopg
 from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.ledger.ending import ended
 from stafett.service.computing_messages import Answered, Done, Failed, Message, Task, frame
 
 log = logging.getLogger(__name__)
@@ -293,10 +294,7 @@ class _Worker:
 
     async def close(self) -> None:
         """End the process now."""
-        if self.task is not None:
-            self.task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self.task
+        await ended(self.task)
         await self._end()
 
     def drop(self, id_: str) -> None:

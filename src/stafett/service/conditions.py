@@ -20,12 +20,14 @@ import numpy as np
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import Event
+from stafett.ledger.ending import ended
 from stafett.service import excursions
 from stafett.service import intake as taking
 from stafett.service.accounts import Person
 from stafett.service.board import Board
 from stafett.service.chunks import Chunks
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys
+from stafett.service.live import Live
 from stafett.service.loggers import Id, Loggers, Told
 from stafett.service.refusal import unknown
 from stafett.service.stands import Stands
@@ -95,10 +97,7 @@ class Conditions:
 
     async def close(self) -> None:
         """Stop watching."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks)
 
     # -- reading -------------------------------------------------------------------------------
 

@@ -18,7 +18,8 @@ from stafett.journey.state import Raised
 from stafett.protocol.model import Handoff
 from stafett.service.accounts import Person
 from stafett.service.board import Board, Wakes
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys
+from stafett.service.live import Live
 from stafett.watch import ladder, limits
 
 ORDER = {"critical": 0, "major": 1, "minor": 2}

@@ -11,7 +11,6 @@ takes longer then, and an outlook is older; whoever opens a journey's page has i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from datetime import UTC, datetime
@@ -19,9 +18,11 @@ from typing import Final
 
 import anyio.to_thread
 
+from stafett.ledger.ending import ended
 from stafett.service.accounts import Person
 from stafett.service.board import Board
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys
+from stafett.service.live import Live
 from stafett.watch import prediction
 from stafett.watch.prediction import Curves, Deadline, Outlook, Plan
 
@@ -48,10 +49,7 @@ class Forecasts:
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     async def _run(self) -> None:
         await self._board.ready.wait()

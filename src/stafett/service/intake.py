@@ -10,7 +10,6 @@ Each logger has an allowance of chunks; one that floods is refused, and no other
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import logging
 import time
@@ -23,6 +22,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
 from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
+from stafett.ledger.ending import ended
 from stafett.service.loggers import Id, Loggers
 from stafett.service.refusal import No, Reason
 from stafett.watch.reading import BadChunk, Chunk, decode
@@ -104,10 +104,7 @@ class Intake:
 
     async def close(self) -> None:
         """Stop; whoever waits is not acknowledged."""
-        for task in self._tasks:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await ended(*self._tasks)
         while not self._queue.empty():
             self._queue.get_nowait().done.cancel()
 

@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import hashlib
 import secrets
-from collections import OrderedDict
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,13 +21,10 @@ from stafett.journey.command import Actor, Answer, Command, OpenJourney, Signatu
 from stafett.journey.decide import decide
 from stafett.journey.evolve import evolve
 from stafett.journey.refusal import Refusal
-from stafett.journey.silence import Silence, silences
 from stafett.journey.state import State
-from stafett.journey.tasks import Task, next_moves
 from stafett.ledger import (
     Author,
     Draft,
-    Event,
     InvalidSubmission,
     KeyReused,
     Ledger,
@@ -47,6 +41,7 @@ from stafett.service.accounts import Accounts, Person, SignInRefused
 from stafett.service.competence import Competences
 from stafett.service.labels import GAP, Labels
 from stafett.service.library import Library
+from stafett.service.live import Live, Lives
 from stafett.service.network import Networks
 from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
 from stafett.service.readings import Readings
@@ -54,9 +49,7 @@ from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signing import ToSign
 from stafett.service.vault import Erased, Vault
-from stafett.watch.limits import Limit, first_unknown, limits
 
-KEPT = 50_000  # states in memory
 TRIES = 5
 SIGNED_WITHIN = timedelta(minutes=5)
 CLOCKS = timedelta(seconds=5)
@@ -79,59 +72,8 @@ class Done(msgspec.Struct, frozen=True):
     acceptance: str = ""
 
 
-@dataclass(frozen=True)
-class Live:
-    """A journey as this process knows it: its net, its state, and the patient's pseudonym."""
-
-    net: Net
-    state: State
-    pinned: str
-    pseudonym: str
-
-    @functools.cached_property
-    def tasks(self) -> tuple[Task, ...]:
-        """What can be done now: the board, the watch and the alerts all ask for it."""
-        return tuple(next_moves(self.net, self.state))
-
-    @functools.cached_property
-    def limits(self) -> tuple[Limit, ...]:
-        """Every limit that runs, the nearest first."""
-        return tuple(limits(self.net, self.state, self.tasks))
-
-    @functools.cached_property
-    def silences(self) -> tuple[Silence, ...]:
-        """Every silence that is not recorded yet, the nearest first."""
-        return tuple(silences(self.net, self.state, self.tasks))
-
-    @property
-    def wake(self) -> datetime | None:
-        """When the next limit passes, or silence begins, that the record does not know of."""
-        late = first_unknown(self.state, self.limits)
-        moments = [one.at for one in self.silences[:1]]
-        return min([*moments, *([late] if late else [])], default=None)
-
-
-class Body(msgspec.Struct, frozen=True):
-    """What a leaf of the record holds: an event and, on a journey's first one, what it rests on."""
-
-    event: events.Event
-    pinned: str | None = None
-    pseudonym: str | None = None
-
-
-class Told(msgspec.Struct, frozen=True):
-    """What a journey's state needs of a leaf."""
-
-    recorded_at: datetime
-    body: Body
-
-
-# Straight from the stored bytes into the types, which is several times as fast as by plain values.
-told = msgspec.json.Decoder(Told).decode
-
-
-class Journeys:
-    """Use cases on journeys."""
+class Journeys(Lives):
+    """Use cases on journeys; what this process knows of them is in `Lives`."""
 
     def __init__(
         self,
@@ -146,11 +88,11 @@ class Journeys:
         labels: Labels,
         facility: str = FACILITY,
     ) -> None:
-        self._ledger, self._accounts, self.library = ledger, accounts, library
-        self._vault, self._networks, self._facility = vault, networks, facility
+        super().__init__(ledger, library)
+        self._accounts, self._vault = accounts, vault
+        self._networks, self._facility = networks, facility
         self._passkeys, self._competences = passkeys, competences
         self._readings, self._labels = readings, labels
-        self._live: OrderedDict[str, Live] = OrderedDict()
         self._locks: dict[str, asyncio.Lock] = {}
 
     # -- reading -------------------------------------------------------------------------------
@@ -169,66 +111,6 @@ class Journeys:
         if live is None or person.organisation not in live.state.parties.values():
             raise unknown("journey", journey)
         return live
-
-    async def live(self, journey: str) -> Live | None:
-        """Return a journey whoever asks, or None if there is none."""
-        known = self._live.get(journey)
-        if known is None:
-            known = await self._load(journey)
-        return known
-
-    async def load(self, journey: str) -> Live:
-        """Read a journey from the record. Raises KeyError if there is none."""
-        live = await self._load(journey)
-        if live is None:
-            raise KeyError(journey)
-        return live
-
-    async def _load(self, journey: str) -> Live | None:
-        live: Live | None = None
-        for leaf in await self._ledger.leaves(journey):
-            body = told(leaf).body
-            if live is None:
-                await self.library.fetch(body.pinned or "")
-            live = self.follow(live, body)
-        if live is not None:
-            self._keep(live)
-        return live
-
-    def follow(self, live: Live | None, body: Body) -> Live:
-        """Return the journey after one event of the record."""
-        event = body.event
-        if live is None:
-            assert isinstance(event, events.JourneyOpened)
-            assert body.pinned is not None and body.pseudonym is not None
-            net = self.library.net(body.pinned, event.product)
-            return Live(net, evolve(net, None, event), body.pinned, body.pseudonym)
-        return Live(live.net, evolve(live.net, live.state, event), live.pinned, live.pseudonym)
-
-    def advance(self, stored: Event) -> Live | None:
-        """Take in an event of the record, unless this process knows it already.
-
-        Return None where its protocol or the events before it are not in memory: `load` then.
-        """
-        live = self._live.get(stored.stream)
-        if live is None or live.state.position < stored.version:
-            if stored.version > 1 and (live is None or live.state.position != stored.version - 1):
-                return None
-            if live is None and not self.library.knows(stored.body["pinned"]):
-                return None
-            live = self.follow(live, told(stored.leaf).body)
-            self._keep(live)
-        return live
-
-    def forget(self) -> None:
-        """Drop every state from memory; the record has them all."""
-        self._live.clear()
-
-    def _keep(self, live: Live) -> None:
-        self._live[live.state.journey] = live
-        self._live.move_to_end(live.state.journey)
-        while len(self._live) > KEPT:
-            self._live.popitem(last=False)
 
     # -- writing -------------------------------------------------------------------------------
 
@@ -295,7 +177,7 @@ class Journeys:
             for one in made:
                 state = evolve(net, state, one)
             assert state is not None
-            self._keep(Live(net, state, pinned.sha256, pseudonym))
+            self.keep(Live(net, state, pinned.sha256, pseudonym))
         return _done(receipt, made)
 
     async def outcome(self, person: Person, journey: str, key: str) -> Done:
@@ -407,14 +289,14 @@ class Journeys:
                     ask.key, hashed, journey, version, made, command, signed=due
                 )
             except StaleVersion:
-                self._live.pop(journey, None)
+                self.drop(journey)
                 continue
             if receipt.replayed:
                 return _done(receipt, ())
             state = live.state
             for one in made:
                 state = evolve(live.net, state, one)
-            self._keep(Live(live.net, state, live.pinned, live.pseudonym))
+            self.keep(Live(live.net, state, live.pinned, live.pseudonym))
             return _done(receipt, made)
         raise No(
             "busy",
@@ -503,10 +385,6 @@ class Journeys:
                 return msgspec.structs.replace(command, value=value)
         return command
 
-    def known(self, journey: str) -> Live | None:
-        """Return a journey that is in memory, without reading the record."""
-        return self._live.get(journey)
-
     async def watch(self, journey: str, command: Command, key: str) -> Done | None:
         """Carry out what the watch saw; None if it is no longer so.
 
@@ -528,13 +406,13 @@ class Journeys:
                 try:
                     receipt = await self._append(key, hashed, journey, version, made, command)
                 except StaleVersion:
-                    self._live.pop(journey, None)
+                    self.drop(journey)
                     continue
                 if not receipt.replayed:
                     state = live.state
                     for one in made:
                         state = evolve(live.net, state, one)
-                    self._keep(Live(live.net, state, live.pinned, live.pseudonym))
+                    self.keep(Live(live.net, state, live.pinned, live.pseudonym))
                 return _done(receipt, made)
         return None
 
@@ -549,7 +427,7 @@ class Journeys:
                 await self._append(
                     key, _hash({"then": key}), live.state.journey, live.state.position, made, then
                 )
-            self._live.pop(live.state.journey, None)
+            self.drop(live.state.journey)
 
     async def _append(
         self,
@@ -562,7 +440,7 @@ class Journeys:
         head: dict[str, Any] | None = None,
         signed: ToSign | None = None,
     ) -> Receipt:
-        live = self._live.get(journey)
+        live = self.known(journey)
         parties = command.parties if isinstance(command, OpenJourney) else None
         if parties is None:
             assert live is not None

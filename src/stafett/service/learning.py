@@ -8,7 +8,6 @@ of its own; while a newer one is being made, the last one is shown with its age.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import multiprocessing
 import os
@@ -24,6 +23,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.insight.registered import Trial
 from stafett.ledger import Ledger
+from stafett.ledger.ending import ended
 from stafett.service.foreign_logs import ForeignLogs
 from stafett.service.learnt import About, Made, Task
 from stafett.service.learnt_names import NOBODY, Names
@@ -196,8 +196,4 @@ def _work(what: str, *arguments: Any) -> Any:
 
 
 async def _stop(studies: Sequence[Study]) -> None:
-    for study in studies:
-        if study.running is not None:
-            study.running.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await study.running
+    await ended(*(study.running for study in studies))

@@ -24,6 +24,7 @@ import aiomqtt
 import msgspec
 import psycopg
 
+from stafett.ledger.ending import ended
 from stafett.service.intake import Intake
 from stafett.service.loggers import Id, topic
 from stafett.service.refusal import No
@@ -36,7 +37,6 @@ SESSION: Final = "stafett-intake"
 IN_FLIGHT: Final = 1000
 PAUSE_S: Final = 1.0
 FAULT_S: Final = 5.0
-CLOSE_S: Final = 12.0  # a little more than a disconnection may take
 _TOPIC: Final = re.compile(r"stafett/1/([^/.]+)\.([^/]+)/readings")
 
 
@@ -65,11 +65,7 @@ class Subscriber:
     async def close(self) -> None:
         """Stop; what is not acknowledged stays with the broker."""
         self._closing = True
-        # A disconnection that fails, or a child that fails at this very moment, takes the place of
-        # the cancellation; so it is said again until it is heard.
-        while self._task is not None and not self._task.done():
-            self._task.cancel()
-            await asyncio.wait([self._task], timeout=CLOSE_S)
+        await ended(self._task)
 
     async def _run(self) -> None:
         while not self._closing:

@@ -28,6 +28,7 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from stafett.ledger import Ledger, author, bundle, proof
+from stafett.ledger.ending import ended
 from stafett.ledger.note import BadNote
 from stafett.ledger.policy import BadPolicy, Policy, parse_policy
 from stafett.ledger.publish import Published, Publisher
@@ -158,10 +159,7 @@ class Publishing:
 
     async def close(self) -> None:
         """Stop."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
         self._over_http.close()
         self.held.close()
 

@@ -9,7 +9,7 @@ import msgspec
 from stafett.journey.state import State
 from stafett.journey.tasks import Task
 from stafett.protocol.model import text
-from stafett.service.journeys import Live
+from stafett.service.live import Live
 
 
 class Next(msgspec.Struct, frozen=True):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,6 +13,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
 from stafett.ledger import Ledger
+from stafett.ledger.ending import ended
 from stafett.ledger.lending import Pool
 from stafett.ledger.schema import migrate
 from stafett.service import mail, mqtt
@@ -233,11 +233,7 @@ class Tower:
             await self.mqtt.close()
         await self.conditions.close()
         await self.intake.close()
-        for task in (self._mailing, self._offering):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        await ended(self._mailing, self._offering)
         await self.forecasts.close()
         await self.alerting.close()
         await self.watch.close()

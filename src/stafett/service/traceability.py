@@ -18,7 +18,8 @@ from stafett.exchange.joins import Joins
 from stafett.journey.state import ancestors
 from stafett.protocol.model import text
 from stafett.service.accounts import Accounts, Person
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys
+from stafett.service.live import Live
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.refusal import No, Reason

@@ -12,7 +12,7 @@ from typing import Any
 
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.service.journeys import Live
+from stafett.service.live import Live
 from stafett.service.loggers import Id, Loggers
 from stafett.service.stands import Stands
 from stafett.watch.shipment import Shipment, shipments

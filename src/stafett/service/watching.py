@@ -9,7 +9,6 @@ watch, and however often they restart, each limit fires once.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import hashlib
 import heapq
 import logging
@@ -24,8 +23,10 @@ from stafett.journey.command import (
     ReportSilence,
 )
 from stafett.journey.silence import Silence, silences
+from stafett.ledger.ending import ended
 from stafett.service.board import Board
-from stafett.service.journeys import Journeys, Live
+from stafett.service.journeys import Journeys
+from stafett.service.live import Live
 from stafett.watch.limits import Limit, passed
 
 log = logging.getLogger(__name__)
@@ -52,10 +53,7 @@ class Watch:
 
     async def close(self) -> None:
         """Stop watching."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await ended(self._task)
 
     def _heard(self, wakes: dict[str, datetime | None]) -> None:
         for journey, at in wakes.items():

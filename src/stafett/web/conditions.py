@@ -15,7 +15,7 @@ from starlette.responses import Response
 
 from stafett.service.accounts import Person
 from stafett.service.conditions import Seen
-from stafett.service.journeys import Live
+from stafett.service.live import Live
 from stafett.service.loggers import Id, Logger, Registered
 from stafett.service.refusal import No
 from stafett.service.tower import Tower

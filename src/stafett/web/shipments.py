@@ -17,7 +17,7 @@ from stafett.protocol.model import Condition, text
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.conditions import Seen
-from stafett.service.journeys import Live
+from stafett.service.live import Live
 from stafett.watch.shipment import Shipment
 from stafett.web import language as languages
 from stafett.web.api import tower_of
