@@ -9,6 +9,8 @@ from pathlib import Path
 import click
 import msgspec
 
+from stafett.cli.bars import progress
+
 
 @click.group()
 def conformance() -> None:
@@ -75,7 +77,8 @@ def run(
         outsider_password=outsider_password,
     )  # fmt: skip
     try:
-        report = asyncio.run(kit.check(only))
+        with progress(len(only or OBLIGATIONS), "obligations tried") as kit.tried:
+            report = asyncio.run(kit.check(only))
     except Unusable as why:
         click.echo(f"stafett conformance: {why}", err=True)
         sys.exit(2)

@@ -108,11 +108,13 @@ class Place:
 class Kit(Day):
     """The kit: people of an endpoint (as in `Day`) who do things wrong on purpose.
 
-    `outsider` signs in for an organisation that takes no part, with `outsider_password`.
+    `outsider` signs in for an organisation that takes no part, with `outsider_password`. `tried` is
+    called with 1 after each obligation, so that somebody who waits sees how far it is.
     """
 
     outsider: str | None = None
     outsider_password: str | None = None
+    tried: Callable[[int], None] = lambda _: None
     found: dict[str, Obligation] = field(default_factory=dict)
     unchanged: list[str] = field(default_factory=list)
     refused: int = 0
@@ -168,6 +170,7 @@ class Kit(Day):
 
     def _note(self, name: str, verdict: Verdict, what: str, journey: str = "") -> None:
         self.found[name] = Obligation(name, OBLIGATIONS[name], verdict, what, journey)
+        self.tried(1)
 
     async def _try(
         self,
