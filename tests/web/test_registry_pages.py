@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import re
 import threading
@@ -297,6 +298,13 @@ def test_the_pages_carry_an_onboarding(site: Site, chromium: Any, shoot: Any) ->
         box = field.bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= 320
         assert box["height"] >= 48 and box["width"] >= 250
+    boxes = [one.bounding_box() for one in page.locator(".items td, .items tbody th").all()]
+    for above, below in itertools.pairwise(boxes):
+        assert above and below and above["y"] + above["height"] <= below["y"] + 1, "none on another"
+    cells = page.locator(".items td").evaluate_all(
+        "e => e.map(c => c.scrollHeight - c.clientHeight)"
+    )
+    assert max(cells) <= 1, "and each holds what is in it"
     public = pages["manufacturer-admin"]
     public.goto("/registry/requirements")
     expect(public.locator("table")).to_contain_text("contradictory")
