@@ -54,6 +54,28 @@ def test_labels_are_printed_used_and_spoiled_and_add_up(site: Site) -> None:
     assert all(c["recorded"] for c in mine)
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("sv", ("Identitetskedja", "Gäller inte utan skanning")),
+        ("es", ("Cadena de identidad", "No es válida sin escanear")),
+    ],
+)
+def test_labels_are_in_the_language_of_who_prints_them(
+    site: Site, language: str, words: tuple[str, ...]
+) -> None:
+    """What a hand reads on the bag is in its own language; the sheet stays as it was printed."""
+    login, journey = "treating-clinic-1", site.order()
+    path = f"/api/journeys/{journey}/labels?language={language}"
+    body = {"identifier": "coi", "lot": "", "copies": 2, "reason": ""}
+    sheet = site.call(login, "POST", path, json=body)
+    assert sheet.status_code == 201, sheet.text
+    thermal = site.call(login, "GET", sheet.json()["zpl"]).text
+    assert all(word in thermal for word in words) and "Not valid" not in thermal
+    paper = site.call(login, "GET", sheet.json()["pdf"]).content
+    assert f"({language})".encode() in paper or f"<{language}".encode() in paper
+
+
 def test_labels_are_another_organisations_business(site: Site) -> None:
     """Who takes part in the journey sees its own labels only; who does not sees nothing at all."""
     journey = site.order()

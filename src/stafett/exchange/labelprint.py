@@ -22,9 +22,14 @@ MOST = 200
 QUIET = 2  # modules of white around a Data Matrix; the standard asks for one
 
 
-def pdf(labels: Sequence[Label], printed: datetime) -> bytes:
-    """Return the labels as one PDF/A document; `printed` is the date that it carries."""
-    made = _compile(labels, printed, "pdf")
+def pdf(
+    labels: Sequence[Label], printed: datetime, title: str = "Labels", language: str = "en"
+) -> bytes:
+    """Return the labels as one PDF/A document; `printed` is the date that it carries.
+
+    `title` and `language` are what its reader's software is told.
+    """
+    made = _compile(labels, printed, "pdf", title=title, language=language)
     assert isinstance(made, bytes)
     return made
 
@@ -47,11 +52,14 @@ def _compile(
     printed: datetime,
     form: Literal["pdf", "png"],
     dots_per_inch: float | None = None,
+    title: str = "Labels",
+    language: str = "en",
 ) -> bytes | list[bytes]:
     if not 1 <= len(labels) <= MOST:
         raise IdentifierError(f"{len(labels)} labels", "labels", f"print 1 to {MOST} at a time")
     content = [{"lines": list(label.lines), "symbol": _symbol(label)} for label in labels]
     given = {"year": str(printed.year), "month": str(printed.month), "day": str(printed.day)}
+    given |= {"title": title, "language": language}
     import typst  # only here: it is large, and only printing needs it
 
     def made(spell: Spell) -> bytes | list[bytes]:
@@ -94,11 +102,11 @@ def _symbol(label: Label) -> str:
 _TEMPLATE = r"""
 #let inputs = sys.inputs
 #set document(
-  title: "Labels",
+  title: inputs.title,
   date: datetime(year: int(inputs.year), month: int(inputs.month), day: int(inputs.day)),
 )
 #set page(paper: "a4", margin: (x: 4.65mm, y: 6mm))
-#set text(font: "DejaVu Sans Mono", size: 8pt, lang: "en")
+#set text(font: "DejaVu Sans Mono", size: 8pt, lang: inputs.language)
 #set par(leading: 0.45em)
 #let label(one) = box(width: 99.1mm, height: 57mm, inset: 4mm, stroke: 0.3pt + luma(190), grid(
   columns: (34mm, 1fr), column-gutter: 3mm, align: (center + horizon, left + horizon),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Final
 
 import msgspec
 
@@ -59,6 +60,17 @@ class Count(msgspec.Struct, frozen=True):
     open: int
 
 
+# What stands on a label beside the numbers, by language.
+WORDS: Final[dict[str, dict[str, str]]] = {
+    "en": {"coi": "Chain of identity", "lot": "Lot", "label": "Label {number}   copy {copy}",
+           "scan": "Not valid without a scan", "sheet": "Labels"},
+    "sv": {"coi": "Identitetskedja", "lot": "Parti", "label": "Etikett {number}   kopia {copy}",
+           "scan": "Gäller inte utan skanning", "sheet": "Etiketter"},
+    "es": {"coi": "Cadena de identidad", "lot": "Lote", "label": "Etiqueta {number}   copia {copy}",
+           "scan": "No es válida sin escanear", "sheet": "Etiquetas"},
+}  # fmt: skip
+
+
 class Target(msgspec.Struct, frozen=True):
     """Something that a label can be printed for: the journey (`lot` "") or one of its lots."""
 
@@ -83,9 +95,16 @@ class Labels:
         self._pool, self._changes = pool, changes
 
     async def print(
-        self, by: Person, of: Journey, lot: str, identifier: str, copies: int, reason: str
+        self,
+        by: Person,
+        of: Journey,
+        lot: str,
+        identifier: str,
+        copies: int,
+        reason: str,
+        language: str = "en",
     ) -> str:
-        """Print labels; return the name of their sheet. Raises No.
+        """Print labels in a language of `WORDS`; return the name of their sheet. Raises No.
 
         Printing again for the same thing needs a reason: a spare label is a risk.
         """
@@ -104,7 +123,7 @@ class Labels:
         rows = []
         for place in range(1, copies + 1):
             number = _number(6)
-            label = content(of, lot, identifier, number, len(earlier) + place)
+            label = content(of, lot, identifier, number, len(earlier) + place, language)
             rows.append(
                 (number, sheet, place, journey, lot, identifier, by.organisation, by.id, now,
                  list(label.lines), label.payload, label.gs1)
@@ -181,7 +200,8 @@ class Labels:
         labels = [Label(tuple(row[0]), row[1], row[2]) for row in found]
         if form == "zpl":
             return labelprint.thermal(labels).encode()
-        return labelprint.pdf(labels, found[0][3])
+        language = next((n for n, w in WORDS.items() if w["scan"] in found[0][0]), "en")
+        return labelprint.pdf(labels, found[0][3], WORDS[language]["sheet"], language)
 
 
 def targets(of: Journey, language: str) -> list[Target]:
@@ -202,28 +222,31 @@ def targets(of: Journey, language: str) -> list[Target]:
     return found
 
 
-def content(of: Journey, lot: str, identifier: str, number: str, copy: int) -> Label:
+def content(
+    of: Journey, lot: str, identifier: str, number: str, copy: int, language: str = "en"
+) -> Label:
     """Return one label's content. Raises No if there is no such thing to label now.
 
     No patient's name or number is on it: a hospital adds those on its own printer.
     """
     target = next(
-        (t for t in targets(of, "en") if (t.lot, t.identifier) == (lot, identifier)), None
+        (t for t in targets(of, language) if (t.lot, t.identifier) == (lot, identifier)), None
     )
     if target is None:
         raise unknown("material", f"{lot} {identifier}".strip())
     coi = Coi(of.state.coi)
-    tail = (f"Label {number}   copy {copy}", "Not valid without a scan")
+    words = WORDS[language]
+    tail = (words["label"].format(number=number, copy=copy), words["scan"])
     if not lot:
-        return Label(("Chain of identity", f"CoI {coi.printed()}", *tail), coi.wire)
+        return Label((words["coi"], f"CoI {coi.printed()}", *tail), coi.wire)
     kind = of.net.protocol.identifiers[identifier]
     own = of.state.lots[lot]
-    head = (text(of.net.protocol.materials[own.material].title), f"Lot {lot}")
+    head = (text(of.net.protocol.materials[own.material].title, language), f"{words['lot']} {lot}")
     try:
         payload, shown, gs1 = _symbol(kind, own, target.value, coi)
     except IdentifierError as error:
         raise No("bad-value", "It cannot be printed", Reason("label", str(error))) from None
-    lines = (*head, f"{text(kind.title)}:", shown, f"CoI {coi.printed()}", *tail)
+    lines = (*head, f"{text(kind.title, language)}:", shown, f"CoI {coi.printed()}", *tail)
     return Label(lines, payload, gs1)
 
 

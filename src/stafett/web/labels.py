@@ -81,8 +81,9 @@ async def print_(call: Call[Print, Nothing]) -> Sheet:
     """Print labels."""
     person, body, journey = call.request.state.person, call.body, call.path["journey"]
     sheet = await tower_of(call.request).labels.print(
-        person, await _of(call.request, person), body.lot, body.identifier, body.copies, body.reason
-    )
+        person, await _of(call.request, person), body.lot, body.identifier, body.copies,
+        body.reason, languages.of(call.request, person.language),
+    )  # fmt: skip
     where = f"/api/journeys/{journey}/labels/sheets/{sheet}"
     return Sheet(sheet, f"{where}/pdf", f"{where}/zpl")
 
