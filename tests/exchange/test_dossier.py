@@ -19,7 +19,7 @@ import pytest
 import pdfa_
 from stafett.exchange import dossier as dossiers
 from stafett.exchange.dossier import Condition, Dossier, package
-from stafett.exchange.dossier_pdf import pdf
+from stafett.exchange.dossier_pdf import _say_codes, pdf
 from stafett.exchange.release import behind, releases
 from stafett.journey import command as c
 from stafett.journey import specification
@@ -31,6 +31,7 @@ from stafett.journey.refusal import Refusal
 from stafett.journey.script import Fault, Story, play
 from stafett.protocol import builtin
 from stafett.protocol.net import Net
+from stafett.web.dossiers import paper_words
 
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 
@@ -113,6 +114,28 @@ def test_the_pdf_is_the_same_bytes_each_time_and_says_what_it_is(
     assert b"<pdfuaid:part>1</pdfuaid:part>" in first
     later = made(net, play(net, START), language=language)
     assert pdf(later, language=language) != first
+
+
+def test_the_pdf_says_codes_in_words(net: Net, walked: Story) -> None:
+    """Verdicts, findings, severities, causes, as the reader says them; unknown codes stay."""
+    words = paper_words("sv")
+    seen = Condition(
+        lot="shipper/1", logger="L1", since=START, until=None, verdict="alarm", readings=9,
+        coldest=1.0, warmest=9.0, limits="2 to 8",
+        findings=("sustained (alarm)", "no readings", "new-kind (attention)"),
+    )  # fmt: skip
+    plain = msgspec.to_builtins(made(net, walked, seen, language="sv"))
+    _say_codes(plain, words)
+    (condition,) = plain["conditions"]
+    assert condition["verdict"] == words["code.verdict.alarm"] != "alarm"
+    assert condition["findings"][:2] == [
+        f"utanför, i sträck ({condition['verdict']})", "inga mätvärden",
+    ]  # fmt: skip
+    assert condition["findings"][2].startswith("new-kind (")
+    assert {c["passed"] for c in plain["checks"]} == {True, False}
+    assert not {"pass", "fail"} & {c["result"] for c in plain["checks"]}
+    assert not {"minor", "major", "critical"} & {d["severity"] for d in plain["deviations"]}
+    assert pdf(made(net, walked, seen, language="sv"), words, "sv").startswith(b"%PDF")
 
 
 @pytest.fixture(scope="module")

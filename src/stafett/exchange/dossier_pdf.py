@@ -111,8 +111,41 @@ WORDS: Final[dict[str, str]] = {
 }
 
 
+_FINDING: Final = re.compile(r"([a-z-]+) \(([a-z]+)\)")
+_CODES: Final = {
+    "conditions": ("verdict",),
+    "checks": ("result",),
+    "deviations": ("severity", "stage", "cause", "disposition"),
+}
+
+
+def _say_codes(plain: dict[str, Any], words: Mapping[str, str]) -> None:
+    """Put words in the place of codes, where there are words for them."""
+    for check in plain["checks"]:
+        check["passed"] = check["result"] == "pass"
+    for part, fields in _CODES.items():
+        for one in plain[part]:
+            for field in fields:
+                one[field] = words.get(f"code.{field}.{one[field]}", one[field])
+    for one in plain["conditions"]:
+        one["findings"] = [_say_finding(told, words) for told in one["findings"]]
+
+
+def _say_finding(told: str, words: Mapping[str, str]) -> str:
+    found = _FINDING.fullmatch(told)
+    if found is None:
+        return words.get(f"code.finding.{told.replace(' ', '-')}", told)
+    kind, verdict = found.groups()
+    said = words.get(f"code.finding.{kind}", kind)
+    return f"{said} ({words.get(f'code.verdict.{verdict}', verdict)})"
+
+
 def pdf(dossier: Dossier, words: Mapping[str, str] = WORDS, language: str = "en") -> bytes:
-    """Return the PDF; `words` as `WORDS`, in `language`."""
+    """Return the PDF; `words` as `WORDS`, in `language`.
+
+    A word `code.FIELD.VALUE` says a code of the record (a verdict, a severity, a cause); without
+    one the code itself stands there, as in the package beside it.
+    """
     import typst  # only here: it is large, and only this page needs it
 
     plain: dict[str, Any] = _shown(msgspec.to_builtins(dossier))
@@ -125,6 +158,7 @@ def pdf(dossier: Dossier, words: Mapping[str, str] = WORDS, language: str = "en"
     ]
     del plain["events"]
     said = {**WORDS, **words, "language": language, "software": stafett.__version__}
+    _say_codes(plain, said)
     template = resources.files("stafett.exchange") / "dossier.typ"
 
     def made(spell: Spell) -> bytes:

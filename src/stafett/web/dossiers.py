@@ -44,10 +44,23 @@ class Wanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: Language = "en"
 
 
+# Which messages say the codes of the record in the PDF.
+CODES = {
+    "verdict": "verdict.", "result": "station.result.", "severity": "severity.",
+    "stage": "work.stage.", "cause": "work.cause.", "disposition": "work.disposition.",
+    "finding": "dossier.finding.",
+}  # fmt: skip
+
+
 def paper_words(language: str) -> dict[str, str]:
     """Return the words of the PDF in a language."""
     t = languages.translator(language)
-    return {key: t(f"dossier.{key}") for key in PAPER_WORDS}
+    said = {key: t(f"dossier.{key}") for key in PAPER_WORDS}
+    for field, prefix in CODES.items():
+        for key, message in languages.words(language).items():
+            if key.startswith(prefix):
+                said[f"code.{field}.{key.removeprefix(prefix)}"] = message
+    return said
 
 
 def _attached(data: bytes, kind: str, name: str) -> Response:
