@@ -138,7 +138,10 @@ def test_errors_are_made_at_the_rates_of_the_interface_model(four: dict[str, Sys
         institutional=scaled(n.variability.institutional, 0.0),
     )  # fmt: skip
     bare = msgspec.structs.replace(
-        m, unfamiliar=scaled(m.unfamiliar, 0.0), workload=scaled(m.workload, 0.0)
+        m,
+        unfamiliar=scaled(m.unfamiliar, 0.0),
+        workload=scaled(m.workload, 0.0),
+        shift=scaled(m.shift, 0.0),
     )
     network = msgspec.structs.replace(n, habits=habits, variability=still)
     c = compile_system(System(network, system.protocol, bare))

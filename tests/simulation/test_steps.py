@@ -154,6 +154,23 @@ def test_odds_tilt_a_probability(q: SimpleNamespace) -> None:
     q.agrees(sums, lambda s: s.ended[2] / 2000, 0.125)
 
 
+def test_odds_outside_hours_tilt_a_fault(q: SimpleNamespace) -> None:
+    """Open half of each day, odds of 3 while closed: 0.5 within, 0.75 outside."""
+    b = Builder()
+    b.fault("day")
+    b.fault("night")
+    b.calendar("open", Hours(((0.0, 0.5),), period=1.0))
+    b.label("in")
+    b.expose("by day", [(0.5, "day")], outside=("open", 3.0))
+    b.delay("until the evening", Constant(0.5))
+    b.expose("by night", [(0.5, "night")], outside=("open", 3.0))
+    b.end("out")
+    b.source("forms", Constant(1.0), "in")
+    s, _ = simulate(b.build(), Horizon(20_000.5), 1)
+    for made, p in zip(s.made, (0.5, 0.75), strict=True):
+        assert abs(made - 20_000 * p) < 3.5 * math.sqrt(20_000 * p * (1 - p))
+
+
 def test_medians_and_tails_come_from_the_histogram() -> None:
     """Quantiles of an exponential within a hundredth, without keeping the sojourns."""
     b = Builder()

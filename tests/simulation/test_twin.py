@@ -58,7 +58,8 @@ def everything() -> Model:
     b.seize("nurse?", "nurse", by="site", patience=Erlang(2, 3.0), otherwise="gave up",
             deadline=("dies", "dead"))  # fmt: skip
     b.delay("collect", [Constant(0.25), Triangular(0.1, 0.2, 0.6)], by="site", times="frailty")
-    b.expose("label", [(0.2, "typo"), (0.1, "swap"), (0.05, "late")], odds="frailty")
+    b.expose("label", [(0.2, "typo"), (0.1, "swap"), (0.05, "late")], odds="frailty",
+             outside=("weekdays", 3.0))  # fmt: skip
     b.release("nurse", by="site")
     b.observe("load", "suite")
     b.label("make")

@@ -40,6 +40,7 @@ KINDS: tuple[Literal["documentation", "labelling", "timing", "interpretation"], 
     "interpretation",
 )
 WEEKDAYS = Hours(tuple((d + 8 / 24, d + 17 / 24) for d in range(5)), period=7.0)
+OUTSIDE = 1 - sum(closes - opens for opens, closes in WEEKDAYS.open) / WEEKDAYS.period
 # Which interrupt of a protocol is meant by which hazard of a network.
 INTERRUPTS = {"unfit": "patient_unfit", "withdraws": "consent_withdrawn", "dies": "patient_died"}
 LEAVES = ("leaves", "left")
@@ -352,13 +353,15 @@ class Writer:
         b.shared_draw("site effect", "site", effect, group="centre")
 
     def _circumstances(self, phase: str) -> None:
-        """The odds of an error in this phase: the site's, its team's this week, how full it is."""
+        """The odds of an error in this phase by day: the site's, its team's, how full it is."""
         b, n = self.b, self.n
         b.bucket("week", 7.0)
         effect = unit_mean(n.variability.operational.value)
         b.shared_draw(f"team {phase}", "team", effect, group="centre", second="week")
         b.copy("odds", "team")
         b.multiply("odds", "site")
+        # Over a whole week the rates are as given: fewer by day for what is more by night.
+        b.multiply("odds", 1 / (1 + OUTSIDE * self.system.interfaces.shift.value))
         pools = list(n.pools)
         if pools:
             begins = [self.order.index(n.pools[x].begins) for x in pools]
@@ -487,6 +490,7 @@ class Writer:
             ],
             by="centre",
             odds="odds",
+            outside=("weekdays", 1 + self.system.interfaces.shift.value),
         )
         b.delay(f"{name} dwell", self.dwell(name), by="centre", deadline=LEAVES)
         if work is not None and work.working_hours:

@@ -235,7 +235,8 @@ class Interfaces(Base, frozen=True, kw_only=True):
     `phases` orders what a finding costs: before collection, with cells in hand, in manufacture,
     with the product made. `unfamiliar`: by how much rates rise between a pair that never worked
     together; it falls by half with each `familiar_after` cases a year. `workload`: relative rise
-    of the odds of an error from an idle to a full centre.
+    of the odds of an error from an idle to a full centre. `shift`: relative rise of the odds of an
+    error in what is handed over at night and at the weekend; `rate` is the mean of the whole week.
     """
 
     stafett_interfaces: Literal[1]
@@ -247,6 +248,7 @@ class Interfaces(Base, frozen=True, kw_only=True):
     unfamiliar: Number
     familiar_after: Number
     workload: Number
+    shift: Number
 
 
 PHASES = ("planning", "collected", "making", "made")

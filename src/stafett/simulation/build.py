@@ -267,10 +267,12 @@ class Builder:
         *,
         by: str | None = None,
         odds: str | None = None,
+        outside: tuple[str, float] | None = None,
     ) -> None:
         """At most one of the faults is made, each with its probability; nobody sees it yet.
 
-        `odds` names an attribute that multiplies the odds of any fault.
+        `odds` names an attribute that multiplies the odds of any fault; `outside` names a calendar
+        (the first of its block) and what multiplies them as well while it is closed.
         """
         nested = bool(faults) and not isinstance(faults[0][0], int | float)
         block = faults if nested else [faults]
@@ -285,7 +287,13 @@ class Builder:
                 run += float(p)  # type: ignore[arg-type]
                 self._cum.append(run)
                 self._goto.append(order.index(str(f)))
-        self._step(name, t.EXPOSE, a=first, b=self._maybe(by), c=self._maybe(odds))
+        r = self._step(name, t.EXPOSE, a=first, b=self._maybe(by), c=self._maybe(odds))
+        if outside is not None:
+            calendar, factor = outside
+            if not factor > 0:
+                raise ValueError(f"{name!r}: the factor outside {calendar!r} must be above 0")
+            self._rows[r][t.D] = self._calendars[calendar][0]
+            self._rows[r][t.E] = self._const(factor)
 
     def inspect(
         self, name: str, finds: Mapping[str, tuple[float, str | None]], *, keep: str | None = None

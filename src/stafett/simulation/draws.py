@@ -212,3 +212,16 @@ def next_open(
             return math.inf
         base += period
     return math.inf
+
+
+@compiled
+def is_open(
+    hours: NDArray[np.int32],
+    opens: NDArray[np.float64],
+    closes: NDArray[np.float64],
+    hours_period: NDArray[np.float64],
+    calendar: int,
+    t: float,
+) -> bool:
+    """Whether the calendar is open at `t`."""
+    return next_open(hours, opens, closes, hours_period, calendar, t) == t

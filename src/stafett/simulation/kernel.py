@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stafett.simulation.compiled import compiled
-from stafett.simulation.draws import draw, next_arrival, next_open, pick, pick_first
+from stafett.simulation.draws import draw, is_open, next_arrival, next_open, pick, pick_first
 from stafett.simulation.elementary import parts
 from stafett.simulation.heap import pop, push, replace
 from stafett.simulation.notes import note
@@ -704,6 +704,10 @@ def run(
             elif code == EXPOSE:
                 table = ops[op, A] + shifted(S_att, slot, ops[op, B])
                 odds = S_att[slot, ops[op, C]] if ops[op, C] >= 0 else 1.0
+                if ops[op, D] >= 0 and not is_open(
+                    T_hours, T_opens, T_closes, T_hours_period, ops[op, D], t
+                ):
+                    odds *= T_consts[ops[op, E]]
                 attempt = np.uint64(S_visit[slot, op])
                 S_visit[slot, op] += 1
                 u = uniform(k0, k1, number, attempt, stream, tag)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from stafett.simulation import tables as t
-from stafett.simulation.draws import draw, next_arrival, next_open, pick, pick_first
+from stafett.simulation.draws import draw, is_open, next_arrival, next_open, pick, pick_first
 from stafett.simulation.philox import uniform
 from stafett.simulation.replication import Horizon, ModelError
 
@@ -259,6 +259,10 @@ class Twin:
                         e.pc = row[t.ALT]
                 case t.EXPOSE:
                     odds = a[row[t.C]] if row[t.C] >= 0 else 1.0
+                    if row[t.D] >= 0 and not is_open(
+                        T.hours, T.opens, T.closes, T.hours_period, row[t.D], time
+                    ):
+                        odds *= float(T.consts[row[t.E]])
                     i = pick(T.tables, T.cum, row[t.A] + by, odds, self._uniform(e, op))
                     if i >= 0:
                         fault = int(T.goto[i])
