@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 import http_
+from drawn_ import bars, spots
 from site_ import Site
 from stafett.design.assumptions import numbers
 from stafett.design.compile import order
@@ -91,6 +92,29 @@ def test_a_run_is_begun_looked_at_and_exported_and_is_the_organisations_own(site
     wrong = mine.post("/api/design/runs", json={**SMALL, "replications": 1})
     assert wrong.status_code == 422
     assert "replications" in str(wrong.json())
+
+
+def test_the_pictures_of_a_run_show_its_figures(site: Site) -> None:
+    """Each bar is a lever's effect; each point a design's cost and patients treated."""
+    mine = signed(site, "treating-clinic-1")
+    run = mine.post("/api/design/runs", json=SMALL).json()["id"]
+    assert wait(mine, run)["state"] == "done"
+    base = f"/api/design/runs/{run}"
+    answer = mine.get(f"{base}/answer.json").json()["comparison"]
+    now = [answer["figures"]["sweden-tissue"][x]["mean"] for x in ("cost", "treated_share")]
+    moves = [
+        [e["cost"]["mean"], e["treated_share"]["mean"]]
+        for e in answer["marginal"]["sweden-tissue"].values()
+    ]
+    drawn = bars(mine.get(f"{base}/pictures/tornado/sweden-tissue").text)
+    wide = max(b.high for b in drawn) - min(b.low for b in drawn)
+    ends = sorted(max(b.begins, b.ends, key=abs) for b in drawn)
+    assert ends == pytest.approx(sorted(treated for _, treated in moves), abs=wide / 200)
+    points = spots(mine.get(f"{base}/pictures/frontier/all").text)
+    for axis, places in enumerate(([p.across for p in points], [p.up for p in points])):
+        expected = sorted([now[axis], *(now[axis] + move[axis] for move in moves)])
+        span = expected[-1] - expected[0]
+        assert sorted(places) == pytest.approx(expected, abs=span / 200 or 0.1)
 
 
 @pytest.mark.parametrize("language", ["sv", "es"])
