@@ -361,9 +361,11 @@ class Writer:
         b.copy("odds", "team")
         b.multiply("odds", "site")
         # Over a whole week the rates are as given: fewer by day for what is more by night.
-        b.multiply("odds", 1 / (1 + OUTSIDE * self.system.interfaces.shift.value))
+        by_day = 1 / (1 + OUTSIDE * self.system.interfaces.shift.value)
         pools = list(n.pools)
-        if pools:
+        if not pools:
+            b.multiply("odds", by_day)
+        else:
             begins = [self.order.index(n.pools[x].begins) for x in pools]
             here = self.order.index(next(a for a in self.order if self.phase[a] == phase))
             near = min(range(len(pools)), key=lambda i: abs(begins[i] - here))
@@ -372,7 +374,7 @@ class Writer:
             b.observe("load", pool, by="centre" if n.pools[pool].per == "centre" else None)
             b.multiply("load", w)
             b.add("load", 1.0)
-            b.multiply("load", 1 / (1 + 0.8 * w))  # at 80 % load the rates are as given
+            b.multiply("load", by_day / (1 + 0.8 * w))  # at 80 % load the rates are as given
             b.multiply("odds", "load")
 
     def _begin_pools(self, name: str) -> None:

@@ -224,4 +224,10 @@ def is_open(
     t: float,
 ) -> bool:
     """Whether the calendar is open at `t`."""
-    return next_open(hours, opens, closes, hours_period, calendar, t) == t
+    off = hours[calendar, 0]
+    period = hours_period[calendar]
+    base = 0.0 if period == math.inf else math.floor(t / period) * period
+    for i in range(off, off + hours[calendar, 1]):
+        if t < base + closes[i]:
+            return t >= base + opens[i]
+    return False
