@@ -11,7 +11,8 @@ from stafett.eventlog import EventLog
 from stafett.eventlog.table import JUDGEMENTS, SCHEMA
 from stafett.insight.pictures.svg import cut
 from stafett.insight.registered import Trial
-from stafett.service.learnt_names import NOBODY, Names, named, trial_named
+from stafett.service.learnt import NOBODY, Names
+from stafett.service.learnt_names import named, trial_named
 
 NAMES = Names(
     (("north", "Norra sjukhuset"), ("plant", "Mälaren"), ("a", "Same"), ("b", "Same")),

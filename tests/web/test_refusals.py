@@ -142,7 +142,7 @@ def test_every_refusal_of_every_room_is_said_in_each_language(file: Path) -> Non
 def test_the_rooms_are_searched_for_what_they_refuse() -> None:
     """The search finds refusals in most rooms: were it blind, nothing would be untranslated."""
     found = {file: len(set(told(file, SAYING))) for file in ROOMS}
-    assert sum(count > 0 for count in found.values()) > len(ROOMS) // 3, found
+    assert sum(count > 0 for count in found.values()) > len(ROOMS) // 4, found
     assert sum(found.values()) > 600, found
 
 

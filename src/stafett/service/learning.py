@@ -25,8 +25,7 @@ from stafett.insight.registered import Trial
 from stafett.ledger import Ledger
 from stafett.ledger.ending import ended
 from stafett.service.foreign_logs import ForeignLogs
-from stafett.service.learnt import About, Made, Task
-from stafett.service.learnt_names import NOBODY, Names
+from stafett.service.learnt import NOBODY, About, Made, Names, Task
 from stafett.service.trials import Trials
 
 log = logging.getLogger(__name__)

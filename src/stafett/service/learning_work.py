@@ -27,8 +27,8 @@ from stafett.insight.report.page import as_csv, cell
 from stafett.insight.report.process_figures import usual_order
 from stafett.insight.sites import sites
 from stafett.ledger import leaf
-from stafett.service.learnt import About, Drawn, Made, Task
-from stafett.service.learnt_names import NOBODY, named, trial_named
+from stafett.service.learnt import NOBODY, About, Drawn, Made, Task
+from stafett.service.learnt_names import named, trial_named
 
 BATCH = 5000
 SHOWN = 12

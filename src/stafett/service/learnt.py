@@ -2,10 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 
-from stafett.service.learnt_names import NOBODY, Names
+
+@dataclass(frozen=True)
+class Names:
+    """What organisations and roles are called, by their identifiers."""
+
+    organisations: tuple[tuple[str, str], ...] = ()
+    roles: tuple[tuple[str, str], ...] = ()
+
+    def site(self, identifier: str) -> str:
+        """Return what an organisation is called."""
+        return _distinct(dict(self.organisations)).get(identifier, identifier)
+
+    def group(self, identifier: str) -> str:
+        """Return what a group ``organisation / role`` is called."""
+        organisation, slash, role = identifier.partition(" / ")
+        return f"{self.site(organisation)}{slash}{_distinct(dict(self.roles)).get(role, role)}"
+
+
+NOBODY = Names()
 
 
 @dataclass(frozen=True)
@@ -65,3 +84,15 @@ class About:
     notes: tuple[str, ...]
     sites: tuple[str, ...]
     activities: tuple[str, ...]
+
+
+def _distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """Two that are called the same keep their identifiers; so does what would be read apart."""
+    count: dict[str, int] = {}
+    for name in names.values():
+        count[name] = count.get(name, 0) + 1
+    return {
+        key: name
+        for key, name in names.items()
+        if count[name] == 1 and " / " not in name and ": " not in name and " → " not in name
+    }

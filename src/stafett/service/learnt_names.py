@@ -7,36 +7,16 @@ what is asked and registered (a site, the starts of a trial) stays by identifier
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import polars as pl
 from msgspec import structs
 
 from stafett.eventlog import EventLog
 from stafett.insight.registered import Trial
+from stafett.service.learnt import Names
 
 GROUPS = ("giver", "receiver")
-
-
-@dataclass(frozen=True)
-class Names:
-    """What organisations and roles are called, by their identifiers."""
-
-    organisations: tuple[tuple[str, str], ...] = ()
-    roles: tuple[tuple[str, str], ...] = ()
-
-    def site(self, identifier: str) -> str:
-        """Return what an organisation is called."""
-        return _distinct(dict(self.organisations)).get(identifier, identifier)
-
-    def group(self, identifier: str) -> str:
-        """Return what a group ``organisation / role`` is called."""
-        organisation, slash, role = identifier.partition(" / ")
-        return f"{self.site(organisation)}{slash}{_distinct(dict(self.roles)).get(role, role)}"
-
-
-NOBODY = Names()
 
 
 def named(log: EventLog, names: Names) -> EventLog:
@@ -60,15 +40,3 @@ def _renamed(column: pl.Series, names: Names) -> pl.Series:
     values = column.cast(pl.String)
     known = {value: names.group(value) for value in values.drop_nulls().unique()}
     return values.replace(known).cast(column.dtype).alias(column.name)
-
-
-def _distinct(names: Mapping[str, str]) -> dict[str, str]:
-    """Two that are called the same keep their identifiers; so does what would be read apart."""
-    count: dict[str, int] = {}
-    for name in names.values():
-        count[name] = count.get(name, 0) + 1
-    return {
-        key: name
-        for key, name in names.items()
-        if count[name] == 1 and " / " not in name and ": " not in name and " → " not in name
-    }

@@ -24,8 +24,7 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.foreign_logs import ForeignLog, LogRefused
 from stafett.service.learning import SIMULATED, Learning, Scope, Study
-from stafett.service.learnt import Made
-from stafett.service.learnt_names import Names
+from stafett.service.learnt import Made, Names
 from stafett.service.tower import Tower
 from stafett.web import findings
 from stafett.web import language as languages
