@@ -15,6 +15,8 @@ run: ## set everything up and start the control tower with its demo day
 # A quarter of the time a test waits: for a clock, a browser, a server that comes back. One more
 # worker than there are cores (but no more than eight) does something else meanwhile.
 WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2); [ $$n -lt 7 ] && echo $$((n + 1)) || echo 8)
+# Several workers share the cores: threads of their own would only wait for each other.
+test: export OPENBLAS_NUM_THREADS = 1
 test: ## set everything up and run every test
 	@sh scripts/setup.sh dev
 	@sh scripts/test-tools.sh
