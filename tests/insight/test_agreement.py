@@ -10,7 +10,7 @@ import pytest
 from stafett.eventlog import EventLog, validated
 from stafett.eventlog.table import JUDGEMENTS
 from stafett.insight.agreement import AgreementError, krippendorff, wording_change
-from stafett.insight.report.agreement_figures import agreement_figures
+from stafett.insight.report.agreement_figures import agreement_figures, scale_of
 
 # K. Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011, section D: four judges (rows),
 # twelve units; 0 is a missing judgement.
@@ -118,3 +118,32 @@ def test_a_new_version_s_wording_is_compared_with_the_last() -> None:
     assert changed.sentence == "Agreement changed beyond chance at: H02 reworded."
     by_check = {r["check"]: r for r in changed.table.iter_rows(named=True)}
     assert by_check["H02 reworded"]["low"] > 0 > by_check["H02 same"]["low"]
+
+
+@pytest.mark.parametrize(
+    ("answers", "scale", "order"),
+    [
+        (("critical", "minor", "major"), "ordinal", ["minor", "major", "critical"]),
+        (("minor", "critical"), "nominal", None),
+        (("10", "9", "2"), "ordinal", ["2", "9", "10"]),
+        (("pass", "fail", "unknown"), "nominal", None),
+        (("minor", "major", "harmless"), "nominal", None),
+    ],
+)
+def test_answers_that_stand_in_an_order_are_measured_on_it(
+    answers: tuple[str, ...], scale: str, order: list[str] | None
+) -> None:
+    """Known orders and numbers of three values or more; everything else is nominal."""
+    assert scale_of([list(answers)]) == (scale, order)
+
+
+def test_a_severity_that_is_one_apart_is_a_smaller_disagreement() -> None:
+    """Sites that call major what others call minor agree more than those that call it critical."""
+    near = [("minor", "minor"), ("minor", "major"), ("major", "major"), ("critical", "critical")]
+    far = [("minor", "minor"), ("minor", "critical"), ("major", "major"), ("critical", "critical")]
+    (figure, *_), _ = agreement_figures(judged(("near", "1", near * 8), ("far", "1", far * 8)), 1)
+    rows = {row["check"]: row for row in figure.table.iter_rows(named=True)}
+    assert {row["scale"] for row in rows.values()} == {"ordinal"}
+    assert rows["H02 near"]["alpha"] > rows["H02 far"]["alpha"] + 0.1
+    plain = krippendorff([list(pair) for pair in near * 8])
+    assert rows["H02 near"]["alpha"] > plain.alpha

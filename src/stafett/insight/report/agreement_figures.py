@@ -11,6 +11,8 @@ from stafett.insight.pictures.svg import Figure, number
 from stafett.insight.report.basis import basis
 
 FEWEST_UNITS = 10
+# Answers that stand in an order: to be two apart is to differ more than to be one apart.
+ORDERED = (("minor", "major", "critical"), ("none", "possible", "confirmed"))
 Units = list[list[str | float | None]]
 
 
@@ -22,6 +24,7 @@ def agreement_figures(log: EventLog, seed: int) -> tuple[list[Figure], list[str]
             " answers on both sides of a handoff."
         ]
     found: dict[str, Agreement] = {}
+    scales: dict[str, str] = {}
     notes = []
     constant = few = 0
     for (activity, check), rows in log.judgements.group_by(
@@ -32,7 +35,9 @@ def agreement_figures(log: EventLog, seed: int) -> tuple[list[Figure], list[str]
             few += 1
             continue
         try:
-            found[f"{activity} {check}"] = krippendorff(units, seed=seed)
+            scale, order = scale_of(units)
+            found[f"{activity} {check}"] = krippendorff(units, scale=scale, order=order, seed=seed)
+            scales[f"{activity} {check}"] = scale
         except AgreementError:
             constant += 1
     if few:
@@ -45,11 +50,27 @@ def agreement_figures(log: EventLog, seed: int) -> tuple[list[Figure], list[str]
             f"Agreement: at {constant} checks every answer was the same; without variation"
             " agreement cannot be told from habit."
         )
-    figures = [_alphas(log, found)] if found else []
+    figures = [_alphas(log, found, scales)] if found else []
     changed = _changes(log, seed)
     if changed is not None:
         figures.append(changed)
     return figures, notes
+
+
+def scale_of(units: Units) -> tuple[str, list[str | float] | None]:
+    """Return the scale that answers are on and, of an ordinal one, their order.
+
+    Numbers of three values or more and known orders are ordinal; all else is nominal.
+    """
+    answers = {value for unit in units for value in unit if value is not None}
+    for order in ORDERED:
+        if answers <= set(order) and len(answers) > 2:
+            return "ordinal", [value for value in order if value in answers]
+    try:
+        numbers = sorted(answers, key=float)
+    except ValueError:
+        return "nominal", None
+    return ("ordinal", numbers) if len(numbers) > 2 else ("nominal", None)
 
 
 def _units(rows: pl.DataFrame) -> Units:
@@ -59,11 +80,12 @@ def _units(rows: pl.DataFrame) -> Units:
     return [list(answers) for answers in grouped.filter(pl.col("judge") > 1)["answer"]]
 
 
-def _alphas(log: EventLog, found: dict[str, Agreement]) -> Figure:
+def _alphas(log: EventLog, found: dict[str, Agreement], scales: dict[str, str]) -> Figure:
     ranked = sorted(found.items(), key=lambda item: item[1].alpha)
     table = pl.DataFrame(
         {
             "check": [name for name, _ in ranked],
+            "scale": [scales[name] for name, _ in ranked],
             "alpha": [a.alpha for _, a in ranked],
             "low": [a.low for _, a in ranked],
             "high": [a.high for _, a in ranked],
@@ -108,7 +130,8 @@ def _changes(log: EventLog, seed: int) -> Figure | None:
         if min(map(len, units)) < FEWEST_UNITS:
             continue
         try:
-            change = wording_change(*units, seed=seed)
+            scale, order = scale_of([*units[0], *units[1]])
+            change = wording_change(*units, scale=scale, order=order, seed=seed)
         except AgreementError:
             continue
         rows.append((f"{activity} {check}", change.difference, change.low, change.high))
