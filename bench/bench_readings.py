@@ -1,7 +1,8 @@
 """Readings over MQTT into the database and the ledger, against COPY of the same chunks.
 
 Broker (Mosquitto), database and intake on this machine. Every chunk is counted afterwards: rows and
-leaves. The null consumer takes single readings from the same broker and does nothing with them.
+leaves. Then single readings, each a row and a leaf like any chunk, beside a null consumer that
+takes them from the same broker and does nothing with them: the limit of the broker itself.
 
 Loggers publish for `--seconds` (10) or until all chunks are sent; each wait has an end of its own,
 so that the figures of a slow machine are of what did come, and are printed too.
@@ -41,7 +42,8 @@ DRAIN_S = 15.0  # for what the broker has taken and the intake has not
 START_S = 10.0
 
 
-def made() -> list[tuple[Id, int, bytes]]:
+def made(readings: int = READINGS, first: int = 0) -> list[tuple[Id, int, bytes]]:
+    """Make chunks of so many readings each, numbered from `first` at each logger."""
     now = time.time()
     chance = np.random.default_rng(1)
     return [
@@ -49,11 +51,11 @@ def made() -> list[tuple[Id, int, bytes]]:
             Id("bench", f"L{k}"),
             n,
             encode(
-                n, now - 1e6 + n * READINGS, 1.0,
-                {"temperature_c": chance.normal(-150, 1, READINGS)}, now,
+                n, now - 1e6 + n * readings, 1.0,
+                {"temperature_c": chance.normal(-150, 1, readings)}, now,
             ),
         )
-        for n in range(CHUNKS)
+        for n in range(first, first + CHUNKS)
         for k in range(LOGGERS)
     ]  # fmt: skip
 
@@ -176,6 +178,7 @@ def main() -> None:
         with mosquitto(Path(name) / "broker", port):
             done = asyncio.run(ingest(server.url, port, chunks, seconds))
             copy_s = copied(server.url, chunks[: done.taken]) if done.taken else 0.0
+            alone = asyncio.run(ingest(server.url, port, made(1, CHUNKS), seconds))
             single = asyncio.run(singles(port, seconds / 2))
         with psycopg.connect(server.url) as connection:
             row = connection.execute(
@@ -184,7 +187,7 @@ def main() -> None:
             ).fetchone()
     assert row is not None
     rows, leaves = row
-    lost = max(done.acknowledged - rows, 0)
+    lost = max(done.acknowledged + alone.acknowledged - rows, 0)
     print(f"{done.acknowledged} of {len(chunks)} chunks of {READINGS} readings, acknowledged to"
           f" {LOGGERS} loggers in {seconds:g} s")  # fmt: skip
     whole = "none lost" if rows == leaves and not lost else f"{lost} not taken in yet"
@@ -196,8 +199,12 @@ def main() -> None:
           f" ({done.cpu_s:.1f} s CPU in this process, publishers included)")  # fmt: skip
     print(f"  COPY of the same:     {copy_rate * READINGS:,.0f} readings/s;"
           f" ours is {rate / copy_rate:.3f} of it")  # fmt: skip
-    print(f"  single readings through the broker to a null consumer: {single:,.0f}/s;"
-          f" in chunks {rate * READINGS / single:,.0f} times as many")  # fmt: skip
+    ours = alone.taken / alone.wall_s
+    print(
+        f"  single readings, a row and a leaf each: {ours:,.0f}/s; through the broker to a null"
+        f" consumer {single:,.0f}/s: {ours / single:.2f} of the broker's limit;"
+        f" in chunks {rate * READINGS / single:,.0f} times as many"
+    )
     print(f"  aim: {rate * READINGS / AIM:.2f} of {AIM:,.0f} readings/s over MQTT")
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from stafett.eventlog import EventLog
-from stafett.insight.control import ALL, ControlError, g_chart, in_words, t_chart, u_chart
+from stafett.insight.control import ALL, Chart, ControlError, g_chart, in_words, t_chart, u_chart
 from stafett.insight.interfaces import FAILED
 from stafett.insight.pictures.series import control_chart
 from stafett.insight.pictures.svg import Figure
@@ -98,17 +99,9 @@ def between(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
         )
     days = bad["end"].diff().dt.total_microseconds().drop_nulls() / 8.64e10
     chart = t_chart(days.to_list(), ALL)
-    when = bad["end"][1:].dt.strftime("%d %b %y").to_list()
-    table = pl.DataFrame(
-        {
-            "failed_on": when,
-            "days_since_last": days,
-            "lower": chart.lower,
-            "upper": chart.upper,
-            "signal": in_words(chart.signals, len(when)),
-        }
+    table, svg = _gaps(
+        bad, chart, "days_since_last", days.to_list(), "T chart of failed handoffs", "days between"
     )
-    svg = control_chart(chart, when, title="T chart of failed handoffs", unit="days between")
     return [
         Figure(
             "control-between",
@@ -132,19 +125,10 @@ def counted(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
         return []  # `between` has said why
     well = (bad["@place"].cast(pl.Int64).diff().drop_nulls() - 1).to_list()
     chart = g_chart(well)
-    when = bad["end"][1:].dt.strftime("%d %b %y").to_list()
-    table = pl.DataFrame(
-        {
-            "failed_on": when,
-            "handoffs_since_last": well,
-            "lower": chart.lower,
-            "upper": chart.upper,
-            "signal": in_words(chart.signals, len(when)),
-        }
-    )
-    svg = control_chart(
-        chart, when, title="g chart of failed handoffs", unit="handoffs that went well between"
-    )
+    table, svg = _gaps(
+        bad, chart, "handoffs_since_last", well, "g chart of failed handoffs",
+        "handoffs that went well between",
+    )  # fmt: skip
     return [
         Figure(
             "control-counted",
@@ -155,3 +139,20 @@ def counted(log: EventLog, rows: pl.DataFrame) -> list[Figure]:
             table,
         )
     ]
+
+
+def _gaps(
+    bad: pl.DataFrame, chart: Chart, column: str, gaps: list[Any], title: str, unit: str
+) -> tuple[pl.DataFrame, str]:
+    """Return the table and the picture of the gaps before each failure but the first."""
+    when = bad["end"][1:].dt.strftime("%d %b %y").to_list()
+    table = pl.DataFrame(
+        {
+            "failed_on": when,
+            column: gaps,
+            "lower": chart.lower,
+            "upper": chart.upper,
+            "signal": in_words(chart.signals, len(when)),
+        }
+    )
+    return table, control_chart(chart, when, title=title, unit=unit)
