@@ -127,10 +127,12 @@ async def test_killing_postgres_loses_nothing(durable, victim):
             while len(acknowledged) < before + 200:  # until it works again, under load
                 await asyncio.sleep(0.01)
             await asyncio.sleep(rng.uniform(0, 0.1))
+            target = durable.pid if victim == "postmaster" else sequencer_of(url)
+            while target is None:  # its sessions outlived it, and it is not started again yet
+                await asyncio.sleep(0.01)
+                target = durable.pid
             with contextlib.suppress(ProcessLookupError):
-                os.kill(
-                    durable.pid if victim == "postmaster" else sequencer_of(url), signal.SIGKILL
-                )
+                os.kill(target, signal.SIGKILL)
         await asyncio.sleep(0.5)
         stop.set()
         await work
