@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
+import stafett
 from authenticator_ import START, Authenticator, enrolled, signed_by
 from stafett.ledger import Author, Draft, Submission, bundle, checkpoint
 from stafett.ledger.author import Signer
@@ -18,6 +21,7 @@ from stafett.ledger.checkpoint import Checkpoint
 from stafett.ledger.leaf import leaf_hash
 from stafett.ledger.merkle import Frontier, inclusion_proof
 from stafett.ledger.note import NoteSigner
+from stafett.web.language import LANGUAGES, words
 
 LOG = NoteSigner("host.example/log", b"\x05" * 32)
 HOSPITAL = Signer("hospital", b"\x01" * 32)
@@ -101,3 +105,86 @@ def test_a_passkeys_signature_is_checked_in_the_browser(
         assert not python.sound
         assert browser["problems"][0]["where"] == "event 1 (position 3)"
         assert why in browser["problems"][0]["what"]
+
+
+SCRIPT = Path(stafett.__file__).parent / "web" / "static" / "proof.js"
+TABLES = """async () => {
+  const { FAULTS, PARTS, PLACES } = await import("/static/proof.js");
+  return { fault: FAULTS, part: PARTS, place: PLACES };
+}"""
+
+
+def test_every_fault_has_words_in_each_language(browser_of: Callable[..., Page]) -> None:
+    """What the check can find, of which part and where: a code, and words for it on the page."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/record")
+    tables: dict[str, dict[str, str]] = page.evaluate(TABLES)
+    english = {
+        f"record.{kind}.{code}": text for kind, table in tables.items()
+        for code, text in table.items()
+    }  # fmt: skip
+    assert len(english) > 65
+    said = {k: v for k, v in words("en").items() if re.match(r"record\.(fault|part|place)\.", k)}
+    assert said == english
+    for language in set(LANGUAGES) - {"en"}:
+        own = words(language)
+        assert [k for k, v in english.items() if own[k] == v] == [], language
+
+
+def test_every_fault_that_the_check_throws_is_in_its_table() -> None:
+    """A code that is thrown has words; words that nothing throws are taken out."""
+    script = SCRIPT.read_text("utf-8")
+    table = script[script.index("FAULTS = {") : script.index("};")]
+    listed = {a or b for a, b in re.findall(r'^  (?:"([a-z0-9-]+)"|(\w+)): "', table, re.MULTILINE)}
+    thrown = set(re.findall(r'new Wrong\("([a-z0-9-]+)"', script))
+    assert len(re.findall(r"new Wrong\(", script)) == len(
+        re.findall(r'new Wrong\("[a-z0-9-]+"', script)
+    )
+    assert listed == thrown | {"unreadable"}
+
+
+@pytest.mark.parametrize(
+    ("language", "wrong"),
+    [
+        ("sv", [["kontrollpunkten", "policyn tar inte upp den här loggen"],
+                ["händelse 1 (plats 3)", "lösennyckeln signerade något annat"]]),
+        ("es", [["punto de control", "la política no incluye este registro"],
+                ["evento 1 (posición 3)", "la llave de acceso firmó otra cosa"]]),
+    ],
+)  # fmt: skip
+def test_a_reader_reads_in_their_language_what_is_wrong_with_a_proof(
+    language: str,
+    wrong: list[list[str]],
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """A changed event of a log that is not this one: where and what, with nothing in English."""
+    event, _ = EVENTS["other words"]
+    made = bundle_of(HOSPITAL.registration(), enrolled(PHONE, HOSPITAL), event)
+    page = browser_of("treating-clinic-1")
+    page.goto(f"/record?language={language}")
+    page.locator("#file").set_input_files(
+        {
+            "name": "j1.proof.json",
+            "mimeType": "application/json",
+            "buffer": msgspec.json.encode(made),
+        }
+    )
+    expect(page.locator("[data-sound=false]")).to_be_visible()
+    rows = page.locator("#outcome tbody tr").all()
+    assert [row.locator("td").all_inner_texts() for row in rows] == wrong
+    assert page.locator("#outcome [lang]").count() == 0
+    shoot(page, f"proof-wrong-{language}")
+
+
+def test_a_file_that_is_no_proof_is_said_to_be_unreadable_in_swedish(
+    browser_of: Callable[..., Page],
+) -> None:
+    """What the browser itself says of it is in its language: the page has its own words."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/record?language=sv")
+    page.locator("#file").set_input_files(
+        {"name": "x.json", "mimeType": "application/json", "buffer": b"{"}
+    )
+    cells = page.locator("#outcome tbody td")
+    expect(cells).to_have_text(["filen", "det går inte att läsa"])

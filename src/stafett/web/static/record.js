@@ -7,6 +7,11 @@ const policy = document.getElementById("policy").textContent;
 const file = document.getElementById("file");
 const journey = document.getElementById("journey");
 
+// What is wrong, in the reader's language: the check gives a code and its values.
+function fault({ code, values: { part, ...values } }) {
+  return t(`record.fault.${code}`, part ? { ...values, part: t(`record.part.${part}`, values) } : values);
+}
+
 function show(found, raw, name) {
   const sound = found.problems.length === 0;
   const parts = [
@@ -17,7 +22,7 @@ function show(found, raw, name) {
   if (!found.checked) parts.push(h("p", { class: "note amber" }, `⚠ ${t("record.no-browser")}`));
   if (!sound) {
     parts.push(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("record.where")), h("th", { scope: "col" }, t("record.wrong")))),
-      h("tbody", {}, found.problems.slice(0, 50).map((p) => h("tr", {}, h("td", {}, p.where), h("td", { lang: "en" }, p.what))))));
+      h("tbody", {}, found.problems.slice(0, 50).map((p) => h("tr", {}, h("td", {}, t(`record.place.${p.place}`, p.at)), h("td", {}, fault(p)))))));
   }
   parts.push(h("p", { class: "soft" }, t("record.key-here")));
   if (name) {
