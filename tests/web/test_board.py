@@ -80,6 +80,37 @@ def test_the_stream_is_cut_and_no_change_is_missed_or_doubled(
 
 
 @pytest.mark.browser
+def test_the_order_is_by_time_to_harm_with_deviations_before_the_calm(
+    site: Site, browser_of: Callable[..., Page]
+) -> None:
+    """Stopped, late, with a deviation or little time, calm, ended; the soonest first in each."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/board")
+    order = page.evaluate(
+        """async () => {
+          const { rank, before } = await import("/static/places.js");
+          const now = Date.UTC(2026, 0, 1), hour = 3600e3;
+          const row = (name, left, more) => ({ name, status: "open", critical: 0, deviations: 0,
+            position: 1, since: new Date(now - 100 * hour).toISOString(),
+            due: left === null ? null : new Date(now + left * hour).toISOString(), ...more });
+          const rows = [
+            row("ended", null, { status: "ended" }), row("young", null, { position: 9 }),
+            row("old", null, { position: 2 }), row("calm", 200), row("calm but sooner", 150),
+            row("deviation, no time", null, { deviations: 1 }),
+            row("deviation", 300, { deviations: 1 }), row("soon", 2),
+            row("late", -1), row("later", -5), row("held", 400, { status: "held" }),
+            row("critical", 400, { critical: 2, deviations: 2 })];
+          return rows.map((r) => [rank(r, now), r.name]).sort((a, b) => before(a[0], b[0]))
+            .map(([, name]) => name);
+        }"""
+    )
+    assert order == [
+        *("critical", "held", "later", "late", "soon", "deviation", "deviation, no time"),
+        *("calm but sooner", "calm", "old", "young", "ended"),
+    ]
+
+
+@pytest.mark.browser
 def test_a_view_has_its_address_is_saved_and_exported(
     site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
 ) -> None:

@@ -40,7 +40,13 @@ function lanes(row) {
   const at = row.lanes.indexOf(row.baton);
   return h("div", { class: "baton" },
     h("div", { class: "lanes", "aria-hidden": "true" }, row.lanes.map((lane, i) => h("i", { class: i === at ? "baton" : i < at ? "been" : "", title: nameOf(lane) }))),
-    h("small", {}, nameOf(row.baton)));
+    h("small", { title: nameOf(row.baton) }, nameOf(row.baton)));
+}
+
+// "Kymriah (tisagenlecleucel)": where there is little room the brand says enough.
+function product(row) {
+  const at = row.product.indexOf(" (");
+  return at < 0 ? row.product : [row.product.slice(0, at), h("span", { class: "rest" }, row.product.slice(at))];
 }
 
 function left(row, now) {
@@ -51,12 +57,12 @@ function left(row, now) {
 
 function draw(row, now) {
   const next = row.next
-    ? [row.next.organisation === start.organisation ? h("a", { href: pageOf(row.journey, row.next) }, pick(row.next.title)) : pick(row.next.title), " ", h("small", { class: "soft" }, nameOf(row.next.organisation))]
+    ? [row.next.organisation === start.organisation ? h("a", { href: pageOf(row.journey, row.next) }, pick(row.next.title)) : pick(row.next.title), " ", h("small", { class: "soft", title: nameOf(row.next.organisation) }, nameOf(row.next.organisation))]
     : "";
-  return h("tr", { "data-journey": row.journey, "data-act": urgency(row, now), "aria-selected": row.journey === selected ? "true" : null },
-    h("td", {}, h("a", { href: `/journeys/${encodeURIComponent(row.journey)}`, class: "mono" }, row.coi)),
-    h("td", { class: "state" }, state(row, now)), h("td", {}, lanes(row)), h("td", { class: "next", title: pick(row.next?.title) || null }, next),
-    h("td", { class: "n", title: row.due ? when(row.due) : null }, left(row, now)), h("td", { class: "wide" }, row.product), h("td", { class: "wide" }, nameOf(row.owner)));
+  return h("tr", { role: "row", "data-journey": row.journey, "data-act": urgency(row, now), "aria-selected": row.journey === selected ? "true" : null },
+    h("td", { role: "cell", class: "coi" }, h("a", { href: `/journeys/${encodeURIComponent(row.journey)}`, class: "mono" }, row.coi)),
+    h("td", { role: "cell", class: "state" }, state(row, now)), h("td", { role: "cell", class: "at" }, lanes(row)), h("td", { role: "cell", class: "next", title: pick(row.next?.title) || null }, next),
+    h("td", { role: "cell", class: "n", title: row.due ? when(row.due) : null }, left(row, now)), h("td", { role: "cell", class: "product wide", title: row.product }, product(row)), h("td", { role: "cell", class: "wide", title: nameOf(row.owner) }, nameOf(row.owner)));
 }
 
 // -- what is wanted ---------------------------------------------------------------------------------

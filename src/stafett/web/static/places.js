@@ -6,16 +6,20 @@ export const pageOf = (journey, task) => `/journeys/${encodeURIComponent(journey
 export const rowOf = (journey) => `/api/journeys/${encodeURIComponent(journey)}`;
 export const viewOf = (journey, task) => `${rowOf(journey)}/stations/${task.activity}/${task.side}?language=${language}${about(task.about, "&")}`;
 
-// A row's place in the order of time to harm: lower comes first. Stopped, then late, then what will
-// be late soonest, then the rest by age, then what has ended.
+// A row's place in the order of time to harm: lower comes first. Stopped, then late, then what has an
+// open deviation or little of its window left, then the calm, each by the time that is left and then
+// by age, then what has ended.
 export function rank(row, now) {
-  if (row.status === "ended") return [4, -row.position];
-  if (row.critical || row.status === "held") return [0, -(row.critical || 0)];
-  if (row.due === null) return [3, row.position];
-  const left = Date.parse(row.due) - now;
-  return left < 0 ? [1, left] : [2, left];
+  if (row.status === "ended") return [4, 0, -row.position];
+  if (row.critical || row.status === "held") return [0, -(row.critical || 0), row.position];
+  const left = row.due === null ? Infinity : Date.parse(row.due) - now;
+  if (left < 0) return [1, left, row.position];
+  return [urgency(row, now) ? 2 : 3, left, row.position];
 }
-export const before = (a, b) => a[0] - b[0] || a[1] - b[1];
+export function before(a, b) {
+  const i = a.findIndex((value, n) => value !== b[n]); // Infinity minus itself is no number
+  return i < 0 ? 0 : a[i] < b[i] ? -1 : 1;
+}
 
 // "red" acts now, "amber" will breach: a quarter of the window is left, or a deviation is open.
 export function urgency(row, now) {
