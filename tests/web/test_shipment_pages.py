@@ -86,6 +86,10 @@ def test_an_excursion_is_seen_on_the_lane_the_chart_and_in_words(
     assert table.count() >= 1
     expect(page.get_by_text("Temperature out of range").first).to_be_visible()
     shoot(page, "shipment-excursion")
+    page.goto(f"/journeys/{journey}")  # the same chart, looking the same
+    curve = page.locator("svg.conditions .curve").first
+    expect(curve).to_have_css("fill", "none")
+    expect(page.locator("svg.conditions line.limit").first).not_to_have_css("stroke", "none")
     small = browser_of("plant-receiving-1", width=320)
     small.goto(f"/shipments/{journey}/shipper_out/1")
     expect(small.locator("p[role=alert]")).to_be_visible()

@@ -24,10 +24,11 @@ async function refresh() {
   if (!answer?.ok) return;
   const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
   const focused = document.activeElement?.getAttribute("href");
-  const open = [...document.querySelectorAll("#main details")].map((d) => d.open);
+  const section = (d) => `${d.closest("section")?.getAttribute("aria-labelledby")} ${d.className}`;
+  const open = new Map([...document.querySelectorAll("#main details")].map((d) => [section(d), d.open]));
   const live = document.getElementById("live");
   const main = fresh.getElementById("main");
-  main.querySelectorAll("details").forEach((d, i) => { d.open = open[i] ?? false; });
+  main.querySelectorAll("details").forEach((d) => { d.open = open.get(section(d)) ?? d.open; });
   main.querySelector("#live").replaceWith(live); // the stream goes on writing into the same element
   document.getElementById("main").replaceChildren(...main.childNodes);
   drawOutlook();
