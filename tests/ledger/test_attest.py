@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from authenticator_ import START, Authenticator, enrolled, signed_by
 from stafett.ledger import Author, Draft, Submission, archive, checkpoint, note

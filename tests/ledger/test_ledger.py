@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import psycopg
 import pytest
+from msgspec.structs import replace
 
 from stafett.ledger import (
     Author,

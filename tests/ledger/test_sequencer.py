@@ -13,25 +13,12 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from doubtful_ import WARN_AT_COMMIT
 from stafett.ledger import InDoubt, Ledger
 
 pytestmark = pytest.mark.anyio
 
 APPENDER = Path(__file__).with_name("appender.py")
-
-WARN_AT_COMMIT = """
-CREATE SEQUENCE warned;
-GRANT USAGE ON SEQUENCE warned TO stafett_append;
-CREATE FUNCTION warn() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF nextval('warned') <= {times} THEN
-    RAISE WARNING 'canceling wait for synchronous replication due to user request';
-  END IF;
-  RETURN NULL;
-END $$;
-CREATE CONSTRAINT TRIGGER warn AFTER INSERT OR UPDATE ON ledger.{table}
-  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION warn();
-"""
 
 
 def head(database: str) -> tuple[int, int]:

@@ -39,6 +39,7 @@ from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from msgspec import structs
 
 from stafett.ledger import leaf as leaves
 from stafett.ledger import note, passkey
@@ -269,8 +270,8 @@ class Signer:
                 while len(_just_made) > MADE_HERE:
                     _just_made.popitem(last=False)
             signature = {"act": act, "alg": "Ed25519", "key": self.id, "value": value}
-            signed.append(replace(draft, signature=signature))
-        return replace(submission, drafts=signed)
+            signed.append(structs.replace(draft, signature=signature))
+        return structs.replace(submission, drafts=signed)
 
     def registration(
         self,

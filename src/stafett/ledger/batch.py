@@ -9,9 +9,12 @@ from __future__ import annotations
 import functools
 import itertools
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from stafett.ledger import author, columns, leaf
 from stafett.ledger import binarycopy as copy
@@ -31,8 +34,7 @@ from stafett.ledger.event import (
 LONGEST_NAME = 1000  # characters; an index entry of PostgreSQL holds about 2,700 bytes
 
 
-@dataclass(slots=True)  # not frozen: that would double the cost of making one
-class Part:
+class Part(msgspec.Struct):
     """A draft with everything written that does not depend on its place."""
 
     before: bytes  # the leaf up to recorded_at
@@ -41,8 +43,7 @@ class Part:
     occurred: bytes
 
 
-@dataclass(slots=True)
-class Prepared:
+class Prepared(msgspec.Struct):
     """A valid submission, ready to be given its place."""
 
     submission: Submission
@@ -55,8 +56,7 @@ class Prepared:
     refused: Refused | None = None  # the author's signature does not hold
 
 
-@dataclass(slots=True)
-class Shared:
+class Shared(msgspec.Struct):
     """What all submissions of one author to one audience have in common."""
 
     heading: bytes  # the leaf up to the body
@@ -65,8 +65,7 @@ class Shared:
     audience: bytes
 
 
-@dataclass(slots=True)
-class Known:
+class Known(msgspec.Struct):
     """What the ledger remembers of an idempotency key."""
 
     receipt: Receipt
@@ -94,20 +93,21 @@ class Arranged:
         counts = [len(p.parts) for p in placed]
         before = itertools.accumulate(counts, initial=self.size - len(parts) + 1)
         firsts = list(before)[:-1]
+        many = len(parts)
         return [
-            columns.Bytes([copy.data(entry) for entry in self.entries]),
-            columns.Bytes([copy.data(value) for value in self.leaf_hashes]),
-            columns.Int8s([copy.int8(version) for version in self.versions]),
-            columns.Texts([p.stream for p in each]),
-            columns.Texts([part.kind for part in parts]),
-            columns.Texts([p.shared.organisation for p in each]),
-            columns.Texts([p.shared.person for p in each]),
-            columns.Texts([p.shared.audience for p in each]),
-            columns.Times([part.occurred for part in parts]),
-            columns.Texts([p.key for p in placed]),
-            columns.Bytes([copy.data(p.submission.request_hash) for p in placed]),
-            columns.Int8s([copy.int8(first) for first in firsts]),
-            columns.Int4s([copy.int4(count) for count in counts]),
+            columns.data(self.entries),
+            columns.data(self.leaf_hashes),
+            columns.int8s(self.versions),
+            columns.Texts(many, [p.stream for p in each]),
+            columns.Texts(many, [part.kind for part in parts]),
+            columns.Texts(many, [p.shared.organisation for p in each]),
+            columns.Texts(many, [p.shared.person for p in each]),
+            columns.Texts(many, [p.shared.audience for p in each]),
+            columns.Times(many, [part.occurred for part in parts]),
+            columns.Texts(len(placed), [p.key for p in placed]),
+            columns.data([p.submission.request_hash for p in placed]),
+            columns.int8s(firsts),
+            columns.int4s(counts),
         ]
 
 

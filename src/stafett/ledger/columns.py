@@ -8,7 +8,8 @@ Handing the driver one Python object for each value costs ten times as much. Sou
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import chain, repeat
 
 import psycopg
 from psycopg.adapt import Dumper
@@ -16,6 +17,9 @@ from psycopg.pq import Format
 
 _head = struct.Struct(">iiiii").pack
 _empty = struct.Struct(">iii").pack
+_length = struct.Struct(">i").pack
+_int4 = struct.Struct(">ii").pack
+_int8 = struct.Struct(">iq").pack
 
 
 def array_literal(values: Sequence[str]) -> str:
@@ -27,17 +31,14 @@ def array_literal(values: Sequence[str]) -> str:
 class Column:
     """A one-dimensional array whose values are written by `binarycopy`."""
 
-    __slots__ = ("values",)
+    __slots__ = ("wire",)
     element_oid: int
 
-    def __init__(self, values: list[bytes]) -> None:
-        self.values = values
-
-    def wire(self) -> bytes:
-        """Return the array's binary form."""
-        if not self.values:
-            return _empty(0, 0, self.element_oid)
-        return _head(1, 1, self.element_oid, len(self.values), 1) + b"".join(self.values)
+    def __init__(self, count: int, values: Iterable[bytes]) -> None:
+        """Join `count` values; `wire` is the array's binary form."""
+        oid = self.element_oid
+        head = _head(1, 1, oid, count, 1) if count else _empty(0, 0, oid)
+        self.wire = b"".join((head, *values))
 
 
 class Bytes(Column):
@@ -75,6 +76,22 @@ class Times(Column):
     element_oid = 1184
 
 
+def int4s(values: Sequence[int]) -> Int4s:
+    """Write an integer[]. This and the next two do it value by value in C."""
+    return Int4s(len(values), map(_int4, repeat(4), values))
+
+
+def int8s(values: Sequence[int]) -> Int8s:
+    """Write a bigint[]."""
+    return Int8s(len(values), map(_int8, repeat(8), values))
+
+
+def data(values: Sequence[bytes]) -> Bytes:
+    """Write a bytea[]."""
+    lengths = map(_length, map(len, values))
+    return Bytes(len(values), chain.from_iterable(zip(lengths, values, strict=True)))
+
+
 def _send_as(kind: type[Column], array_oid: int) -> None:
     """Teach psycopg to send `kind` as it is written."""
 
@@ -83,7 +100,7 @@ def _send_as(kind: type[Column], array_oid: int) -> None:
         oid = array_oid
 
         def dump(self, obj: Column) -> bytes:
-            return obj.wire()
+            return obj.wire
 
     psycopg.adapters.register_dumper(kind, Sender)
 

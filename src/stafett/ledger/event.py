@@ -1,23 +1,25 @@
-"""The values that go into the ledger and come out of it. The ledger knows nothing of therapies."""
+"""The values that go into the ledger and come out of it. The ledger knows nothing of therapies.
+
+They are msgspec's structs: making one takes a fifth of what a frozen dataclass takes.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class Author:
+
+class Author(msgspec.Struct, frozen=True):
     """Who answers for an event: an organisation and, unless a machine wrote it, a person in it."""
 
     organisation: str
     person: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(msgspec.Struct, frozen=True):
     """An event that has no place yet.
 
     `body` is any JSON object (RFC 8785 must be able to write it). `occurred_at` is aware; its
@@ -31,8 +33,7 @@ class Draft:
     signature: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(msgspec.Struct, frozen=True):
     """Drafts that become events together or not at all, in one stream.
 
     `expected_version` is the stream's version (its number of events) that the decision was made on,
@@ -50,8 +51,7 @@ class Submission:
     request_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """The durable answer to a submission.
 
     `leaf_hashes` are those of its events, in order. `replayed` says that the events were there
@@ -75,8 +75,7 @@ class Receipt:
         return range(self.first_position, self.first_position + self.count)
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(msgspec.Struct, frozen=True):
     """An event as the ledger holds it.
 
     `position` is its place among all events (1, 2, 3, ... without gaps; the leaf index of the

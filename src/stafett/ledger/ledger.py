@@ -17,11 +17,11 @@ import secrets
 import socket
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from dataclasses import replace
 from types import TracebackType
 from typing import Any, LiteralString
 
 import psycopg
+from msgspec.structs import replace
 from psycopg import sql
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool

@@ -2,7 +2,10 @@
 
 Whatever is queued becomes one transaction, which is one call of `ledger.append`: events,
 submissions, the tree and the head (compare-and-swap on size and epoch). While one transaction
-commits the next batch gathers, so that batches grow with the load by themselves.
+commits the next batch gathers, so that batches grow with the load by themselves. Under load the
+next batch is even written meanwhile, for the places that it will have if the one before it commits,
+so that the database has it at once. It is never sent before that: if the one fails, the other was
+nowhere but here, and is written anew.
 
 **Two processes can never both append.** To append, a process takes the lease, which raises the
 epoch in the head row; a transaction with an older epoch or another size changes no head row and is
@@ -30,7 +33,7 @@ import itertools
 import logging
 import time
 from collections import OrderedDict, deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, LiteralString
@@ -38,7 +41,7 @@ from typing import Any, LiteralString
 import msgspec
 import psycopg
 
-from stafett.ledger import binarycopy, columns
+from stafett.ledger import columns
 from stafett.ledger.author import STREAM, BadKey, BadSignature, Keys
 from stafett.ledger.batch import Arranged, Known, Prepared, arrange, check_authors, prepare
 from stafett.ledger.ending import ended
@@ -47,6 +50,7 @@ from stafett.ledger.event import (
     InvalidSubmission,
     NotAcknowledged,
     Receipt,
+    Refused,
     StaleVersion,
     Submission,
 )
@@ -60,7 +64,8 @@ FENCED = "SF001"
 LEASE_S = 2.0  # how long a silent holder keeps others away
 CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
-FEW, MANY = 64, 256  # submissions: so many go together in any case, and no more ever
+FEW, MANY = 32, 256  # submissions: fewer are not parted, more never go together
+TURNS = 3  # of the loop, until those who were answered have submitted again
 MANY_SIGNATURES = 16
 BATCH_BYTES = 8 * 2**20
 REMEMBERED_STREAMS = 100_000
@@ -138,6 +143,24 @@ class _Waiting:
     sent: bool = False  # it was in a transaction: it may have been committed
 
 
+@dataclass(slots=True)
+class _Standing:
+    """Where the ledger stands, or will stand when what is on its way has committed."""
+
+    frontier: Frontier
+    recorded_at: datetime
+
+
+@dataclass(slots=True)
+class _Written:
+    """A batch as one transaction, ready to be sent."""
+
+    arranged: Arranged
+    values: list[Any]  # of APPEND
+    after: _Standing
+    keys_grow: bool  # it holds new keys of authors
+
+
 class Sequencer:
     """This process's appender to one ledger. `start()`, `append()`, `close()`."""
 
@@ -151,8 +174,7 @@ class Sequencer:
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._notices: list[str] = []
         self._epoch: int | None = None  # while we believe to hold the lease
-        self._frontier = Frontier()
-        self._recorded_at = datetime.min.replace(tzinfo=UTC)
+        self._standing = _Standing(Frontier(), datetime.min.replace(tzinfo=UTC))
         self._clock = DatabaseClock()
         self._keys: Keys | None = None  # of the authors; None: to be read
         self._versions: OrderedDict[str, int] = OrderedDict()
@@ -224,7 +246,7 @@ class Sequencer:
                         return
                     await self._idle()
                     continue
-                self._in_hand = self._take()
+                self._in_hand = self._take(max(FEW, len(self._queue) // 2))
                 await self._see_to(self._in_hand)
                 self._in_hand = []
         finally:
@@ -239,15 +261,11 @@ class Sequencer:
         arrival.cancel()
         news.cancel()
 
-    def _take(self) -> list[_Waiting]:
-        """Take what is queued, up to a batch's size; of very many, leave some for the next.
-
-        If all who submit were in one batch, they would all wait for the database at once, and then
-        it for them. With some left over, the one writes while the others prepare.
-        """
+    def _take(self, most: int) -> list[_Waiting]:
+        """Take at most so many of those who are queued, and no more than a batch's size."""
         batch: list[_Waiting] = []
         events = size = 0
-        most = min(max(FEW, len(self._queue) * 3 // 4), MANY)
+        most = min(most, MANY)
         while self._queue and len(batch) < most and events < BATCH_EVENTS and size < BATCH_BYTES:
             waiting = self._queue.popleft()
             if waiting.answer.done():
@@ -257,14 +275,18 @@ class Sequencer:
             size += waiting.prepared.size
         return batch
 
-    async def _see_to(self, batch: list[_Waiting]) -> None:
-        """Append `batch` until each of its submissions has an answer."""
+    async def _see_to(self, batch: list[_Waiting], alone: bool = False) -> None:
+        """Append `batch`, and what follows it, until each submission has an answer.
+
+        `alone`: nothing follows it.
+        """
         pause = 0.0
+        written: _Written | None = None
         while batch:
             try:
                 if await self._hold_lease():
-                    await self._append(batch)
-                    return
+                    batch, written = await self._append(batch, written, alone)
+                    continue
                 self._trouble = "another process holds the lease"
             except _Fenced:
                 self._epoch = None
@@ -275,7 +297,7 @@ class Sequencer:
                     self._answer(batch[0], InvalidSubmission(f"the database refused it: {error}"))
                     return
                 for waiting in batch:  # so that one bad submission spoils nobody else's
-                    await self._see_to([waiting])
+                    await self._see_to([waiting], alone=True)
                 return
             except (psycopg.Error, TimeoutError, _Doubtful) as error:
                 self._trouble = str(error).strip() or type(error).__name__
@@ -283,8 +305,9 @@ class Sequencer:
                 await self._disconnect(politely=False)
                 await asyncio.sleep(pause)
                 pause = min(0.5, pause * 2 + 0.02)
+            written = None
             # Whoever waited too long has gone; newcomers join at the end.
-            newcomers = self._take()
+            newcomers = [] if alone else self._take(MANY)
             self._in_hand = self._in_hand + newcomers
             batch = [w for w in batch if not w.answer.done()] + newcomers
 
@@ -313,8 +336,8 @@ class Sequencer:
             )
             await self.listener.lease_news(0.25)
             return False
-        size, self._epoch, self._recorded_at, clock, peaks = row
-        self._frontier = Frontier(size, split(bytes(peaks)))
+        size, self._epoch, recorded_at, clock, peaks = row
+        self._standing = _Standing(Frontier(size, split(bytes(peaks))), recorded_at)
         self._clock.set(clock)
         self._versions.clear()
         self._keys = None
@@ -362,33 +385,103 @@ class Sequencer:
 
     # ---- one batch -----------------------------------------------------------------------------
 
-    async def _append(self, batch: Sequence[_Waiting]) -> None:
-        """Append one batch in one transaction, and answer."""
+    async def _append(
+        self, batch: list[_Waiting], written: _Written | None, alone: bool
+    ) -> tuple[list[_Waiting], _Written | None]:
+        """Append one batch in one transaction, and answer; return the batch to go on with.
+
+        `written` is what this function returned with the batch. What it raises is about this batch
+        alone: whatever followed is in the queue again.
+        """
         connection = await self._connected()
         if self._epoch is None:
             raise _Fenced
+        gone = {id(w) for w in batch if w.answer.done() and not w.sent}
+        if gone:  # they were told that they never went out
+            batch, written = [w for w in batch if id(w) not in gone], None
         for waiting in batch:
             waiting.sent = True
-        keys_grow = await self._check_authors(connection, batch)
-        await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
-        arranged = await self._arrange(connection, batch, keys_are_new=True)
+        if written is None:
+            written = await self._write(connection, batch, self._standing, {})
+        commit = asyncio.create_task(self._commit(connection, batch, written))
+        following: list[_Waiting] = []
+        ahead: _Written | None = None
         try:
-            await self._commit(connection, arranged)
-        except psycopg.errors.UniqueViolation as violation:
-            if violation.diag.table_name != "submission":
-                raise _Fenced from None  # someone else's events are in our places
-            arranged = await self._arrange(connection, batch, keys_are_new=False)
-            await self._commit(connection, arranged)
-        if keys_grow:
+            if not alone:
+                following = await self._follow(len(batch))
+            self._in_hand = batch + following
+            ahead = await self._ahead(connection, following, written)
+            committed = await commit
+        except BaseException:
+            self._queue.extendleft(reversed(following))
+            self._in_hand = batch
+            if not commit.done():
+                await ended(commit)
+            raise
+        if committed.keys_grow:
             self._keys = None
+        arranged = committed.arranged
         for stream, version in arranged.reached.items():
             self._versions[stream] = version
             self._versions.move_to_end(stream)
         while len(self._versions) > REMEMBERED_STREAMS:
             self._versions.popitem(last=False)
         self.listener.grown(arranged.size)
-        for waiting, outcome in zip(batch, arranged.outcomes, strict=True):
+        # The next batch goes out first; then whoever was answered may submit again.
+        asyncio.get_running_loop().call_soon(self._tell, batch, arranged.outcomes)
+        self._in_hand = following
+        return following, ahead if committed is written else None
+
+    async def _follow(self, sent: int) -> list[_Waiting]:
+        """Take what goes into the next transaction, if that is enough to write it ahead.
+
+        Of all who submit, half wait for the database and half are being written: so both are busy.
+        """
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
+        if len(self._queue) < FEW or self.listener.wanted:
+            return []
+        return self._take(max(FEW, (sent + len(self._queue)) // 2))
+
+    async def _ahead(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        following: Sequence[_Waiting],
+        sent: _Written,
+    ) -> _Written | None:
+        """Write `following` for the places behind what was sent; None where that must wait."""
+        if not following or sent.keys_grow:
+            return None
+        try:
+            return await self._write(connection, following, sent.after, sent.arranged.reached)
+        except psycopg.Error:
+            return None  # its turn will come, and its trouble with it
+
+    def _tell(self, batch: list[_Waiting], outcomes: list[Receipt | Refused]) -> None:
+        for waiting, outcome in zip(batch, outcomes, strict=True):
             self._answer(waiting, outcome)
+
+    async def _write(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        batch: Sequence[_Waiting],
+        standing: _Standing,
+        reached: Mapping[str, int],
+    ) -> _Written:
+        """Write `batch` for the places after `standing`, where streams have `reached` versions."""
+        keys_grow = await self._check_authors(connection, batch)
+        await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
+        arranged = await self._arrange(connection, batch, standing, reached, keys_are_new=True)
+        return self._with_values(arranged, standing, keys_grow)
+
+    def _with_values(self, arranged: Arranged, standing: _Standing, keys_grow: bool) -> _Written:
+        at = arranged.recorded_at
+        frontier, nodes = grow(standing.frontier, arranged.leaf_hashes)
+        values = [
+            standing.frontier.size, self._epoch, at, LEASE_S, b"".join(frontier.peaks),
+            frontier.root, *arranged.columns(), *nodes,
+        ]  # fmt: skip
+        return _Written(arranged, values, _Standing(frontier, at), keys_grow)
 
     async def _check_authors(
         self, connection: psycopg.AsyncConnection[Any], batch: Sequence[_Waiting]
@@ -418,6 +511,8 @@ class Sequencer:
         self,
         connection: psycopg.AsyncConnection[Any],
         batch: Sequence[_Waiting],
+        standing: _Standing,
+        reached: Mapping[str, int],
         keys_are_new: bool,
     ) -> Arranged:
         """Give places to a batch.
@@ -425,37 +520,59 @@ class Sequencer:
         Keys are nearly always new, so the database is asked only when the commit found one that
         isn't, or when a refusal may have to be a replay's answer instead.
         """
-        now = max(self._clock.now(), self._recorded_at)
+        now = max(self._clock.now(), standing.recorded_at)
+        size = standing.frontier.size
         prepared = [w.prepared for w in batch]
+        versions = self._versions if not reached else self._versions_after(reached, prepared)
         if keys_are_new:
-            arranged = arrange(prepared, {}, self._versions, self._frontier.size, now)
+            arranged = arrange(prepared, {}, versions, size, now)
             doubtful = (StaleVersion, BadSignature)
             if not any(isinstance(o, doubtful) for o in arranged.outcomes):
                 return arranged
         known = await look_up(connection, [p.submission.key for p in prepared])
-        return arrange(prepared, known, self._versions, self._frontier.size, now)
+        return arrange(prepared, known, versions, size, now)
 
-    async def _commit(self, connection: psycopg.AsyncConnection[Any], arranged: Arranged) -> None:
-        """Write a batch in one transaction, which is one statement.
+    def _versions_after(
+        self, reached: Mapping[str, int], batch: Sequence[Prepared]
+    ) -> dict[str, int]:
+        """Return the versions of the batch's streams once those that are `reached` hold."""
+        streams = {p.submission.stream for p in batch}
+        return {s: reached[s] if s in reached else self._versions[s] for s in streams}
 
-        Raises _Fenced or UniqueViolation with nothing written, _Doubtful, or a psycopg error.
+    async def _commit(
+        self,
+        connection: psycopg.AsyncConnection[Any],
+        batch: Sequence[_Waiting],
+        written: _Written,
+    ) -> _Written:
+        """Send a batch; return what was committed: another, if some of its keys were known.
+
+        Raises _Fenced with nothing written, _Doubtful, or a psycopg error.
         """
-        at = arranged.recorded_at
-        frontier, nodes = grow(self._frontier, arranged.leaf_hashes)
-        values = [
-            self._frontier.size, self._epoch, at, LEASE_S, b"".join(frontier.peaks), frontier.root,
-            *arranged.columns(), *nodes,
-        ]  # fmt: skip
+        try:
+            await self._send(connection, written)
+        except psycopg.errors.UniqueViolation as violation:
+            if violation.diag.table_name != "submission":
+                raise _Fenced from None  # someone else's events are in our places
+            arranged = await self._arrange(
+                connection, batch, self._standing, {}, keys_are_new=False
+            )
+            written = self._with_values(arranged, self._standing, written.keys_grow)
+            await self._send(connection, written)
+        return written
+
+    async def _send(self, connection: psycopg.AsyncConnection[Any], written: _Written) -> None:
+        """Run one transaction, which is one statement."""
         self._notices.clear()
         try:
-            cursor = await connection.execute(APPEND, values, prepare=True)
+            cursor = await connection.execute(APPEND, written.values, prepare=True)
         except psycopg.DatabaseError as error:
             if error.sqlstate == FENCED:
                 raise _Fenced from None
             raise
         if self._notices:
             raise _Doubtful("; ".join(self._notices))
-        self._frontier, self._recorded_at = frontier, at
+        self._standing = written.after
         row = await cursor.fetchone()
         assert row is not None
         self._clock.set(row[0])
@@ -465,18 +582,18 @@ def grow(
     frontier: Frontier, leaf_hashes: list[bytes]
 ) -> tuple[Frontier, tuple[columns.Int4s, columns.Int8s, columns.Bytes]]:
     """Return the frontier after these leaves, and the nodes to store: level, index, hash."""
-    levels: list[bytes] = []
-    indexes: list[bytes] = []
+    levels: list[int] = []
+    indexes: list[int] = []
     hashes: list[bytes] = []
 
     def keep(level: int, index: int, value: bytes) -> None:
         if level and level % TILE_HEIGHT == 0:
-            levels.append(binarycopy.int4(level // TILE_HEIGHT))
-            indexes.append(binarycopy.int8(index))
-            hashes.append(binarycopy.data(value))
+            levels.append(level // TILE_HEIGHT)
+            indexes.append(index)
+            hashes.append(value)
 
     grown = frontier.append(leaf_hashes, keep)
-    return grown, (columns.Int4s(levels), columns.Int8s(indexes), columns.Bytes(hashes))
+    return grown, (columns.int4s(levels), columns.int8s(indexes), columns.data(hashes))
 
 
 async def read_keys(connection: psycopg.AsyncConnection[Any]) -> Keys:
