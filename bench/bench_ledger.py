@@ -40,7 +40,7 @@ from stafett.ledger.note import NoteSigner
 from stafett.ledger.policy import parse_policy
 from stafett.ledger.publish import Publisher
 from stafett.ledger.schema import migrate
-from stafett.ledger.sequencer import grow
+from stafett.ledger.scribe import grow
 from stafett.ledger.server import Server
 from stafett.ledger.witness_app import Witness
 from stafett.ledger.witness_store import WitnessFolder

@@ -34,8 +34,9 @@ from stafett.ledger.event import Event, KeyReused, Receipt, Submission
 from stafett.ledger.lending import Pool, read_again
 from stafett.ledger.listener import Listener
 from stafett.ledger.note import NoteSigner
+from stafett.ledger.scribe import look_up, read_keys
 from stafett.ledger.seal import seal
-from stafett.ledger.sequencer import Sequencer, look_up, read_keys
+from stafett.ledger.sequencer import Sequencer
 
 READ: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s ORDER BY position LIMIT %s

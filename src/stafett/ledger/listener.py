@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 
 import psycopg
 
@@ -29,6 +30,7 @@ class Listener:
         self.name = name
         self.size = 0
         self.wanted = False  # another process would like to append
+        self.on_wanted: Callable[[], None] = lambda: None  # called when that becomes true
         self._grew = asyncio.Event()
         self._lease = asyncio.Event()
         self._listening = asyncio.Event()
@@ -55,7 +57,7 @@ class Listener:
                 await asyncio.wait_for(self._grew.wait(), patience_s)
 
     async def lease_news(self, patience_s: float) -> None:
-        """Return when the lease may be free or wanted, or after `patience_s` seconds."""
+        """Return when the lease may be free, or after `patience_s` seconds."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._lease.wait(), patience_s)
 
@@ -87,4 +89,4 @@ class Listener:
             self._wake("_lease")
         elif payload != self.name:
             self.wanted = True
-            self._wake("_lease")
+            self.on_wanted()

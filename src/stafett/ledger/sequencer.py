@@ -32,18 +32,15 @@ import contextlib
 import itertools
 import logging
 import time
-from collections import OrderedDict, deque
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, LiteralString
 
-import msgspec
 import psycopg
 
-from stafett.ledger import columns
-from stafett.ledger.author import STREAM, BadKey, BadSignature, Keys
-from stafett.ledger.batch import Arranged, Known, Prepared, arrange, check_authors, prepare
+from stafett.ledger.batch import Prepared, prepare
 from stafett.ledger.ending import ended
 from stafett.ledger.event import (
     InDoubt,
@@ -51,12 +48,11 @@ from stafett.ledger.event import (
     NotAcknowledged,
     Receipt,
     Refused,
-    StaleVersion,
     Submission,
 )
 from stafett.ledger.listener import FREE, WANTED, Listener
-from stafett.ledger.merkle import HASH_SIZE, Frontier
-from stafett.ledger.tree import TILE_HEIGHT
+from stafett.ledger.merkle import Frontier
+from stafett.ledger.scribe import Scribe, Standing, Written, split
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +62,7 @@ CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
 FEW, MANY = 32, 256  # submissions: fewer are not parted, more never go together
 TURNS = 3  # of the loop, until those who were answered have submitted again
-MANY_SIGNATURES = 16
 BATCH_BYTES = 8 * 2**20
-REMEMBERED_STREAMS = 100_000
 
 TAKE_LEASE: LiteralString = """
 UPDATE ledger.head
@@ -85,21 +79,6 @@ SELECT pg_notify(%s, '') FROM given
 APPEND: LiteralString = (
     "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 18 + ")"
 )
-LOOK_UP: LiteralString = """
-SELECT key, request_hash, stream, first_position, count, version + count - 1, recorded_at,
-       (SELECT array_agg(h.leaf_hash ORDER BY h.position) FROM ledger.event_store AS h
-        WHERE h.position BETWEEN first_position AND first_position + count - 1)
-FROM ledger.submission JOIN ledger.event_store ON position = first_position
-WHERE key = ANY(%s)
-"""
-KEY_EVENTS: LiteralString = """
-SELECT position, leaf FROM ledger.event_store WHERE stream = %s ORDER BY version
-"""
-STREAM_VERSIONS: LiteralString = """
-SELECT wanted, (SELECT version FROM ledger.event_store WHERE stream = wanted
-                ORDER BY version DESC LIMIT 1)
-FROM unnest(%s::text[]) AS wanted
-"""
 # The session settings that durability and fencing rest on, whatever the server's defaults are.
 SESSION: LiteralString = """
 SET ROLE stafett_append;
@@ -118,21 +97,6 @@ class _Doubtful(Exception):
     """The commit came with a notice: it may not be durable where it should be."""
 
 
-class DatabaseClock:
-    """The database's clock, carried on by ours between two answers: one clock for all processes."""
-
-    def __init__(self) -> None:
-        self.set(datetime.now(UTC))
-
-    def set(self, moment: datetime) -> None:
-        """Take note that it is `moment`."""
-        self._moment, self._read = moment, time.monotonic()
-
-    def now(self) -> datetime:
-        """Return the time."""
-        return self._moment + timedelta(seconds=time.monotonic() - self._read)
-
-
 @dataclass(slots=True, eq=False)
 class _Waiting:
     """A submission on its way."""
@@ -141,24 +105,6 @@ class _Waiting:
     answer: asyncio.Future[Receipt]
     deadline: float
     sent: bool = False  # it was in a transaction: it may have been committed
-
-
-@dataclass(slots=True)
-class _Standing:
-    """Where the ledger stands, or will stand when what is on its way has committed."""
-
-    frontier: Frontier
-    recorded_at: datetime
-
-
-@dataclass(slots=True)
-class _Written:
-    """A batch as one transaction, ready to be sent."""
-
-    arranged: Arranged
-    values: list[Any]  # of APPEND
-    after: _Standing
-    keys_grow: bool  # it holds new keys of authors
 
 
 class Sequencer:
@@ -170,14 +116,12 @@ class Sequencer:
         self.patience_s = patience_s
         self._queue: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []  # taken from the queue, not all answered yet
-        self._arrived = asyncio.Event()
+        self._arrived = asyncio.Event()  # something to do
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._notices: list[str] = []
         self._epoch: int | None = None  # while we believe to hold the lease
-        self._standing = _Standing(Frontier(), datetime.min.replace(tzinfo=UTC))
-        self._clock = DatabaseClock()
-        self._keys: Keys | None = None  # of the authors; None: to be read
-        self._versions: OrderedDict[str, int] = OrderedDict()
+        self._standing = Standing(Frontier(), datetime.min.replace(tzinfo=UTC))
+        self._scribe = Scribe()
         self._closing = False
         self._halted: str | None = None
         self._trouble = "the database is slow"  # what holds us up, as far as we know
@@ -185,6 +129,7 @@ class Sequencer:
 
     async def start(self) -> None:
         """Begin to serve."""
+        self.listener.on_wanted = self._arrived.set
         self._task = asyncio.create_task(self._serve(), name="ledger sequencer")
         self._sweeper = asyncio.create_task(self._expire(), name="ledger sweeper")
 
@@ -255,11 +200,8 @@ class Sequencer:
     async def _idle(self) -> None:
         """Wait for something to append or, while holding the lease, for someone who wants it."""
         self._arrived.clear()
-        arrival = asyncio.ensure_future(self._arrived.wait())
-        news = asyncio.ensure_future(self.listener.lease_news(60))
-        await asyncio.wait({arrival, news}, return_when=asyncio.FIRST_COMPLETED)
-        arrival.cancel()
-        news.cancel()
+        if self._epoch is None or not self.listener.wanted:
+            await self._arrived.wait()
 
     def _take(self, most: int) -> list[_Waiting]:
         """Take at most so many of those who are queued, and no more than a batch's size."""
@@ -281,7 +223,7 @@ class Sequencer:
         `alone`: nothing follows it.
         """
         pause = 0.0
-        written: _Written | None = None
+        written: Written | None = None
         while batch:
             try:
                 if await self._hold_lease():
@@ -337,10 +279,9 @@ class Sequencer:
             await self.listener.lease_news(0.25)
             return False
         size, self._epoch, recorded_at, clock, peaks = row
-        self._standing = _Standing(Frontier(size, split(bytes(peaks))), recorded_at)
-        self._clock.set(clock)
-        self._versions.clear()
-        self._keys = None
+        self._standing = Standing(Frontier(size, split(bytes(peaks))), recorded_at)
+        self._scribe.forget()
+        self._scribe.clock.set(clock)
         self.listener.wanted = False
         self.listener.grown(size)
         return True
@@ -386,8 +327,8 @@ class Sequencer:
     # ---- one batch -----------------------------------------------------------------------------
 
     async def _append(
-        self, batch: list[_Waiting], written: _Written | None, alone: bool
-    ) -> tuple[list[_Waiting], _Written | None]:
+        self, batch: list[_Waiting], written: Written | None, alone: bool
+    ) -> tuple[list[_Waiting], Written | None]:
         """Append one batch in one transaction, and answer; return the batch to go on with.
 
         `written` is what this function returned with the batch. What it raises is about this batch
@@ -402,10 +343,11 @@ class Sequencer:
         for waiting in batch:
             waiting.sent = True
         if written is None:
-            written = await self._write(connection, batch, self._standing, {})
+            prepared = [w.prepared for w in batch]
+            written = await self._scribe.write(connection, prepared, self._standing, {})
         commit = asyncio.create_task(self._commit(connection, batch, written))
         following: list[_Waiting] = []
-        ahead: _Written | None = None
+        ahead: Written | None = None
         try:
             if not alone:
                 following = await self._follow(len(batch))
@@ -418,14 +360,8 @@ class Sequencer:
             if not commit.done():
                 await ended(commit)
             raise
-        if committed.keys_grow:
-            self._keys = None
+        self._scribe.remember(committed)
         arranged = committed.arranged
-        for stream, version in arranged.reached.items():
-            self._versions[stream] = version
-            self._versions.move_to_end(stream)
-        while len(self._versions) > REMEMBERED_STREAMS:
-            self._versions.popitem(last=False)
         self.listener.grown(arranged.size)
         # The next batch goes out first; then whoever was answered may submit again.
         asyncio.get_running_loop().call_soon(self._tell, batch, arranged.outcomes)
@@ -447,13 +383,15 @@ class Sequencer:
         self,
         connection: psycopg.AsyncConnection[Any],
         following: Sequence[_Waiting],
-        sent: _Written,
-    ) -> _Written | None:
+        sent: Written,
+    ) -> Written | None:
         """Write `following` for the places behind what was sent; None where that must wait."""
         if not following or sent.keys_grow:
             return None
         try:
-            return await self._write(connection, following, sent.after, sent.arranged.reached)
+            return await self._scribe.write(
+                connection, [w.prepared for w in following], sent.after, sent.arranged.reached
+            )
         except psycopg.Error:
             return None  # its turn will come, and its trouble with it
 
@@ -461,90 +399,12 @@ class Sequencer:
         for waiting, outcome in zip(batch, outcomes, strict=True):
             self._answer(waiting, outcome)
 
-    async def _write(
-        self,
-        connection: psycopg.AsyncConnection[Any],
-        batch: Sequence[_Waiting],
-        standing: _Standing,
-        reached: Mapping[str, int],
-    ) -> _Written:
-        """Write `batch` for the places after `standing`, where streams have `reached` versions."""
-        keys_grow = await self._check_authors(connection, batch)
-        await self._learn_versions(connection, {w.prepared.submission.stream for w in batch})
-        arranged = await self._arrange(connection, batch, standing, reached, keys_are_new=True)
-        return self._with_values(arranged, standing, keys_grow)
-
-    def _with_values(self, arranged: Arranged, standing: _Standing, keys_grow: bool) -> _Written:
-        at = arranged.recorded_at
-        frontier, nodes = grow(standing.frontier, arranged.leaf_hashes)
-        values = [
-            standing.frontier.size, self._epoch, at, LEASE_S, b"".join(frontier.peaks),
-            frontier.root, *arranged.columns(), *nodes,
-        ]  # fmt: skip
-        return _Written(arranged, values, _Standing(frontier, at), keys_grow)
-
-    async def _check_authors(
-        self, connection: psycopg.AsyncConnection[Any], batch: Sequence[_Waiting]
-    ) -> bool:
-        """Check the authors' signatures of a batch; say whether it holds new keys.
-
-        In a thread where it takes long: about 130 microseconds a signature.
-        """
-        if self._keys is None:
-            self._keys = await read_keys(connection)
-        prepared = [w.prepared for w in batch]
-        if len(prepared) < MANY_SIGNATURES or not self._keys.known:
-            return check_authors(prepared, self._keys)
-        return await asyncio.to_thread(check_authors, prepared, self._keys)
-
-    async def _learn_versions(
-        self, connection: psycopg.AsyncConnection[Any], streams: set[str]
-    ) -> None:
-        """Read the versions of the streams that we don't remember."""
-        unknown = [s for s in streams if s not in self._versions]
-        if unknown:
-            rows = await connection.execute(STREAM_VERSIONS, [unknown], prepare=True)
-            async for stream, version in rows:
-                self._versions[stream] = version or 0
-
-    async def _arrange(
-        self,
-        connection: psycopg.AsyncConnection[Any],
-        batch: Sequence[_Waiting],
-        standing: _Standing,
-        reached: Mapping[str, int],
-        keys_are_new: bool,
-    ) -> Arranged:
-        """Give places to a batch.
-
-        Keys are nearly always new, so the database is asked only when the commit found one that
-        isn't, or when a refusal may have to be a replay's answer instead.
-        """
-        now = max(self._clock.now(), standing.recorded_at)
-        size = standing.frontier.size
-        prepared = [w.prepared for w in batch]
-        versions = self._versions if not reached else self._versions_after(reached, prepared)
-        if keys_are_new:
-            arranged = arrange(prepared, {}, versions, size, now)
-            doubtful = (StaleVersion, BadSignature)
-            if not any(isinstance(o, doubtful) for o in arranged.outcomes):
-                return arranged
-        known = await look_up(connection, [p.submission.key for p in prepared])
-        return arrange(prepared, known, versions, size, now)
-
-    def _versions_after(
-        self, reached: Mapping[str, int], batch: Sequence[Prepared]
-    ) -> dict[str, int]:
-        """Return the versions of the batch's streams once those that are `reached` hold."""
-        streams = {p.submission.stream for p in batch}
-        return {s: reached[s] if s in reached else self._versions[s] for s in streams}
-
     async def _commit(
         self,
         connection: psycopg.AsyncConnection[Any],
         batch: Sequence[_Waiting],
-        written: _Written,
-    ) -> _Written:
+        written: Written,
+    ) -> Written:
         """Send a batch; return what was committed: another, if some of its keys were known.
 
         Raises _Fenced with nothing written, _Doubtful, or a psycopg error.
@@ -554,18 +414,21 @@ class Sequencer:
         except psycopg.errors.UniqueViolation as violation:
             if violation.diag.table_name != "submission":
                 raise _Fenced from None  # someone else's events are in our places
-            arranged = await self._arrange(
-                connection, batch, self._standing, {}, keys_are_new=False
-            )
-            written = self._with_values(arranged, self._standing, written.keys_grow)
+            prepared = [w.prepared for w in batch]
+            written = await self._scribe.write_anew(connection, prepared, written)
             await self._send(connection, written)
         return written
 
-    async def _send(self, connection: psycopg.AsyncConnection[Any], written: _Written) -> None:
+    async def _send(self, connection: psycopg.AsyncConnection[Any], written: Written) -> None:
         """Run one transaction, which is one statement."""
+        before, after = written.before.frontier, written.after.frontier
+        values = [
+            before.size, self._epoch, written.after.recorded_at, LEASE_S,
+            b"".join(after.peaks), after.root, *written.columns,
+        ]  # fmt: skip
         self._notices.clear()
         try:
-            cursor = await connection.execute(APPEND, written.values, prepare=True)
+            cursor = await connection.execute(APPEND, values, prepare=True)
         except psycopg.DatabaseError as error:
             if error.sqlstate == FENCED:
                 raise _Fenced from None
@@ -575,49 +438,4 @@ class Sequencer:
         self._standing = written.after
         row = await cursor.fetchone()
         assert row is not None
-        self._clock.set(row[0])
-
-
-def grow(
-    frontier: Frontier, leaf_hashes: list[bytes]
-) -> tuple[Frontier, tuple[columns.Int4s, columns.Int8s, columns.Bytes]]:
-    """Return the frontier after these leaves, and the nodes to store: level, index, hash."""
-    levels: list[int] = []
-    indexes: list[int] = []
-    hashes: list[bytes] = []
-
-    def keep(level: int, index: int, value: bytes) -> None:
-        if level and level % TILE_HEIGHT == 0:
-            levels.append(level // TILE_HEIGHT)
-            indexes.append(index)
-            hashes.append(value)
-
-    grown = frontier.append(leaf_hashes, keep)
-    return grown, (columns.int4s(levels), columns.int8s(indexes), columns.data(hashes))
-
-
-async def read_keys(connection: psycopg.AsyncConnection[Any]) -> Keys:
-    """Return the authors' keys as the record tells of them."""
-    keys = Keys()
-    for position, entry in await (await connection.execute(KEY_EVENTS, [STREAM])).fetchall():
-        try:
-            keys.learn(msgspec.json.decode(entry), position)
-        except BadKey as error:
-            log.warning("an event of %s is passed over: %s", STREAM, error)
-    return keys
-
-
-def split(peaks: bytes) -> tuple[bytes, ...]:
-    """Return the hashes of a stored frontier."""
-    return tuple(peaks[at : at + HASH_SIZE] for at in range(0, len(peaks), HASH_SIZE))
-
-
-async def look_up(connection: psycopg.AsyncConnection[Any], keys: list[str]) -> dict[str, Known]:
-    """Return what the ledger has for `keys`."""
-    found: dict[str, Known] = {}
-    async for row in await connection.execute(LOOK_UP, [keys], prepare=True):
-        key, request_hash, stream, first, count, version, recorded_at, hashes = row
-        kept = tuple(bytes(one) for one in hashes)
-        receipt = Receipt(key, stream, first, count, version, recorded_at, kept)
-        found[key] = Known(receipt, request_hash)
-    return found
+        self._scribe.clock.set(row[0])
