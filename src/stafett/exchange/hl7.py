@@ -97,16 +97,20 @@ def text_of(data: bytes) -> str:
     if len(data) > MAX_BYTES:
         raise Unread(207, f"the message has {len(data):,} bytes; at most {MAX_BYTES:,} are taken")
     if data[:3] != b"MSH" or len(data) < 8:
-        raise Unread(100, "the message does not begin with a segment MSH", (_at("MSH", "missing"),))
+        raise Unread(
+            100, "the message does not begin with a segment MSH", (_at("MSH", "it is missing"),)
+        )
     first = re.split(rb"[\r\n]", data, maxsplit=1)[0]
     if len(first) < 8:
         what = "the segment MSH ends before its separators"
-        raise Unread(100, what, (_at("MSH", "cut off"),))
+        raise Unread(100, what, (_at("MSH", "it is cut off"),))
     fields = first.split(first[3:4])
     said = fields[17].decode("latin-1").split("~")[0].strip() if len(fields) > 17 else ""
     if said not in CHARACTERS:
         known = ", ".join(k for k in CHARACTERS if k)
-        raise Unread(103, f"MSH-18 is {said!r}; known are {known}", (_at("MSH-18", "not known"),))
+        raise Unread(
+            103, f"MSH-18 is {said!r}; known are {known}", (_at("MSH-18", "it is not known"),)
+        )
     try:
         text = data.decode(CHARACTERS[said])
     except UnicodeDecodeError as wrong:
@@ -130,7 +134,7 @@ def read(data: bytes) -> Message:
     if kind[:2] != ["ORU", "R01"]:
         shown = "^".join(kind)[:40]
         raise Unread(200, f"{shown or 'nothing'} is not taken; only results, ORU^R01, are",
-                     (_at("MSH-9", shown or "empty"),))  # fmt: skip
+                     (_at("MSH-9", shown or "it is empty"),))  # fmt: skip
     version = cut.components(_get(head, 12))[0]
     if version not in VERSIONS:
         known = ", ".join(VERSIONS)
@@ -139,12 +143,14 @@ def read(data: bytes) -> Message:
         )
     control = _get(head, 10)
     if not control or len(control) > 199:
-        raise Unread(101, "the message has no control number", (_at("MSH-10", "required"),))
+        raise Unread(101, "the message has no control number", (_at("MSH-10", "it is required"),))
     _parse(text)
     sender = "|".join(cut.components(_get(head, n))[0] for n in (3, 4))
     orders = _orders(lines[1:], cut)
     if not orders:
-        raise Unread(100, "the message holds no result (OBR with OBX)", (_at("OBR", "missing"),))
+        raise Unread(
+            100, "the message holds no result (OBR with OBX)", (_at("OBR", "it is missing"),)
+        )
     return Message(
         control, sender, version, cut.components(_get(head, 11))[0], _get(head, 7), orders
     )
@@ -288,7 +294,9 @@ def _orders(lines: list[str], cut: _Cut) -> tuple[Order, ...]:
             counts["OBX"] += 1
             place = f"OBX[{counts['OBX']}]"
             if obr is None:
-                raise Unread(100, f"{place} stands before any OBR", (_at(place, "no OBR"),))
+                raise Unread(
+                    100, f"{place} stands before any OBR", (_at(place, "no OBR is before it"),)
+                )
             seen.append(_observation(fields, obr, place, cut))
     close()
     return tuple(found)
@@ -298,7 +306,7 @@ def _observation(fields: list[str], obr: list[str], place: str, cut: _Cut) -> Ob
     code = cut.components(_get(fields, 3))
     if not code[0]:
         raise Unread(
-            101, f"{place} does not say what was observed", (_at(f"{place}-3", "required"),)
+            101, f"{place} does not say what was observed", (_at(f"{place}-3", "it is required"),)
         )
     values = tuple(
         cut.plain(v.split(cut.component, 1)[0]) for v in _get(fields, 5).split(cut.repeat)

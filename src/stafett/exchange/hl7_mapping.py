@@ -119,7 +119,7 @@ def _judged(document: Document, mapping: Mapping) -> Iterator[ReadError]:
                      "verdicts", flag)  # fmt: skip
     for code in mapping.ignore:
         if code in mapping.tests:
-            yield at(f"{code} is both translated and left out", "decide", "ignore")
+            yield at(f"{code} is both translated and left out", "decide which", "ignore")
     if mapping.protocol is not None:
         try:
             protocol = _protocol(mapping.protocol)

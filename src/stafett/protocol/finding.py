@@ -29,6 +29,11 @@ class Finding:
         return DIAGNOSTICS[self.code].severity
 
     @property
+    def title(self) -> str:
+        """What kind of hole it is."""
+        return DIAGNOSTICS[self.code].title
+
+    @property
     def why(self) -> str:
         """Why it matters to the patient or to those who answer for them."""
         return DIAGNOSTICS[self.code].why

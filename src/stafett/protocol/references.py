@@ -296,7 +296,7 @@ def _route(chain: Chain, path: Path_, name: str, route: Route) -> Iterator[Findi
     ways = [w for w in ("go", "decide", "end") if getattr(route, w) is not None]
     ways += ["resume"] if route.resume else []
     if len(ways) != 1:
-        said = " and ".join(ways) or "nothing"
+        said = ", ".join(ways) or "nothing"
         yield chain.found("unfit-part", path, f"a route says exactly one way on; this says {said}")
     if route.end is not None:
         yield from _known(chain, (*path, "end"), "outcome", route.end, protocol.outcomes)

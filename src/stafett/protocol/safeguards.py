@@ -101,7 +101,7 @@ def _step(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Finding]
     if step.kind in DECISIVE and len(going_on) > 1:
         for other_path, other, activity in chain.activities():
             if name in activity.after:
-                what = f"{other} follows {name} whether it ends as {' or as '.join(going_on)}"
+                what = f"{other} follows {name} however it ends: {', '.join(going_on)}"
                 yield chain.found("result-ignored", (*other_path, "after"), what)
     if step.kind in SIGNED and (step.sign is None or step.sign.people < 1):
         yield chain.found("unsigned", path, f"nobody signs {name} ({step.kind})")

@@ -134,7 +134,7 @@ class Safety:
         if not treated:
             yield self.chain.found("never-treated", ("outcomes",), "no outcome is `treated: true`")
         elif not blocked and not any(name in self.space.ended for name in treated):
-            what = f"no path reaches {' or '.join(treated)}"
+            what = f"no path reaches {', '.join(treated)}"
             yield self.chain.found("never-treated", ("outcomes", treated[0]), what)
         for name in self.net.activities if not blocked else ():
             if name not in self.space.begun:

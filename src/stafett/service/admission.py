@@ -20,9 +20,10 @@ CODE = "not-proven"
 
 
 class Found(msgspec.Struct, frozen=True):
-    """One finding: where, what, why it matters, how to mend it, and how to get there."""
+    """One finding: its kind, where, what, why it matters, how to mend it, and how to get there."""
 
     code: str
+    title: str
     severity: str
     line: int
     what: str
@@ -82,7 +83,16 @@ class Admission:
             not proof.errors,
             proof.markings,
             [
-                Found(f.code, f.severity, f.place.line, f.what, f.why, f.todo, list(f.trace or ()))
+                Found(
+                    f.code,
+                    f.title,
+                    f.severity,
+                    f.place.line,
+                    f.what,
+                    f.why,
+                    f.todo,
+                    list(f.trace or ()),
+                )
                 for f in proof.findings
             ],
             old.version if old else None,

@@ -106,7 +106,7 @@ async def letters_page(request: Request) -> Response:
         names={p.id: p.name for p in await tower.accounts.people(person.organisation)},
         mappings=[m for m in mappings if m.organisation == person.organisation],
         # A file that cannot be read says nothing of whose it is: it is the operators'.
-        wrong=[str(e) for e in wrong] if "operator" in person.duties else [],
+        wrong=wrong if "operator" in person.duties else [],
         may_revive=policy.allows("administer", person),
     )  # fmt: skip
 

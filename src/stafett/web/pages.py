@@ -49,7 +49,12 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
-    environment.filters |= {"refusal": refusals.said, "written": _written, "field": _field}
+    environment.filters |= {
+        "refusal": refusals.said,
+        "reason": _reason,
+        "written": _written,
+        "field": _field,
+    }
     environment.filters |= {"noted": _noted, "told": _told, "called": _called, "meant": _meant}
     environment.filters |= {"country": country, "format": _format, "exact": operator.mod}
     return environment
@@ -89,6 +94,13 @@ def _noted(note: str, language: str, net: Net | None = None) -> Markup:
         return _in("", note)
     names = naming.names_of(net, language) if net is not None else refusals.NOBODY
     return Markup.escape(refusals.said(note, language, names))
+
+
+def _reason(text: str, language: str) -> Markup:
+    """Say why something was refused; what cannot be said in the page's language is marked."""
+    if language == "en" or refusals.knows(text):
+        return Markup.escape(refusals.said(text, language))
+    return _in("en", text)
 
 
 def _meant(meaning: str, language: str, net: Net) -> Markup:

@@ -7,8 +7,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stafett.service.admission import Proved
+from stafett.service.admission import Differs, Found, Proved
 from stafett.web import language as languages
+from stafett.web import refusals
 from stafett.web.administration import (
     REASON,
     Because,
@@ -56,7 +57,30 @@ def current(request: Request) -> list[InForce]:
 @refusing
 async def prove(call: Call[bytes, Tongue]) -> Proved:
     """Prove a protocol file; nothing is kept."""
-    return await tower_of(call.request).admission.prove(call.body, call.query.language)
+    language = call.query.language if call.query.language in languages.LANGUAGES else "en"
+    proved = await tower_of(call.request).admission.prove(call.body, language)
+    findings = [_said(one, language) for one in proved.findings]
+    differs = [
+        Differs(one.role, *(refusals.change_said(x, language) for x in (one.where, one.what)))
+        for one in proved.differs
+    ]
+    return msgspec.structs.replace(proved, findings=findings, differs=differs)
+
+
+def _said(found: Found, language: str) -> Found:
+    """Say a finding in `language`; the code and the names stay."""
+    what = refusals.of_part_said(found.what, language)
+    trace = [refusals.move_said(move, language) for move in found.trace]
+    for move, said in zip(found.trace, trace, strict=True):
+        what = what.replace(move, said)
+    return msgspec.structs.replace(
+        found,
+        title=refusals.said(found.title, language),
+        what=what,
+        why=refusals.said(found.why, language),
+        mend=refusals.said(found.mend, language),
+        trace=trace,
+    )
 
 
 @refusing

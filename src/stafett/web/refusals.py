@@ -25,6 +25,9 @@ from stafett.web.naming import named
 from stafett.web.problem import Document, Part
 
 PREFIX = "refusal."
+# The moves of a counterexample and what a version of a protocol changes: too short to be told from
+# other texts, so they are looked for only where they stand.
+MOVE, CHANGE = "move.", "change."
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 _PROSE = re.compile(r"\b(?:the|is|are|was|not|it|its|this|that|has|have|no|must|may)\b")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(?:Z|[+-]\d\d:\d\d)")
@@ -53,6 +56,35 @@ def all_said(
 def knows(text: str) -> bool:
     """Say whether `text` is said in every language."""
     return _fit(text) is not None
+
+
+def of_part_said(text: str, language: str) -> str:
+    """Say what is wrong with a part that is named first (`H08: bag is used up`)."""
+    head, mark, rest = text.partition(": ")
+    if knows(text) or not knows(rest):
+        return said(text, language)
+    return f"{head}{mark}{said(rest, language)}"
+
+
+def move_said(text: str, language: str) -> str:
+    """Say one move of a counterexample; its names are the protocol's own."""
+    return _of(MOVE, text, language) or text
+
+
+def change_said(text: str, language: str) -> str:
+    """Say what one version of a protocol changes; titles are in the reader's language already."""
+    return _of(CHANGE, text, language) or text
+
+
+def _of(prefix: str, text: str, language: str) -> str | None:
+    """Say a text of one kind, with what stands in its places said too; None if nothing fits it."""
+    for key, pattern in _patterns(prefix):
+        if found := pattern.fullmatch(text):
+            message = languages.words(language)[key]
+            for hole, value in found.groupdict().items():
+                message = message.replace("{" + hole + "}", _of(prefix, value, language) or value)
+            return message
+    return None
 
 
 def language_of(request: Request) -> str:
@@ -122,7 +154,9 @@ def _fit(text: str) -> Fit | None:
     """Return the message that `text` is and what stands in its places; or two texts and a mark."""
     if not text or len(text) > LONGEST:
         return None
-    for key, pattern in _patterns():
+    if (key := _plain().get(text)) is not None:
+        return key, ()
+    for key, pattern in _patterns(PREFIX):
         if found := pattern.fullmatch(text):
             holes = tuple(found.groupdict().items())
             if all(
@@ -145,14 +179,23 @@ def _is_name(value: str) -> bool:
 
 
 @cache
-def _patterns() -> list[tuple[str, re.Pattern[str]]]:
+def _plain() -> dict[str, str]:
+    """Return the messages that name nothing, by what they say."""
+    return {v: k for k, v in languages.words("en").items() if k.startswith(PREFIX) and "{" not in v}
+
+
+@cache
+def _patterns(prefix: str) -> list[tuple[str, re.Pattern[str]]]:
     """Return each message with its pattern. The wordiest come first: what says more fits better.
 
-    A name does not reach over a semicolon: there the next sentence begins.
+    A name in a refusal does not reach over a semicolon: there the next sentence begins.
     """
-    found = {k: v for k, v in languages.words("en").items() if k.startswith(PREFIX)}
+    place = _place if prefix == PREFIX else r"(?P<\1>.+?)"
+    found = {k: v for k, v in languages.words("en").items() if k.startswith(prefix)}
+    if prefix == PREFIX:
+        found = {k: v for k, v in found.items() if "{" in v}
     return [
-        (key, re.compile(_HOLE.sub(_place, re.escape(message)), re.DOTALL))
+        (key, re.compile(_HOLE.sub(place, re.escape(message)), re.DOTALL))
         for key, message in sorted(
             found.items(), key=lambda kv: -len(re.sub(r"\{\w+\}", "", kv[1]))
         )

@@ -17,7 +17,7 @@ const table = (caption, heads, rows) => h("div", { class: "scroll", tabindex: "0
 
 function finding(f) {
   const trace = f.trace.length ? h("details", {}, h("summary", {}, t("admin.proof.trace")), h("ol", {}, f.trace.map((step) => h("li", {}, step)))) : null;
-  return [f.severity === "error" ? "✖" : "▲", f.line, h("div", { lang: "en" }, h("b", {}, f.code), " ", f.what, h("div", { class: "soft" }, f.why, " ", f.mend), trace)];
+  return [f.severity === "error" ? "✖" : "▲", f.line, h("div", {}, h("b", {}, f.title), " ", h("span", { class: "mono soft" }, f.code), h("div", {}, f.what), h("div", { class: "soft" }, f.why, " ", f.mend), trace)];
 }
 file.addEventListener("change", async () => {
   admit.classList.add("hidden");
