@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Any
@@ -218,3 +219,30 @@ def test_a_site_of_the_map_is_chosen_with_the_keyboard_and_its_figures_changed(
     page.wait_for_url("**/design/runs/*")
     page.locator(".design-exports").wait_for(timeout=60_000)
     assert "Karolinska Huddinge: beds = 7" in page.locator("main").inner_text()
+
+
+def test_a_run_is_watched_and_stopped_with_what_it_found_so_far(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Figures with intervals come in while it runs, marked as such; stopping leaves them there."""
+    page = browser_of("treating-clinic-1")
+    wish = {"networks": ["us", "uk"], "replications": 60, "years": 5.0, "seed": 7}
+    run = signed(site, "treating-clinic-1").post("/api/design/runs", json=wish).json()["id"]
+    page.goto(f"/design/runs/{run}")
+    page.locator("#so-far table").wait_for(timeout=120_000)
+    assert re.search(r"So far: \d+ of 60 replications", page.locator("#so-far h2").inner_text())
+    assert "still move" in page.locator("#so-far").inner_text()
+    treated = page.locator("#so-far tr", has_text="treated").first.inner_text()
+    assert treated.count("(") == 2 and treated.count(" to ") == 2  # one interval for each system
+    problems = [v["id"] for v in Axe().run(page, options=WCAG).response["violations"]]
+    assert problems == []
+    shoot(page, "design-so-far")
+    page.locator("#cancel").click()
+    page.locator("#so-far", has_text="Stopped here").wait_for()
+    assert page.locator("#so-far table").count() == 1 and page.locator("#cancel").count() == 0
+    page.set_viewport_size({"width": 320, "height": 800})
+    for language, words_ in (("sv", "Hittills"), ("es", "Hasta ahora")):
+        page.goto(f"/design/runs/{run}?language={language}")
+        assert words_ in page.locator("#so-far h2").inner_text()
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "design-so-far-320-es")

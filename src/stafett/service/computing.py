@@ -27,7 +27,7 @@ from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger.ending import ended
-from stafett.service.computing_messages import Answered, Done, Failed, Message, Task, frame
+from stafett.service.computing_messages import Answered, Done, Failed, Message, Seen, Task, frame
 
 log = logging.getLogger(__name__)
 
@@ -182,6 +182,16 @@ class Computing:
             row = await cursor.fetchone()
         return bytes(row[0]) if row else None
 
+    async def so_far(self, id_: str) -> bytes | None:
+        """What a computation has found so far, where its kind says that; kept if it is stopped."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute("SELECT so_far FROM service.computation WHERE id = %s", [id_])
+            row = await cursor.fetchone()
+        return bytes(row[0]) if row and row[0] is not None else None
+
     async def cancel(self, id_: str) -> None:
         """Stop a computation that waits or runs; what is done stays done."""
         async with self._pool.connection() as connection:
@@ -231,6 +241,15 @@ class Computing:
             )
         return bool(moved.rowcount > 0)
 
+    async def saw(self, id_: str, so_far: bytes) -> None:
+        """Keep what was found so far."""
+        async with self._pool.connection() as connection:
+            await connection.execute(
+                "UPDATE service.computation SET so_far = %s"
+                " WHERE id = %s AND state IN ('waiting', 'running')",
+                [so_far, id_],
+            )
+
     async def ends(self, c: Computation, answer: bytes | None, problem: str = "") -> None:
         """Keep an answer, or say why there is none; whoever asked the same has it too."""
         async with self._pool.connection() as connection:
@@ -241,7 +260,8 @@ class Computing:
                     [c.digest, answer],
                 )
                 await connection.execute(
-                    "UPDATE service.computation SET state = 'done', done = total, ended_at = now()"
+                    "UPDATE service.computation SET state = 'done', done = total, so_far = NULL,"
+                    " ended_at = now()"
                     " WHERE digest = %s AND state IN ('waiting', 'running')",
                     [c.digest],
                 )
@@ -350,6 +370,8 @@ class _Worker:
                     return await self._computing.ends(c, said.answer)
                 if isinstance(said, Failed):
                     return await self._computing.ends(c, None, said.problem)
+                if isinstance(said, Seen):
+                    await self._computing.saw(c.id, said.so_far)
                 if isinstance(said, Done) and not await self._computing.goes(c.id, said.parts):
                     return await self._end()
         except (asyncio.IncompleteReadError, ConnectionError):

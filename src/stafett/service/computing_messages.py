@@ -20,6 +20,12 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     parts: int
 
 
+class Seen(msgspec.Struct, frozen=True, tag=True):
+    """What was found so far, encoded as its kind is."""
+
+    so_far: bytes
+
+
 class Answered(msgspec.Struct, frozen=True, tag=True):
     """The answer, encoded as its kind is."""
 
@@ -32,7 +38,7 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
     problem: str
 
 
-Message = Done | Answered | Failed
+Message = Done | Seen | Answered | Failed
 
 
 def frame(message: Task | Message) -> bytes:

@@ -11,22 +11,25 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 import msgspec
 
-from stafett.service.computing_messages import Answered, Done, Failed, Message, Task, frame
+from stafett.service.computing_messages import Answered, Done, Failed, Message, Seen, Task, frame
 
 EVERY = 0.3  # seconds between two words about progress
 
 
-def work_of(kind: str) -> Callable[[Task, Callable[[int], None]], object]:
-    """Who works a kind of question out."""
+def work_of(
+    kind: str, see: Callable[[object], None]
+) -> Callable[[Task, Callable[[int], None]], object]:
+    """Who works a kind of question out; `see` is told what it found so far, where it says that."""
     if kind == "comparison":
         from stafett.service import studio_work
 
-        return studio_work.compared
+        return partial(studio_work.compared, see=see)
     from stafett.service import incentives_work
 
     return incentives_work.KINDS[kind]
@@ -51,6 +54,12 @@ class _Out:
             self._said = time.monotonic()
             self.say(Done(self._parts))
 
+    def see(self, so_far: object) -> None:
+        """Say what was found so far, and how much was done for it."""
+        self._said = time.monotonic()
+        self.say(Done(self._parts))
+        self.say(Seen(msgspec.msgpack.encode(so_far)))
+
 
 def _read(tasks: queue.SimpleQueue[Task]) -> None:
     while head := sys.stdin.buffer.read(4):
@@ -70,7 +79,7 @@ def main() -> None:
         task = tasks.get()
         out.begin()
         try:
-            answer = msgspec.msgpack.encode(work_of(task.kind)(task, out.tick))
+            answer = msgspec.msgpack.encode(work_of(task.kind, out.see)(task, out.tick))
         except Exception as problem:  # the page says so; the process lives on
             out.say(Failed(f"{type(problem).__name__}: {problem}"))
         else:

@@ -19,6 +19,7 @@ from stafett.design.compare import Comparison, Conclusion, designs
 from stafett.design.experiment import Plan
 from stafett.design.network import Number
 from stafett.design.reading import System, load, names
+from stafett.design.sofar import SoFar
 from stafett.design.stability import offered_loads
 from stafett.service.computing import Computation, Computing
 
@@ -69,11 +70,12 @@ class Answer(Found):
 
 @dataclass(frozen=True)
 class Run:
-    """One run: its wish, how far it is, and its answer when it was asked for and is done."""
+    """One run: its wish, how far it is, what it found so far, and its answer once it is done."""
 
     computation: Computation
     wish: Wish
     answer: Answer | None = None
+    so_far: SoFar | None = None
 
     @property
     def id(self) -> str:
@@ -185,7 +187,9 @@ class Studio:
             return None
         run = _run(found)
         if found.state != "done":
-            return run
+            seen = await self._computing.so_far(id_)
+            so_far = None if seen is None else msgspec.msgpack.decode(seen, type=SoFar)
+            return Run(found, run.wish, so_far=so_far)
         if found.digest not in self._read:
             body = await self._computing.answer(found.digest)
             if body is None:

@@ -86,6 +86,7 @@ class State(msgspec.Struct, frozen=True):
     total: int
     problem: str
     networks: list[str]
+    replications: int  # whose figures the page shows so far
 
 
 def studio_of(request: Request) -> Studio:
@@ -153,7 +154,8 @@ async def stop(call: Call[Nothing, Nothing]) -> State:
 
 def _state(run: Run) -> State:
     c = run.computation
-    return State(c.id, c.state, c.done, c.total, c.problem, run.wish.networks)
+    seen = run.so_far.replications if run.so_far else 0
+    return State(c.id, c.state, c.done, c.total, c.problem, run.wish.networks, seen)
 
 
 async def _run(request: Request) -> Run:
@@ -315,11 +317,31 @@ async def comparison(request: Request) -> Response:
         return person
     run = await _run(request)
     t, language = say.words_of(request, person), languages.of(request, person.language)
-    found = {} if run.answer is None else _tables(run.answer, t, language)
+    found = _so_far(run, t, language)
+    if run.answer is not None:
+        found |= _tables(run.answer, t, language)
     return await page(
         request, "comparison.html", person, run=run, start={"run": run.id},
         changes=say.changes(run.wish, t, language), **found,
     )  # fmt: skip
+
+
+def _so_far(run: Run, t: T, language: str) -> dict[str, Any]:
+    """The figures of a run that goes on or was stopped, as far as it got."""
+    if run.so_far is None:
+        return {"so_far": []}
+    heads = list(run.so_far.figures)
+    return {
+        "heads": heads,
+        "called": {n: say.system(t, n) for n in heads},
+        "so_far": [
+            (
+                say.measure(t, k),
+                [say.figure(run.so_far.figures[n].get(k), 1, language) for n in heads],
+            )
+            for k in TITLES
+        ],
+    }
 
 
 def _tables(answer: Answer, t: T, language: str) -> dict[str, Any]:
