@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -14,12 +15,16 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 from starlette.testclient import TestClient
 
-from stafett.ledger import Author, Draft, Ledger, Submission, checkpoint, proof
+from stafett.ledger import Author, Draft, KeyReused, Ledger, Submission, checkpoint, proof
+from stafett.ledger.author import Signer
+from stafett.ledger.keeping import KeepingFailed
 from stafett.ledger.merkle import leaf_hash
 from stafett.ledger.mirror import Mirror
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.policy import Policy, parse_policy
 from stafett.ledger.publish import NotYet, Publisher
+from stafett.ledger.refill import refill
+from stafett.ledger.server import Server
 from stafett.ledger.source import Http
 from stafett.ledger.tiles import decode_bundle
 from stafett.ledger.tlog_app import tlog_app
@@ -216,13 +221,10 @@ async def test_the_record_over_http(
     assert "private" in bundle.headers["cache-control"]
 
 
-async def test_a_mirror_pulls_over_http_and_is_sound(
-    pool: AsyncConnectionPool[Any], append: Append, network: Network, tmp_path: Path
-) -> None:
-    """From the database, over HTTP, into another organisation's folder, audited there."""
+async def mirrored(pool: AsyncConnectionPool[Any], network: Network, folder: Path) -> Mirror:
+    """Have a record of 300 events cosigned, and pulled over HTTP into `folder`."""
     app = tlog_app(pool, SIGNER, lambda: network.policy, lambda request: True)
     reader = OverAsgi(app)
-    await append(300)
     await Publisher(pool, SIGNER, network.policy, network.post).publish()
     paths = ["checkpoint", "tile/0/000", "tile/0/001.p/44", "tile/entries/000",
              "tile/entries/001.p/44"]  # fmt: skip
@@ -232,6 +234,81 @@ async def test_a_mirror_pulls_over_http_and_is_sound(
         return httpx.Response(200, content=served[request.url.path.removeprefix("/log/")])
 
     client = httpx.Client(transport=httpx.MockTransport(answer))
-    mirror = Mirror(tmp_path / "copy", network.policy)
+    mirror = Mirror(folder, network.policy)
     assert mirror.pull(Http("https://host.example/log/", client)).after == 300
+    return mirror
+
+
+async def test_a_mirror_pulls_over_http_and_is_sound(
+    pool: AsyncConnectionPool[Any], append: Append, network: Network, tmp_path: Path
+) -> None:
+    """From the database, over HTTP, into another organisation's folder, audited there."""
+    await append(300)
+    mirror = await mirrored(pool, network, tmp_path / "copy")
     assert verify(mirror.source, policy=network.policy).sound
+
+
+@pytest.fixture
+def empty(postgres: Server) -> Iterator[str]:
+    """Give the address of a second migrated database with nothing in it."""
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE refilled TEMPLATE template_stafett")
+        yield postgres.url_of("refilled")
+        connection.execute("DROP DATABASE refilled WITH (FORCE)")
+
+
+async def test_the_log_is_restored_from_a_mirror_and_goes_on(
+    pool: AsyncConnectionPool[Any], append: Append, network: Network, tmp_path: Path, empty: str
+) -> None:
+    """The host lost everything: from the mirror it goes on, and its witnesses find it continued."""
+    await append(300)
+    mirror = await mirrored(pool, network, tmp_path / "copy")
+    kept = await asyncio.to_thread(refill, mirror.source, empty, policy=network.policy)
+    assert kept.size == 300
+    async with Ledger(empty) as ledger:
+        assert [e.position for e in await ledger.read(0)] == list(range(1, 301))
+        draft = Draft("noted", {"n": 2}, datetime(2026, 11, 26, tzinfo=UTC))
+        receipt = await ledger.append(
+            Submission("s", 300, [draft], ("a",), Author("a", None), "new", b"")
+        )
+        assert receipt.first_position == 301
+        published = await Publisher(ledger.pool, SIGNER, network.policy, network.post).publish()
+    assert published.verdict.quorum and published.verdict.checkpoint.size == 301
+
+
+async def test_what_authors_signed_is_not_recorded_twice_after_that(
+    database: str, pool: AsyncConnectionPool[Any], network: Network, tmp_path: Path, empty: str
+) -> None:
+    """A client that sends again what the mirror brought back is refused."""
+    signer = Signer("a", b"\x07" * 32)
+    draft = Draft("noted", {"n": 1}, datetime(2026, 11, 26, tzinfo=UTC))
+    plain = Submission("s", None, [draft] * 299, ("a",), Author("a", None), "k", b"r")
+    signed = signer.sign(plain)
+    async with Ledger(database) as ledger:
+        await ledger.append(signer.registration())
+        await ledger.append(signed)
+    mirror = await mirrored(pool, network, tmp_path / "copy")
+    await asyncio.to_thread(refill, mirror.source, empty, policy=network.policy)
+    async with Ledger(empty) as ledger:
+        known = await ledger.outcome_of("k")
+        assert known is not None and known.positions == range(2, 301)
+        with pytest.raises(KeyReused):
+            await ledger.append(signed)
+        assert await ledger.size() == 300
+
+
+async def test_no_ledger_is_refilled_from_a_copy_that_is_not_sound_or_over_another(
+    pool: AsyncConnectionPool[Any], append: Append, network: Network, tmp_path: Path,
+    empty: str, database: str,
+) -> None:  # fmt: skip
+    """A changed entry, or a ledger that holds something: nothing is written."""
+    await append(300)
+    mirror = await mirrored(pool, network, tmp_path / "copy")
+    with pytest.raises(KeepingFailed, match="must be empty"):
+        await asyncio.to_thread(refill, mirror.source, database, policy=network.policy)
+    bundle = tmp_path / "copy/tile/entries/000"
+    bundle.write_bytes(bundle.read_bytes().replace(b'"n":1', b'"n":2', 1))
+    with pytest.raises(KeepingFailed, match=r"not sound: .*position 1"):
+        await asyncio.to_thread(refill, mirror.source, empty, policy=network.policy)
+    with psycopg.connect(empty) as connection:
+        assert connection.execute("SELECT count(*) FROM ledger.event").fetchone() == (0,)

@@ -250,6 +250,48 @@ def restore(
     )  # fmt: skip
 
 
+@ledger.command()
+@click.argument("source", type=click.Path(path_type=Path, exists=True))
+@click.argument("folder", type=click.Path(path_type=Path))
+@_trusting
+@_json
+def refill(
+    source: Path, folder: Path, key: str | None, policy_file: Path | None, as_json: bool
+) -> None:
+    """Put the record of a mirror or an archive (SOURCE) into the new data folder FOLDER.
+
+    Where host and backups are lost. Entries, tree, checkpoint and cosignatures come back;
+    documents, accounts and the vault don't. SOURCE must be sound by --policy or --key.
+    """
+    from stafett.ledger.archive import Archive
+    from stafett.ledger.policy import parse_policy
+    from stafett.ledger.refill import refill as put
+    from stafett.ledger.schema import migrate
+    from stafett.ledger.server import database
+    from stafett.ledger.source import Folder
+
+    if not key and not policy_file:
+        raise click.UsageError("say whom you trust: --policy, or --key")
+    is_archive = source.is_file() or (source / "about.json").is_file()
+    with (
+        _errors(),
+        database(folder / "postgres") as server,
+        _bar("checking and writing entries", None) as step,
+    ):
+        migrate(server.url)
+        kept = put(
+            Archive(source) if is_archive else Folder(source), server.url,
+            keys=[key] if key else [],
+            policy=parse_policy(policy_file.read_bytes()) if policy_file else None,
+            jobs=os.cpu_count() or 1, progress=step,
+        )  # fmt: skip
+    _say(
+        f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Put the keys back "
+        "(log.key, author-keys) before you serve.",
+        {"folder": str(folder), "size": kept.size, "root": kept.root.hex()}, as_json,
+    )  # fmt: skip
+
+
 @ledger.command("rotate-key")
 @click.argument("organisation")
 @click.option("--reason", required=True, help="Why; it is recorded.")
