@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -11,6 +12,9 @@ from web_hands import Under
 
 Bring = Callable[[str, str], Under]
 Open = Callable[..., Page]
+# A moment as a page writes it: day, time of day, and the zone that it is in.
+MOMENT = re.compile(r"\d{1,2} \w{3,4} \d{4},? \d\d:\d\d:\d\d\s(?:[A-Z]{2,5}|[+-]\d\d|GMT[+-]\d)")
+MOST_SHEETS = 12  # of a journey in its middle: more, and the print style has come apart
 SECTIONS = ("next", "relay", "chain", "docs", "signed", "answers", "story")
 
 
@@ -70,7 +74,31 @@ def test_the_page_prints_whole_and_without_its_controls(
     for control in ("header.top", "button", "footer", ".no-print"):
         assert all(not e.is_visible() for e in page.locator(control).all()), control
     expect(page.locator(".print-only")).to_contain_text("Wilma Nyström")
-    assert page.pdf(prefer_css_page_size=True).startswith(b"%PDF")
+    paper = page.pdf(prefer_css_page_size=True)
+    assert paper.startswith(b"%PDF")
+    sheets = len(re.findall(rb"/Type\s*/Page\b", paper))
+    assert 2 <= sheets <= MOST_SHEETS, sheets
+
+
+def test_each_signature_shows_its_moment_with_zone_on_screen_and_on_paper(
+    site: Site, browser_of: Open, brought_to: Bring
+) -> None:
+    """Beside every signed meaning stand the printed name and the time, whose zone is named."""
+    under = brought_to("H08", "accept")
+    page = browser_of("courier-1")
+    page.goto(f"/journeys/{under.journey}?language=en")
+    folded = page.locator("[aria-labelledby=signed-h] details")
+    rows = page.locator("[aria-labelledby=signed-h] tbody tr")
+    assert rows.count() > 0
+    page.emulate_media(media="print")
+    for row in rows.all():
+        assert row.evaluate("(e) => e.getBoundingClientRect().height > 0")
+        assert MOMENT.search(row.text_content() or ""), row.text_content()
+    page.emulate_media(media="screen")
+    if folded.get_attribute("open") is None:
+        folded.locator("summary").click()
+    for row in rows.all():
+        assert row.is_visible() and MOMENT.search(row.inner_text()), row.inner_text()
 
 
 def test_the_page_says_whose_turn_it_is(browser_of: Open, brought_to: Bring) -> None:
