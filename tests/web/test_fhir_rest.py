@@ -12,15 +12,19 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
+import psycopg
 import pytest
 
 import http_
+import naive_fhir
 from site_ import PROTOCOL, Site
-from stafett.exchange.fhir_search import PARAMETERS, facets, types
+from stafett.exchange.fhir_keys import wanted
+from stafett.exchange.fhir_search import BY_PATIENT, PARAMETERS, parameters, read_search, types
+from stafett.exchange.fhir_store import FhirStore, conditions
+from stafett.exchange.fhir_write import Version
 from stafett.exchange.room import refused_host
 from stafett.journey.label import Labels
 from stafett.service.accounts import Organisation, Person
-from stafett.service.board import Row
 from stafett.service.demo import NETWORK, PASSWORD
 from stafett.service.fhir import OTHERS
 from stafett.service.fhir_index import FhirIndex
@@ -58,6 +62,11 @@ def resources(answer: httpx.Response) -> list[dict[str, Any]]:
     """Give the resources of a searchset."""
     assert answer.status_code == 200, answer.text
     return [entry["resource"] for entry in answer.json().get("entry", [])]
+
+
+def organisation(site: Site) -> str:
+    """Give the clinic's organisation."""
+    return next(p.organisation for p in site.people if CLINIC in (p.id, p.login))
 
 
 def valid(version: str, resource: dict[str, Any]) -> None:
@@ -391,106 +400,142 @@ def test_every_search_the_server_claims_has_an_answer_whatever_is_asked(
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_a_search_by_identifier_opens_only_the_journeys_that_have_it(
-    site: Site, treated: str, version: str, monkeypatch: pytest.MonkeyPatch
+def test_the_index_answers_as_a_look_at_every_resource_does(
+    site: Site, treated: str, version: Version
 ) -> None:
-    """It finds the same as a look at every journey, and looks again at what has changed since."""
-    others = [site.order(f"1912121{n}-1212") for n in range(3)]
-    fhir = site.tower.outside.fhir
-    opened: list[str] = []
-    inner = fhir._resources
-
-    async def counted(person: Person, row: Row, version: Any) -> Any:
-        opened.append(row.journey)
-        return await inner(person, row, version)
-
-    monkeypatch.setattr(fhir, "_resources", counted)
-    every = resources(get(site, f"{version}/ServiceRequest?_count=500"))
-    assert {treated, *others} <= set(opened)
-    opened.clear()
-    for one in every:
-        for identifier in one["identifier"]:
-            asked = (
-                f"{version}/ServiceRequest?identifier={identifier['system']}|{identifier['value']}"
-            )
-            assert [r["id"] for r in resources(get(site, asked))] == [one["id"]]
-    assert len(opened) == 2 * len(every)  # the journey's number, and the chain of identity's
-    patient = resources(get(site, f"{version}/Patient?_id={every[0]['subject']['reference'][8:]}"))
-    name = patient[0]["identifier"][0]["value"]
-    opened.clear()
-    assert resources(get(site, f"{version}/Task?patient.identifier={name}"))
-    assert len(set(opened)) == 1
-    opened.clear()
-    assert resources(get(site, f"{version}/ServiceRequest?identifier=nobody-has-this")) == []
-    assert opened == []
-    new = site.order("19121219-1212")
-    (found,) = resources(get(site, f"{version}/ServiceRequest?identifier={new}"))
-    assert set(opened) == {new} and found["identifier"][0]["value"] == new
-
-
-@pytest.mark.parametrize("version", ["R5", "R4B"])
-def test_a_search_by_words_or_changes_opens_only_the_journeys_that_may_answer(
-    site: Site, treated: str, version: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """A status that nobody has opens none; what changed since opens what changed since."""
-    fhir = site.tower.outside.fhir
-    opened: list[str] = []
-    inner = fhir._resources
-
-    async def counted(person: Person, row: Row, version: Any) -> Any:
-        opened.append(row.journey)
-        return await inner(person, row, version)
-
-    new = site.order("19121231-1212")
-    monkeypatch.setattr(fhir, "_resources", counted)
-    every = resources(get(site, f"{version}/ServiceRequest?_count=500"))
-    assert {treated, new} <= set(opened)
-    opened.clear()
-    for asked in ("Task?status=on-hold", "Provenance?agent=Organization/nobody"):
-        assert resources(get(site, f"{version}/{asked}")) == [] and opened == [], asked
-    products = resources(get(site, f"{version}/BiologicallyDerivedProduct?_count=500"))
-    codes = {word for p in products for _, name, word in facets(p) if name == "product-category"}
-    opened.clear()
-    for code in codes:
-        get(site, f"{version}/BiologicallyDerivedProduct?product-category={code}")
-    assert new not in opened
-    (order,) = (r for r in every if any(i["value"] == new for i in r["identifier"]))
-    since = quote(order["meta"]["lastUpdated"])
-    opened.clear()
-    found = resources(get(site, f"{version}/ServiceRequest?_lastUpdated=ge{since}"))
-    assert order["id"] in [r["id"] for r in found]
-    assert new in opened and treated not in opened
-    opened.clear()
-    task = resources(get(site, f"{version}/Task?_count=1"))[0]
-    asked = f"{version}/Provenance?target=Task/{task['id']}"
-    opened.clear()
-    get(site, asked)
-    assert len(set(opened)) <= 1
-
-
-@pytest.mark.parametrize("version", ["R5", "R4B"])
-def test_no_search_loses_an_answer_by_what_is_remembered(
-    site: Site, treated: str, version: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """By every word, reference and moment there is: the same as with nothing remembered."""
-    fhir, tried = site.tower.outside.fhir, 0
-    warm = fhir._index
-
-    def ids(asked: str, index: FhirIndex) -> list[str]:
-        monkeypatch.setattr(fhir, "_index", index)
-        return [r["id"] for r in resources(get(site, f"{version}/{asked}&_count=500"))]
-
+    """By every value there is, in every spelling, alone and two together: the same, in order."""
+    site.order("19121219-1212")
+    site.inside(site.tower.board.caught_up())
+    every = naive_fhir.everything(site, version, organisation(site))
+    dice, tried = random.Random(20261126), 0
     for kind in [t for t in types(version) if t not in OTHERS]:
-        every = resources(get(site, f"{version}/{kind}?_count=500"))
-        asked = {f"{kind}?_lastUpdated={p}{quote(r['meta']['lastUpdated'])}"
-                 for r in every[:3] for p in ("eq", "ge", "lt", "ne")}  # fmt: skip
-        for facet_kind, name, word in {f for r in every for f in facets(r)}:
-            assert facet_kind == kind
-            asked |= {f"{kind}?{name}={quote(word)}", f"{kind}?{name}=nothing,{quote(word)}"}
-        for one in sorted(asked)[:60]:
-            assert ids(one, warm) == ids(one, FhirIndex()), one
+        asked = sorted(set(naive_fhir.questions(every, kind)))
+        single = [[one] for one in dice.sample(asked, min(len(asked), 40))]
+        pairs = [dice.sample(asked, 2) for _ in range(10)] if len(asked) > 1 else []
+        known = {**parameters(kind), "patient.identifier": BY_PATIENT}
+        either = [[(n, f"nothing,{v}")] for ((n, v),) in single if known[n][0] != "date"]
+        for given in [*single, *pairs, *either[:10]]:
+            path = f"{version}/{naive_fhir.url(kind, given)}"
+            found = [r["id"] for r in resources(get(site, path + "&_count=500"))]
+            wanted = naive_fhir.search(every, kind, given)
+            assert found == wanted[:500], given
+            assert get(site, path + "&_summary=count").json()["total"] == len(wanted), given
             tried += 1
-    assert tried > 40
+    assert tried > 200
+
+
+def test_what_was_made_once_is_found_by_a_process_that_has_just_started(
+    site: Site, treated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It makes nothing anew; with nothing kept in the database it makes all, and finds the same."""
+    fhir = site.tower.outside.fhir
+    asked = [f"R5/Task?identifier={treated}", f"R4B/Specimen?_summary=count&identifier={treated}",
+             "R5/Provenance?_count=5", "R5/BiologicallyDerivedProduct?_count=500"]  # fmt: skip
+    before = [get(site, one).json() for one in asked]
+    made: list[str] = []
+
+    def anew() -> None:
+        tower = site.tower
+        other = FhirIndex(tower.ledger, tower.board, tower.library, FhirStore(tower.pool))
+        other.made = made.append
+        monkeypatch.setattr(fhir, "_index", other)
+
+    anew()
+    assert [get(site, one).json() for one in asked] == before
+    assert made == []
+    site.inside(fhir._index.store.clear())
+    anew()
+    assert [get(site, one).json() for one in asked] == before
+    assert treated in made and before[2]["entry"]
+
+
+def test_only_what_has_changed_is_made_anew_and_it_is_found_at_once(
+    site: Site, treated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new order is in the first answer after it; the journeys of before stay as they are."""
+    get(site, "R5/ServiceRequest?status=active")
+    index = site.tower.outside.fhir._index
+    made: list[str] = []
+    monkeypatch.setattr(index, "made", made.append)
+    new = site.order("19121231-1212")
+    (found,) = resources(get(site, f"R5/ServiceRequest?identifier={new}"))
+    assert any(i["value"] == new for i in found["identifier"])
+    assert made == [new] or made == []  # the loop in between may have been first
+    made.clear()
+    get(site, f"R5/Task?identifier={new}")
+    assert made == []
+
+
+def test_what_follows_the_record_comes_as_far_as_the_board(site: Site, treated: str) -> None:
+    """After it nothing is left to make, and the database knows up to which event that holds."""
+    index = site.tower.outside.fhir._index
+    get(site, "R4B/Task?_count=1")
+    site.order("19121230-1212")
+    for _ in range(200):
+        site.inside(index.advance("R4B"))
+        if index._position["R4B"] >= site.tower.board.position:
+            break
+    row = max(site.tower.board.rows.values(), key=lambda r: r.position)
+    kept = site.inside(index.store.positions("R4B", [row.journey]))
+    assert kept[row.journey] >= row.position
+
+
+def test_the_rows_are_read_by_those_who_take_part_and_no_one_else(site: Site, treated: str) -> None:
+    """As an organisation, under row-level security: a party's journey is there, not a stranger's;
+    neither may write."""
+    get(site, "R5/Task?_count=1")
+
+    async def seen(organisation: str) -> tuple[int, int]:
+        async with site.tower.pool.connection() as connection, connection.transaction():
+            await connection.execute("SET LOCAL ROLE stafett_read")
+            await connection.execute(
+                "SELECT set_config('stafett.organisation', %s, true)", [organisation]
+            )
+            counts = []
+            for table in ("fhir_journey", "fhir_resource"):
+                query = f"SELECT count(*) FROM exchange.{table} WHERE journey = %s"
+                row = await (await connection.execute(query.encode(), [treated])).fetchone()
+                counts.append(int(row[0]))
+            return counts[0], counts[1]
+
+    async def write() -> None:
+        async with site.tower.pool.connection() as connection:
+            await connection.execute("SET ROLE stafett_read")
+            try:
+                await connection.execute("DELETE FROM exchange.fhir_resource")
+            finally:
+                await connection.rollback()
+
+    journeys, rows = site.inside(seen(organisation(site)))
+    assert journeys >= 1 and rows > 20
+    assert site.inside(seen("elsewhere")) == (0, 0)
+    assert site.inside(seen("")) == (0, 0)
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        site.inside(write())
+
+
+def test_a_search_goes_by_an_index(site: Site, treated: str) -> None:
+    """With the choice taken from the planner of reading all rows, none of these reads all rows."""
+    get(site, "R5/Task?_count=1")
+    mine = organisation(site)
+    asked = [
+        ("Task", "identifier", treated),
+        ("Task", "status", "completed"),
+        ("Provenance", "_lastUpdated", "ge2026-01-01"),
+        ("Task", "owner", "Organization/x"),
+    ]
+
+    async def plan(kind: str, name: str, value: str) -> str:
+        where, values = conditions("R5", kind, mine, wanted(read_search(kind, [(name, value)])))
+        async with site.tower.pool.connection() as connection, connection.transaction():
+            await connection.execute("SET LOCAL enable_seqscan = off")
+            query = f"EXPLAIN SELECT n FROM exchange.fhir_resource WHERE {where}"
+            rows = await (await connection.execute(query.encode(), values)).fetchall()
+            return "\n".join(row[0] for row in rows)
+
+    for one in asked:
+        shown = site.inside(plan(*one))
+        assert "Index Scan" in shown and "Seq Scan" not in shown, shown
 
 
 @pytest.mark.parametrize(
@@ -543,21 +588,6 @@ def test_looks_at_one_journey_since_a_moment_are_found(site: Site, treated: str)
     since = [r["id"] for r in every if r["recorded"] >= moment]
     found = resources(get(site, f"R5/AuditEvent?date=ge{quote(moment)}&_count=500", ADMIN))
     assert [r["id"] for r in found] == since
-
-
-def test_a_process_that_has_just_started_finds_what_it_found_before(
-    site: Site, treated: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """With nothing in memory, no index and no states, each search has the same answer."""
-    fhir = site.tower.outside.fhir
-    asked = [f"R5/Task?identifier={treated}", f"R4B/Specimen?_summary=count&identifier={treated}",
-             "R5/Provenance?_count=5", "R5/BiologicallyDerivedProduct?_count=500"]  # fmt: skip
-    before = [get(site, one).json() for one in asked]
-    monkeypatch.setattr(fhir, "_index", FhirIndex())
-    fhir._kept.clear()
-    site.tower.journeys.forget()
-    assert [get(site, one).json() for one in asked] == before
-    assert before[2]["entry"]
 
 
 def nested(levels: int) -> bytes:

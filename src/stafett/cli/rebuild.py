@@ -59,6 +59,7 @@ async def _rebuild(url: str, folder: Path) -> tuple[int, int, list[str]]:
     async with tower.pool, tower.ledger:
         await tower.library.open()
         await KeptRows(tower.pool).clear()
+        await tower.outside.fhir_index.store.clear()  # made again as they are asked for
         size = await tower.ledger.size()
         await tower.board.rebuild(size)
         await tower.board.save()

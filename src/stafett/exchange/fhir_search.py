@@ -18,8 +18,6 @@ from stafett.exchange.problem import Finding, Problem
 
 Json = dict[str, Any]
 Kind = Literal["token", "reference", "date", "text"]
-# (resource type, parameter, word): of a token its code, of a reference both spellings.
-Facet = tuple[str, str, str]
 # Where a parameter looks: dotted paths; a list is looked into.
 Paths = tuple[Kind, tuple[str, ...]]
 
@@ -28,6 +26,7 @@ _ALL: Final[dict[str, Paths]] = {
     "_lastUpdated": ("date", ("meta.lastUpdated",)),
     "identifier": ("token", ("identifier",)),
 }
+BY_PATIENT: Final[Paths] = ("token", ("#identifier",))
 _PATIENT: Final[Paths] = ("reference", ("subject", "for", "patient", "#patient"))
 PARAMETERS: Final[dict[str, dict[str, Paths]]] = {
     "Patient": {},
@@ -109,52 +108,9 @@ class Search(msgspec.Struct, frozen=True):
         """Return what was asked of one parameter; () where nothing was."""
         return next((c.values for c in self.conditions if c.name == name), ())
 
-    def identified(self) -> frozenset[str] | None:
-        """Return the identifiers of which an answer has one; None where the search names none."""
-        for one in self.conditions:
-            if one.name in ("identifier", "patient.identifier"):
-                codes = frozenset(v.rpartition("|")[2] for v in one.values)
-                if "" not in codes:  # `system|` means any of that system
-                    return codes
-        return None
 
-
-def identifiers(resource: Json) -> set[str]:
-    """Return the identifiers that a resource is searched by."""
-    return {str(one["value"]) for one in _at(resource, ["identifier"])
-            if isinstance(one, dict) and "value" in one}  # fmt: skip
-
-
-# References to resources of the same journey: their ids say which, so no facet is needed.
+# References to resources of the same journey: their ids say which.
 WITHIN: Final = ("patient", "subject", "focus", "target", "product")
-_NO_FACET: Final = (*WITHIN, "_id", "identifier", "entity")
-
-
-def facets(resource: Json) -> Iterable[Facet]:
-    """Give the words and references that a resource is searched by, besides its identifiers."""
-    kind = str(resource["resourceType"])
-    for name, (sort, paths) in PARAMETERS.get(kind, {}).items():
-        if name in _NO_FACET or sort not in ("token", "reference"):
-            continue
-        for path in paths:
-            for value in _at(resource, path.split(".")):
-                words = _codes(value) if sort == "token" else _references(value)
-                yield from ((kind, name, word) for word in words)
-
-
-def wanted_facets(search: Search) -> Iterable[frozenset[Facet]]:
-    """Give, for each condition on such words, those of which a resource that answers has one."""
-    for one in search.conditions:
-        if one.name in _NO_FACET or one.name not in PARAMETERS[search.kind]:
-            continue
-        if one.kind == "token":
-            words = {v.rpartition("|")[2] for v in one.values}
-        elif one.kind == "reference":
-            words = {w for v in one.values for w in (v, _tail(v))}
-        else:
-            continue
-        if "" not in words:  # `system|` means any of that system
-            yield frozenset((search.kind, one.name, word) for word in words)
 
 
 def since(search: Search, name: str = "_lastUpdated") -> Iterable[datetime]:
@@ -164,23 +120,6 @@ def since(search: Search, name: str = "_lastUpdated") -> Iterable[datetime]:
             asked = [period(value) for value in one.values]
             if all(prefix in ("eq", "gt", "ge", "sa") for prefix, _, _ in asked):
                 yield min(low for _, low, _ in asked)
-
-
-def _codes(value: Any) -> Iterable[str]:
-    if not isinstance(value, dict):
-        yield str(value)
-        return
-    for coding in value.get("coding", ()):
-        yield from _codes(coding)
-    here = value.get("value", value.get("code"))
-    if here is not None:
-        yield str(here)
-
-
-def _references(value: Any) -> Iterable[str]:
-    reference = value.get("reference", "") if isinstance(value, dict) else str(value)
-    if reference:
-        yield from (reference, reference.partition("/")[2])
 
 
 def types(version: str) -> tuple[str, ...]:
@@ -203,7 +142,7 @@ def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
         if name in CONTROLS:
             controls[name] = value
         elif name == "patient.identifier" and "patient" in known:
-            conditions.append(Condition(name, "token", ("#identifier",), _values(name, value)))
+            conditions.append(Condition(name, *BY_PATIENT, _values(name, value)))
         elif name in known:
             kind_, paths = known[name]
             values = _values(name, value)
@@ -248,7 +187,7 @@ def _wrong(name: str, why: str) -> Problem:
     return Problem(400, "QueryParameterException", f"{name}: {why}", [Finding(name, why)])
 
 
-def matches(search: Search, resource: Json, about: Mapping[str, str]) -> bool:
+def matches(search: Search, resource: Json, about: Mapping[str, Any]) -> bool:
     """Say whether a resource answers; `about` gives what it is about but does not itself say:
 
     `patient` (a reference) and `identifier` (the patient's).
@@ -256,13 +195,19 @@ def matches(search: Search, resource: Json, about: Mapping[str, str]) -> bool:
     return all(_holds(one, resource, about) for one in search.conditions)
 
 
-def _holds(condition: Condition, resource: Json, about: Mapping[str, str]) -> bool:
+def values_at(resource: Json, paths: Iterable[str], about: Mapping[str, Any]) -> list[Any]:
+    """Give what a parameter looks at."""
     found: list[Any] = []
-    for path in condition.paths:
+    for path in paths:
         if path.startswith("#"):
             found += [about[path[1:]]] if path[1:] in about else []
         else:
             found += list(_at(resource, path.split(".")))
+    return found
+
+
+def _holds(condition: Condition, resource: Json, about: Mapping[str, Any]) -> bool:
+    found = values_at(resource, condition.paths, about)
     test = {"token": _token, "reference": _refers, "date": _date, "text": _text}[condition.kind]
     return any(test(value, wanted) for value in found for wanted in condition.values)
 

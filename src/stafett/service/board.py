@@ -304,14 +304,14 @@ class Board:
                 self._encoded[row.journey] = data
         return data
 
-    def since(self, after: int, organisation: str) -> list[Row]:
-        """Return the rows that changed beyond position `after`, in order."""
+    def since(self, after: int, organisation: str | None) -> list[Row]:
+        """Return the rows that changed beyond position `after`, in order; None: everybody's."""
         found = []
         for journey in reversed(self._order):
             if self._order[journey] <= after:
                 break
             row = self.rows[journey]
-            if organisation in row.parties:
+            if organisation is None or organisation in row.parties:
                 found.append(row)
         return found[::-1]
 

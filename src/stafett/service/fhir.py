@@ -1,8 +1,8 @@
 """FHIR over the record: read, search, an order in a transaction, and who is told of changes.
 
 An organisation finds the journeys that it takes part in and nothing else: what is somebody else's
-is not there. Resources are computed from the record, each time the journey has changed; nothing is
-stored twice. Each journey that an answer shows is noted in the audit of reads.
+is not there. Resources are made from the record, each time the journey has changed, and found by an
+index (`fhir_index`). Each journey that an answer shows is noted in the audit of reads.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ import base64
 import binascii
 import hashlib
 import uuid
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterator
-from datetime import UTC
+from collections.abc import AsyncIterator, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 import msgspec
 
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange import fhir_order
+from stafett.exchange.fhir_keys import wanted
 from stafett.exchange.fhir_search import (
     WITHIN,
     Search,
@@ -28,22 +28,22 @@ from stafett.exchange.fhir_search import (
     since,
     types,
 )
-from stafett.exchange.fhir_write import Bundle, Version, journey_of
+from stafett.exchange.fhir_store import Hits, Place
+from stafett.exchange.fhir_write import Version, journey_of
 from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
 from stafett.ledger import Ledger
 from stafett.service import policy
 from stafett.service.accounts import Person
-from stafett.service.board import Board, Row
+from stafett.service.board import Board
 from stafett.service.fhir_index import FhirIndex
-from stafett.service.journeys import Done, Journeys
+from stafett.service.journeys import Journeys
 from stafett.service.network import Networks
 from stafett.service.readings import Look, Readings
 from stafett.service.registry import Registry
 from stafett.service.request import Order
 
 Json = dict[str, Any]
-KEPT = 2_000  # journeys whose resources are in memory
 PUBLIC = frozenset({"ResearchStudy"})
 OTHERS = frozenset({"AuditEvent", "ResearchStudy", "Subscription"})
 
@@ -54,12 +54,6 @@ class Found(NamedTuple):
     resources: list[Json]
     next: str | None
     total: int | None
-
-
-class _Kept(NamedTuple):
-    position: int  # of the latest event, in the ledger
-    resources: dict[str, Json]
-    about: dict[str, str]
 
 
 class Fhir:
@@ -74,12 +68,12 @@ class Fhir:
         registry: Registry,
         readings: Readings,
         subscriptions: Subscriptions,
+        index: FhirIndex,
     ) -> None:
         self._ledger, self._board, self._journeys = ledger, board, journeys
         self._networks, self._registry, self._readings = networks, registry, readings
         self._subscriptions = subscriptions
-        self._kept: OrderedDict[tuple[str, str], _Kept] = OrderedDict()
-        self._index = FhirIndex()
+        self._index = index
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -92,29 +86,62 @@ class Fhir:
     async def _named(
         self, person: Person | None, version: Version, kind: str, id_: str
     ) -> AsyncIterator[Json]:
+        asked = read_search(kind, [("_id", id_)])
         if kind in OTHERS:
-            async for _, one in self._others(person, version, read_search(kind, [("_id", id_)])):
+            async for _, one in self._others(person, version, asked):
                 if one["id"] == id_:
                     yield one
             return
         assert person is not None
-        journey = journey_of(id_)
-        await self._board.caught_up()  # who has just ordered finds the order
-        rows = [r for r in self._board.of(person.organisation) if journey in (None, r.journey)]
-        for row in rows:
-            kept = await self._resources(person, row, version)
-            if kept and (found := kept.resources.get(f"{kind}/{id_}")) is not None:
-                await self._journeys.see(person, row.journey)
-                yield found
+        for (_, journey, _), one in (await self._hits(person, version, asked, None, 1)).resources:
+            await self._readings.note(person, "journey", journey)
+            yield one
 
     async def search(self, person: Person | None, version: Version, asked: Search) -> Found:
         """Return a page of what answers to a search."""
         seek = _cursor(asked.page)
+        if asked.kind in OTHERS:
+            return await self._among_others(person, version, asked, seek)
+        assert person is not None
+        after = _place(seek) if seek else None
+        limit = 0 if asked.only_count else asked.count + 1
+        hits = await self._hits(person, version, asked, after, limit)
+        shown = hits.resources[: asked.count]
+        more = len(hits.resources) > len(shown) and bool(shown)
+        for journey in {place[1] for place, _ in shown}:
+            await self._readings.note(person, "journey", journey)
+        total = hits.total if not seek else None
+        if total is None and not (more or seek):
+            total = len(shown)
+        return Found([r for _, r in shown], _token(_said(shown[-1][0])) if more else None, total)
+
+    async def _hits(
+        self, person: Person, version: Version, asked: Search, after: Place | None, limit: int
+    ) -> Hits:
+        """Find among the journeys that the person's organisation takes part in, as they are now."""
+        named = {
+            journey_of(v.rpartition("/")[2])
+            for name in ("_id", *WITHIN)
+            for v in asked.values(name)
+        }
+        await self._board.caught_up()  # who has just ordered finds the order
+        only = [] if None in named else [n for n in named if n is not None]
+        await self._index.complete(version, person.organisation, only)
+        counting = asked.only_count or asked.accurate
+        return await self._index.store.search(
+            version, person.organisation, asked.kind, wanted(asked),
+            after=after, limit=limit, count=counting and after is None,
+        )  # fmt: skip
+
+    async def _among_others(
+        self, person: Person | None, version: Version, asked: Search, seek: str
+    ) -> Found:
+        """Look at each of what is no journey's: they are few, or in order of time."""
         found: list[Json] = []
         total, last, more = 0, "", False
         counting = asked.only_count or asked.accurate
-        async for key, resource, about in self._all(person, version, asked, seek):
-            if not matches(asked, resource, about):
+        async for key, resource in self._others(person, version, asked, seek):
+            if not matches(asked, resource, {}):
                 continue
             total += 1
             if asked.only_count or len(found) == asked.count:
@@ -124,79 +151,8 @@ class Fhir:
                 continue
             found.append(resource)
             last = key
-        for journey in {j for r in found if (j := journey_of(r["id"])) is not None}:
-            if person is not None and asked.kind not in OTHERS:
-                await self._readings.note(person, "journey", journey)
         known = counting or not (more or seek)
         return Found(found, _token(last) if more else None, total if known and not seek else None)
-
-    async def _all(
-        self, person: Person | None, version: Version, asked: Search, seek: str
-    ) -> AsyncIterator[tuple[str, Json, dict[str, str]]]:
-        """Give (place in the order, resource, what it is about), beyond `seek`."""
-        if asked.kind in OTHERS:
-            async for key, one in self._others(person, version, asked, seek):
-                yield key, one, {}
-            return
-        assert person is not None
-        named = {
-            journey_of(v.rpartition("/")[2])
-            for name in ("_id", *WITHIN)
-            for v in asked.values(name)
-        }
-        await self._board.caught_up()
-        rows = sorted(self._board.of(person.organisation), key=lambda r: (r.opened, r.journey))
-        for row in rows:
-            if named and None not in named and row.journey not in named:
-                continue
-            place = f"{row.opened.astimezone(UTC).isoformat()}|{row.journey}"
-            if place < seek.rpartition("|")[0]:
-                continue
-            if not self._index.may_answer(row.journey, version, row.position, asked):
-                continue
-            kept = await self._resources(person, row, version)
-            if kept is None:
-                continue
-            if not self._index.knows(row.journey, version, row.position):
-                every = kept.resources.values()
-                self._index.learn(row.journey, version, row.position, every, kept.about)
-            for n, (name, resource) in enumerate(kept.resources.items()):
-                key = f"{place}|{n:06d}"
-                if name.startswith(asked.kind + "/") and key > seek:
-                    yield key, resource, kept.about
-
-    async def _resources(self, person: Person, row: Row, version: Version) -> _Kept | None:
-        if person.organisation not in row.parties:
-            return None
-        key = (row.journey, version)
-        kept = self._kept.get(key)
-        if kept is None or kept.position < row.position:
-            kept = await self._computed(person, row.journey, version)
-            if kept is None:
-                return None
-            self._kept[key] = kept
-            while len(self._kept) > KEPT:
-                self._kept.popitem(last=False)
-        self._kept.move_to_end(key)
-        return kept
-
-    async def _computed(self, person: Person, journey: str, version: Version) -> _Kept | None:
-        """Make a journey's resources from its record alone: no state of it need be in memory."""
-        events = await self._ledger.stream(journey, organisation=person.organisation)
-        if not events:
-            return None
-        opened = events[0].body
-        await self._journeys.library.fetch(opened["pinned"])
-        net = self._journeys.library.net(opened["pinned"], opened["event"].get("product"))
-        giving = [n for n, s in net.protocol.steps.items() if s.kind == "administer"]
-        bundle = Bundle(journey, version, giving, pseudonym=opened["pseudonym"])
-        bundle.add([(e.version, e.body["event"]) for e in events])
-        times = {e.version: e.recorded_at.isoformat() for e in events}
-        for name, resource in bundle.resources.items():
-            touched = bundle.touched[name]
-            resource["meta"] = {"versionId": str(touched), "lastUpdated": times[touched]}
-        about = {"patient": bundle.patient, "identifier": opened["pseudonym"]}
-        return _Kept(events[-1].position, bundle.resources, about)
 
     async def _others(
         self, person: Person | None, version: Version, asked: Search, seek: str = ""
@@ -263,25 +219,25 @@ class Fhir:
         The same bundle again opens nothing and gives the same answer. Raises `Problem` and No.
         """
         _may(person, "order")
-        wanted = fhir_order.read(body)
-        network = wanted.network or await self._only_network(person)
-        protocol = self._journeys.library.current().get(wanted.protocol)
+        asked = fhir_order.read(body)
+        network = asked.network or await self._only_network(person)
+        protocol = self._journeys.library.current().get(asked.protocol)
         owner = protocol.document.value.get("owner") if protocol is not None else None
-        role = wanted.role or (owner if owner in person.roles else next(iter(person.roles), ""))
+        role = asked.role or (owner if owner in person.roles else next(iter(person.roles), ""))
         content = msgspec.json.encode([person.organisation, body], order="sorted")
         order = Order(
             key="fhir-" + hashlib.sha256(content).hexdigest(),
             role=role or "coordinator",
-            protocol=wanted.protocol,
-            product=wanted.product,
+            protocol=asked.protocol,
+            product=asked.product,
             network=network,
-            wristband=wanted.wristband,
-            coi=wanted.coi,
+            wristband=asked.wristband,
+            coi=asked.coi,
         )
         done = await self._journeys.order(person, order)
-        kept = await self._computed(person, done.journey, version)
-        assert kept is not None  # it has just been opened
-        return fhir_order.response(body, list(_shown(kept, done)), done.replayed)
+        await self._board.caught_up()
+        kept = await self._index.made_of(version, self._board.rows[done.journey])
+        return fhir_order.response(body, list(_shown(kept.resources)), done.replayed)
 
     async def _only_network(self, person: Person) -> str:
         every = await self._networks.all()
@@ -337,9 +293,25 @@ def _may(person: Person, line: str) -> None:
         raise Problem(403, "SecurityException", f"your account may not do this: it takes {duties}")
 
 
-def _shown(kept: _Kept, done: Done) -> Iterator[tuple[str, str]]:
-    for name in kept.resources:
-        yield name, str(kept.resources[name]["meta"]["versionId"])
+def _shown(resources: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
+    for name, resource in resources.items():
+        yield name, str(resource["meta"]["versionId"])
+
+
+def _said(place: Place) -> str:
+    return f"{place[0].astimezone(UTC).isoformat()}|{place[1]}|{place[2]:06d}"
+
+
+def _place(said: str) -> Place:
+    opened, _, rest = said.partition("|")
+    journey, _, n = rest.rpartition("|")
+    try:
+        at = datetime.fromisoformat(opened)
+        if at.tzinfo is None or "\0" in journey or not 0 <= int(n) < 2**31:
+            raise ValueError
+        return at, journey, int(n)
+    except ValueError:
+        raise _no_page() from None
 
 
 def _number(identifier: str) -> int:
@@ -359,5 +331,9 @@ def _cursor(token: str) -> str:
     try:
         return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
     except (binascii.Error, UnicodeDecodeError, ValueError):
-        why = "take the address of the `next` link as it is"
-        raise Problem(400, "QueryParameterException", why, [Finding("_page", why)]) from None
+        raise _no_page() from None
+
+
+def _no_page() -> Problem:
+    why = "take the address of the `next` link as it is"
+    return Problem(400, "QueryParameterException", why, [Finding("_page", why)])

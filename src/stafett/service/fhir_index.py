@@ -1,75 +1,112 @@
-"""What FHIR resources of each journey are found by: so that a search opens few journeys.
+"""FHIR resources follow the record: made of each journey anew once it has changed.
 
-For every journey that was looked at, up to which event; the identifiers of its resources; the words
-and references of every other parameter; and when the latest of them changed. A search passes over a
-journey that cannot answer, and opens it where that is not known. Never more: an index that said no
-to a journey that answers would hide a patient's record.
+What a search needs is made before it is answered; the rest in between, for the versions that are
+asked for at all, in a small part of the time. The rows are the database's, so that a process which
+has just started, or one beside it, finds what another has made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
-from typing import Any, NamedTuple
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable, Sequence
 
-from stafett.exchange.fhir_search import (
-    Facet,
-    Search,
-    facets,
-    identifiers,
-    since,
-    wanted_facets,
-)
-from stafett.exchange.fhir_write import Version
+from stafett.exchange.fhir_keys import found_by
+from stafett.exchange.fhir_store import FhirStore, Kept
+from stafett.exchange.fhir_write import PSEUDONYM, Bundle, Version
+from stafett.ledger import Ledger
+from stafett.service.board import Board
+from stafett.service.library import Library
+from stafett.service.row import Row
 
-Json = dict[str, Any]
-
-
-class _Known(NamedTuple):
-    position: int
-    facets: frozenset[Facet]
-    latest: datetime
+log = logging.getLogger(__name__)
+AT_ONCE = 50  # journeys asked for and made between two notes of how far it is
+REST = 19.0  # how many times as long as it worked it rests: a twentieth of one core
+PAUSE_S = 2.0
+ASKED_S = 3600.0  # how often it is noted that a version is asked for
 
 
 class FhirIndex:
-    """The index of one process, in memory; about 100 bytes and its identifiers for a journey."""
+    """The resources of every journey, as far as somebody asks for them. One per process."""
 
-    def __init__(self) -> None:
-        self._known: dict[tuple[str, Version], _Known] = {}
-        self._having: dict[tuple[Version, str], set[str]] = {}
-        # Journeys that stand alike have the same words: each set of words is kept once.
-        self._alike: dict[frozenset[Facet], frozenset[Facet]] = {}
+    def __init__(self, ledger: Ledger, board: Board, library: Library, store: FhirStore) -> None:
+        self._ledger, self._board, self._library = ledger, board, library
+        self.store = store
+        self._position: dict[Version, int] = {}  # every journey is kept up to here
+        self._asked: dict[Version, float] = {}
+        self.made: Callable[[str], None] = lambda journey: None  # told of each that is made anew
 
-    def knows(self, journey: str, version: Version, position: int) -> bool:
-        """Say whether a journey was learnt as it is now."""
-        known = self._known.get((journey, version))
-        return known is not None and known.position == position
+    async def complete(self, version: Version, organisation: str, only: Iterable[str] = ()) -> None:
+        """Make what an organisation's search needs: of every journey, or of `only` these."""
+        await self._begin(version)
+        rows = self._board.since(self._position[version], organisation)
+        names = set(only)
+        await self._make(version, [r for r in rows if not names or r.journey in names])
 
-    def learn(
-        self, journey: str, version: Version, position: int, resources: Iterable[Json],
-        about: Mapping[str, str],
-    ) -> None:  # fmt: skip
-        """Note what a journey's resources are found by; `position` as its row on the board."""
-        every = list(resources)
-        for value in {v for one in every for v in identifiers(one)} | {about["identifier"]}:
-            self._having.setdefault((version, value), set()).add(journey)
-        found = frozenset(facet for one in every for facet in facets(one))
-        changed = (datetime.fromisoformat(one["meta"]["lastUpdated"]) for one in every)
-        latest = max(changed, default=datetime.min.replace(tzinfo=UTC))
-        self._known[journey, version] = _Known(
-            position, self._alike.setdefault(found, found), latest
+    async def _begin(self, version: Version) -> None:
+        now = time.monotonic()
+        if now - self._asked.get(version, -ASKED_S) >= ASKED_S:
+            self._position[version] = await self.store.begin(version, await self._ledger.size())
+            self._asked[version] = now
+
+    async def _make(self, version: Version, rows: Sequence[Row]) -> None:
+        """Make the resources of those of these journeys that are not kept as they are now."""
+        if not rows:
+            return
+        known = await self.store.positions(version, [r.journey for r in rows])
+        for row in rows:
+            if known.get(row.journey, 0) < row.position:
+                await self.store.keep(version, await self.made_of(version, row))
+                self.made(row.journey)
+
+    async def made_of(self, version: Version, row: Row) -> Kept:
+        """Make a journey's resources from its record alone: no state of it need be in memory."""
+        events = await self._ledger.stream(row.journey)
+        opened = events[0].body
+        await self._library.fetch(opened["pinned"])
+        net = self._library.net(opened["pinned"], opened["event"].get("product"))
+        giving = [n for n, s in net.protocol.steps.items() if s.kind == "administer"]
+        bundle = Bundle(row.journey, version, giving, pseudonym=opened["pseudonym"])
+        bundle.add([(e.version, e.body["event"]) for e in events])
+        times = {e.version: e.recorded_at.isoformat() for e in events}
+        for name, resource in bundle.resources.items():
+            touched = bundle.touched[name]
+            resource["meta"] = {"versionId": str(touched), "lastUpdated": times[touched]}
+        about = {
+            "patient": bundle.patient,
+            "identifier": {"system": PSEUDONYM, "value": opened["pseudonym"]},
+        }
+        found = [found_by(one, about, row.parties) for one in bundle.resources.values()]
+        return Kept(
+            row.journey, row.opened, events[-1].position, row.parties, bundle.resources, found
         )
 
-    def may_answer(self, journey: str, version: Version, position: int, asked: Search) -> bool:
-        """Say False only where no resource of the journey, as it is now, answers to a search."""
-        known = self._known.get((journey, version))
-        if known is None or known.position != position:
-            return True
-        names = asked.identified()
-        if names is not None and not any(
-            journey in self._having.get((version, name), ()) for name in names
-        ):
+    # -- in between ----------------------------------------------------------------------------
+
+    async def follow(self) -> None:
+        """Make what has changed, for the versions that are asked for, for ever."""
+        await self.store.clear(only_old=True)
+        while True:
+            worked = 0.0
+            for version in tuple(self._asked):
+                start = time.monotonic()
+                await self.advance(version)
+                worked += time.monotonic() - start
+            await asyncio.sleep(max(PAUSE_S, REST * worked))
+
+    async def advance(self, version: Version) -> bool:
+        """Make the next journeys that changed, the longest ago first; say whether there were any.
+
+        A journey that changes goes to the end, so whatever is before the last of these is kept.
+        """
+        reached = self._board.position
+        rows = self._board.since(self._position[version], None)
+        if len(rows) > AT_ONCE:
+            rows, reached = rows[:AT_ONCE], rows[AT_ONCE - 1].position
+        if reached <= self._position[version]:
             return False
-        if any(known.facets.isdisjoint(wanted) for wanted in wanted_facets(asked)):
-            return False
-        return all(known.latest >= low for low in since(asked))
+        await self._make(version, rows)
+        await self.store.reached(version, reached)
+        self._position[version] = max(reached, self._position[version])
+        return bool(rows)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from stafett.exchange.fhir_store import FhirStore
 from stafett.service.dossiers import Dossiers
 from stafett.service.fhir import Fhir
+from stafett.service.fhir_index import FhirIndex
 from stafett.service.traceability import Traceability
 
 if TYPE_CHECKING:
@@ -25,6 +27,9 @@ class Outside:
             tower.publishing,
             tower.readings,
         )
+        self.fhir_index = FhirIndex(
+            tower.ledger, tower.board, tower.library, FhirStore(tower.pool)
+        )
         self.fhir = Fhir(
             tower.ledger,
             tower.board,
@@ -33,6 +38,7 @@ class Outside:
             tower.registry,
             tower.readings,
             tower.exchange.subscriptions,
+            self.fhir_index,
         )
         self.traceability = Traceability(
             tower.journeys, tower.record, tower.exchange.joins, tower.accounts, tower.readings

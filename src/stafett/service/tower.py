@@ -192,6 +192,7 @@ class Tower:
         self.incentives = Incentives(self.computing)
         self.settlements = Settlements(self.computing)
         self.outside = Outside(self)
+        self._indexing: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)
@@ -209,6 +210,8 @@ class Tower:
         await self.forecasts.start()
         await self.computing.start()
         self._offering = asyncio.create_task(keep("holds and offers", self.offers.run))
+        following = keep("FHIR resources", self.outside.fhir_index.follow)
+        self._indexing = asyncio.create_task(following)
         if self.mail is not None:
             self._mailing = asyncio.create_task(keep("mail", self.mail.run))
         if self.mqtt is not None:
@@ -233,7 +236,7 @@ class Tower:
             await self.mqtt.close()
         await self.conditions.close()
         await self.intake.close()
-        await ended(self._mailing, self._offering)
+        await ended(self._mailing, self._offering, self._indexing)
         await self.forecasts.close()
         await self.alerting.close()
         await self.watch.close()

@@ -1,0 +1,236 @@
+"""FHIR resources of journeys in PostgreSQL: a cache of what the record says, searched by index.
+
+A journey is kept whole, as of one event of it, with one row for each of its resources by which it
+is found. What is kept is told apart by its **format**, a digest of the very code that makes it, so
+that a changed rule never leaves an old answer behind. What the search shows is read as the
+organisation that asks, under row-level security.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cache
+from pathlib import Path
+from typing import Any, Final, LiteralString, NamedTuple
+
+import msgspec
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.exchange.fhir_keys import Found, Wanted, reader
+from stafett.exchange.fhir_search import Json
+from stafett.exchange.fhir_write import Version
+
+PACKAGE: Final = Path(__file__).resolve().parent.parent
+# What resources, and what they are found by, are made by: changing any of it makes all anew.
+MADE_BY: Final = (
+    "exchange/fhir_write.py", "exchange/fhir_read.py", "exchange/fhir_search.py",
+    "exchange/fhir_keys.py", "exchange/fhir_store.py", "exchange/views.py",
+    "service/fhir_index.py",
+)  # fmt: skip
+OLD_DAYS: Final = 7  # a format that nobody has asked for so long is no longer kept
+Place = tuple[datetime, str, int]  # in the order of answers: the journey, and the resource in it
+
+
+class Kept(NamedTuple):
+    """A journey's resources as of an event of it; `found` says what each is found by, in order."""
+
+    journey: str
+    opened: datetime
+    position: int
+    audience: tuple[str, ...]
+    resources: Mapping[str, Json]
+    found: Sequence[Found]
+
+
+class Hits(NamedTuple):
+    """Resources that answer, with their places; and how many there are in all, if counted."""
+
+    resources: list[tuple[Place, Json]]
+    total: int | None
+
+
+@cache
+def format_(version: Version) -> int:
+    """Return the number of the code that makes the resources of a version."""
+    digest = hashlib.sha256(version.encode())
+    for name in MADE_BY:
+        digest.update(name.encode() + b"\0" + (PACKAGE / name).read_bytes())
+    return int.from_bytes(digest.digest()[:4]) >> 1
+
+
+class FhirStore:
+    """The resources of one database, in the formats of this process."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
+        self._pool = pool
+
+    async def begin(self, version: Version, size: int) -> int:
+        """Note that a version is asked for; return up to which position of the record it is kept.
+
+        What was kept of a record longer than `size` is of another one, and is thrown away.
+        """
+        number = format_(version)
+        async with self._pool.connection() as connection, connection.transaction():
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.execute(
+                "INSERT INTO exchange.fhir_format (format) VALUES (%s)"
+                " ON CONFLICT (format) DO UPDATE SET asked = now() RETURNING position",
+                [number],
+            )
+            row = await cursor.fetchone()
+            assert row is not None
+            if row[0] <= size:
+                return int(row[0])
+            await cursor.execute("DELETE FROM exchange.fhir_journey WHERE format = %s", [number])
+            await cursor.execute(
+                "UPDATE exchange.fhir_format SET position = 0 WHERE format = %s", [number]
+            )
+            return 0
+
+    async def reached(self, version: Version, position: int) -> None:
+        """Note that every journey that changed up to `position` is kept."""
+        await self._done(
+            "UPDATE exchange.fhir_format SET position = greatest(position, %s) WHERE format = %s",
+            [position, format_(version)],
+        )
+
+    async def clear(self, *, only_old: bool = False) -> None:
+        """Throw everything away; `only_old`: the formats that nobody asks for now."""
+        old = "asked < now() - %s * interval '1 day'"
+        for table in ("fhir_journey", "fhir_format"):
+            which = f"format IN (SELECT format FROM exchange.fhir_format WHERE {old})"
+            query = f"DELETE FROM exchange.{table}" + (f" WHERE {which}" if only_old else "")
+            await self._done(query, [OLD_DAYS] if only_old else [])
+
+    async def positions(self, version: Version, journeys: Sequence[str]) -> dict[str, int]:
+        """Return as of which event each of these journeys is kept; those not kept are left out."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.cursor(row_factory=tuple_row).execute(
+                "SELECT journey, position FROM exchange.fhir_journey"
+                " WHERE format = %s AND journey = ANY(%s)",
+                [format_(version), list(journeys)],
+            )
+            return dict(await cursor.fetchall())
+
+    async def keep(self, version: Version, kept: Kept) -> None:
+        """Keep a journey; nothing happens where it is kept as of a later event."""
+        number = format_(version)
+        async with self._pool.connection() as connection, connection.transaction():
+            # A cache may lose its last rows with the machine: nobody waits for the disk.
+            await connection.execute("SET LOCAL synchronous_commit = off")
+            new = await connection.execute(
+                "INSERT INTO exchange.fhir_journey AS j (format, journey, position, audience)"
+                " VALUES (%s, %s, %s, %s) ON CONFLICT (format, journey) DO UPDATE SET"
+                " position = EXCLUDED.position, audience = EXCLUDED.audience"
+                " WHERE j.position < EXCLUDED.position",
+                [number, kept.journey, kept.position, list(kept.audience)],
+            )
+            if new.rowcount == 0:
+                return
+            await connection.execute(_ROWS, [number, kept.opened, kept.journey, *_columns(kept)])
+            await connection.execute(
+                "DELETE FROM exchange.fhir_resource WHERE format = %s AND journey = %s AND n >= %s",
+                [number, kept.journey, len(kept.found)],
+            )
+
+    async def search(
+        self, version: Version, organisation: str, kind: str, wanted: Wanted, *,
+        after: Place | None = None, limit: int = 0, count: bool = False,
+    ) -> Hits:  # fmt: skip
+        """Return the first `limit` resources beyond `after` that answer, and how many do in all."""
+        where, values = conditions(version, kind, organisation, wanted)
+        total = None
+        async with self._pool.connection() as connection, connection.transaction():
+            # One snapshot: what is found, and what it is, are of the same event.
+            await connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+            cursor = connection.cursor(row_factory=tuple_row)
+            if count:
+                text = f"SELECT count(*) FROM exchange.fhir_resource WHERE {where}"
+                await cursor.execute(text.encode(), values)
+                row = await cursor.fetchone()
+                total = int(row[0]) if row else 0
+            if limit == 0:
+                return Hits([], total)
+            beyond = "" if after is None else " AND (opened, journey, n) > (%s, %s, %s)"
+            text = (
+                f"SELECT opened, journey, n FROM exchange.fhir_resource WHERE {where}{beyond}"
+                " ORDER BY opened, journey, n LIMIT %s"
+            )
+            await cursor.execute(text.encode(), [*values, *(after or ()), limit])
+            places: list[Place] = await cursor.fetchall()
+            # From here on as the organisation: no condition of ours shows what it may not read.
+            await cursor.execute("SET LOCAL ROLE stafett_read")
+            await cursor.execute(
+                "SELECT set_config('stafett.organisation', %s, true)", [organisation]
+            )
+            await cursor.execute(
+                "SELECT opened, journey, n, body FROM unnest(%s::text[], %s::integer[]) AS t"
+                " (journey, n) JOIN exchange.fhir_resource USING (journey, n) WHERE format = %s",
+                [[p[1] for p in places], [p[2] for p in places], format_(version)],
+            )
+            read = {tuple(row[:3]): _decode(row[3]) for row in await cursor.fetchall()}
+        return Hits([(p, read[p]) for p in places if p in read], total)
+
+    async def _done(self, query: str, values: list[Any]) -> None:
+        async with self._pool.connection() as connection:
+            await connection.execute(query.encode(), values)
+
+
+_decode = msgspec.json.Decoder(Json).decode
+# A row that stays as it was is not written: most of a journey's resources do.
+_ROWS: Final[LiteralString] = """
+INSERT INTO exchange.fhir_resource AS r
+  (format, opened, journey, n, kind, updated, made, modified, words, keys, body)
+SELECT %s, %s, %s, n - 1, kind, updated, made, modified, words, keys::uuid[], body
+  FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[],
+              %s::text[], %s::text[])
+       WITH ORDINALITY AS t (kind, updated, made, modified, words, keys, body, n)
+ON CONFLICT (format, journey, n) DO UPDATE SET opened = EXCLUDED.opened, kind = EXCLUDED.kind,
+  updated = EXCLUDED.updated, made = EXCLUDED.made, modified = EXCLUDED.modified,
+  words = EXCLUDED.words, keys = EXCLUDED.keys, body = EXCLUDED.body
+  WHERE (r.opened, r.kind, r.updated, r.made, r.modified, r.words, r.keys, r.body) IS DISTINCT FROM
+    (EXCLUDED.opened, EXCLUDED.kind, EXCLUDED.updated, EXCLUDED.made, EXCLUDED.modified,
+     EXCLUDED.words, EXCLUDED.keys, EXCLUDED.body)
+"""
+
+
+def _columns(kept: Kept) -> Iterable[list[Any]]:
+    for name in ("kind", "updated", "made", "modified", "words"):
+        yield [getattr(one, name) for one in kept.found]
+    yield ["{" + ",".join(key.hex for key in one.keys) + "}" for one in kept.found]
+    yield [msgspec.json.encode(one).decode() for one in kept.resources.values()]
+
+
+def conditions(
+    version: Version, kind: str, organisation: str, wanted: Wanted
+) -> tuple[str, list[Any]]:
+    """Write a search of what an organisation may read as SQL, with its values."""
+    parts, values = ["format = %s AND kind = %s"], [format_(version), kind]
+    every = [reader(kind, organisation)]
+    every += [next(iter(one)) for one in wanted.one_of if len(one) == 1]
+    parts.append("keys @> %s::uuid[]")
+    values.append(every)
+    for one in wanted.one_of:
+        if len(one) > 1:
+            parts.append("keys && %s::uuid[]")
+            values.append(list(one))
+    for column, stretches in wanted.within:
+        any_of = []
+        for low, high in stretches:
+            edges = []
+            if low is not None:
+                edges.append(f"{column} >= %s")
+                values.append(low)
+            if high is not None:
+                edges.append(f"{column} < %s")
+                values.append(high)
+            any_of.append("(" + " AND ".join(edges) + ")")
+        parts.append("(" + " OR ".join(any_of) + ")")
+    for texts in wanted.words:
+        # PostgreSQL's text holds no NUL, so nothing that is kept holds one.
+        parts.append("EXISTS (SELECT FROM unnest(%s::text[]) w WHERE strpos(words, w) > 0)")
+        values.append([t for t in texts if "\0" not in t])
+    return " AND ".join(parts), values
