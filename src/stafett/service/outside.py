@@ -27,9 +27,7 @@ class Outside:
             tower.publishing,
             tower.readings,
         )
-        self.fhir_index = FhirIndex(
-            tower.ledger, tower.board, tower.library, FhirStore(tower.pool)
-        )
+        self.fhir_index = FhirIndex(tower.ledger, tower.board, tower.library, FhirStore(tower.pool))
         self.fhir = Fhir(
             tower.ledger,
             tower.board,
