@@ -13,6 +13,7 @@ from stafett.exchange.epcis_xml import read_xml
 from stafett.exchange.epcis_xml_write import WORDS, check_words, xml_of
 from stafett.exchange.eventhash import event_hash, prehash
 from stafett.exchange.problem import Problem
+from stafett.exchange.xml_place import in_xml
 
 HEAD = (
     '<epcis:EPCISDocument xmlns:epcis="urn:epcglobal:epcis:xsd:1" xmlns:x="https://x.example/"'
@@ -259,3 +260,16 @@ def test_words_are_web_uris_or_urns_and_nothing_else() -> None:
     assert [check_words(word) for word in WORDS] == list(WORDS)
     with pytest.raises(Problem, match="Never_Translates"):
         check_words("Never_Translates")
+
+
+def test_a_finding_of_the_schema_names_the_line_of_the_xml() -> None:
+    """Whoever wrote XML looks for a line and an element, not for a place in JSON."""
+    data = b"""<epcis:EPCISDocument xmlns:epcis="urn:epcglobal:epcis:xsd:2" schemaVersion="2.0"
+ creationDate="2026-01-01T00:00:00Z"><EPCISBody><EventList>
+<ObjectEvent><eventTime>2026-01-01T00:00:00Z</eventTime>
+<eventTimeZoneOffset>+00:00</eventTimeZoneOffset>
+<epcList><epc>urn:epc:id:sgtin:9529004.067890.1</epc></epcList><action>OBSERVE</action>
+<bizStep>teleporting</bizStep></ObjectEvent></EventList></EPCISBody></epcis:EPCISDocument>"""
+    with pytest.raises(Problem) as wrong:
+        epcis.judge(read_xml(data))
+    assert "(<bizStep>, line 6 of the XML)" in str(in_xml(data, wrong.value).findings[0])

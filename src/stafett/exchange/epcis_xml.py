@@ -84,6 +84,19 @@ def read_xml(data: bytes) -> Json:
     return out
 
 
+def event_place(data: bytes, number: int, field: str) -> tuple[int, str] | None:
+    """Give the line and name of an event's field (of the event, where it has none such)."""
+    level = [_parsed(data)[0]]
+    while level:
+        for node in level:
+            if node.name == "EventList":
+                event = _flat(node)[number]
+                inner = [child for child in _flat(event) if child.name == field]
+                return (inner or [event])[0].line, (inner or [event])[0].name
+        level = [child for node in level for child in node.children]
+    return None
+
+
 def _parsed(data: bytes) -> tuple[_Node, dict[str, str]]:
     if len(data) > MAX_BYTES:
         why = f"the document has {len(data):,} bytes; {MAX_BYTES:,} are taken: split it"

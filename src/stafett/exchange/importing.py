@@ -18,6 +18,7 @@ from stafett.exchange.epcis import Document
 from stafett.exchange.epcis_facts import ahead, facts, micros
 from stafett.exchange.epcis_query import read_query
 from stafett.exchange.problem import Finding, Problem, pointer
+from stafett.exchange.xml_place import in_xml
 
 _QUERY: Final = re.compile("(EQ|GE|GT|LE|LT|MATCH|WD|EXISTS|HASATTR|EQATTR)_")
 _FUTURE: Final = "is in the future: is the clock or the zone wrong?"
@@ -58,7 +59,11 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
                 415, "UnsupportedMediaTypeException",
                 f"{name} is XML; of XML only EPCIS and XES (.xes) are read",
             )  # fmt: skip
-        return _epcis(name, epcis.judge(epcis_xml.read_xml(data)), "EPCIS in XML")
+        value = epcis_xml.read_xml(data)
+        try:
+            return _epcis(name, epcis.judge(value), "EPCIS in XML")
+        except Problem as wrong:
+            raise in_xml(data, wrong) from None
     if data.lstrip()[:1] not in (b"{", b"["):
         raise Problem(
             415, "UnsupportedMediaTypeException",
