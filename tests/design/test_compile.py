@@ -8,7 +8,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from stafett.design.compile import KINDS, Disruption, compile_system, order
+from stafett.design.activities import order
+from stafett.design.compile import KINDS, Disruption, compile_system
 from stafett.design.experiment import Plan
 from stafett.design.levers import LEVERS, demand, scaled, with_network
 from stafett.design.measures import measures

@@ -15,8 +15,8 @@ from playwright.sync_api import Page
 import http_
 from drawn_ import bars, spots
 from site_ import Site
+from stafett.design.activities import order
 from stafett.design.assumptions import numbers
-from stafett.design.compile import order
 from stafett.service.design_report import source
 from stafett.service.studio import Unusable, Wish, systems_of
 from stafett.web.design_sayings import Sayings

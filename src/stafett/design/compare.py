@@ -13,7 +13,8 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
 
-from stafett.design.compile import Disruption, carried
+from stafett.design.activities import carried
+from stafett.design.compile import Disruption
 from stafett.design.estimate import Estimate, estimate, paired, summary, without_luck
 from stafett.design.experiment import YEAR, Design, Plan, Run, run
 from stafett.design.levers import LEVERS, demand

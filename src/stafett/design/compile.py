@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from stafett.design.network import CENTRE, PHASES, Network, Number, Work
+from stafett.design.activities import order, out_of_spec, phase_of, restart
+from stafett.design.network import CENTRE, Network, Number, Work
 from stafett.design.reading import System
-from stafett.protocol.model import Handoff, Protocol, Route, Step
-from stafett.protocol.net import target
+from stafett.protocol.model import Protocol, Route, Step
 from stafett.simulation import (
     Builder,
     Choice,
@@ -88,73 +88,6 @@ class Compiled:
         return tuple(a for a in self.order if a in self.system.protocol.handoffs)
 
 
-def order(p: Protocol) -> tuple[str, ...]:
-    """The activities that are not on demand, each after all that it comes after."""
-    activities: dict[str, Step | Handoff] = {**p.steps, **p.handoffs}
-    # Handoffs and steps stand in two mappings; their positions in `after` decide.
-    left = {n: a for n, a in activities.items() if not a.on_demand}
-    done: list[str] = []
-    while left:
-        free = [n for n, a in left.items() if all(target(r) not in left for r in a.after)]
-        if not free:
-            raise ValueError(f"{p.protocol}: {', '.join(left)} wait for one another")
-        # Go deep before going broad: continue with what follows the last one done.
-        follows = [n for n in free if done and done[-1] in {target(r) for r in left[n].after}]
-        chosen = (follows or free)[0]
-        done.append(chosen)
-        del left[chosen]
-    return tuple(done)
-
-
-def carried(p: Protocol) -> bool:
-    """Whether a courier carries cells though no step of the protocol is a transport.
-
-    Fresh cells cannot wait for it: a collection waits until there is carriage both ways.
-    """
-    if any(step.kind == "transport" for step in p.steps.values()):
-        return False
-    return any(p.roles[h.receiver].organisation == "courier" for h in p.handoffs.values()
-               if h.receiver in p.roles)  # fmt: skip
-
-
-def _restart(p: Protocol, activities: tuple[str, ...]) -> Route | None:
-    """Back to the beginning of a new attempt: the `go` to before collection met most often."""
-    collect = [i for i, a in enumerate(activities) if a in p.steps and p.steps[a].kind == "collect"]
-    before = set(activities[: collect[0] + 1]) if collect else set()
-    goes = [
-        r.then.go
-        for step in p.steps.values()
-        for r in step.results.values()
-        if r.then and r.then.go in before
-    ]
-    return Route(go=max(goes, key=goes.count)) if goes else None
-
-
-def _out_of_spec(p: Protocol) -> Route | None:
-    """The decision that a failed test leads to."""
-    for step in p.steps.values():
-        if step.kind == "test":
-            for result in step.results.values():
-                if result.then and result.then.decide:
-                    return result.then
-    return None
-
-
-def phase_of(p: Protocol, activities: tuple[str, ...]) -> dict[str, str]:
-    """Phase of each activity: before collection, until manufacture, until release, after."""
-    phases, phase = {}, 0
-    for name in activities:
-        step = p.steps.get(name)
-        if step and step.kind == "manufacture":
-            phase = max(phase, 2)
-        phases[name] = PHASES[phase]
-        if step and step.kind == "collect":
-            phase = max(phase, 1)
-        if step and step.kind == "certify":
-            phase = 3
-    return phases
-
-
 def log_normal(median: float, sigma: float) -> Lognormal:
     """A duration; a tiny median stands for none."""
     return Lognormal(max(median, 1e-6), sigma)
@@ -183,8 +116,8 @@ class Writer:
         self._deciding: set[str] = set()
         self._later: list[tuple[str, tuple[object, ...]]] = []
         self._known_rates: dict[bool, dict[str, float]] = {}
-        self._restart = _restart(self.p, self.order)
-        self._oos = _out_of_spec(self.p)
+        self._restart = restart(self.p, self.order)
+        self._oos = out_of_spec(self.p)
 
     # ---- what things take ----------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ Write a network down with `Builder`, run it with `simulate` (one replication) or
 all cores). `Twin` is the same loop in plain Python: the oracle, and the fallback.
 """
 
-from stafett.simulation.build import Builder, Hours, Plan, Rates
+from stafett.simulation.build import Builder
 from stafett.simulation.distributions import (
     Choice,
     Constant,
@@ -21,6 +21,7 @@ from stafett.simulation.replication import Horizon, Log, ModelError, Sums, simul
 from stafett.simulation.store import Store
 from stafett.simulation.sweep import Results, sweep
 from stafett.simulation.tables import ROWS, Model
+from stafett.simulation.timetables import Hours, Plan, Rates
 
 __all__ = [
     "ROWS",

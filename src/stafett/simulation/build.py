@@ -12,7 +12,6 @@ import math
 import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
@@ -20,36 +19,10 @@ from numpy.typing import NDArray
 
 from stafett.simulation import tables as t
 from stafett.simulation.distributions import Choice, Constant, Distribution, Empirical, row
+from stafett.simulation.timetables import Hours, Plan, Rates
 
 Deadline = tuple[str, str]
 """An attribute that holds a moment, and the label to go to when it comes."""
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A capacity that changes: `steps` of (time, capacity from then on), repeated each `period`.
-
-    The first step is at time 0.
-    """
-
-    steps: tuple[tuple[float, int], ...]
-    period: float = math.inf
-
-
-@dataclass(frozen=True)
-class Hours:
-    """A calendar: (opens, closes) within each `period`, in order and apart."""
-
-    open: tuple[tuple[float, float], ...]
-    period: float = math.inf
-
-
-@dataclass(frozen=True)
-class Rates:
-    """Poisson arrivals at a rate constant by pieces: (from, rate), the first from 0."""
-
-    steps: tuple[tuple[float, float], ...]
-    period: float = math.inf
 
 
 class Builder:
@@ -103,15 +76,7 @@ class Builder:
         self._blocks[name] = len(self._resources)
         for i, capacity in enumerate(capacities):
             plan = capacity if isinstance(capacity, Plan) else Plan(((0.0, capacity),))
-            times = [at for at, _ in plan.steps]
-            if not times or times[0] != 0 or times != sorted(set(times)):
-                raise ValueError(
-                    f"resource {name!r}: capacity steps must start at 0 and go forward"
-                )
-            if times[-1] >= plan.period:
-                raise ValueError(f"resource {name!r}: a capacity step lies beyond its period")
-            if min(c for _, c in plan.steps) < 0:
-                raise ValueError(f"resource {name!r}: a capacity is below 0")
+            plan.check(f"resource {name!r}")
             self._resources.append(name if len(capacities) == 1 else f"{name}[{i}]")
             self._plans.append(plan)
             self._lifo.append(int(lifo))
@@ -121,9 +86,7 @@ class Builder:
         """Opening hours, or a row of them to choose from `by` an attribute."""
         block = [hours] if isinstance(hours, Hours) else list(hours)
         for h in block:
-            flat = [x for pair in h.open for x in pair]
-            if not flat or flat != sorted(flat) or flat[0] < 0 or flat[-1] > h.period:
-                raise ValueError(f"calendar {name!r}: hours must lie in order within the period")
+            h.check(f"calendar {name!r}")
         self._calendars[name] = (len(self._hours), len(block))
         self._hours += block
         return name

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stafett.design.compile import order
+from stafett.design.activities import order
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
 from stafett.design.reading import System, load, names
