@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from html import escape
 from typing import Any
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 
 from stafett.capacity.booking import Chain
 from stafett.capacity.calendar import Resource
@@ -96,8 +96,7 @@ def _block(
     left, right = x(place.begins), x(place.ends)
     width = max(right - left, 5.0)
     title = text(titles.get(place.link, place.link), language)
-    local = place.begins.astimezone(zone.here())
-    when = format_datetime(local, "d MMM HH:mm zzz", locale=language)
+    when = zone.written(place.begins, language, "d MMM HH:mm")
     status = t(f"capacity.status.{chain.status}")
     name = f"{title}, {chain.patient}, {when}, {status}"
     mark = "◌ " if chain.status == "held" else ""

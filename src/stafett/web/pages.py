@@ -12,7 +12,6 @@ from typing import Any
 from urllib.parse import quote
 
 import jinja2
-from babel.dates import format_datetime
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from starlette.requests import Request
@@ -56,7 +55,12 @@ def _environment() -> jinja2.Environment:
         "field": _field,
     }
     environment.filters |= {"noted": _noted, "told": _told, "called": _called, "meant": _meant}
-    environment.filters |= {"country": country, "format": _format, "exact": operator.mod}
+    environment.filters |= {
+        "country": country,
+        "format": _format,
+        "exact": operator.mod,
+        "lasting": _lasting,
+    }
     return environment
 
 
@@ -69,8 +73,18 @@ def _format(context: jinja2.runtime.Context, form: str, *values: Any) -> str:
 
 def _when(at: datetime, language: str) -> str:
     """Show a moment in the organisation's zone, which it names, as the language writes it."""
-    local = at.astimezone(zone.here())
-    return str(format_datetime(local, "d MMM y HH:mm:ss zzz", locale=language))
+    return zone.written(at, language)
+
+
+def _lasting(hours: float) -> str:
+    """Say a length of time in the two units that matter: 3 d 4 h, 2 h 5 min, 12 min, 7 s."""
+    seconds = round(hours * 3600)
+    days, hour, minute = seconds // 86400, seconds % 86400 // 3600, seconds % 3600 // 60
+    if days:
+        return f"{days} d {hour} h"
+    if hour:
+        return f"{hour} h {minute} min"
+    return f"{minute} min" if minute else f"{seconds} s"
 
 
 def _written(value: Any, language: str) -> str:

@@ -16,7 +16,6 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 
 import msgspec
-from babel.dates import format_datetime
 from starlette.requests import Request
 
 from stafett.web import language as languages
@@ -142,8 +141,7 @@ def _moment(value: str, language: str) -> str:
     """Write a moment as the pages do; anything else is a name and stays as it is."""
     if not _MOMENT.fullmatch(value):
         return value
-    at = datetime.fromisoformat(value).astimezone(zone.here())
-    return str(format_datetime(at, "d MMM y HH:mm zzz", locale=language))
+    return zone.written(datetime.fromisoformat(value), language, "d MMM y HH:mm")
 
 
 Fit = tuple[str, tuple[tuple[str, str], ...]] | tuple[str, str, str]
