@@ -20,6 +20,7 @@ from typing import Literal
 from stafett.design.activities import order, out_of_spec, phase_of, restart
 from stafett.design.network import CENTRE, Network, Number, Work
 from stafett.design.reading import System
+from stafett.design.routes import own
 from stafett.protocol.model import Protocol, Route, Step
 from stafett.simulation import (
     Builder,
@@ -132,6 +133,15 @@ class Writer:
         usual = takes.usual.seconds if takes.usual else takes.at_most.seconds / 2
         return log_normal(usual / 86400 * factor, 0.35)
 
+    def durations(self, name: str) -> list[Distribution]:
+        """How long a transport takes, by centre, where any has a lane of its own; else empty."""
+        routes = own(self.n, self.p, name)
+        return [
+            log_normal(r.median.value, r.spread.value) if (r := routes.get(c)) else usual
+            for usual in ([self.duration(name)] if routes else [])
+            for c in self.n.centres
+        ]
+
     def dwell(self, name: str) -> list[Lognormal]:
         """Time between release and acceptance of a handoff, by centre."""
         h = self.n.habits
@@ -168,6 +178,8 @@ class Writer:
         for name in names:
             if name in self.p.handoffs:
                 total += sum(d.mean() for d in self.dwell(name)) / len(self.centres)
+            elif ways := self.durations(name):
+                total += sum(d.mean() for d in ways) / len(ways)
             else:
                 total += self.duration(name).mean()
         return total
@@ -335,7 +347,10 @@ class Writer:
             self._pass(f"{name} carriage", "carriage", by="centre")
         if step.kind == "transport":
             b.seize(f"{name} lane", f"lane {name}", deadline=LEAVES)
-        b.delay(f"{name} work", self.duration(name), deadline=LEAVES)
+        if ways := self.durations(name):
+            b.delay(f"{name} work", ways, by="centre", deadline=LEAVES)
+        else:
+            b.delay(f"{name} work", self.duration(name), deadline=LEAVES)
         if step.kind == "transport":
             b.release(f"lane {name}")
         if step.kind == "administer":

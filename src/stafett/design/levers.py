@@ -17,6 +17,7 @@ import msgspec
 
 from stafett.design.network import Interfaces, Network, Number, Work
 from stafett.design.reading import System
+from stafett.design.routes import transport_of
 
 W = TypeVar("W", bound=Work)
 Group = Literal["component", "interface", "institution"]
@@ -66,7 +67,11 @@ def faster(kinds: tuple[str, ...]) -> Callable[[System, float], System]:
         meant = {name for name, step in system.protocol.steps.items() if step.kind in kinds}
         n, factor = system.network, math.exp(-effort)
         work, lanes = _shorter(n.work, meant, factor), _shorter(n.lanes, meant, factor)
-        return with_network(system, msgspec.structs.replace(n, work=work, lanes=lanes))
+        routed = {k for k, r in n.routes.items() if transport_of(n, system.protocol, r) in meant}
+        routes = _shorter(n.routes, routed, factor)
+        return with_network(
+            system, msgspec.structs.replace(n, work=work, lanes=lanes, routes=routes)
+        )
 
     return apply
 

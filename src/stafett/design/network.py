@@ -70,6 +70,18 @@ class Lane(Work, frozen=True, kw_only=True):
     mode: Literal["road", "air"] | None = None
 
 
+class Route(Lane, frozen=True, kw_only=True):
+    """A lane between one centre and another site, where it differs from that of all (`lanes`).
+
+    `from` and `to` say which transport it is; `km`: of the way as it is travelled, where known: no
+    shorter than the great circle, and held against the time.
+    """
+
+    from_: str = msgspec.field(name="from")
+    to: str
+    km: float | None = None
+
+
 class Pool(Base, frozen=True, kw_only=True):
     """Places that a journey holds from the start of one activity to the end of another.
 
@@ -159,7 +171,8 @@ class Network(Base, frozen=True, kw_only=True):
     """One delivery system, for one protocol and product.
 
     `results` gives `ACTIVITY=result` (a handoff: `=refused`) its probability; `results_again` the
-    same on a second or later attempt at a product. `interfaces` lays figures of this system over
+    same on a second or later attempt at a product. `routes`: lanes of single centres, by any key.
+    `interfaces` lays figures of this system over
     the built-in interface model (written like `interfaces.yaml`).
     """
 
@@ -180,6 +193,7 @@ class Network(Base, frozen=True, kw_only=True):
     results_again: dict[str, Number] = msgspec.field(default_factory=dict)
     pools: dict[str, Pool]
     lanes: dict[str, Lane]
+    routes: dict[str, Route] = msgspec.field(default_factory=dict)
     supplies: dict[str, Supply] = msgspec.field(default_factory=dict)
     habits: Habits
     variability: Variability

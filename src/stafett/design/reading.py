@@ -13,6 +13,8 @@ import msgspec
 
 from stafett.design.distance import FASTEST, distance
 from stafett.design.network import CENTRE, Interfaces, Network, Number
+from stafett.design.routes import own
+from stafett.design.routes import problems as _of_routes
 from stafett.protocol.builtin import load as load_protocol
 from stafett.protocol.model import Handoff, Protocol, Step
 from stafett.protocol.read import Document, Place, ReadError, parse, read
@@ -51,12 +53,24 @@ def document(file_or_name: str) -> Document:
         entry = files("stafett") / "catalogue" / "networks" / f"{file_or_name}.yaml"
         found = parse(entry.read_bytes(), f"{file_or_name}.yaml")
         folder = None
+    return _extended(found, folder)
+
+
+def document_of(text: bytes | str, file: str) -> Document:
+    """Parse the text of a network file, called `file` in errors; it may extend a built-in one."""
+    return _extended(parse(text, file), None)
+
+
+def _extended(found: Document, folder: Path | None) -> Document:
     base = found.value.get("extends")
     if base is None:
         return found
     if not isinstance(base, str):
         raise ReadError(found.place("extends"), "`extends` names one network")
     beside = folder / f"{base}.yaml" if folder else None
+    if not (beside and beside.exists()) and base not in names():
+        known = ", ".join(names())
+        raise ReadError(found.place("extends"), f"there is no network {base!r}", f"known: {known}")
     under = document(str(beside) if beside and beside.exists() else base)
     over = {k: v for k, v in found.value.items() if k != "extends"}
     return Document(found.file, _over(under.value, over), {**under.places, **found.places})
@@ -119,16 +133,27 @@ def _built_in(name: str) -> System:
 
 
 def _read(file_or_name: str) -> System:
-    doc = document(file_or_name)
+    return system_of(document(file_or_name))
+
+
+def system_of(doc: Document) -> System:
+    """Check a network that was parsed; ReadError names the first thing that is wrong."""
+    system, problems = examined(doc)
+    for problem in problems:
+        raise problem
+    return system
+
+
+def examined(doc: Document) -> tuple[System, list[ReadError]]:
+    """A network and everything that is wrong with it; ReadError if it cannot be read at all."""
     network = doc.convert(doc.value, Network)
     try:
         protocol = load_protocol(network.protocol).bind(network.product)
     except ReadError as problem:
         raise ReadError(doc.place("protocol"), str(problem)) from None
     _numbers(doc, set(network.sources), ("sources", "published"))
-    for place, what, todo in _problems(doc, network, protocol):
-        raise ReadError(place, what, todo)
-    return System(network, protocol, _interfaces_of(doc, network))
+    found = [ReadError(*problem) for problem in _problems(doc, network, protocol)]
+    return System(network, protocol, _interfaces_of(doc, network)), found
 
 
 def _numbers(doc: Document, sources: set[str], skip: tuple[str, ...]) -> None:
@@ -186,15 +211,17 @@ def _problems(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, s
         if supply.on_hand.value < 0:
             yield doc.place("supplies", name, "on_hand"), "a stock below 0", "days, 0 or more"
     for name, step in p.steps.items():
-        if step.kind == "transport" and name not in n.lanes:
+        everywhere = own(n, p, name).keys() >= n.centres.keys()
+        if step.kind == "transport" and name not in n.lanes and not everywhere:
             yield doc.place("lanes"), f"there is no lane for {name}", "give its days under `lanes`"
-    yield from _reach(doc, n)
+    yield from _reach(doc, n, p)
+    yield from _of_routes(doc, n, p)
     yield from _signs(doc, n)
     yield from _probabilities(doc, n, activities)
     yield from _capacities(doc, n, activities)
 
 
-def _reach(doc: Document, n: Network) -> Iterator[tuple[Place, str, str]]:
+def _reach(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, str, str]]:
     """Sites that nothing comes to: no role, no place on earth, a lane faster than any journey."""
     for name, organisation in n.organisations.items():
         if name not in n.roles.values():
@@ -204,10 +231,10 @@ def _reach(doc: Document, n: Network) -> Iterator[tuple[Place, str, str]]:
         yield from _place(doc, centre.at, "centres", name)
     makers = [o for o in n.organisations.values() if o.at is not None]
     for name, lane in n.lanes.items():
-        fastest = FASTEST[lane.mode or "air"]
+        fastest, spared = FASTEST[lane.mode or "air"], own(n, p, name)
         for where, c in n.centres.items():
             far = max((distance(c.at, o.at) or 0.0 for o in makers), default=0.0)
-            if c.beside_maker or far <= fastest * 24 * lane.median.value:
+            if where in spared or c.beside_maker or far <= fastest * 24 * lane.median.value:
                 continue
             by = f"by {lane.mode}" if lane.mode else "at all"
             yield (

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from stafett.design.distance import distance
-from stafett.design.network import CENTRE, Network
+from stafett.design.network import CENTRE, Network, Route
 from stafett.design.reading import System
 from stafett.protocol.model import Handoff
 
@@ -31,7 +31,8 @@ class Site:
 class Lane:
     """A lane between a centre and an organisation; all lanes to it share `key` and their figures.
 
-    `km`: as the crow flies, None where a place is not known. `beside`: no road lies between them.
+    `km`: as the crow flies or, of a lane of its own (`own`), as it says; None where not known.
+    `beside`: no road lies between them.
     """
 
     key: str
@@ -40,6 +41,7 @@ class Lane:
     km: float | None
     beside: bool
     border: bool
+    own: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,11 +67,16 @@ def graph(system: System) -> Graph:
         for k, o in n.organisations.items()
         if k not in carriers
     ]
+
+    def own(centre: str, other: str) -> list[Route]:
+        return [r for r in n.routes.values() if {r.from_, r.to} == {centre, other}]
+
     met = {who for pair in _pairs(system) if CENTRE in pair for who in pair}
     lanes = [
         Lane(
-            f"lane:{k}", f"centre:{name}", f"site:{k}", distance(c.at, o.at),
-            c.beside_maker and o.at is not None, c.owner != o.owner,
+            f"lane:{k}", f"centre:{name}", f"site:{k}",
+            next((r.km for r in own(name, k) if r.km is not None), distance(c.at, o.at)),
+            c.beside_maker and o.at is not None, c.owner != o.owner, bool(own(name, k)),
         )
         for k, o in n.organisations.items()
         if k in met and k not in carriers
@@ -90,6 +97,9 @@ def belongs(system: System, path: str) -> tuple[str, ...]:
     if part[0] == "patients":
         giving = tuple(s.key for s in found.sites if not s.centre and s.at is None)
         return giving or every
+    if part[0] == "routes":
+        pair = {f"lane:{n.routes[part[1]].from_}", f"lane:{n.routes[part[1]].to}"}
+        return tuple(key for key in found.lane_keys if key in pair)
     if part[0] == "pools":
         pool = n.pools[part[1]]
         return _of_activity(system, pool.works_from or pool.begins, found, every)

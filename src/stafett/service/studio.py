@@ -88,6 +88,7 @@ def key_figures(system: System) -> list[tuple[str, Number]]:
     there = dict(numbers(system.network))
     steps = [("work", a, "median") for a in system.network.work]
     lanes = [("lanes", a, "median") for a in system.network.lanes]
+    lanes += [("routes", a, "median") for a in system.network.routes]
     results = [("results", a) for a in system.network.results if not a.startswith("D_")]
     places = [p for p in there if p[0] == "centres"]
     wanted = [*KEY_FIGURES, *steps, *lanes, *results, *places]

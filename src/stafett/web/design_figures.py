@@ -37,6 +37,9 @@ def path(system: System, path: str, t: T, language: str) -> str:
         return t(f"design.fig.{kind}", what=known(t, f"design.pool.{part[1]}", part[1]))
     if part[0] == "supplies":
         return t("design.fig.on-hand", what=known(t, f"design.supply.{part[1]}", part[1]))
+    if part[0] == "routes":
+        kind = "lane" if part[2] == "median" else "spread"
+        return t(f"design.fig.{kind}", what=route(system, part[1], t, language))
     if part[0] in ("work", "lanes"):
         kind = {"work": "work", "lanes": "lane"}[part[0]] if part[2] == "median" else "spread"
         return t(f"design.fig.{kind}", what=_activity(system.protocol, part[1], language))
@@ -46,6 +49,15 @@ def path(system: System, path: str, t: T, language: str) -> str:
     if part[0] == "costs" and not part[1].endswith("_per_year"):
         return t("design.fig.cost", what=_activity(system.protocol, part[1], language))
     return known(t, f"design.fig.{part[1]}", path)
+
+
+def route(system: System, key: str, t: T, language: str) -> str:
+    """A lane of a centre: from where, to where."""
+    n = system.network
+    titles = {**{k: o.title for k, o in n.organisations.items()},
+              **{k: c.title for k, c in n.centres.items()}}  # fmt: skip
+    ends = (n.routes[key].from_, n.routes[key].to)
+    return " → ".join(site(titles.get(x, x), t, language) for x in ends)
 
 
 def _of_centre(n: Network, part: list[str], t: T, language: str) -> str:

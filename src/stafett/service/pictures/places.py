@@ -160,7 +160,7 @@ def _bundle(graph: Graph, key: str, where: Mapping[str, Point], said: str) -> st
         look = f'stroke="{RED}" stroke-dasharray="5 4"' if lane.border else f'stroke="{INK}"'
         lines.append(
             f'<line {ends} stroke="transparent" stroke-width="{HIT}"/>'
-            f'<line {ends} {look} stroke-width="1.4" {faint}class="seen"/>'
+            f'<line {ends} {look} stroke-width="{3 if lane.own else 1.4}" {faint}class="seen"/>'
         )
     return f"{_button('lane', key, said)}{''.join(lines)}</g>"
 
