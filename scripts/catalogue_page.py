@@ -33,7 +33,7 @@ def figure(entry: Figure | None) -> str:
     """Return a parameter with its source."""
     if entry is None:
         return ""
-    value = f"{entry.value:g}" if isinstance(entry.value, int | float) else entry.value
+    value = f"{entry.value:g}" if isinstance(entry.value, int | float) else english(entry.value)
     marks = [f"[{entry.source}]"] if entry.source else []
     return " ".join([value, *marks, *(["*proposal*"] if entry.proposal else [])])
 

@@ -202,8 +202,13 @@ def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
     [
         ("'seal' is not answered", "'seal' är inte besvarad"),
         ("the colour is wrong", "the colour is wrong"),
-        ("seal: 7.5 is above 5 C", "seal: 7.5 är över 5 C"),
+        ("seal: 7.5 is above 5 C", "seal: 7,5 är över 5 C"),
         ("in the colour that is wrong", "in the colour that is wrong"),
+        ("seal: this is not the seal of shipper_out",
+         "seal: detta är inte rätt seal för shipper_out"),
+        ("the file has 1,048,577 bytes; at most 1,048,576 are read",
+         "filen har 1\u00a0048\u00a0577 byte; högst 1\u00a0048\u00a0576 läses"),
+        ("version 2.0 is not taken; 1.2, 2.1 are", "version 2.0 tas inte emot; 1.2, 2.1 gör det"),
         ("a is used up; b is in quarantine", "a är förbrukat; b är i karantän"),
         ("2 different people must sign as 'I saw it'; 1 did",
          "2 olika personer måste skriva under som 'I saw it'; 1 har gjort det"),
@@ -218,7 +223,7 @@ def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
          "D1 (TEMP): utanför specifikation, väntar på: tillverkarens riskvärdering"),
         ("BAG1: outside 2 to 8 °C for 12.1 min at a stretch (10 to 14 min in all), warmest 9.1 °C;"
          " logger L1",
-         "BAG1: utanför 2 till 8 °C i 12.1 min i sträck (10 till 14 min totalt), varmast 9.1 °C;"
+         "BAG1: utanför 2 till 8 °C i 12,1 min i sträck (10 till 14 min totalt), varmast 9,1 °C;"
          " logger L1"),
         ("BAG1: a shock of 8 g; logger L1", "BAG1: en stöt på 8 g; logger L1"),
         ("Expected `str` of length >= 3", "en text av längd 3 eller mer väntas"),

@@ -76,9 +76,12 @@ class Identifier(Base, frozen=True, kw_only=True):
 
 
 class Figure(Base, frozen=True, kw_only=True):
-    """A product parameter: the value that `${name}` stands for, and where it is published."""
+    """A product parameter: the value that `${name}` stands for, and where it is published.
 
-    value: str | float
+    A name that people read is given in each language, as any title.
+    """
+
+    value: Text | float
     source: str | None = None
     proposal: bool = False
 

@@ -10,6 +10,7 @@ from stafett.design.reading import System
 from stafett.service.design_graph import Graph, Lane, Site, graph
 from stafett.service.pictures.places import places
 from stafett.web import design_words as say
+from stafett.web import numeral
 from stafett.web.design_figures import T
 from stafett.web.design_figures import site as name_of
 
@@ -70,8 +71,7 @@ class Places:
 
     def _km(self, lane: Lane) -> str:
         """Kilometres to the nearest ten, as the language groups digits."""
-        written = f"{round(_far(lane), -1):,.0f}"
-        return written if self._language == "en" else written.replace(",", "\u00a0")
+        return numeral.written(f"{round(_far(lane), -1):,.0f}", self._language)
 
 
 def _far(lane: Lane) -> float:

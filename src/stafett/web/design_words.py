@@ -14,6 +14,7 @@ from stafett.service.accounts import Person
 from stafett.service.design_report import cell
 from stafett.service.pictures.lanes import WORDS
 from stafett.service.studio import Wish
+from stafett.web import numeral
 from stafett.web.design_figures import T, known, path
 from stafett.web.language import of, translator
 
@@ -59,7 +60,7 @@ def changes(wish: Wish, t: T, language: str) -> list[str]:
 
 def number(value: float, language: str) -> str:
     """A number as the language writes it."""
-    return f"{value:g}" if language == "en" else f"{value:g}".replace(".", ",")
+    return numeral.written(f"{value:g}", language)
 
 
 def measure(t: T, key: str) -> str:

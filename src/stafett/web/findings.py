@@ -17,15 +17,16 @@ from babel.dates import format_date
 from markupsafe import Markup
 
 from stafett.web import language as languages
+from stafett.web import numeral
 
 PREFIX = "finding."
 # Words of pictures: their patterns would fit too much of a text.
 PICTURED = ("finding.pic.", "finding.hint.")
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
-_NUMBER = re.compile(r"[+\-−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:e-?\d+)?(%?)")
 _DAYS = (("%d %b %Y", "d MMM y"), ("%d %b %y", "d MMM y"), ("%B %Y", "LLLL y"), ("%b %Y", "MMM y"))
 _DATE = re.compile(r"(?:\d{1,2} )?[A-Z][a-z]{2,8} \d{2,4}")
 _NODE = re.compile(r"(<(text|title)[^>]*>)([^<]*)(</\2>)")
+_END = re.compile(r"[.?!] (?=[A-Z0-9])")
 _WORD = re.compile(r"[^\W\d_]{2,}")
 
 
@@ -68,16 +69,25 @@ def _sentences(text: str, language: str, pictured: bool = False) -> str | None:
         return dated
     # One sentence after the other, each as short as it can be; only then the text as a whole.
     for key, whole, first in _patterns(pictured):
-        if first is not None and (found := first.match(text)):
+        if first is not None and (found := first.match(text)) and _within(found):
             rest = _sentences(text[found.end() :].lstrip(), language, pictured)
             if rest is not None:
                 return f"{_fill(key, found, language, pictured)} {rest}"
-        if (found := whole.fullmatch(text)) and not (first and first.match(text)):
+        if (
+            (found := whole.fullmatch(text))
+            and _within(found)
+            and not (first and first.match(text))
+        ):
             return _fill(key, found, language, pictured)
     for key, whole, _ in _patterns(pictured):
         if found := whole.fullmatch(text):
             return _fill(key, found, language, pictured)
     return None
+
+
+def _within(found: re.Match[str]) -> bool:
+    """Say that no place of the pattern swallowed where one sentence ends and another begins."""
+    return not any(_END.search(value) for value in found.groupdict().values())
 
 
 def _fill(key: str, found: re.Match[str], language: str, pictured: bool) -> str:
@@ -110,15 +120,12 @@ def _patterns(pictured: bool) -> list[tuple[str, re.Pattern[str], re.Pattern[str
 
 def _plain(text: str, language: str) -> str:
     """Write a number or a day as `language` does; anything else stays as it is."""
-    if found := _NUMBER.fullmatch(text):
-        body = text.removesuffix("%").replace(",", "\u00a0").replace(".", ",")
-        return f"{body}\u00a0%" if found[1] else body
     if _DATE.fullmatch(text):
         for written, form in _DAYS:
             day = _day(text, written)
             if day is not None:
                 return str(format_date(day, form, locale=language))
-    return text
+    return numeral.written(text, language)
 
 
 def _day(text: str, written: str) -> date | None:

@@ -294,7 +294,19 @@ async def order(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    return await page(request, "order.html", person, start=await start_of(request, person))
+    current = request.app.state.tower.library.current().values()
+    products = {
+        name: product.title
+        for pinned in current
+        for name, product in pinned.document.bind().products.items()
+    }
+    return await page(
+        request,
+        "order.html",
+        person,
+        start={**await start_of(request, person), "products": products},
+        titles=role_titles(request),
+    )
 
 
 async def journey(request: Request) -> Response:

@@ -20,7 +20,7 @@ from stafett.web.administration import (
 )
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
-from stafett.web.pages import page
+from stafett.web.pages import page, role_titles
 from stafett.web.signin import tower_of
 
 
@@ -94,9 +94,14 @@ async def protocols_page(request: Request) -> Response:
     person = await allowed(request, "operate")
     if isinstance(person, Response):
         return person
+    library = tower_of(request).library
     return await page(
         request, "admin_protocols.html", person, protocols=current(request),
-        start={"language": languages.of(request, person.language)},
+        titles={p.name: p.document.value["title"] for p in library.current().values()},
+        start={
+            "language": languages.of(request, person.language),
+            "role_titles": role_titles(request),
+        },
     )  # fmt: skip
 
 

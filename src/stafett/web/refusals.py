@@ -19,7 +19,7 @@ import msgspec
 from starlette.requests import Request
 
 from stafett.web import language as languages
-from stafett.web import zone
+from stafett.web import numeral, zone
 from stafett.web.naming import named
 from stafett.web.problem import Document, Part
 
@@ -29,6 +29,7 @@ PREFIX = "refusal."
 MOVE, CHANGE = "move.", "change."
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 _PROSE = re.compile(r"\b(?:the|is|are|was|not|it|its|this|that|has|have|no|must|may)\b")
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(?:Z|[+-]\d\d:\d\d)")
 TEXT = "text"  # the place of what a person wrote: in their words, whatever they are
 LONGEST = 600  # a text that is longer is nobody's sentence
@@ -125,22 +126,30 @@ def _known(text: str, language: str, names: Mapping[str, str]) -> str | None:
         return None
     if len(fit) == 3:
         first, mark, rest = fit
+        if mark == ": ":
+            head = named(first, language, names) or first
+            return f"{head}{mark}{said(rest, language, names)}"
         return f"{said(first, language, names)}{mark}{said(rest, language, names)}"
     key, holes = fit
-    message = languages.words(language)[key]
+    message, english = languages.words(language)[key], languages.words("en")[key]
     for hole, value in holes:
         if hole == TEXT:
             message = message.replace("{text}", value)
             continue
         known = _known(value, language, names) or named(value, language, names)
-        message = message.replace("{" + hole + "}", known or _moment(value, language))
+        if not known and f"version {{{hole}}}" not in english:  # the name 2.0 is no number
+            known = _figure(value, language)
+        message = message.replace("{" + hole + "}", known or value)
     return message
 
 
-def _moment(value: str, language: str) -> str:
-    """Write a moment as the pages do; anything else is a name and stays as it is."""
+def _figure(value: str, language: str) -> str:
+    """Write a moment, or a number with its unit, as the pages do; a name stays as it is."""
+    head, mark, rest = value.partition(": ")
+    if mark and _IDENTIFIER.fullmatch(head):
+        return f"{head}{mark}{_figure(rest, language)}"
     if not _MOMENT.fullmatch(value):
-        return value
+        return numeral.measured(value, language)
     return zone.written(datetime.fromisoformat(value), language, "d MMM y HH:mm")
 
 
@@ -165,6 +174,10 @@ def _fit(text: str) -> Fit | None:
         first, parted, rest = text.partition(mark)
         if parted and _fit(first) is not None and _fit(rest) is not None:
             return first, mark, rest
+    # A check that went wrong is named first (`seal: this is not the seal of shipper_out`).
+    first, parted, rest = text.partition(": ")
+    if parted and _IDENTIFIER.fullmatch(first) and _fit(rest) is not None:
+        return first, parted, rest
     return None
 
 

@@ -66,7 +66,7 @@ const acts = {
 async function tried(what) {
   try { await what(); } catch (error) {
     if (error instanceof Refused) say([error.message, ...error.reasons.map((r) => `${r.what} ${r.todo ?? ""}`)].join(" – "), true);
-    else say(error instanceof DOMException ? t("account.passkey-cancelled") : t("order.no-network"), true);
+    else say(error instanceof DOMException ? t("account.passkey-cancelled") : t("live.no-network"), true);
   }
 }
 for (const form of document.querySelectorAll("[data-form]")) {

@@ -161,7 +161,7 @@ let mine = [];
 
 const addressOf = ({ shows }) => address(shows).search;
 function say(words) { noted.textContent = words ? `⚠ ${words}` : ""; }
-const why = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what)].join(": ") : t("order.no-network"));
+const why = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what)].join(": ") : t("live.no-network"));
 
 function shelf() {
   const here = new URL(location.href).search;

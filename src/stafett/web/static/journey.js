@@ -46,7 +46,7 @@ function ask(title, what, fields, send) {
       const button = box.querySelector("button.main");
       button.disabled = true;
       try { await call("POST", `${path}/commands`, send(Object.fromEntries(new FormData(event.currentTarget)))); box.close(); } catch (error) {
-        said.textContent = `✖ ${error instanceof Refused ? error.reasons.map((r) => r.what + (r.todo ? ` – ${r.todo}` : "")).join("; ") || error.message : t("order.no-network")}`;
+        said.textContent = `✖ ${error instanceof Refused ? error.reasons.map((r) => r.what + (r.todo ? ` – ${r.todo}` : "")).join("; ") || error.message : t("live.no-network")}`;
         said.classList.remove("hidden");
         button.disabled = false;
       }

@@ -1,6 +1,7 @@
 // Order a therapy: fill the choices from the API, send once.
 import { call, h, pick, Refused, t } from "./dom.js";
 
+const start = JSON.parse(document.getElementById("start").textContent);
 const form = document.getElementById("order");
 const said = document.getElementById("said");
 const [protocols, networks] = await Promise.all([call("GET", "/api/protocols"), call("GET", "/api/networks")]);
@@ -8,7 +9,7 @@ form.network.append(...Object.keys(networks).map((name) => h("option", {}, name)
 form.protocol.append(...protocols.map((p) => h("option", { value: p.name }, `${pick(p.title)} (${p.version})`)));
 function products() {
   const chosen = protocols.find((p) => p.name === form.protocol.value);
-  form.product.replaceChildren(...(chosen?.products ?? []).map((name) => h("option", {}, name)));
+  form.product.replaceChildren(...(chosen?.products ?? []).map((name) => h("option", { value: name }, pick(start.products[name]) || name)));
 }
 form.protocol.addEventListener("change", products);
 products();

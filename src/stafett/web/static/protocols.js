@@ -1,5 +1,5 @@
 // Admit a protocol: choose a file, see the proof and what changes for whom, then say why.
-import { call, h, Refused, t } from "./dom.js";
+import { h, pick, Refused, t } from "./dom.js";
 import { refused, say } from "./admin.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
@@ -31,7 +31,7 @@ file.addEventListener("change", async () => {
     result.replaceChildren(
       h("h2", {}, `${proof.name} ${proof.version}`), h("p", { class: "mono soft wrap" }, `sha256 ${proof.sha256}`), verdict,
       ...(proof.findings.length ? [table(t("admin.proof.findings"), ["", t("admin.proof.line"), t("admin.proof.what")], proof.findings.map(finding))] : []),
-      ...(proof.differs.length ? [table(against, [t("admin.proof.whom"), t("admin.proof.where"), t("admin.proof.what")], proof.differs.map((d) => [d.role === "*" ? t("admin.proof.all") : d.role, d.where, d.what]))] : [h("p", {}, proof.in_force ? t("admin.proof.same", { version: proof.in_force }) : against)]),
+      ...(proof.differs.length ? [table(against, [t("admin.proof.whom"), t("admin.proof.where"), t("admin.proof.what")], proof.differs.map((d) => [d.role === "*" ? t("admin.proof.all") : pick(start.role_titles[d.role]) || d.role, d.where, d.what]))] : [h("p", {}, proof.in_force ? t("admin.proof.same", { version: proof.in_force }) : against)]),
     );
     admit.classList.toggle("hidden", !proof.proven);
   } catch (error) { refused(error); }

@@ -3,7 +3,7 @@ import { call, h, Refused, t } from "./dom.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const said = document.getElementById("said");
-const tell = (error) => said.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${error.message}: ${error instanceof Refused ? error.reasons.map((r) => r.what + (r.todo ? ` – ${r.todo}` : "")).join("; ") : ""}`));
+const tell = (error) => said.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${error instanceof Refused ? [error.message, error.reasons.map((r) => r.what + (r.todo ? ` – ${r.todo}` : "")).join("; ")].filter(Boolean).join(": ") : t("live.no-network")}`));
 
 document.getElementById("begin")?.addEventListener("submit", async (event) => {
   event.preventDefault();
