@@ -7,8 +7,10 @@ of a protocol has the words that its pages show, in the reader's language.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import wraps
 from typing import Protocol as Shape
+from typing import TypeVar
 
 from stafett.journey.deviation import catalogue
 from stafett.protocol.model import Check, Handoff, Protocol, Sign, Step, Text, text
@@ -24,24 +26,34 @@ class Titled(Shape):
         """The words for it, by language."""
 
 
+T = TypeVar("T")
 QUOTES = {"en": "“{}”", "sv": "”{}”", "es": "«{}»"}
 _BETWEEN = re.compile(r"(, | or | and |=)")
 
 
-MOST = 200  # what is kept at a time
-_kept: dict[tuple[int, str], tuple[Net, Mapping[str, str]]] = {}
+MOST = 200  # nets and languages of which the words are kept
 
 
+def _kept(make: Callable[[Net, str], T]) -> Callable[[Net, str], T]:
+    """Keep what `make` finds for a net, which is known by being the same object."""
+    kept: dict[tuple[int, str], tuple[Net, T]] = {}
+
+    @wraps(make)
+    def found(net: Net, language: str) -> T:
+        key = id(net), language
+        if key not in kept:
+            if len(kept) >= MOST:
+                kept.clear()
+            kept[key] = net, make(net, language)  # the net itself too: its id is not used again
+        return kept[key][1]
+
+    return found
+
+
+@_kept
 def names_of(net: Net, language: str) -> Mapping[str, str]:
     """Return what the pages call each activity, material, role, check and so on of a protocol."""
-    kept = _kept.get((id(net), language))
-    if kept is not None:
-        return kept[1]
-    if len(_kept) >= MOST:
-        _kept.clear()
-    found = _names(net.protocol, language)
-    _kept[id(net), language] = (net, found)  # the net itself too: its id is not used again
-    return found
+    return _names(net.protocol, language)
 
 
 def _names(protocol: Protocol, language: str) -> dict[str, str]:
@@ -69,6 +81,7 @@ def _names(protocol: Protocol, language: str) -> dict[str, str]:
     return found
 
 
+@_kept
 def meanings(net: Net, language: str) -> Mapping[str, tuple[str, str]]:
     """Return what each signature means in `language`, by the wording that was signed.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
@@ -29,7 +29,12 @@ def written(at: datetime, language: str, form: str = "d MMM y HH:mm:ss") -> str:
     The name is the zone's ("CET"), the same in every language: the languages' tables know each only
     the zones of their own countries and give a bare offset for the others.
     """
-    local = at.astimezone(here())
+    return _written(at, _here.get(), language, form)
+
+
+@lru_cache(50_000)  # a page shows hundreds, and is made again with each event
+def _written(at: datetime, place: str, language: str, form: str) -> str:
+    local = at.astimezone(_zone(place))
     return f"{format_datetime(local, form, locale=language)} {local.tzname()}"
 
 
