@@ -20,10 +20,11 @@ import naive_fhir
 from site_ import PROTOCOL, Site
 from stafett.exchange.fhir_keys import wanted
 from stafett.exchange.fhir_search import BY_PATIENT, PARAMETERS, parameters, read_search, types
-from stafett.exchange.fhir_store import FhirStore, conditions
+from stafett.exchange.fhir_store import FhirStore, conditions, ways
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.room import refused_host
 from stafett.journey.label import Labels
+from stafett.service import fhir_index
 from stafett.service.accounts import Organisation, Person
 from stafett.service.demo import NETWORK, PASSWORD
 from stafett.service.fhir import OTHERS
@@ -525,17 +526,59 @@ def test_a_search_goes_by_an_index(site: Site, treated: str) -> None:
         ("Task", "owner", "Organization/x"),
     ]
 
-    async def plan(kind: str, name: str, value: str) -> str:
+    async def plans(kind: str, name: str, value: str) -> list[str]:
         where, values = conditions("R5", kind, mine, wanted(read_search(kind, [(name, value)])))
+        shown = []
         async with site.tower.pool.connection() as connection, connection.transaction():
             await connection.execute("SET LOCAL enable_seqscan = off")
-            query = f"EXPLAIN SELECT n FROM exchange.fhir_resource WHERE {where}"
-            rows = await (await connection.execute(query.encode(), values)).fetchall()
-            return "\n".join(row[0] for row in rows)
+            for query, of in ways(where, values, None, 50):
+                rows = await connection.execute(f"EXPLAIN {query}".encode(), of)
+                shown.append("\n".join(row[0] for row in await rows.fetchall()))
+        return shown
 
     for one in asked:
-        shown = site.inside(plan(*one))
-        assert "Index Scan" in shown and "Seq Scan" not in shown, shown
+        for shown in site.inside(plans(*one)):
+            assert "Index Scan" in shown and "Seq Scan" not in shown, shown
+
+
+def test_after_many_were_made_the_planner_knows_of_them(
+    site: Site, treated: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A table without statistics is searched as if it were empty: by the wrong index."""
+    index = site.tower.outside.fhir._index
+
+    async def known() -> int:
+        async with site.tower.pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT last_analyze FROM pg_stat_all_tables WHERE relname = 'fhir_resource'"
+            )
+            return (await rows.fetchone())[0]
+
+    before = site.inside(known())
+    monkeypatch.setattr(fhir_index, "MANY", 1)
+    site.inside(index.store.clear())
+    monkeypatch.setattr(index, "_asked", {})
+    get(site, "R5/Task?_count=1")
+    after = site.inside(known())
+    assert after is not None and after != before
+
+
+def test_looks_at_many_journeys_are_noted_each_once(site: Site, treated: str) -> None:
+    """A page that shows two journeys leaves a line for each; the page again leaves none."""
+    new = [site.order("19121229-1212"), site.order("19121228-1212")]
+
+    async def lines() -> list[str]:
+        async with site.tower.pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT journey FROM service.reading WHERE what = ANY(%s)",
+                [[f"journey {one}" for one in new]],
+            )
+            return sorted(row[0] for row in await rows.fetchall())
+
+    before = site.inside(lines())
+    for _ in range(2):
+        get(site, "R5/ServiceRequest?_count=500")
+    assert before == [] and site.inside(lines()) == sorted(new)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ organisation that asks, under row-level security.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -31,6 +31,7 @@ MADE_BY: Final = (
     "service/fhir_index.py",
 )  # fmt: skip
 OLD_DAYS: Final = 7  # a format that nobody has asked for so long is no longer kept
+WALK: Final = 4  # times as many rows as are wanted are looked at in order, before all are sought
 Place = tuple[datetime, str, int]  # in the order of answers: the journey, and the resource in it
 
 
@@ -149,18 +150,17 @@ class FhirStore:
             cursor = connection.cursor(row_factory=tuple_row)
             if count:
                 text = f"SELECT count(*) FROM exchange.fhir_resource WHERE {where}"
-                await cursor.execute(text.encode(), values)
+                await cursor.execute(text.encode(), values, prepare=False)
                 row = await cursor.fetchone()
                 total = int(row[0]) if row else 0
             if limit == 0:
                 return Hits([], total)
-            beyond = "" if after is None else " AND (opened, journey, n) > (%s, %s, %s)"
-            text = (
-                f"SELECT opened, journey, n FROM exchange.fhir_resource WHERE {where}{beyond}"
-                " ORDER BY opened, journey, n LIMIT %s"
-            )
-            await cursor.execute(text.encode(), [*values, *(after or ()), limit])
-            places: list[Place] = await cursor.fetchall()
+            for text, of in ways(where, values, after, limit):
+                # Planned for these very values: what is rare for one of them is not for another.
+                await cursor.execute(text.encode(), of, prepare=False)
+                places: list[Place] = [row[:3] for row in await cursor.fetchall()]
+                if len(places) >= limit:
+                    break
             # From here on as the organisation: no condition of ours shows what it may not read.
             await cursor.execute("SET LOCAL ROLE stafett_read")
             await cursor.execute(
@@ -173,6 +173,10 @@ class FhirStore:
             )
             read = {tuple(row[:3]): _decode(row[3]) for row in await cursor.fetchall()}
         return Hits([(p, read[p]) for p in places if p in read], total)
+
+    async def weigh(self) -> None:
+        """Count what there is, so that the planner knows; it knows nothing of a new table."""
+        await self._done("SELECT exchange.fhir_weigh()", [])
 
     async def _done(self, query: str, values: list[Any]) -> None:
         async with self._pool.connection() as connection:
@@ -204,10 +208,36 @@ def _columns(kept: Kept) -> Iterable[list[Any]]:
     yield [msgspec.json.encode(one).decode() for one in kept.resources.values()]
 
 
+def ways(
+    where: str, values: Sequence[Any], after: Place | None, limit: int
+) -> Iterator[tuple[str, list[Any]]]:
+    """Write the ways to the first places that answer; the second, if the first finds too few.
+
+    What is frequent is found at once in the order of answers; all of it would have to be sorted.
+    What is rare is found by its keys, and is soon sorted; the planner cannot know which it is,
+    because the keys of a resource go together.
+    """
+    head, order = "SELECT opened, journey, n FROM", "ORDER BY opened, journey, n LIMIT %s"
+    beyond = "" if after is None else " AND (opened, journey, n) > (%s, %s, %s)"
+    table, kind = "exchange.fhir_resource", "format = %s AND kind = %s"
+    yield (
+        f"{head} (SELECT * FROM {table} WHERE {kind}{beyond} {order}) r WHERE {where} {order}",
+        [*values[:2], *(after or ()), WALK * limit, *values, limit],
+    )
+    yield (
+        # Without OFFSET 0 it would walk again, and as far as it takes.
+        f"{head} (SELECT opened, journey, n FROM {table} WHERE {where}{beyond} OFFSET 0) r {order}",
+        [*values, *(after or ()), limit],
+    )
+
+
 def conditions(
     version: Version, kind: str, organisation: str, wanted: Wanted
 ) -> tuple[str, list[Any]]:
-    """Write a search of what an organisation may read as SQL, with its values."""
+    """Write a search of what an organisation may read as SQL, with its values.
+
+    The first two are the format and the kind.
+    """
     parts, values = ["format = %s AND kind = %s"], [format_(version), kind]
     every = [reader(kind, organisation)]
     every += [next(iter(one)) for one in wanted.one_of if len(one) == 1]

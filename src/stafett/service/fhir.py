@@ -108,8 +108,7 @@ class Fhir:
         hits = await self._hits(person, version, asked, after, limit)
         shown = hits.resources[: asked.count]
         more = len(hits.resources) > len(shown) and bool(shown)
-        for journey in {place[1] for place, _ in shown}:
-            await self._readings.note(person, "journey", journey)
+        await self._readings.note_journeys(person, {place[1] for place, _ in shown})
         total = hits.total if not seek else None
         if total is None and not (more or seek):
             total = len(shown)

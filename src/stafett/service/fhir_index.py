@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 AT_ONCE = 50  # journeys asked for and made between two notes of how far it is
 REST = 19.0  # how many times as long as it worked it rests: a twentieth of one core
 PAUSE_S = 2.0
+MANY = 20  # journeys made at once that change what the planner should know
 ASKED_S = 3600.0  # how often it is noted that a version is asked for
 
 
@@ -55,10 +56,12 @@ class FhirIndex:
         if not rows:
             return
         known = await self.store.positions(version, [r.journey for r in rows])
-        for row in rows:
-            if known.get(row.journey, 0) < row.position:
-                await self.store.keep(version, await self.made_of(version, row))
-                self.made(row.journey)
+        new = [row for row in rows if known.get(row.journey, 0) < row.position]
+        for row in new:
+            await self.store.keep(version, await self.made_of(version, row))
+            self.made(row.journey)
+        if len(new) >= MANY:
+            await self.store.weigh()
 
     async def made_of(self, version: Version, row: Row) -> Kept:
         """Make a journey's resources from its record alone: no state of it need be in memory."""

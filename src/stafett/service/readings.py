@@ -8,6 +8,7 @@ organisation looked at the journeys it takes part in. EU GMP Annex 11, 12; GDPR 
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime
 
 import msgspec
@@ -61,6 +62,23 @@ class Readings:
         if len(self._latest) >= KEPT:
             self._latest.clear()
         self._latest[seen] = now
+
+    async def note_journeys(self, person: Person, journeys: Iterable[str]) -> None:
+        """Note that `person` looks at each of these journeys: in one transaction."""
+        now = time.monotonic()
+        before = {j: self._latest.get((person.id, f"journey {j} {j}")) for j in journeys}
+        new = sorted(j for j, t in before.items() if t is None or now - t >= WINDOW_S)
+        if not new:
+            return
+        await sql.done(
+            self._pool,
+            "INSERT INTO service.reading (person, organisation, what, journey)"
+            " SELECT %s, %s, left('journey ' || j, 300), left(j, 300) FROM unnest(%s::text[]) j",
+            (person.id, person.organisation, new),
+        )
+        if len(self._latest) >= KEPT:
+            self._latest.clear()
+        self._latest.update({(person.id, f"journey {j} {j}"): now for j in new})
 
     async def of(
         self,
