@@ -194,9 +194,10 @@ async def work_page(request: Request) -> Response:
     case = await tower.peers.of(person, live.state.journey, raised.deviation)
     shown = line(live, raised)
     people = {}
-    for said in raised.work.statements:
-        who = await tower.accounts.person(said.person)
-        people[said.person] = who.name if who else said.person
+    acting = {said.person for said in raised.work.statements} | {raised.acknowledged_by or ""}
+    for login in acting - {""}:
+        who = await tower.accounts.person(login)
+        people[login] = who.name if who else login
     return await pages.page(
         request,
         "deviation.html",

@@ -125,8 +125,11 @@ async def labels_page(request: Request) -> Response:
         found = await _all(request, person, languages.of(request, person.language))
     except No as no:
         return await no_such(request, person, no)
+    who = {login for one in found.labels for login in (one.person, one.fate_by) if login}
+    known = [await tower_of(request).accounts.person(login) for login in sorted(who)]
     return await page(
         request, "labels.html", person, journey=request.path_params["journey"], all=found,
+        people={p.id: p.name for p in known if p},
         start={},
     )  # fmt: skip
 

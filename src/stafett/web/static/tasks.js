@@ -55,11 +55,11 @@ function line(row, task, now) {
   const act = row.status === "held" || row.critical ? "red" : pressing(task, now);
   const sign = row.status === "held" ? `✖ ${t("state.stopped")}` : act === "red" && left < 0 ? `◷ ${t("state.late")}` : act === "amber" ? `◷ ${t("state.soon")}` : "";
   const title = `${task.activity} ${pick(task.title)}`;
-  return h("tr", { "data-act": act },
-    h("td", {}, isMine(task) ? h("a", { href: pageOf(row.journey, task) }, title) : h("a", { href: `/journeys/${encodeURIComponent(row.journey)}` }, title), h("br"), h("small", { class: "soft" }, t(`board.side.${task.side}`))),
-    h("td", { class: "n" }, left === null ? "" : left < 0 ? `−${span(left)}` : span(left), sign && [h("br"), h("span", { class: `tag ${act}` }, sign)]),
-    h("td", { class: "mono" }, row.coi), h("td", { class: "wide" }, pick(start.role_titles[task.role]) || task.role.replaceAll("_", " ")),
-    h("td", { class: "wide" }, row.product));
+  return h("tr", { role: "row", "data-act": act },
+    h("td", { role: "cell" }, isMine(task) ? h("a", { href: pageOf(row.journey, task) }, title) : h("a", { href: `/journeys/${encodeURIComponent(row.journey)}` }, title), h("br"), h("small", { class: "soft" }, t(`board.side.${task.side}`))),
+    h("td", { role: "cell", class: "n" }, left === null ? "" : left < 0 ? `−${span(left)}` : span(left), sign && [h("br"), h("span", { class: `tag ${act}` }, sign)]),
+    h("td", { role: "cell", class: "mono" }, row.coi), h("td", { role: "cell", class: "wide" }, pick(start.role_titles[task.role]) || task.role.replaceAll("_", " ")),
+    h("td", { role: "cell", class: "wide" }, row.product));
 }
 
 // Keep the list, and the stations that this person may soon stand at, for when there is no network.
