@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from html import unescape
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -10,7 +11,8 @@ import pytest
 
 from stafett.protocol import builtin
 from stafett.protocol.draw import draw
-from stafett.protocol.layout import Box, layout
+from stafett.protocol.ink import width
+from stafett.protocol.layout import COLUMN, Box, layout
 from stafett.protocol.net import Net, target
 from stafett.protocol.read import parse
 
@@ -61,6 +63,24 @@ def test_the_car_t_chain_fits_on_one_a3_sheet_and_can_be_read(language: str) -> 
     for name, handoff in protocol.handoffs.items():
         if not handoff.on_demand:
             assert name in words
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "es"])
+@pytest.mark.parametrize("name", builtin.names())
+def test_no_text_runs_out_of_its_place(name: str, language: str) -> None:
+    """Measured in the widest of the fonts, each label ends before the next column, or is squeezed.
+
+    What was left out ends in an ellipsis, and is in the label's title.
+    """
+    picture = draw(builtin.load(name).bind(), language)
+    labels = re.findall(r"<g><title>([^<]*)</title>(<text.*?)</g>", picture)
+    assert len(labels) == len(layout(builtin.load(name).bind()).boxes)
+    for title, rows in labels:
+        for row in re.findall(r"<text[^>]*>.*?</text>", rows):
+            words = unescape(re.sub(r"<[^>]+>", "", row))
+            size = float(re.search(r'font-size="([\d.]+)"', row)[1])  # type: ignore[index]
+            assert "textLength" in row or width(words, size) <= COLUMN - 2.0, words
+            assert unescape(title).find(words.removesuffix(" …")) >= 0
 
 
 def test_text_of_a_protocol_cannot_become_markup(small: str) -> None:

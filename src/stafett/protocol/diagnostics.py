@@ -160,6 +160,13 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "Half of the readers take another unit, and no value is ever wrong.",
         "Add `unit:` and `min:` or `max:`.",
     ),
+    "no-unknown": Diagnostic(
+        "questions",
+        "error",
+        "A critical question that cannot be answered with `nobody knows`",
+        "Who does not know must answer something, and answers yes.",
+        "Add a choice with `means: unknown`: it stops the journey until somebody knows.",
+    ),
     "unknown-passes": Diagnostic(
         "questions",
         "error",
@@ -202,6 +209,13 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "A mismatch of identity that does not stop the journey",
         "A wrong identity that only raises a note reaches the patient.",
         "Make the scan `critical: true`.",
+    ),
+    "papers-unmatched": Diagnostic(
+        "matching",
+        "error",
+        "Papers are handed over for nobody in particular",
+        "Another patient's results, order or go-ahead are taken for this one's.",
+        "Add a critical scan to that side that identifies the patient or the material.",
     ),
     "identity-container": Diagnostic(
         "matching",
@@ -299,7 +313,7 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "safeguards",
         "error",
         "A step that may not fail",
-        "Collections, cultures, tests and certifications do fail.",
+        "Patients refuse; collections, cultures, tests and certifications do fail.",
         "Add a result with `then:` for the failure.",
     ),
     "result-ignored": Diagnostic(
@@ -308,6 +322,20 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "The journey goes on whatever was decided",
         "A refusal of consent or of a certificate that changes nothing is worse than none.",
         "Give the other results a `then`, or come after one result: `after: [certify=released]`.",
+    ),
+    "certified-untested": Diagnostic(
+        "safeguards",
+        "error",
+        "A certificate that waits for no test",
+        "The batch can be certified before anybody knows what is in it.",
+        "Let the certification come after a step of kind `test`.",
+    ),
+    "dose-kept": Diagnostic(
+        "safeguards",
+        "error",
+        "A dose that still exists after it was given",
+        "The record says that it can be given once more, and nobody answers for what is left.",
+        "Name the dose in `consumes` of the step that gives it.",
     ),
     "no-prerequisite": Diagnostic(
         "safeguards",
@@ -320,8 +348,8 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "safeguards",
         "error",
         "A decision that nobody signs",
-        "Afterwards nobody can say who decided.",
-        "Add `sign:` with its meaning.",
+        "Afterwards nobody can say who decided, or who saw it given.",
+        "Add `sign:` with its meaning; with `people: 2` where a dose is given.",
     ),
     "one-sided": Diagnostic(
         "safeguards",

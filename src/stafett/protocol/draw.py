@@ -7,14 +7,16 @@ activity that has prerequisites. Decisions, prerequisites and outcomes stand in 
 
 from __future__ import annotations
 
-import textwrap
 from html import escape
 
+from stafett.protocol.ink import width, wrapped
 from stafett.protocol.layout import COLUMN, LANE, MARGIN, NAMES, SHEET, Box, Layout, layout
 from stafett.protocol.model import Protocol, text
 
 POINT = 25.4 / 72  # millimetres
-SMALL, BODY, HEAD = 6.2 * POINT, 7.0 * POINT, 12 * POINT  # never below 6 points
+SMALL, BODY, HEAD = 6.0 * POINT, 6.6 * POINT, 12 * POINT  # never below 6 points
+# Inside the frame of a step; beside the baton of a handoff, up to what stands in the next column.
+STEP_ROOM, POINT_ROOM = COLUMN - 2.4, COLUMN - 4.0
 WORDS = {
     "en": ("step", "handoff of material", "handoff of information", "has prerequisites",
            "Decisions on demand", "Prerequisites", "Outcomes", "before"),
@@ -22,6 +24,11 @@ WORDS = {
            "Beslut vid behov", "Förutsättningar", "Utfall", "före"),
     "es": ("paso", "traspaso de material", "traspaso de información", "tiene condiciones previas",
            "Decisiones a demanda", "Condiciones previas", "Desenlaces", "antes de"),
+}  # fmt: skip
+ORGANISATIONS = {
+    "sv": {"hospital": "sjukhus", "manufacturer": "tillverkare", "laboratory": "laboratorium",
+           "courier": "transportör"},
+    "es": {"manufacturer": "fabricante", "laboratory": "laboratorio", "courier": "transportista"},
 }  # fmt: skip
 STYLE = """
 text{font-family:'Helvetica Neue',Arial,'DejaVu Sans',sans-serif;fill:#16191d}
@@ -66,8 +73,10 @@ def _stave(protocol: Protocol, table: Layout, number: int, top: float, language:
             f'width="{SHEET[0] - 2 * MARGIN:g}" height="{LANE:g}"/>'
         )
         role = protocol.roles[lane]
-        out.append(_text(MARGIN + 1, at[lane] - 0.2, text(role.title, language), BODY, bold=True))
-        out.append(_text(MARGIN + 1, at[lane] + 2.5, role.organisation, SMALL, kind="soft"))
+        (name,) = wrapped(text(role.title, language), BODY * 1.12, NAMES - 3, rows=1)
+        out.append(_text(MARGIN + 1, at[lane] - 0.2, name, BODY, bold=True))
+        kind = ORGANISATIONS.get(language, {}).get(role.organisation, role.organisation)
+        out.append(_text(MARGIN + 1, at[lane] + 2.5, kind, SMALL, kind="soft"))
     boxes = [box for box in table.boxes if box.stave == number]
     # Lines first, so that no line runs over a label.
     out += [_line(box, at) for box in boxes if len(box.lanes) == 2]
@@ -88,35 +97,35 @@ def _line(box: Box, at: dict[str, float]) -> str:
 
 def _label(protocol: Protocol, box: Box, at: dict[str, float], language: str) -> str:
     x, y = _x(box), at[box.lanes[-1]]
-    guard = _diamond(x + COLUMN - 3, y - LANE / 2 + 2.2) if box.guarded else ""
+    guard = _diamond(x + COLUMN - 1.3, y - LANE / 2 + 0.7) if box.guarded else ""
     if box.kind == "step":
         step = protocol.steps[box.name]
         frame = (
             f'<rect class="step" x="{x + 0.3:.2f}" y="{y - LANE / 2 + 0.3:.2f}" '
             f'width="{COLUMN - 1.2:g}" height="{LANE - 0.6:g}" rx="1"/>'
         )
-        return frame + _lines(x + 1.1, y, box.name, text(step.title, language), 20) + guard
+        return frame + _lines(x + 1.1, y, box.name, text(step.title, language), STEP_ROOM) + guard
     handoff = protocol.handoffs[box.name]
     kind = "baton" if box.kind == "material" else "hollow"
     ends = f'<circle class="hollow" cx="{x + 1.6:.2f}" cy="{at[box.lanes[0]]:.2f}" r=".8"/>'
     ends += f'<circle class="{kind}" cx="{x + 1.6:.2f}" cy="{y:.2f}" r="1.3"/>'
-    return ends + _lines(x + 3.6, y, box.name, text(handoff.title, language), 18) + guard
+    return ends + _lines(x + 3.6, y, box.name, text(handoff.title, language), POINT_ROOM) + guard
 
 
-def _lines(x: float, y: float, name: str, title: str, width: int) -> str:
-    """Write the name and the title in at most three lines around height `y`."""
+def _lines(x: float, y: float, name: str, title: str, room: float) -> str:
+    """Write the name and the title in at most three lines around height `y`, `room` mm wide."""
     shown = name.replace("_", "\N{NO-BREAK SPACE}")
-    # Bold capitals are wider than the average letter: the first row holds fewer of them.
-    lead = len(shown) // 3 * "\N{ZERO WIDTH JOINER}" if shown.isupper() else ""
-    rows = textwrap.wrap(f"{shown}{lead} {title}", width)
-    rows = [row.replace("\N{ZERO WIDTH JOINER}", "") for row in rows]
-    if len(rows) > 3:
-        rows = [*rows[:2], textwrap.shorten(" ".join(rows[2:]), width, placeholder=" …")]
+    rows = wrapped(f"{shown} {title}", SMALL, room, rows=3, bold=shown)
     step = SMALL * 1.1
-    start = y - step * (len(rows) - 1) / 2 + SMALL * 0.35
+    start = y - step * (len(rows) - 1) / 2 + SMALL * 0.3
     out = [_text(x, start + step * i, row, SMALL) for i, row in enumerate(rows)]
+    for i, row in enumerate(rows):  # a single long word is squeezed
+        if width(row, SMALL, bold=row == shown) > room:
+            squeezed = f' textLength="{room:.2f}" lengthAdjust="spacingAndGlyphs">'
+            out[i] = out[i].replace(">", squeezed, 1)
     strong = f'<tspan font-weight="700">{escape(shown)}</tspan>'
-    return "".join(out).replace(f">{escape(shown)}", f">{strong}", 1)
+    whole = f"<title>{escape(f'{shown} {title}')}</title>"
+    return f"<g>{whole}{''.join(out).replace(f'>{escape(shown)}', f'>{strong}', 1)}</g>"
 
 
 def _legend(words: tuple[str, ...]) -> str:
@@ -153,15 +162,15 @@ def _tail(
         f"{'●' if outcome.treated else '○'} {text(outcome.title, language)}"
         for outcome in protocol.outcomes.values()
     ]
-    width = (SHEET[0] - 2 * MARGIN) / 3
+    third = (SHEET[0] - 2 * MARGIN) / 3
     out, low = [], top
     for i, (head, rows) in enumerate(
         zip((words[4], words[5], words[6]), (decisions, rules, ends), strict=True)
     ):
-        x, y = MARGIN + i * width, top + BODY
+        x, y = MARGIN + i * third, top + BODY
         out.append(_text(x, y, head, BODY, bold=True))
         for row in rows:
-            for line in textwrap.wrap(row, int(width / (SMALL * 0.52)), subsequent_indent="   "):
+            for line in wrapped(row, SMALL, third - 4, rows=9):
                 y += SMALL * 1.25
                 out.append(_text(x, y, line, SMALL))
         low = max(low, y)

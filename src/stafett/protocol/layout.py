@@ -14,7 +14,7 @@ from stafett.protocol.net import Net, target
 
 SHEET = (420.0, 297.0)  # A3 landscape
 MARGIN = 7.0
-NAMES = 38.0  # for the names of the lanes
+NAMES = 46.0  # for the names of the lanes
 COLUMN = 24.0
 LANE = 8.0
 

@@ -59,6 +59,10 @@ def _handoff(chain: Chain, path: Path_, name: str, handoff: Handoff) -> Iterator
             if _matters(chain, material) and not _is_empty(chain, name, material):
                 at = (*path, side)
                 yield from _must(chain, at, code, checks, material, f"{who} ({side} of {name})")
+        papers = not handoff.carries and not handoff.on_demand and _has_patient(chain)
+        if papers and not any(c.kind == "scan" and c.identifies and c.critical for c in checks):
+            what = f"{who} ({side} of {name}) does not match whose papers these are"
+            yield chain.found("papers-unmatched", (*path, side), what)
     for old, new in handoff.becomes.items():
         at = (*path, "becomes", old)
         checks = handoff.accept.checks
@@ -67,6 +71,11 @@ def _handoff(chain: Chain, path: Path_, name: str, handoff: Handoff) -> Iterator
         if not _scanned(checks, "records", new)[0]:
             what = f"{who} does not record the new label of {new}"
             yield chain.found("identity-container", at, what)
+
+
+def _has_patient(chain: Chain) -> bool:
+    """Say whether the chain is about a patient: bringing a site on is not."""
+    return chain.protocol.family != "onboarding"
 
 
 def _is_empty(chain: Chain, handoff: str, material: str) -> bool:

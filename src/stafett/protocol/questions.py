@@ -123,8 +123,11 @@ def _choice(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Fin
         yield chain.found("open-question", path, f"{where} has no closed answers")
     elif "pass" not in meanings:
         yield chain.found("open-question", (*path, "choices"), f"{where} can't be passed")
-    elif meanings == {"pass"}:
+    elif "fail" not in meanings:
         yield chain.found("open-question", (*path, "choices"), f"{where} can't fail")
+    elif check.critical and "unknown" not in meanings:
+        what = f"{where} is critical, and nobody may say that they do not know"
+        yield chain.found("no-unknown", (*path, "choices"), what)
     for key, choice in check.choices.items():
         at = (*path, "choices", key)
         words = {_plain(key), _plain(text(choice.title))}

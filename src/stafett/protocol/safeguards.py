@@ -12,7 +12,7 @@ from stafett.protocol.read import Path_
 
 INTERRUPTS = ("consent_withdrawn", "patient_died")
 WITHDRAWN = ("onboarding_withdrawn",)  # where there is no patient: a site becomes ready
-MAY_FAIL = ("collect", "manufacture", "test", "certify")
+MAY_FAIL = ("consent", "collect", "manufacture", "test", "certify")
 DECISIVE = ("consent", "certify")
 SIGNED = ("consent", "certify", "decision", "administer")
 # Acts that cannot be undone -> the kind of step that their prerequisites must require.
@@ -105,6 +105,18 @@ def _step(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Finding]
                 yield chain.found("result-ignored", (*other_path, "after"), what)
     if step.kind in SIGNED and (step.sign is None or step.sign.people < 1):
         yield chain.found("unsigned", path, f"nobody signs {name} ({step.kind})")
+    elif step.kind == "administer" and step.sign is not None and step.sign.people < 2:
+        what = f"one person alone signs {name} ({step.kind})"
+        yield chain.found("unsigned", (*path, "sign"), what)
+    if step.kind == "certify" and not any(
+        one.kind == "test" and other in chain.before[name]
+        for other, one in chain.protocol.steps.items()
+    ):
+        yield chain.found("certified-untested", path, f"{name} ({step.kind}) comes after no test")
+    if step.kind == "administer":
+        for dose in step.inputs:
+            if chain.material(dose).purpose == "dose" and dose not in step.consumes:
+                yield chain.found("dose-kept", path, f"{name} gives {dose} and does not use it up")
 
 
 def _materials(chain: Chain) -> Iterator[Finding]:
