@@ -262,14 +262,56 @@ def test_words_are_web_uris_or_urns_and_nothing_else() -> None:
         check_words("Never_Translates")
 
 
-def test_a_finding_of_the_schema_names_the_line_of_the_xml() -> None:
-    """Whoever wrote XML looks for a line and an element, not for a place in JSON."""
-    data = b"""<epcis:EPCISDocument xmlns:epcis="urn:epcglobal:epcis:xsd:2" schemaVersion="2.0"
- creationDate="2026-01-01T00:00:00Z"><EPCISBody><EventList>
+WELL = """<e:EPCISDocument xmlns:e="urn:epcglobal:epcis:xsd:2" creationDate="2026-01-01T00:00:00Z">
+<EPCISHeader><extension><EPCISMasterData><VocabularyList>
+<Vocabulary type="urn:epcglobal:epcis:vtype:BusinessLocation"><VocabularyElementList>
+<VocabularyElement id="urn:epc:id:sgln:4012345.00005.0"/>
+<VocabularyElement id="urn:epc:id:sgln:4012345.00006.0">
+<attribute id="urn:epcglobal:cbv:mda:site">1</attribute>
+</VocabularyElement></VocabularyElementList></Vocabulary>
+</VocabularyList></EPCISMasterData></extension></EPCISHeader>
+<EPCISBody><EventList>
 <ObjectEvent><eventTime>2026-01-01T00:00:00Z</eventTime>
 <eventTimeZoneOffset>+00:00</eventTimeZoneOffset>
-<epcList><epc>urn:epc:id:sgtin:9529004.067890.1</epc></epcList><action>OBSERVE</action>
-<bizStep>teleporting</bizStep></ObjectEvent></EventList></EPCISBody></epcis:EPCISDocument>"""
-    with pytest.raises(Problem) as wrong:
+<epcList><epc>urn:epc:id:sgtin:4012345.067890.1</epc>
+<epc>urn:epc:id:sgtin:4012345.067890.2</epc></epcList><action>OBSERVE</action>
+<bizStep>shipping</bizStep>
+<readPoint>
+<id>urn:epc:id:sgln:4012345.00005.0</id></readPoint>
+<extension><quantityList><quantityElement>
+<epcClass>urn:epc:class:lgtin:4012345.012345.998877</epcClass>
+<quantity>200</quantity></quantityElement></quantityList>
+<sensorElementList><sensorElement>
+<sensorReport type="Temperature" value="26.0" uom="CEL"/>
+<sensorReport type="Illuminance" value="800" uom="LUX"/>
+</sensorElement></sensorElementList></extension></ObjectEvent></EventList></EPCISBody>
+</e:EPCISDocument>"""
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "place"),
+    [
+        ("<bizStep>shipping", "<bizStep>teleporting", "<bizStep>, line 14"),
+        ("<epc>urn:epc:id:sgtin:4012345.067890.2", "<epc>second one", "<epc>, line 13"),
+        ("<id>urn:epc:id:sgln:4012345.00005.0", "<id>no place", "<id>, line 16"),
+        ("<epcClass>urn:epc:class:lgtin:4012345.012345.998877", "<epcClass>no class",
+         "<epcClass>, line 18"),
+        ('type="Illuminance"', 'type="no word"', "<sensorReport>, line 22"),
+        ("<eventTime>2026-01-01T00:00:00Z", "<eventTime>yesterday", "<eventTime>, line 10"),
+        ('Element id="urn:epc:id:sgln:4012345.00006.0"', 'Element id="no uri"',
+         "<VocabularyElement>, line 5"),
+        ('creationDate="2026-01-01T00:00:00Z"', 'creationDate="now"', "<EPCISDocument>, line 1"),
+    ],
+)  # fmt: skip
+def test_a_finding_of_the_schema_names_the_element_and_line_of_the_xml(
+    right: str, wrong: str, place: str
+) -> None:
+    """Whoever wrote XML looks for a line and an element, not for a place in JSON."""
+    epcis.judge(read_xml(WELL.encode()))
+    assert WELL.count(right) == 1
+    data = WELL.replace(right, wrong).encode()
+    with pytest.raises(Problem) as refused:
         epcis.judge(read_xml(data))
-    assert "(<bizStep>, line 6 of the XML)" in str(in_xml(data, wrong.value).findings[0])
+    told = in_xml(data, refused.value)
+    assert f"({place} of the XML)" in str(told.findings[0]), told.findings
+    assert place in told.detail

@@ -471,3 +471,29 @@ async def test_a_document_in_xml_is_captured_and_a_wrong_one_is_refused_with_its
         assert refused.status_code == 400 and words in refused.text
     found = await http.get("/events")
     assert len(found.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]) == 1
+
+
+async def test_a_finding_in_xml_names_its_line_whether_all_is_refused_or_one_event_left_out(
+    http: httpx.AsyncClient,
+) -> None:
+    """In the problem document, and in the job that proceeds past it."""
+    event = (
+        "<ObjectEvent>\n<eventTime>2026-01-01T00:00:00Z</eventTime>\n<eventTimeZoneOffset>+00:00"
+        "</eventTimeZoneOffset>\n<epcList><epc>urn:epc:id:sscc:4012345.1112223335</epc></epcList>\n"
+        "<action>OBSERVE</action>\n<bizStep>{}</bizStep></ObjectEvent>\n"
+    )
+    text = (
+        '<e:EPCISDocument xmlns:e="urn:epcglobal:epcis:xsd:2" schemaVersion="2.0"'
+        ' creationDate="2026-01-01T00:00:00Z"><EPCISBody><EventList>\n'
+        f"{event.format('shipping')}{event.format('teleporting')}"
+        "</EventList></EPCISBody></e:EPCISDocument>"
+    )
+    kind = {"content-type": "application/xml"}
+    refused = await http.post("/capture", content=text, headers=kind)
+    assert refused.status_code == 400
+    assert "(<bizStep>, line 13 of the XML)" in refused.json()["errors"][0]["detail"]
+    proceed = {**kind, "GS1-Capture-Error-Behaviour": "proceed"}
+    accepted = await http.post("/capture", content=text, headers=proceed)
+    job = (await http.get(httpx.URL("http://s" + accepted.headers["location"]))).json()
+    assert job["captured"] == 1
+    assert [("line 13 of the XML" in e["detail"]) for e in job["errors"]] == [True]

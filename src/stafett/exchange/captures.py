@@ -23,6 +23,7 @@ import psycopg
 from stafett.exchange import epcis
 from stafett.exchange.epcis_store import Connection, EpcisStore, Outcome
 from stafett.exchange.problem import Finding, Problem
+from stafett.exchange.xml_place import Places
 
 log = logging.getLogger(__name__)
 
@@ -98,16 +99,24 @@ class Captures:
         self.store = store
         self.keep = keep
 
-    async def submit(self, data: bytes, *, owner: str, behaviour: str = "rollback") -> uuid.UUID:
+    async def submit(
+        self, data: bytes, *, owner: str, behaviour: str = "rollback", xml: bytes = b""
+    ) -> uuid.UUID:
         """Accept a document and give its job's number; raise `Problem` 400 or 413 if it is wrong.
 
         When this returns, the document is captured, or stored and sure to be captured, or its
-        job says why not.
+        job says why not. `xml` is what the document was made of, if it came in XML: findings name
+        their places in it (those of a job that is worked on later point into the JSON only).
         """
         if behaviour not in BEHAVIOURS:
             why = f"{behaviour!r} is neither rollback nor proceed"
             raise Problem(400, "ValidationException", f"GS1-Capture-Error-Behaviour: {why}")
-        document, findings = _read(data, behaviour)
+        places = Places(xml)
+        try:
+            document, findings = _read(data, behaviour)
+        except Problem as wrong:
+            raise places.refusal(wrong) from None
+        document, findings = places.document(document), places.of(findings)
         job = uuid.uuid4()
         if len(document.events) > INLINE:
             async with self.store.pool.connection() as connection, connection.transaction():

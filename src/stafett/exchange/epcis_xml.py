@@ -21,7 +21,7 @@ from stafett.exchange.problem import Finding, Problem
 ROOTS: Final = ("urn:epcglobal:epcis:xsd:1", "urn:epcglobal:epcis:xsd:2")
 _ANSWERS: Final = ("urn:epcglobal:epcis-query:xsd:1", "urn:epcglobal:epcis-query:xsd:2")
 _SCHEMA: Final = "http://www.w3.org/2001/XMLSchema-instance"
-_WRAPPERS: Final = ("extension", "baseExtension")
+WRAPPERS: Final = ("extension", "baseExtension")
 _EPCS: Final = ("epcList", "childEPCs", "inputEPCList", "outputEPCList")
 _QUANTITIES: Final = ("quantityList", "childQuantityList", "inputQuantityList",
                       "outputQuantityList")  # fmt: skip
@@ -38,16 +38,19 @@ _NUMBER: Final = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d{1,3})?")
 
 
 @dataclass
-class _Node:
+class Node:
+    """An element as it was written, with the line that it begins in."""
+
     space: str
     name: str
     attributes: dict[str, str]
     line: int
-    children: list[_Node] = field(default_factory=list)
+    children: list[Node] = field(default_factory=list)
     parts: list[str] = field(default_factory=list)
 
     @property
     def text(self) -> str:
+        """The text directly in it, without the space around."""
         return "".join(self.parts).strip()
 
 
@@ -59,7 +62,7 @@ def looks_so(data: bytes) -> bool:
 
 def read_xml(data: bytes) -> Json:
     """Return the document as in the JSON binding, not judged yet; raise `Problem` 400 or 413."""
-    tree, prefixes = _parsed(data)
+    tree, prefixes = parsed(data)
     answer = tree.space in _ANSWERS and tree.name == "EPCISQueryDocument"
     if not answer and (tree.space not in ROOTS or tree.name != "EPCISDocument"):
         known = " or ".join(ROOTS)
@@ -84,32 +87,20 @@ def read_xml(data: bytes) -> Json:
     return out
 
 
-def event_place(data: bytes, number: int, field: str) -> tuple[int, str] | None:
-    """Give the line and name of an event's field (of the event, where it has none such)."""
-    level = [_parsed(data)[0]]
-    while level:
-        for node in level:
-            if node.name == "EventList":
-                event = _flat(node)[number]
-                inner = [child for child in _flat(event) if child.name == field]
-                return (inner or [event])[0].line, (inner or [event])[0].name
-        level = [child for node in level for child in node.children]
-    return None
-
-
-def _parsed(data: bytes) -> tuple[_Node, dict[str, str]]:
+def parsed(data: bytes) -> tuple[Node, dict[str, str]]:
+    """Return the tree, and each namespace with its first prefix; raise `Problem` 400 or 413."""
     if len(data) > MAX_BYTES:
         why = f"the document has {len(data):,} bytes; {MAX_BYTES:,} are taken: split it"
         raise Problem(413, "CaptureLimitExceededException", why)
     parser = expat.ParserCreate(namespace_separator=" ")
-    stack: list[_Node] = []
-    roots: list[_Node] = []
+    stack: list[Node] = []
+    roots: list[Node] = []
     prefixes: dict[str, str] = {}  # namespace -> the prefix that it was first given
 
     def opened(tag: str, attributes: dict[str, str]) -> None:
         space, _, name = tag.rpartition(" ")
         named = {k if " " in k else " " + k: v for k, v in attributes.items()}
-        node = _Node(space, name, named, parser.CurrentLineNumber)
+        node = Node(space, name, named, parser.CurrentLineNumber)
         if len(stack) >= MAX_DEPTH:
             raise _wrong(node, f"it nests deeper than {MAX_DEPTH} levels")
         (stack[-1].children if stack else roots).append(node)
@@ -120,7 +111,7 @@ def _parsed(data: bytes) -> tuple[_Node, dict[str, str]]:
             prefixes.setdefault(uri, prefix or "")
 
     def doctype(*_: object) -> None:
-        node = _Node("", "!DOCTYPE", {}, parser.CurrentLineNumber)
+        node = Node("", "!DOCTYPE", {}, parser.CurrentLineNumber)
         raise _wrong(node, "it declares a document type, which EPCIS does not need")
 
     parser.StartElementHandler = opened
@@ -144,7 +135,7 @@ class _Maker:
         self._prefixes = prefixes
         self.used: dict[str, str] = {}
 
-    def results(self, body: _Node) -> Json:
+    def results(self, body: Node) -> Json:
         """Give what an answer to a query holds: its name and the events."""
         (inner,) = body.children if len(body.children) == 1 else (body,)
         if inner.space not in _ANSWERS or inner.name != "QueryResults":
@@ -156,11 +147,11 @@ class _Maker:
         out["resultsBody"] = {"eventList": self.events(_only(inner, "resultsBody"))}
         return out
 
-    def events(self, node: _Node) -> list[Json]:
+    def events(self, node: Node) -> list[Json]:
         """Give the events of the one list below an element."""
         return [self.event(one) for one in _flat(_only(node, "EventList"))]
 
-    def event(self, node: _Node) -> Json:
+    def event(self, node: Node) -> Json:
         if node.space or node.name not in KNOWN_TYPES:
             raise _wrong(node, f"<{node.name}> is no event of EPCIS ({', '.join(KNOWN_TYPES)})")
         out: Json = {"type": node.name}
@@ -168,7 +159,7 @@ class _Maker:
             self._put(out, child, self._field(child))
         return out
 
-    def _field(self, node: _Node) -> Any:
+    def _field(self, node: Node) -> Any:
         """Give the value of one field of an event; None for a list that is empty."""
         name = node.name
         if node.space:
@@ -197,7 +188,7 @@ class _Maker:
             return self._error(node)
         raise _wrong(node, f"<{name}> is no field of an event")
 
-    def _put(self, out: Json, node: _Node, value: Any) -> None:
+    def _put(self, out: Json, node: Node, value: Any) -> None:
         if value is None:
             return
         key = self._name(node)
@@ -208,7 +199,7 @@ class _Maker:
         else:
             raise _wrong(node, f"<{node.name}> stands twice")
 
-    def _name(self, node: _Node) -> str:
+    def _name(self, node: Node) -> str:
         if not node.space:
             return node.name
         if node.space not in self.used:
@@ -219,7 +210,7 @@ class _Maker:
             self.used[node.space] = prefix
         return f"{self.used[node.space]}:{node.name}"
 
-    def _extension(self, node: _Node) -> Any:
+    def _extension(self, node: Node) -> Any:
         _bare(node)
         if not node.children:
             return node.text
@@ -234,26 +225,26 @@ class _Maker:
                 out[key] = value
         return out
 
-    def _open(self, node: _Node) -> Json:
+    def _open(self, node: Node) -> Json:
         out: Json = {}
         for child in _flat(node):
             self._put(out, child, self._extension(child))
         return out
 
-    def _quantity(self, node: _Node) -> Json:
+    def _quantity(self, node: Node) -> Json:
         out: Json = {}
         for child in node.children:
             value: Any = _text(child)
             self._put(out, child, _number(child, value) if child.name == "quantity" else value)
         return out
 
-    def _pair(self, node: _Node, inner: str, kind: str) -> Json:
+    def _pair(self, node: Node, inner: str, kind: str) -> Json:
         out: Json = {inner: _text(node, ("type",))}
         if " type" in node.attributes:
             out = {"type": _word(kind, node.attributes[" type"]), **out}
         return out
 
-    def _sensor(self, node: _Node) -> Json:
+    def _sensor(self, node: Node) -> Json:
         out: Json = {"sensorReport": []}
         for child in _flat(node):
             if child.name == "sensorMetadata" and not child.space:
@@ -264,12 +255,12 @@ class _Maker:
                 self._put(out, child, self._extension(child))
         return out
 
-    def _attributes(self, node: _Node) -> Json:
+    def _attributes(self, node: Node) -> Json:
         out: Json = {}
         for key, text in node.attributes.items():
             space, _, name = key.rpartition(" ")
             if space:
-                out[self._name(_Node(space, name, {}, node.line))] = text
+                out[self._name(Node(space, name, {}, node.line))] = text
             elif name in _NUMBERS:
                 out[name] = _number(node, text)
             elif name == "booleanValue":
@@ -282,7 +273,7 @@ class _Maker:
             raise _wrong(node, f"<{node.name}> says everything in attributes")
         return out
 
-    def _error(self, node: _Node) -> Json:
+    def _error(self, node: Node) -> Json:
         out: Json = {}
         for child in _flat(node):
             if child.name == "correctiveEventIDs" and not child.space:
@@ -293,7 +284,7 @@ class _Maker:
                 self._put(out, child, self._extension(child))
         return out
 
-    def vocabularies(self, tree: _Node) -> list[Json]:
+    def vocabularies(self, tree: Node) -> list[Json]:
         """Give the master data of the header (EPCIS 1.2 §9.4: below extension/EPCISMasterData)."""
         out = []
         header = [c for c in tree.children if c.name == "EPCISHeader"]
@@ -308,7 +299,7 @@ class _Maker:
                         "vocabularyElementList": elements})  # fmt: skip
         return out
 
-    def _element(self, node: _Node) -> Json:
+    def _element(self, node: Node) -> Json:
         out: Json = {"id": node.attributes.get(" id", "")}
         attributes, children = [], []
         for child in node.children:
@@ -326,25 +317,25 @@ class _Maker:
         return out
 
 
-def _flat(node: _Node) -> list[_Node]:
+def _flat(node: Node) -> list[Node]:
     """Give an element's children, those in the wrappers of 1.2 in their place."""
-    out: list[_Node] = []
+    out: list[Node] = []
     for child in node.children:
-        wrapped = not child.space and child.name in _WRAPPERS
+        wrapped = not child.space and child.name in WRAPPERS
         out += _flat(child) if wrapped else [child]
     if node.text:
         raise _wrong(node, f"<{node.name}> holds text between its elements")
     return out
 
 
-def _each(node: _Node, name: str) -> list[_Node]:
+def _each(node: Node, name: str) -> list[Node]:
     for child in node.children:
         if child.space or child.name != name:
             raise _wrong(child, f"<{child.name}> does not belong into <{node.name}>")
     return node.children
 
 
-def _only(node: _Node, name: str) -> _Node:
+def _only(node: Node, name: str) -> Node:
     found = [c for c in node.children if c.name == name and not c.space]
     if len(found) != 1:
         raise _wrong(node, f"<{node.name}> needs one <{name}>, and has {len(found)}")
@@ -356,14 +347,14 @@ def _word(kind: str, text: str) -> str:
     return cbv.bare_word(kind, text) if ":" in text else text
 
 
-def _text(node: _Node, may: tuple[str, ...] = ()) -> str:
+def _text(node: Node, may: tuple[str, ...] = ()) -> str:
     _bare(node, may)
     if node.children:
         raise _wrong(node.children[0], f"<{node.name}> holds a text, not elements")
     return node.text
 
 
-def _bare(node: _Node, may: tuple[str, ...] = ()) -> None:
+def _bare(node: Node, may: tuple[str, ...] = ()) -> None:
     odd = [
         k for k in node.attributes
         if k.rpartition(" ")[0] != _SCHEMA and k.strip() not in may
@@ -373,13 +364,13 @@ def _bare(node: _Node, may: tuple[str, ...] = ()) -> None:
         raise _wrong(node, what)
 
 
-def _number(node: _Node, text: str) -> float | int:
+def _number(node: Node, text: str) -> float | int:
     if not _NUMBER.fullmatch(text.strip()):
         raise _wrong(node, f"{text[:40]!r} is no number")
     value = float(text)
     return int(value) if value.is_integer() and abs(value) < 2**53 else value
 
 
-def _wrong(node: _Node, why: str) -> Problem:
+def _wrong(node: Node, why: str) -> Problem:
     where = f"line {node.line}"
     return Problem(400, "ValidationException", f"{where}: {why}", [Finding(where, why)])

@@ -178,9 +178,11 @@ class Epcis:
 
     async def capture(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Accept a document."""
-        data = await document_of(request)
+        data, xml = await document_of(request)
         behaviour = request.headers.get("gs1-capture-error-behaviour", "rollback")
-        job = await self.captures.submit(data, owner=caller.organisation, behaviour=behaviour)
+        job = await self.captures.submit(
+            data, owner=caller.organisation, behaviour=behaviour, xml=xml
+        )
         headers = {"Location": _url(request, "capture", str(job)), **LIMITS}
         headers["GS1-Capture-Error-Behaviour"] = behaviour
         return answer(None, 202, headers)

@@ -134,12 +134,12 @@ def _version(name: str, text: str) -> tuple[int, int, int]:
     return numbers[0], numbers[1], numbers[2]
 
 
-async def document_of(request: Request) -> bytes:
-    """Read a document to capture: JSON as it is, XML brought into JSON."""
+async def document_of(request: Request) -> tuple[bytes, bytes]:
+    """Read a document to capture, in JSON; with it the XML that it was brought from, if any."""
     data = await body_of(request, EVENT_TYPES)
     if _kind(request) in XML_TYPES:
-        return msgspec.json.encode(epcis_xml.read_xml(data))
-    return data
+        return msgspec.json.encode(epcis_xml.read_xml(data)), data
+    return data, b""
 
 
 def _kind(request: Request) -> str:
