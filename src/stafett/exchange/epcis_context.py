@@ -1,0 +1,39 @@
+"""The context of an EPCIS document in JSON-LD: which namespace each prefix of a name stands for."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+CONTEXT_URI: Final = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
+
+# The prefixes that GS1's own context defines.
+STANDARD_PREFIXES: Final = {
+    "cbv": "https://ref.gs1.org/cbv/",
+    "cbvmda": "urn:epcglobal:cbv:mda:",
+    "gs1": "https://gs1.org/voc/",
+    "epcis": "https://ref.gs1.org/epcis/",
+    "rdfs": "http://www.w3.org/2000/01/rdf-schema#",
+    "owl": "http://www.w3.org/2002/07/owl#",
+    "xsd": "http://www.w3.org/2001/XMLSchema#",
+    "dcterms": "http://purl.org/dc/terms/",
+}
+
+
+def prefixes_of(context: Any) -> dict[str, str]:
+    """Give prefix -> namespace of a JSON-LD context, the standard's own prefixes included."""
+    out = dict(STANDARD_PREFIXES)
+    for part in context if isinstance(context, list) else [context]:
+        if isinstance(part, dict):
+            for key, value in part.items():
+                if isinstance(value, dict):
+                    value = value.get("@id")
+                if isinstance(value, str) and not key.startswith("@"):
+                    out[key] = value
+    return out
+
+
+def expand(name: str, prefixes: dict[str, str]) -> str:
+    """Give the full name `{namespace}local` of an extension field; full URIs stay themselves."""
+    prefix, _, local = name.partition(":")
+    namespace = prefixes.get(prefix)
+    return f"{{{namespace}}}{local}" if namespace else name
