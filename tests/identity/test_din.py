@@ -32,6 +32,28 @@ def test_further_computed_examples(text: str, check: str) -> None:
     assert Din(text).check == check
 
 
+def test_every_slip_on_one_number_is_counted() -> None:
+    """All 455 substitutions and all 12 adjacent transpositions of one number change its check."""
+    text = "A999924123456"
+    substituted = [
+        text[:i] + other + text[i + 1 :]
+        for i, old in enumerate(text)
+        for other in ALPHABET[:36]
+        if other != old
+    ]
+    swapped = [text[:i] + text[i + 1] + text[i] + text[i + 2 :] for i in range(12)]
+    assert (len(substituted), len(swapped)) == (455, 12)
+    slips = {slip for slip in substituted + swapped if slip != text}
+    assert "Q" not in {check_character(slip) for slip in slips}
+
+
+def test_a_check_made_by_the_common_mistake_is_refused() -> None:
+    """`(37 - t) % 37` gives 9 for the published example: a label printed so is not taken."""
+    with pytest.raises(IdentifierError) as refusal:
+        din.parse_typed("G1234 17 654321 9")
+    assert refusal.value.reason is Reason.CHECK
+
+
 def test_shared_vectors(shared: Path) -> None:
     """Each published DIN vector has its check; each corrupted one is refused."""
     rows = json.loads((shared / "standards/celltherapy/isbt128.json").read_text())

@@ -148,6 +148,41 @@ def test_malformed_sec_is_refused(raw: str) -> None:
         sec.parse(raw)
 
 
+@pytest.mark.parametrize(
+    ("identifier", "content"),
+    [
+        ("=>", "024060"),
+        ("&>", "0240602359"),
+        ("=*", "024060"),
+        ("&*", "0240601200"),
+        ("=}", "024060"),
+        ("&}", "0240601200"),
+        ("=%", "Ma00"),
+        ("&)", "ABC1234567"),
+        ("&-", "LOT1234567"),
+        ("=;", "A99991234567890123456"),
+        ("='", "A9999AB1234"),
+        ("=#", "0019560717"),
+        ("&#", "0104ABCD"),
+        ("=$", "A999924123450102"),
+        ("=(", "A1BC202402291230"),
+        ("=,", "000012"),
+        ("&+", "12345ABC123"),
+        ("=/", "A9997AB3456T0123"),
+        ("&,1", "000000000000XYZ123"),
+        ("&,2", "000000000000XYZ123"),
+        ("&,4", "PL001499Z549917123456A00T041600320181231"),
+        ("&/", "CHA9999240000A1"),
+    ],
+)
+def test_each_structure_in_use_has_its_length(identifier: str, content: str) -> None:
+    """Beside a donation each structure is read whole; one character less is refused."""
+    message = compound.parse(f"=+02000=G12341765432100{identifier}{content}")
+    assert len(message.fields) == 2
+    with pytest.raises(IdentifierError):
+        compound.parse(f"=+02000=G12341765432100{identifier}{content[:-1]}")
+
+
 @pytest.mark.parametrize("raw", COMPOUNDS)
 def test_published_compound_messages(raw: str) -> None:
     """Each published message is read whole and written back the same."""
