@@ -1,6 +1,6 @@
 """Exchange: durable EPCIS capture against bare COPY of the same bytes, queries, judging.
 
-    python bench/bench_exchange.py [--events 1000000] [--folder DIR]
+    python bench/bench_exchange.py [--events 1000000] [--folder DIR] [--capture]
 
 Everything runs on one embedded PostgreSQL with fsync on, in this run. The peer of a capture is a
 bare table with one bytea column that gets the same event bytes in batches of the same size, one
@@ -86,12 +86,21 @@ def documents(count: int) -> list[bytes]:
     return out
 
 
-async def capture(url: str, docs: list[bytes]) -> float:
-    """Judge and capture each document in a transaction of its own; give events per second."""
+async def capture(url: str, docs: list[bytes], senders: int = 1) -> float:
+    """Judge and capture each document in a transaction of its own; give events per second.
+
+    Each of `senders` sends its next document when the one before is durable; one process takes
+    them all, and reads one sender's document while the database works on another's.
+    """
     async with EpcisStore(url) as store:
         start = time.perf_counter()
-        for doc in docs:
-            await store.capture(epcis.read(doc), owner="bench")
+        waiting = iter(docs)
+
+        async def send() -> None:
+            for doc in waiting:
+                await store.capture(epcis.read(doc), owner="bench")
+
+        await asyncio.gather(*(send() for _ in range(senders)))
         return len(docs) * BATCH / (time.perf_counter() - start)
 
 
@@ -254,12 +263,14 @@ def main() -> None:
     options = argparse.ArgumentParser()
     options.add_argument("--events", type=int, default=200_000)
     options.add_argument("--folder", type=Path)
+    options.add_argument("--capture", action="store_true", help="only this part")
     chosen = options.parse_args()
     docs = documents(chosen.events)
     print(f"seed {SEED}; {chosen.events:,} events of {len(docs[0]) // BATCH} bytes, by {BATCH}")
-    judging(docs)
-    with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
-        mining(Path(folder))
+    if not chosen.capture:
+        judging(docs)
+        with tempfile.TemporaryDirectory(dir=chosen.folder) as folder:
+            mining(Path(folder))
     with (
         tempfile.TemporaryDirectory(dir=chosen.folder) as folder,
         Server(Path(folder) / "pg", {"shared_buffers": "256MB"}) as server,
@@ -268,15 +279,25 @@ def main() -> None:
         with psycopg.connect(server.url_of("postgres"), autocommit=True) as connection:
             connection.execute("CREATE DATABASE peer TEMPLATE stafett")
         bare(server.url, docs[:50])
-        slices = [docs[: len(docs) // 4], docs[len(docs) // 4 :]]
-        for name, part in zip(("an empty", "the growing"), slices, strict=True):
-            ours, peer = asyncio.run(capture(server.url, part)), bare(server.url, part)
-            print(f"capture into {name} store: {ours:,.0f} events/s durable, one process")
+        quarter = len(docs) // 4
+        slices = [docs[quarter * n : quarter * (n + 1)] for n in range(3)] + [docs[quarter * 3 :]]
+        for name, part, senders in zip(
+            ("an empty", "the growing", "the growing", "the growing"), slices, (1, 4, 1, 4),
+            strict=True,
+        ):  # fmt: skip
+            ours = asyncio.run(capture(server.url, part, senders))
+            peer = bare(server.url, part)
+            print(
+                f"capture into {name} store, {senders} at a time: {ours:,.0f} events/s durable,"
+                " one process"
+            )
             print(
                 f"  bare COPY of the same bytes, no index: {peer:,.0f}/s; ratio {ours / peer:.2f}"
             )
         peer = indexed(server.url_of("peer"), slices[0])
         print(f"  COPY of the ready-made rows into an empty indexed store: {peer:,.0f}/s")
+        if chosen.capture:
+            return
         with psycopg.connect(server.url, autocommit=True) as connection:
             connection.execute("VACUUM ANALYZE exchange.epcis_event, exchange.epcis_number")
         print(f"queries over {chosen.events:,} events, first page of 30:")
