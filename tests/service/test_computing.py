@@ -16,6 +16,7 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.service.computing import DIED, Busy, Computing
+from stafett.service.own_networks import OwnNetworks
 from stafett.service.studio import Run, Studio, Wish
 
 pytestmark = pytest.mark.anyio
@@ -36,7 +37,7 @@ async def server(url: str, folder: Path) -> AsyncIterator[tuple[Computing, Studi
         computing = Computing(url, pool, folder)
         await computing.start()
         try:
-            yield computing, Studio(computing)
+            yield computing, Studio(computing, OwnNetworks(pool))
         finally:
             await computing.close()
 

@@ -93,14 +93,14 @@ def problems(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, st
                 yield (
                     doc.place("routes", name, end),
                     f"the lane {name} leads nowhere",
-                    "name a site",
+                    "say which site",
                 )
             elif where not in at:
                 lost = True
                 yield (
                     doc.place("routes", name, end),
                     f"the lane {name} leads nowhere: there is no site {where!r}",
-                    "name a site",
+                    "say which site",
                 )
         if lost:
             continue

@@ -32,7 +32,7 @@ async def done(pool: Pool, query: LiteralString, values: Sequence[Any] = ()) -> 
 
 
 async def within(
-    connection: AsyncConnection[Any], query: Any, values: Sequence[Any] = ()
+    connection: AsyncConnection[Any], query: Any, values: Sequence[Any] | dict[str, Any] = ()
 ) -> list[tuple[Any, ...]]:
     """Run `query` within the connection's transaction; return its rows as tuples."""
     async with connection.cursor(row_factory=tuple_row) as cursor:

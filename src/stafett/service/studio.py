@@ -6,10 +6,12 @@ nobody else sees it. How it is computed and kept: `computing`.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import msgspec
@@ -18,10 +20,12 @@ from stafett.design.assumptions import numbers, with_values
 from stafett.design.compare import Comparison, Conclusion, designs
 from stafett.design.experiment import Plan
 from stafett.design.network import Number
-from stafett.design.reading import System, load, names
+from stafett.design.reading import System, document_of, load, names, system_of
 from stafett.design.sofar import SoFar
 from stafett.design.stability import offered_loads
+from stafett.protocol.read import ReadError
 from stafett.service.computing import Computation, Computing
+from stafett.service.own_networks import OwnNetworks
 
 KIND = "comparison"
 MOST_READ = 8  # answers held decoded
@@ -42,6 +46,16 @@ class Wish(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     years: float = 1.0
     seed: int = 1
     assumptions: Literal["fixed", "sampled"] = "fixed"
+
+
+class Asked(Wish, frozen=True, forbid_unknown_fields=True):
+    """A wish as it is kept: networks of the organisation's own by exact version, with their text.
+
+    So a run needs nothing else, means the same for ever, and shares an answer with nobody who did
+    not ask of the very same text.
+    """
+
+    own: dict[str, str] = {}
 
 
 class Unusable(ValueError):
@@ -73,7 +87,7 @@ class Run:
     """One run: its wish, how far it is, what it found so far, and its answer once it is done."""
 
     computation: Computation
-    wish: Wish
+    wish: Asked
     answer: Answer | None = None
     so_far: SoFar | None = None
 
@@ -106,6 +120,21 @@ def bounds(path: str) -> tuple[float, float]:
     return (0.0 if part[0] == "patients" else 1e-6), 1e6
 
 
+@lru_cache(maxsize=32)
+def system_of_text(text: str, ref: str) -> System:
+    """The system that the text of a kept network describes, by the name of its version."""
+    system = system_of(document_of(text, f"{ref}.yaml"))
+    network = msgspec.structs.replace(system.network, network=ref)
+    return dataclasses.replace(system, network=network)
+
+
+def as_written(wish: Wish, name: str) -> System:
+    """A system wished for, before any change; raises KeyError where there is none."""
+    if name in names():
+        return load(name)
+    return system_of_text((wish.own if isinstance(wish, Asked) else {})[name], name)
+
+
 def systems_of(wish: Wish) -> dict[str, System]:
     """The systems wished for, changed as wished; raises Unusable."""
     if not 1 <= len(wish.networks) <= 4:
@@ -123,11 +152,14 @@ def systems_of(wish: Wish) -> dict[str, System]:
             raise Unusable(f"changes/{name}", "changes a network that is not compared", "")
     found = {}
     for name in wish.networks:
-        if name not in names():
+        try:
+            system = as_written(wish, name)
+        except KeyError:
             raise Unusable(
                 "networks", f"there is no network {name!r}", f"known: {', '.join(names())}"
-            )
-        system = load(name)
+            ) from None
+        except ReadError as problem:  # this release checks more than the one that kept it
+            raise Unusable("networks", problem.what, problem.todo) from None
         changes = wish.changes.get(name, {})
         offered = dict(key_figures(system))
         values = {}
@@ -169,17 +201,37 @@ def plan_of(wish: Wish) -> Plan:
 class Studio:
     """The runs of every organisation."""
 
-    def __init__(self, computing: Computing) -> None:
-        self._computing = computing
+    def __init__(self, computing: Computing, own: OwnNetworks) -> None:
+        self._computing, self.own = computing, own
         self._read: OrderedDict[str, Answer] = OrderedDict()
 
     async def begin(self, wish: Wish, person: str, organisation: str) -> Run:
-        """Begin a run; what was asked before is answered at once. Raises Unusable, Busy."""
-        total = evaluations(systems_of(wish), plan_of(wish))
+        """Begin a run; what was asked before is answered at once. Raises Unusable, Busy.
+
+        A network of the organisation's own without a version is its newest.
+        """
+        exact = await self._exact(wish, organisation)
+        total = evaluations(systems_of(exact), plan_of(exact))
         if wish.assumptions == "sampled":
             total *= 2
-        asked = msgspec.json.encode(wish, order="sorted")
+        asked = msgspec.json.encode(exact, order="sorted")
         return _run(await self._computing.ask(KIND, asked, person, organisation, total))
+
+    async def _exact(self, wish: Wish, organisation: str) -> Asked:
+        """The wish with the organisation's own networks by version, and their text."""
+        called, own = {}, {}
+        for name in wish.networks[:4]:
+            if name in names():
+                continue
+            found = await self.own.content(organisation, name)
+            if found is not None:
+                called[name] = found[0].ref
+                own[found[0].ref] = found[1]
+        return Asked(
+            [called.get(n, n) for n in wish.networks],
+            {called.get(n, n): figures for n, figures in wish.changes.items()},
+            wish.replications, wish.years, wish.seed, wish.assumptions, own,
+        )  # fmt: skip
 
     async def of(self, organisation: str, id_: str) -> Run | None:
         """A run of an organisation with its answer; None where there is none that it may see."""
@@ -213,7 +265,7 @@ class Studio:
 
 
 def _run(found: Computation) -> Run:
-    return Run(found, msgspec.json.decode(found.wish, type=Wish))
+    return Run(found, msgspec.json.decode(found.wish, type=Asked))
 
 
 def evaluations(systems: dict[str, System], plan: Plan) -> int:

@@ -11,7 +11,7 @@ import msgspec
 from stafett.design.compare import compare, conclusions
 from stafett.design.sofar import SoFar, watch
 from stafett.service.computing_messages import Task
-from stafett.service.studio import Found, Wish, plan_of, systems_of
+from stafett.service.studio import Asked, Found, plan_of, systems_of
 from stafett.simulation import Store
 
 
@@ -20,7 +20,7 @@ def compared(task: Task, tick: Callable[[int], None], see: Callable[[SoFar], Non
 
     The systems themselves come first, and `see` is told their figures as replications come in.
     """
-    wish = msgspec.json.decode(task.wish, type=Wish)
+    wish = msgspec.json.decode(task.wish, type=Asked)
     systems, plan, store = systems_of(wish), plan_of(wish), Store(Path(task.keep))
     rest = watch(systems, plan, store, see, tick)
     c = compare(systems, plan, store=store, progress=rest)

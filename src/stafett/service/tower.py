@@ -53,6 +53,7 @@ from stafett.service.offers import Offers
 from stafett.service.openid import Providers
 from stafett.service.openings import Openings
 from stafett.service.outside import Outside
+from stafett.service.own_networks import OwnNetworks
 from stafett.service.papers import Papers
 from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
@@ -188,7 +189,7 @@ class Tower:
         )
         self.learning = Learning(url, self.ledger, self.pool)
         self.computing = Computing(url, self.pool, folder)
-        self.studio = Studio(self.computing)
+        self.studio = Studio(self.computing, OwnNetworks(self.pool))
         self.incentives = Incentives(self.computing)
         self.settlements = Settlements(self.computing)
         self.outside = Outside(self)

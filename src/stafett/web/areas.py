@@ -12,6 +12,8 @@ from stafett.web import (
     casework,
     conditions,
     design,
+    design_edit,
+    design_own,
     exchange,
     hindcasts,
     incentives,
@@ -116,6 +118,7 @@ AREAS: tuple[Area, ...] = (
     Area("incentives", incentives.ENDPOINTS, incentives.ROUTES, menu=incentives.MENU),
     Area("settlement", settlement.ENDPOINTS, settlement.ROUTES, menu=settlement.MENU),
     Area("design", design.ENDPOINTS, design.ROUTES, menu=design.MENU, words=design.WORDS),
+    Area("own networks", design_own.ENDPOINTS, design_edit.ROUTES),
     Area(
         "training",
         training.ENDPOINTS,

@@ -35,6 +35,7 @@ from stafett.service.studio import (
     bounds,
     key_figures,
     rows_of,
+    system_of_text,
 )
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
@@ -102,28 +103,36 @@ async def _person(request: Request) -> Person:
 
 
 async def known(call: Call[Nothing, Nothing]) -> list[Known]:
-    """List the built-in networks."""
+    """List the built-in networks, and the newest version of each of the organisation's own."""
+    person = await _person(call.request)
     found = []
     for name in names():
         n = load(name).network
         found.append(Known(n.network, n.title, n.summary, n.protocol))
+    for own in await studio_of(call.request).own.all_of(person.organisation):
+        found.append(Known(own.ref, own.title, "", own.protocol))
     return found
 
 
 async def figures(call: Call[Nothing, Nothing]) -> list[Figure]:
     """The figures of a network that can be changed."""
-    system = _system(call.path["name"])
+    system = await _system(call.request, call.path["name"])
     return [
         Figure(path, n.value, n.low, n.high, n.source, n.assumption, n.note)
         for path, n in key_figures(system)
     ]
 
 
-def _system(name: str) -> System:
-    if name not in names():
+async def _system(request: Request, name: str) -> System:
+    """A built-in network, or one of the organisation's own (`NAME@VERSION`)."""
+    if name in names():
+        return load(name)
+    person = await _person(request)
+    found = await studio_of(request).own.content(person.organisation, name)
+    if found is None:
         part = Part("name", f"there is no network {name!r}", f"known: {', '.join(names())}")
         raise Problem(404, "no-network", "No such network", part)
-    return load(name)
+    return system_of_text(found[1], found[0].ref)
 
 
 async def begin(call: Call[Wish, Nothing]) -> State:
@@ -282,12 +291,14 @@ async def studio(request: Request) -> Response:
     person = await signed_in(request)
     if isinstance(person, Response):
         return person
-    every = [load(n).network for n in names()]
     here = request.query_params.get("network", "sweden")
-    system = _system(here)
+    system = await _system(request, here)
     t = say.words_of(request, person)
-    title = say.system(t, here if here in names() else "sweden")
+    title = say.system(t, system.name)
     language = languages.of(request, person.language)
+    own = await studio_of(request).own.all_of(person.organisation)
+    every = [(n, say.title(load(n), t, language)) for n in names()]
+    every += [(x.ref, f"{x.title} ({say.system(t, x.ref)})") for x in own]
     drawn = lanes(
         system, order(system.protocol), title=title, words=say.lanes(t), language=language
     )
@@ -296,7 +307,8 @@ async def studio(request: Request) -> Response:
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
         figures=_figures(system, t, language), places=Places(system, t, language), runs=runs,
-        start={"network": here}, systems=names(),
+        start={"network": system.name}, systems=names(), own=own,
+        title=say.title(system, t, language), named=lambda n: say.system(t, n),
     )  # fmt: skip
 
 
@@ -322,6 +334,7 @@ async def comparison(request: Request) -> Response:
         found |= _tables(run.answer, t, language)
     return await page(
         request, "comparison.html", person, run=run, start={"run": run.id},
+        named=lambda n: say.system(t, n),
         changes=say.changes(run.wish, t, language), **found,
     )  # fmt: skip
 

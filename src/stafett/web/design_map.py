@@ -54,7 +54,9 @@ class Places:
         ]
         if any(x.beside and x.centre == site.key for x in self.graph.lanes):
             facts.append(self._t("design.map.beside"))
-        return Choice(site.key, self._name(site), self._owners[site.owner], tuple(facts))
+        return Choice(
+            site.key, self._name(site), self._owners.get(site.owner, site.owner), tuple(facts)
+        )
 
     def _of_lanes(self, key: str) -> Choice:
         mine = [x for x in self.graph.lanes if x.key == key]

@@ -9,11 +9,11 @@ from starlette.requests import Request
 from stafett.design.estimate import Estimate
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
-from stafett.design.reading import System, load
+from stafett.design.reading import System
 from stafett.service.accounts import Person
 from stafett.service.design_report import cell
 from stafett.service.pictures.lanes import WORDS
-from stafett.service.studio import Wish
+from stafett.service.studio import Wish, as_written
 from stafett.web import numeral
 from stafett.web.design_figures import T, known, path
 from stafett.web.language import of, translator
@@ -40,19 +40,25 @@ def figure(e: Estimate | None, digits: int, language: str) -> str:
 
 
 def system(t: T, name: str) -> str:
-    """A short name of a network."""
+    """A short name of a network; of one of an organisation's own, its name and version."""
+    own, _, version = name.partition("@")
+    if version:
+        return t("design.own.called", name=own, version=version)
     return known(t, f"design.system.{name}", name)
 
 
 def title(system_: System, t: T, language: str) -> str:
     """A network's title as it was written, or its short name where that is in another language."""
+    if "@" in system_.name:
+        return f"{system_.network.title} ({system(t, system_.name)})"
     return system_.network.title if language == "en" else system(t, system_.name)
 
 
 def changes(wish: Wish, t: T, language: str) -> list[str]:
     """What was changed, a sentence for each figure: whose, which, and to what."""
     return [
-        f"{system(t, name)}: {path(load(name), which, t, language)} = {number(value, language)}"
+        f"{system(t, name)}: {path(as_written(wish, name), which, t, language)}"
+        f" = {number(value, language)}"
         for name, figures in wish.changes.items()
         for which, value in figures.items()
     ]

@@ -205,6 +205,12 @@ async def page(
     return found
 
 
+def fragment(template: str, language: str, **values: Any) -> str:
+    """Render a part of a page by itself, for a script that puts it where the old one was."""
+    t = languages.translator(language)
+    return _environment().get_template(template).render(t=t, language=language, **values)
+
+
 def _may(person: Person, line: str) -> bool:
     return policy.allows(line, person)
 

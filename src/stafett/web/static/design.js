@@ -1,8 +1,11 @@
 // The studio: which networks, which figures are changed (kept for this tab), and the run.
-import { call, h, t } from "./dom.js";
+import { call, t } from "./dom.js";
+import { refused } from "./design_said.js";
 
 const { network } = JSON.parse(document.getElementById("start").textContent);
 const kept = JSON.parse(sessionStorage.getItem("design") || "null") ?? { picked: ["sweden", "spain"], changes: {} };
+const boxes = [...document.querySelectorAll("input.pick")];
+kept.picked = kept.picked.filter((name) => boxes.some((box) => box.value === name)); // an older version is not in the list
 const keep = () => sessionStorage.setItem("design", JSON.stringify(kept));
 
 for (const box of document.querySelectorAll("input.pick")) {
@@ -82,7 +85,18 @@ document.getElementById("wish").addEventListener("submit", async (event) => {
     });
     location.assign(`/design/runs/${run.id}`);
   } catch (no) {
-    const reasons = (no.reasons ?? []).map((r) => h("li", {}, [r.field, r.what, r.todo].filter(Boolean).join(" – ")));
-    said.replaceChildren(h("p", { class: "problem" }, `! ${no.message}`), h("ul", {}, reasons));
+    refused(said, no);
   }
+});
+
+// A network file of somebody's own: its name is in it; the version that it follows is in the list.
+document.getElementById("upload").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const form = event.target, text = await form.file.files[0].text();
+  const name = /^[\s{]*["']?network["']?\s*:\s*["']?([^\s"',#]+)/m.exec(text)?.[1] ?? "?";
+  const after = Number(document.querySelector(`[data-own="${CSS.escape(name)}"]`)?.dataset.version ?? 0);
+  try {
+    const saved = await call("PUT", `/api/design/own/${encodeURIComponent(name)}`, { text, reason: form.reason.value, after });
+    location.assign(`/design?network=${saved.name}@${saved.version}`);
+  } catch (no) { refused(document.getElementById("uploaded"), no); }
 });

@@ -1,0 +1,300 @@
+"""Editing a network: by API, and on the page by keyboard; own systems run like built-in ones."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Page, expect
+
+from site_ import Site
+from stafett.design.reading import document
+
+WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
+CLINIC, COURIER = "treating-clinic-1", "courier-1"
+
+
+def text(name: str, base: str = "sweden-aav", **more: Any) -> str:
+    """A network of one's own, as JSON."""
+    return json.dumps({**document(base).value, "network": name, **more})
+
+
+def put(site: Site, name: str, after: int = 0, login: str = CLINIC, **more: Any) -> Any:
+    """Save one."""
+    body = {"text": text(name, **more), "reason": "a test of it", "after": after}
+    return site.call(login, "PUT", f"/api/design/own/{name}", json=body)
+
+
+def test_an_own_network_is_saved_listed_looked_at_and_downloaded_as_a_file(
+    site: Site, tmp_path: Path
+) -> None:
+    """The file goes straight into `stafett design check`."""
+    first = put(site, "api-net").json()
+    assert (first["version"], first["reason"]) == (1, "a test of it")
+    assert put(site, "api-net", 1, title="Newer").json()["version"] == 2
+    listed = site.call(CLINIC, "GET", "/api/design/own").json()
+    assert [(x["version"], x["title"]) for x in listed if x["name"] == "api-net"] == [(2, "Newer")]
+    both = site.call(CLINIC, "GET", "/api/design/own/api-net").json()
+    assert [x["version"] for x in both] == [2, 1]
+    looked = site.call(CLINIC, "GET", "/api/design/own/api-net/1").json()
+    assert looked["version"]["saved_by"] == both[1]["saved_by"]
+    file = site.call(CLINIC, "GET", "/api/design/own/api-net/2/network.yaml")
+    assert "api-net-v2.yaml" in file.headers["content-disposition"]
+    (tmp_path / "net.yaml").write_text(file.text, "utf-8")
+    command = [Path(sys.executable).with_name("stafett"), "design", "check", "net.yaml"]
+    checked = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0 and "nothing wrong" in checked.stdout, checked.stderr
+    known = [x["name"] for x in site.call(CLINIC, "GET", "/api/design/networks").json()]
+    assert "sweden" in known and "api-net@2" in known
+    figures = site.call(CLINIC, "GET", "/api/design/networks/api-net@1").json()
+    assert any(x["path"] == "patients.per_year" for x in figures)
+
+
+def test_another_organisation_gets_404_and_can_run_none_of_it(site: Site) -> None:
+    """As if it were not there, by every way."""
+    assert put(site, "only-ours").status_code == 200
+    for path in (
+        "own/only-ours",
+        "own/only-ours/1",
+        "own/only-ours/1/network.yaml",
+        "networks/only-ours@1",
+    ):
+        assert site.call(CLINIC, "GET", f"/api/design/{path}").status_code == 200, path
+        assert site.call(COURIER, "GET", f"/api/design/{path}").status_code == 404, path
+    assert "only-ours" not in str(site.call(COURIER, "GET", "/api/design/own").json())
+    assert "only-ours" not in str(site.call(COURIER, "GET", "/api/design/networks").json())
+    wish = {"networks": ["only-ours@1"], "replications": 2, "years": 0.25}
+    refused = site.call(COURIER, "POST", "/api/design/runs", json=wish)
+    assert refused.status_code == 422 and refused.json()["reasons"][0]["field"] == "/networks"
+    page = {"Accept": "text/html"}
+    for address in ("/design/edit?from=only-ours@1", "/design?network=only-ours@1"):
+        assert site.call(COURIER, "GET", address, headers=page).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "status", "field"),
+    [
+        ("bad", {}, 422, "/text"),
+        ("bad", {"text": "x"}, 422, "/reason"),
+        ("bad", {"text": 7, "reason": "because"}, 422, "/text"),
+        ("bad", {"text": "x", "reason": "because", "own": 1}, 422, ""),
+        ("bad", {"text": "network: [", "reason": "because"}, 422, ""),
+        ("bad", {"text": text("bad"), "reason": "x"}, 422, "reason"),
+        ("BAD", {"text": text("BAD"), "reason": "because"}, 422, "name"),
+        ("spain", {"text": text("spain"), "reason": "because"}, 409, "name"),
+        ("bad", {"text": text("worse"), "reason": "because"}, 422, "network"),
+        ("bad", {"text": text("bad"), "reason": "because", "after": 3}, 409, "after"),
+        ("bad", {"text": text("bad", owners={}), "reason": "because"}, 422, "organisations"),
+    ],
+)
+def test_what_cannot_be_kept_is_refused_with_its_part(
+    site: Site, name: str, body: dict[str, Any], status: int, field: str
+) -> None:
+    """And nothing is kept."""
+    answer = site.call(CLINIC, "PUT", f"/api/design/own/{name}", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["reasons"][0]["field"].startswith(field)
+    assert site.call(CLINIC, "GET", f"/api/design/own/{name}").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("act", "status", "field"),
+    [
+        ({"do": "fly"}, 422, "/act"),
+        ({"do": "remove-site", "site": "atlantis"}, 422, "/act/site"),
+        ({"do": "add-site", "title": "X", "owner": "", "roles": ["centre"]}, 422, "/act/owner"),
+        ({"do": "add-lane", "origin": "huddinge", "to": "maker", "days": "1"}, 422, "/act/days"),
+    ],
+)
+def test_a_change_that_cannot_be_made_says_which_part(
+    site: Site, act: dict[str, Any], status: int, field: str
+) -> None:
+    """A draft is kept nowhere, so nothing can be left half done."""
+    body = {"network": json.loads(text("draft")), "act": act}
+    answer = site.call(CLINIC, "POST", "/api/design/draft", json=body)
+    assert answer.status_code == status, answer.text
+    assert answer.json()["reasons"][0]["field"].startswith(field)
+
+
+@pytest.mark.parametrize("network", [{}, {"network": 1}, {"centres": []}, {"roles": None}])
+def test_a_draft_that_is_no_network_is_found_wrong(site: Site, network: dict[str, Any]) -> None:
+    """Looked at, it has findings; changed, it is refused."""
+    looked = site.call(CLINIC, "POST", "/api/design/draft", json={"network": network})
+    assert looked.status_code == 200 and looked.json()["findings"]
+    act = {"do": "remove-site", "site": "x"}
+    body = {"network": network, "act": act}
+    assert site.call(CLINIC, "POST", "/api/design/draft", json=body).status_code == 422
+
+
+def test_a_run_keeps_the_very_version_that_it_was_asked_of(site: Site) -> None:
+    """Saved anew meanwhile, it still tells of the old one; another text is another answer."""
+    own = site.tower.studio.own
+    more = json.loads(text("runs"))["patients"]
+    more["per_year"] = {**more["per_year"], "value": more["per_year"]["low"]}
+    assert put(site, "runs").status_code == 200
+    wish = {"networks": ["runs"], "replications": 2, "years": 0.25}
+    asked = {**wish, "changes": {"runs": {"habits.digital": 0.9}}}
+    begun = site.call(CLINIC, "POST", "/api/design/runs", json=asked).json()
+    assert begun["networks"] == ["runs@1"]
+    assert put(site, "runs", 1, patients=more).status_code == 200
+    again = site.call(CLINIC, "POST", "/api/design/runs", json=wish).json()
+    assert again["networks"] == ["runs@2"]
+    old = site.inside(site.tower.studio.of("university-hospital", begun["id"])).wish
+    new = site.inside(site.tower.studio.of("university-hospital", again["id"])).wish
+    assert list(old.own) == ["runs@1"] and list(old.changes) == ["runs@1"]
+    for ref, kept in (("runs@1", old), ("runs@2", new)):
+        assert kept.own[ref] == site.inside(own.content("university-hospital", ref))[1]
+    for run in (begun, again):  # one person has two at most, and others wait behind them
+        site.call(CLINIC, "DELETE", f"/api/design/runs/{run['id']}")
+    sent = {**wish, "own": {"runs": "x"}}
+    assert site.call(CLINIC, "POST", "/api/design/runs", json=sent).status_code == 422
+
+
+def tab_to(page: Page, selector: str, most: int = 400) -> None:
+    """Move by Tab alone until an element has the focus."""
+    for _ in range(most):
+        page.keyboard.press("Tab")
+        if page.evaluate("s => document.activeElement.matches(s)", selector):
+            return
+    raise AssertionError(f"{selector} was not reached")
+
+
+@pytest.mark.browser
+def test_a_site_and_a_lane_are_added_by_keyboard_saved_and_run(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Copy, add, save with a reason, compare with the original; all without a pointer."""
+    page, north = browser_of(CLINIC), f"north-{secrets.token_hex(3)}"
+    page.goto("/design?network=sweden-aav")
+    tab_to(page, "#edit")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/design/edit?from=sweden-aav")
+    sites = page.locator("[data-site]").count()
+    tab_to(page, "#d-site > summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Bodø")
+    tab_to(page, "#s-owner")
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Helse Nord")
+    page.keyboard.press("Tab")
+    page.keyboard.type("67.28")
+    page.keyboard.press("Tab")
+    page.keyboard.type("14.4")
+    shoot(page, "design-edit-form")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-site]")).to_have_count(sites + 1)
+    expect(page.locator("#told")).to_contain_text("Nothing is wrong")
+    assert page.evaluate("document.activeElement.id") == "s-lon"
+    row = page.locator("[data-site=bod]").inner_text()
+    assert "Helse Nord" in row and "67.28, 14.4" in row and "10 % of the patients" in row
+    assert page.locator(".network-map [data-key='centre:bod']").count() == 1
+    tab_to(page, "#d-lane > summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Supply")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Bod")
+    page.keyboard.press("Tab")
+    page.keyboard.type("by air")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("3")
+    page.keyboard.press("Enter")
+    lane = page.locator("[data-lane='routes-maker_bod']")
+    expect(lane).to_contain_text("3 days · by air")
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+    shoot(page, "design-edit")
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "design-edit-320")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    tab_to(page, "#save [name=name]")
+    page.keyboard.press("Control+a")
+    page.keyboard.type(north)
+    tab_to(page, "#save [name=reason]")
+    page.keyboard.type("Bodø would like to treat")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"**/design?network={north}@1")
+    assert page.locator(f"input.pick[value='{north}@1']").is_checked()
+    assert "Bodø would like to treat" in page.locator(f"[data-own={north}]").inner_text()
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+    shoot(page, "design-own")
+    for box in page.locator("input.pick").all():
+        box.set_checked(box.get_attribute("value") in ("sweden-aav", f"{north}@1"))
+    page.locator("[name=replications]").fill("2")
+    page.locator("[name=years]").fill("0.25")
+    page.locator("#wish button").click()
+    page.wait_for_url("**/design/runs/*")
+    page.locator(".design-exports").wait_for(timeout=90_000)
+    shown = page.locator("main").inner_text()
+    assert f"{north}, version 1" in shown and "Sweden, gene therapy" in shown
+    shoot(page, "design-own-compared")
+
+
+@pytest.mark.browser
+def test_a_lane_to_nowhere_is_refused_in_swedish_and_taken_back(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Beside the lane, in words; saving is refused with the same words; then it is undone."""
+    page = browser_of(CLINIC, "sv")
+    page.goto("/design/edit?from=sweden&language=sv")
+    page.locator("#d-lane > summary").press("Enter")
+    page.locator("#l-origin").select_option("umea")
+    page.locator("#l-add").press("Enter")
+    lane = page.locator("[data-lane='routes-umea']")
+    expect(lane.locator(".problem")).to_have_text("! vägen umea leder ingenstans – ange en plats")
+    expect(page.locator("#told")).to_contain_text("1 sak är fel")
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+    shoot(page, "design-edit-wrong-sv")
+    page.locator("#save [name=name]").fill("ingenstans")
+    page.locator("#save [name=reason]").fill("ett försök")
+    page.locator("#save button").press("Enter")
+    expect(page.locator("#saved")).to_contain_text("Nätverket sparas inte")
+    expect(page.locator("#saved")).to_contain_text("vägen umea leder ingenstans")
+    assert site.call(CLINIC, "GET", "/api/design/own/ingenstans").status_code == 404
+    page.locator("#undo").press("Enter")
+    expect(lane).to_have_count(0)
+    expect(page.locator("#told")).to_contain_text("Inget är fel")
+    page.locator("#rs-manufacturer").press("Enter")
+    role = page.locator(".design-role", has=page.locator("#r-manufacturing"))
+    expect(page.locator("#parts .note")).to_contain_text("ingen har rollen")
+    page.locator("#undo").press("Enter")
+    expect(page.locator("#parts .note")).to_have_count(0)
+    assert role.locator("select").input_value() == "manufacturer"
+
+
+@pytest.mark.browser
+def test_a_network_file_is_uploaded_and_a_faulty_one_refused_with_its_parts(
+    site: Site, browser_of: Callable[..., Page], tmp_path: Path
+) -> None:
+    """The next version of its name, whose versions stand in the editor with who and why."""
+    page = browser_of(CLINIC)
+    file = tmp_path / "upload.yaml"
+    for version in (1, 2):
+        file.write_text("extends: sweden-aav\nnetwork: uploaded\ntitle: From a file\n", "utf-8")
+        page.goto("/design")
+        page.locator("summary", has_text="Upload").click()
+        page.locator("#upload [name=file]").set_input_files(file)
+        page.locator("#upload [name=reason]").fill(f"upload {version}")
+        page.locator("#upload button").click()
+        page.wait_for_url(f"**/design?network=uploaded@{version}")
+    page.goto("/design/edit?from=uploaded@1")
+    assert ["upload 2" in x for x in page.locator("#versions ~ ul li").all_inner_texts()] == [
+        True, False,
+    ]  # fmt: skip
+    page.goto("/design")
+    file.write_text("extends: sweden-aav\nnetwork: uploaded\nowners: {industry: null}\n", "utf-8")
+    page.locator("summary", has_text="Upload").click()
+    page.locator("#upload [name=file]").set_input_files(file)
+    page.locator("#upload [name=reason]").fill("a faulty one")
+    page.locator("#upload button").click()
+    expect(page.locator("#uploaded")).to_contain_text("organisations.maker.owner")
