@@ -21,8 +21,8 @@ from stafett.journey.view import Station
 from stafett.service.accounts import Person
 from stafett.service.board import Row
 from stafett.service.deviations import Line
-from stafett.service.journeys import Done
 from stafett.service.record import Entry
+from stafett.service.recording import Done
 
 PAUSES_S = (0.2, 1.0)  # before a call is sent again whose connection broke
 

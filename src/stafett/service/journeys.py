@@ -9,44 +9,37 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
 
-from stafett.journey import event as events
-from stafett.journey.command import Actor, Answer, Command, OpenJourney, Signature
+from stafett.journey.command import Actor, Answer, Command, OpenJourney
 from stafett.journey.decide import decide
 from stafett.journey.evolve import evolve
 from stafett.journey.refusal import Refusal
 from stafett.journey.state import State
 from stafett.ledger import (
-    Author,
-    Draft,
-    InvalidSubmission,
-    KeyReused,
     Ledger,
     NotAcknowledged,
-    Receipt,
     StaleVersion,
-    Submission,
 )
-from stafett.ledger.canonical import NotCanonical, canonical
 from stafett.protocol.net import Net
 from stafett.protocol.read import ReadError
 from stafett.service import signing
-from stafett.service.accounts import Accounts, Person, SignInRefused
+from stafett.service.accounts import Accounts, Person
 from stafett.service.competence import Competences
 from stafett.service.labels import GAP, Labels
 from stafett.service.library import Library
 from stafett.service.live import Live, Lives
 from stafett.service.network import Networks
-from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
+from stafett.service.passkeys import Passkeys, Site
 from stafett.service.readings import Readings
+from stafett.service.recording import Done, already, append, digest, done
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
+from stafett.service.signer import Signer, moment
 from stafett.service.signing import ToSign
 from stafett.service.vault import Erased, Vault
 
@@ -55,21 +48,6 @@ SIGNED_WITHIN = timedelta(minutes=5)
 CLOCKS = timedelta(seconds=5)
 NOBODY = "commitment:" + "0" * 64  # stands for the patient until an order is known to be right
 FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
-
-
-class Done(msgspec.Struct, frozen=True):
-    """The answer to a command that was accepted: durable, and where it stands in the record.
-
-    `acceptance` is the host's signed word for it (see stafett.ledger.acceptance).
-    """
-
-    journey: str
-    position: int
-    version: int
-    recorded_at: datetime
-    events: tuple[dict[str, Any], ...] = ()
-    replayed: bool = False
-    acceptance: str = ""
 
 
 class Journeys(Lives):
@@ -91,7 +69,7 @@ class Journeys(Lives):
         super().__init__(ledger, library)
         self._accounts, self._vault = accounts, vault
         self._networks, self._facility = networks, facility
-        self._passkeys, self._competences = passkeys, competences
+        self._signer = Signer(accounts, passkeys, competences)
         self._readings, self._labels = readings, labels
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -138,8 +116,8 @@ class Journeys(Lives):
                 "The network does not fill every role",
                 Reason("network", f"nobody plays {', '.join(missing)}", "complete the network"),
             )
-        hashed = _hash({"order": msgspec.to_builtins(order), "person": person.id})
-        if (again := await self._again(order.key, hashed)) is not None:
+        hashed = digest({"order": msgspec.to_builtins(order), "person": person.id})
+        if (again := await already(self._ledger, order.key, hashed)) is not None:
             return again
         coi = order.coi or self._coi()
         now = datetime.now(UTC)
@@ -164,7 +142,9 @@ class Journeys(Lives):
         assert not isinstance(made, Refusal)
         head = {"pinned": pinned.sha256, "pseudonym": pseudonym}
         try:
-            receipt = await self._append(order.key, hashed, coi, 0, made, command, head)
+            receipt = await append(
+                self._ledger, order.key, hashed, coi, 0, made, command, command.parties, head
+            )
         except StaleVersion:
             await self._vault.withdraw(pseudonym, person.organisation)
             raise No(
@@ -178,7 +158,7 @@ class Journeys(Lives):
                 state = evolve(net, state, one)
             assert state is not None
             self.keep(Live(net, state, pinned.sha256, pseudonym))
-        return _done(receipt, made)
+        return done(receipt, made)
 
     async def outcome(self, person: Person, journey: str, key: str) -> Done:
         """Return what the act with `key` came to. Raises No where the record does not have it.
@@ -190,7 +170,7 @@ class Journeys(Lives):
         receipt = await self._ledger.outcome_of(key)
         if receipt is None or receipt.stream != journey:
             raise unknown("act", key)
-        return _done(receipt, (), replayed=True)
+        return done(receipt, (), replayed=True)
 
     async def signing(self, person: Person, journey: str, ask: Ask) -> tuple[Person, ToSign]:
         """Return who would sign by `ask` now, and what. Raises No; nothing is kept.
@@ -200,12 +180,12 @@ class Journeys(Lives):
         live = await self.see(person, journey)
         actor = person
         if ask.colleague is not None:
-            actor = _of_one_house(person, await self._accounts.of_login(ask.colleague.login))
+            actor = await self._signer.colleague(person, ask.colleague.login)
         by = Actor(person=actor.id, organisation=actor.organisation, role=ask.role)
         now = datetime.now(UTC)
         due = signing.to_sign(live.net, live.state, ask.command, by, now)
         if due is not None:
-            await self._may_sign(actor, live, ask.role)
+            await self._signer.may_sign(actor, live, ask.role)
         elif ask.colleague is not None:
             due = signing.to_prove(live.net, live.state, ask.command, by, now)
         else:
@@ -230,13 +210,16 @@ class Journeys(Lives):
 
     async def _submit(self, person: Person, journey: str, ask: Ask, site: Site | None) -> Done:
         plain = msgspec.to_builtins(ask)
-        hashed = _hash(
+        hashed = digest(
             {"journey": journey, "role": ask.role, "command": plain["command"], "by": person.id}
         )
-        actor = await self._actor(person, ask)
+        actor = await self._signer.actor(person, ask)
         # A colleague's password has been asked for just above; a passkey is asked over the act.
-        signed = ask.colleague is not None or await self._confirmed(person, ask)
-        if ask.proof is not None and (again := await self._again(ask.key, hashed)) is not None:
+        signed = ask.colleague is not None or await self._signer.confirmed(person, ask)
+        if (
+            ask.proof is not None
+            and (again := await already(self._ledger, ask.key, hashed)) is not None
+        ):
             return again  # the journey has moved on by this very act: nothing is signed twice
         lock = self._locks.setdefault(journey, asyncio.Lock())
         try:
@@ -265,100 +248,52 @@ class Journeys(Lives):
             )
         for _ in range(TRIES):
             live = await self._shared(person, journey)
-            now = _moment(ask)
+            now = moment(ask)
             due = signing.to_sign(live.net, live.state, ask.command, by, now)
             signature = None
             if due is not None:
-                await self._may_sign(actor, live, ask.role)
-                signature = await self._signature(actor, due, ask, signed, site)
+                await self._signer.may_sign(actor, live, ask.role)
+                signature = await self._signer.signature(actor, due, ask, signed, site)
             elif ask.colleague is not None and ask.proof is not None:
                 own = signing.to_prove(live.net, live.state, ask.command, by, now)
-                await self._signature(actor, own, ask, signed, site)
+                await self._signer.signature(actor, own, ask, signed, site)
             command = signing.complete(ask.command, by, now, signature)
             await self._labels_add_up(actor, live, command)
             command = await self._hide(live, command)
             made = decide(live.net, live.state, command)
             if isinstance(made, Refusal):
-                if (again := await self._again(ask.key, hashed)) is not None:
+                if (again := await already(self._ledger, ask.key, hashed)) is not None:
                     return again
                 await self._bring_to_light(live, made)
                 raise _no(made)
             version = live.state.position
             try:
-                receipt = await self._append(
-                    ask.key, hashed, journey, version, made, command, signed=due
+                receipt = await append(
+                    self._ledger,
+                    ask.key,
+                    hashed,
+                    journey,
+                    version,
+                    made,
+                    command,
+                    live.state.parties,
+                    signed=due,
                 )
             except StaleVersion:
                 self.drop(journey)
                 continue
             if receipt.replayed:
-                return _done(receipt, ())
+                return done(receipt, ())
             state = live.state
             for one in made:
                 state = evolve(live.net, state, one)
             self.keep(Live(live.net, state, live.pinned, live.pseudonym))
-            return _done(receipt, made)
+            return done(receipt, made)
         raise No(
             "busy",
             "Others are working on this journey at the same time",
             Reason("journey", "it changed under every attempt", "try again"),
         )
-
-    async def _actor(self, person: Person, ask: Ask) -> Person:
-        if ask.colleague is None:
-            return person
-        login, password = ask.colleague.login, ask.colleague.password
-        if ask.proof is not None:
-            return _of_one_house(person, await self._accounts.of_login(login))
-        if password is None:
-            what = "they prove who they are: by their password or their passkey"
-            raise No("signature", "The colleague", Reason("colleague", what))
-        try:
-            return _of_one_house(person, await self._accounts.known(login, password))
-        except SignInRefused as error:
-            raise No("signature", "The colleague", Reason("colleague", str(error))) from None
-
-    async def _confirmed(self, person: Person, ask: Ask) -> bool:
-        if ask.password is None:
-            return False
-        if not await self._accounts.confirms(person, ask.password):
-            raise No(
-                "signature",
-                "The signature does not hold",
-                Reason("password", "it is not your password", "enter it again"),
-            )
-        return True
-
-    async def _may_sign(self, person: Person, live: Live, role: str) -> None:
-        """Raise No unless the person is competent now (EU GMP Annex 11, 2; 21 CFR 11.10(i))."""
-        state = live.state
-        gap = await self._competences.gap(person, state.protocol, state.version, role)
-        if gap is not None:
-            raise No("competence", "No current competence", Reason("competence", *gap))
-
-    async def _signature(
-        self, person: Person, due: ToSign, ask: Ask, signed: bool, site: Site | None
-    ) -> Signature:
-        given = ask.proof
-        if given is None:
-            if not signed:
-                raise No(
-                    "signature",
-                    "This needs your signature",
-                    Reason("password", f"you sign: {due.meaning}", "enter your password"),
-                )
-            return due.by(person, "password")
-        if site is None:
-            raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
-        assertion = Assertion(
-            given.credential, given.authenticator_data, given.client_data, given.signature
-        )
-        try:
-            proof = await self._passkeys.sign(person, assertion, due.digest, site)
-        except PasskeyRefused as error:
-            reason = Reason("passkey", str(error), "sign again")
-            raise No("signature", "The signature does not hold", reason) from None
-        return due.by(person, "passkey", proof)
 
     async def _labels_add_up(self, person: Person, live: Live, command: Command) -> None:
         """Raise No where somebody says that labels add up, and the counts say otherwise."""
@@ -390,11 +325,11 @@ class Journeys(Lives):
 
         `key` names the sight for good: it is recorded once, whoever sees it and how often.
         """
-        hashed = _hash({"watch": key})
+        hashed = digest({"watch": key})
         lock = self._locks.setdefault(journey, asyncio.Lock())
         async with lock:
             for _ in range(TRIES):
-                if (again := await self._again(key, hashed)) is not None:
+                if (again := await already(self._ledger, key, hashed)) is not None:
                     return again
                 live = await self.live(journey)
                 if live is None:
@@ -404,7 +339,16 @@ class Journeys(Lives):
                     return None
                 version = live.state.position
                 try:
-                    receipt = await self._append(key, hashed, journey, version, made, command)
+                    receipt = await append(
+                        self._ledger,
+                        key,
+                        hashed,
+                        journey,
+                        version,
+                        made,
+                        command,
+                        live.state.parties,
+                    )
                 except StaleVersion:
                     self.drop(journey)
                     continue
@@ -413,7 +357,7 @@ class Journeys(Lives):
                     for one in made:
                         state = evolve(live.net, state, one)
                     self.keep(Live(live.net, state, live.pinned, live.pseudonym))
-                return _done(receipt, made)
+                return done(receipt, made)
         return None
 
     async def _bring_to_light(self, live: Live, refusal: Refusal) -> None:
@@ -424,97 +368,22 @@ class Journeys(Lives):
                 continue
             key = f"light.{live.state.journey}.{live.state.position}"
             with contextlib.suppress(StaleVersion, NotAcknowledged):
-                await self._append(
-                    key, _hash({"then": key}), live.state.journey, live.state.position, made, then
+                await append(
+                    self._ledger,
+                    key,
+                    digest({"then": key}),
+                    live.state.journey,
+                    live.state.position,
+                    made,
+                    then,
+                    live.state.parties,
                 )
             self.drop(live.state.journey)
-
-    async def _append(
-        self,
-        key: str,
-        hashed: bytes,
-        journey: str,
-        version: int,
-        made: tuple[events.Event, ...],
-        command: Command,
-        head: dict[str, Any] | None = None,
-        signed: ToSign | None = None,
-    ) -> Receipt:
-        live = self.known(journey)
-        parties = command.parties if isinstance(command, OpenJourney) else None
-        if parties is None:
-            assert live is not None
-            parties = live.state.parties
-        drafts = []
-        for one in made:
-            body = {**(head or {}), "event": events.to_json(one)}
-            if signed is not None and _signs(one):
-                body["signed"] = signed.value  # the very content that the signature is over
-            drafts.append(Draft(type(one).__name__, body, one.occurred_at))
-        submission = Submission(
-            stream=journey,
-            expected_version=version,
-            drafts=drafts,
-            audience=sorted(set(parties.values())),
-            author=Author(command.by.organisation, command.by.person),
-            key=key,
-            request_hash=hashed,
-        )
-        try:
-            return await self._ledger.append(submission)
-        except KeyReused:
-            raise _reused(key) from None
-        except InvalidSubmission as error:
-            raise No(
-                "not-recordable",
-                "The record cannot hold this",
-                Reason("command", str(error), "shorten it: long texts belong in a document"),
-            ) from None
-        except NotAcknowledged as error:
-            raise No(
-                "not-acknowledged",
-                "The record could not be reached in time",
-                Reason("key", str(error), "send the same request again, with the same key"),
-            ) from None
-
-    async def _again(self, key: str, hashed: bytes) -> Done | None:
-        """Return the earlier answer to this very request, if there was one."""
-        try:
-            receipt = await self._ledger.outcome_of(key, hashed)
-        except KeyReused:
-            raise _reused(key) from None
-        return None if receipt is None else _done(receipt, (), replayed=True)
 
     def _coi(self) -> str:
         # ST-028: CH, the issuing facility, the year, six alphanumeric characters.
         tail = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(6))
         return f"CH{self._facility}{datetime.now(UTC):%y}{tail}"
-
-
-def _moment(ask: Ask) -> datetime:
-    """Return the moment of an act: now, or the one that was shown to whoever signed by passkey."""
-    now = datetime.now(UTC)
-    if ask.proof is None:
-        return now
-    at = ask.proof.signed_at
-    if at.utcoffset() is None or not now - SIGNED_WITHIN <= at <= now + CLOCKS:
-        what = "the signature took too long, or its time is not ours"
-        raise No("signature", "The signature is too old", Reason("passkey", what, "sign again"))
-    return at
-
-
-def _of_one_house(person: Person, colleague: Person | None) -> Person:
-    """Return the colleague. Raises No where there is none, or where they are somebody else's."""
-    if colleague is None:
-        raise No("signature", "The colleague", Reason("colleague", "this login is not known"))
-    if colleague.organisation != person.organisation:
-        what = "they work for another organisation: they sign at a station of their own"
-        raise No("wrong-person", "Not a colleague", Reason("colleague", what))
-    return colleague
-
-
-def _signs(event: events.Event) -> bool:
-    return bool(getattr(event, "signatures", ()) or getattr(event, "signature", None))
 
 
 def _checks(net: Net, activity: str) -> tuple[Any, ...]:
@@ -525,35 +394,6 @@ def _checks(net: Net, activity: str) -> tuple[Any, ...]:
     return () if handoff is None else (*handoff.release.checks, *handoff.accept.checks)
 
 
-def _hash(value: dict[str, Any]) -> bytes:
-    """Return the hash of what was asked. Raises No for what has no canonical form."""
-    try:
-        return hashlib.sha256(canonical(msgspec.to_builtins(value))).digest()
-    except NotCanonical as error:
-        todo = "whole numbers must lie within ±(2^53 - 1)"
-        raise No("bad-value", "The body does not fit", Reason("", str(error), todo)) from None
-
-
 def _no(refusal: Refusal) -> No:
     reasons = tuple(Reason(r.field, r.what, r.todo) for r in refusal.reasons)
     return No(refusal.code, reasons[0].what if reasons else refusal.code, *reasons)
-
-
-def _reused(key: str) -> No:
-    return No(
-        "key-reused",
-        "This key belongs to another request",
-        Reason("key", f"{key!r} was used before with a different body", "make a new key"),
-    )
-
-
-def _done(receipt: Receipt, made: tuple[events.Event, ...], *, replayed: bool = False) -> Done:
-    return Done(
-        receipt.stream,
-        receipt.first_position + receipt.count - 1,
-        receipt.version,
-        receipt.recorded_at,
-        tuple(events.to_json(one) for one in made),
-        replayed or receipt.replayed,
-        receipt.acceptance,
-    )

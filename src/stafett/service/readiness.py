@@ -20,12 +20,12 @@ from stafett.registry.trained import Trained
 from stafett.service.accounts import Accounts, Person
 from stafett.service.documents import Documents
 from stafett.service.dry_runs import DryRuns
-from stafett.service.journeys import CLOCKS, SIGNED_WITHIN
 from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
 from stafett.service.ready_signature import Sealed, sealed, to_sign
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.registry import Registry
 from stafett.service.request import Signed
+from stafett.service.signer import CLOCKS, SIGNED_WITHIN
 from stafett.service.signing import ToSign
 from stafett.service.site_training import SiteTraining
 

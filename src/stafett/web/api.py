@@ -16,9 +16,9 @@ from stafett.identity.errors import IdentifierError
 from stafett.journey.view import Station, station
 from stafett.service.accounts import Person
 from stafett.service.board import Row
-from stafett.service.journeys import Done
 from stafett.service.passkeys import PasskeyRefused, Site
 from stafett.service.record import Entry
+from stafett.service.recording import Done
 from stafett.service.refusal import No
 from stafett.service.request import Ask, Order
 from stafett.service.signatures import Checked

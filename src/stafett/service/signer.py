@@ -1,0 +1,113 @@
+"""Who acts and signs: the one at the station, a colleague beside them, by password or passkey.
+
+A signature is asked for again at each act (21 CFR 11.200; EU GMP Annex 11, 14); who signs is
+competent at that moment. What a signature is over is made in `signing`.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from stafett.journey.command import Signature
+from stafett.service.accounts import Accounts, Person, SignInRefused
+from stafett.service.competence import Competences
+from stafett.service.live import Live
+from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
+from stafett.service.refusal import No, Reason
+from stafett.service.request import Ask
+from stafett.service.signing import ToSign
+
+SIGNED_WITHIN = timedelta(minutes=5)
+CLOCKS = timedelta(seconds=5)
+
+
+class Signer:
+    """Says who acts, and makes their signature of what is due; raises No where it cannot hold."""
+
+    def __init__(self, accounts: Accounts, passkeys: Passkeys, competences: Competences) -> None:
+        self._accounts, self._passkeys, self._competences = accounts, passkeys, competences
+
+    async def actor(self, person: Person, ask: Ask) -> Person:
+        """Return who acts: the person, or the colleague who says that they are here too."""
+        if ask.colleague is None:
+            return person
+        login, password = ask.colleague.login, ask.colleague.password
+        if ask.proof is not None:
+            return await self.colleague(person, login)
+        if password is None:
+            what = "they prove who they are: by their password or their passkey"
+            raise No("signature", "The colleague", Reason("colleague", what))
+        try:
+            return _of_one_house(person, await self._accounts.known(login, password))
+        except SignInRefused as error:
+            raise No("signature", "The colleague", Reason("colleague", str(error))) from None
+
+    async def colleague(self, person: Person, login: str) -> Person:
+        """Return who has this login, of the person's own organisation."""
+        return _of_one_house(person, await self._accounts.of_login(login))
+
+    async def confirmed(self, person: Person, ask: Ask) -> bool:
+        """Say whether a password was given; raise No if it is not the person's."""
+        if ask.password is None:
+            return False
+        if not await self._accounts.confirms(person, ask.password):
+            raise No(
+                "signature",
+                "The signature does not hold",
+                Reason("password", "it is not your password", "enter it again"),
+            )
+        return True
+
+    async def may_sign(self, person: Person, live: Live, role: str) -> None:
+        """Raise No unless the person is competent now (EU GMP Annex 11, 2; 21 CFR 11.10(i))."""
+        state = live.state
+        gap = await self._competences.gap(person, state.protocol, state.version, role)
+        if gap is not None:
+            raise No("competence", "No current competence", Reason("competence", *gap))
+
+    async def signature(
+        self, person: Person, due: ToSign, ask: Ask, signed: bool, site: Site | None
+    ) -> Signature:
+        """Return the person's signature of what is `due`; `signed`: their password is confirmed."""
+        given = ask.proof
+        if given is None:
+            if not signed:
+                raise No(
+                    "signature",
+                    "This needs your signature",
+                    Reason("password", f"you sign: {due.meaning}", "enter your password"),
+                )
+            return due.by(person, "password")
+        if site is None:
+            raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
+        assertion = Assertion(
+            given.credential, given.authenticator_data, given.client_data, given.signature
+        )
+        try:
+            proof = await self._passkeys.sign(person, assertion, due.digest, site)
+        except PasskeyRefused as error:
+            reason = Reason("passkey", str(error), "sign again")
+            raise No("signature", "The signature does not hold", reason) from None
+        return due.by(person, "passkey", proof)
+
+
+def moment(ask: Ask) -> datetime:
+    """Return the moment of an act: now, or the one that was shown to whoever signed by passkey."""
+    now = datetime.now(UTC)
+    if ask.proof is None:
+        return now
+    at = ask.proof.signed_at
+    if at.utcoffset() is None or not now - SIGNED_WITHIN <= at <= now + CLOCKS:
+        what = "the signature took too long, or its time is not ours"
+        raise No("signature", "The signature is too old", Reason("passkey", what, "sign again"))
+    return at
+
+
+def _of_one_house(person: Person, colleague: Person | None) -> Person:
+    """Return the colleague. Raises No where there is none, or where they are somebody else's."""
+    if colleague is None:
+        raise No("signature", "The colleague", Reason("colleague", "this login is not known"))
+    if colleague.organisation != person.organisation:
+        what = "they work for another organisation: they sign at a station of their own"
+        raise No("wrong-person", "Not a colleague", Reason("colleague", what))
+    return colleague
