@@ -78,6 +78,7 @@ def test_each_file_of_the_standards_is_taken_by_one_command(shared: Path) -> Non
     for name, kind in {
         "examples/openepcis/JSON/Query/Queries/SimpleEventQuery.json": "EPCIS query",
         "celltherapy/corpus.json": "EPCIS 2.0",
+        "celltherapy/queries.json": "EPCIS queries with answers",
         "fhir/fhir_r5_bundle.json": "FHIR R5",
         "fhir/fhir_r4_bundle.json": "FHIR R4B",
         "ocel/example.jsonocel": "OCEL 2.0",
@@ -96,7 +97,41 @@ def test_each_file_of_the_standards_is_taken_by_one_command(shared: Path) -> Non
         if status:
             assert report["errors"] or "JSON schema" in report["detail"], path
         else:
-            assert any(report.get(n) for n in ("events", "resources", "cases", "conditions")), path
+            assert any(
+                report.get(n) for n in ("events", "resources", "cases", "conditions", "queries")
+            ), path
+
+
+def test_queries_with_answers_are_asked_of_the_store_and_differences_named(
+    shared: Path, database: str, tmp_path: Path
+) -> None:
+    """All 69 as published, in one command with their corpus; a changed answer is found."""
+    folder = shared / "standards/celltherapy"
+    result = run(
+        "import", "--json", "--database", database, folder / "corpus.json", folder / "queries.json"
+    )
+    corpus, asked = reports(result)
+    assert corpus["capture"]["captured"] == 82 and result.exit_code == 0
+    assert (asked["queries"], asked["answered as expected"]) == (69, 69)
+    changed = json.loads((folder / "queries.json").read_text())
+    first = changed["queries"][0]
+    gone = {**first, "id": "gone", "expect": {**first["expect"], "events": ["urn:uuid:0"]}}
+    fewer = {**first, "id": "fewer",
+             "expect": {**first["expect"], "events": first["expect"]["events"][1:]}}  # fmt: skip
+    odd = {**first, "id": "odd", "query": {"EQ_nothing": ["x"]}}
+    ordered = next(q for q in changed["queries"] if q["expect"].get("ordered")
+                   and len(q["expect"]["events"]) > 2)  # fmt: skip
+    turned = ordered["expect"]["events"][::-1]
+    back = {**ordered, "id": "back", "expect": {**ordered["expect"], "events": turned}}
+    path = tmp_path / "queries.json"
+    path.write_text(json.dumps({"queries": [gone, fewer, odd, back, first]}))
+    result = run("import", "--json", "--database", database, path)
+    (asked,) = reports(result)
+    assert result.exit_code == 1 and not asked["ok"]
+    assert [line.partition(":")[0] for line in asked["answered otherwise"]] == [
+        "gone", "fewer", "odd", "back"
+    ]  # fmt: skip
+    assert asked["errors"][0].startswith("/queries/2: odd")
 
 
 def test_import_with_a_database_captures_once(shared: Path, database: str, tmp_path: Path) -> None:

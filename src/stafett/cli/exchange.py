@@ -54,7 +54,8 @@ def import_(
 ) -> None:
     """Say what FILES are and hold, and what is wrong with them; capture them if asked to.
 
-    Knows EPCIS 2.0 (JSON; XML, also of 1.2; queries), FHIR R5 and R4B bundles, OCEL 2.0 (JSON),
+    Knows EPCIS 2.0 (JSON; XML, also of 1.2; queries, and files of them with
+    the answers expected, which are asked of the store), FHIR R5 and R4B bundles, OCEL 2.0 (JSON),
     XES, HL7 v2 results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or
     --folder nothing is changed anywhere; with one of them and --dry-run it is said what is new,
     which journeys it belongs to and what would wait, and nothing is kept.
@@ -84,10 +85,13 @@ def import_(
                 }  # fmt: skip
             tick(1)
     outcomes: dict[Path, Any] = {}
+    answers: dict[Path, list[str]] = {}
     if (database or folder) and reports:
         good = {p: r for p, r in reports.items() if r.document is not None and (r.ok or proceed)}
         with opened(database, folder) as url, progress(len(good), "files captured") as tick:
             outcomes = asyncio.run(_capture(url, good, owner, proceed, dry, tick))
+            asked = {p: r.queries for p, r in reports.items() if r.queries}
+            answers = asyncio.run(_ask(url, asked)) if asked else {}
     shown = []
     for path in dict.fromkeys(files):
         if path in refused:
@@ -105,6 +109,13 @@ def import_(
             status = max(status, 1 if outcome.get("error") else 0)
         elif report.document is not None:
             body["capture"] = DRY
+        if path in answers:
+            wrong_answers = answers[path]
+            body["answered as expected"] = len(report.queries) - len(wrong_answers)
+            body["answered otherwise"] = wrong_answers
+            status = max(status, 1 if wrong_answers else 0)
+        elif report.queries:
+            body["answers"] = "not asked for (--folder or --database asks the store)"
         shown.append(body)
     if as_json:
         click.echo(json.dumps(shown, ensure_ascii=False, indent=1))
@@ -185,6 +196,14 @@ async def _capture(
                 }  # fmt: skip
             tick(1)
     return out
+
+
+async def _ask(url: str, files: dict[Path, Any]) -> dict[Path, list[str]]:
+    from stafett.exchange.epcis_store import EpcisStore
+    from stafett.exchange.query_file import ask
+
+    async with EpcisStore(url) as store:
+        return {path: await ask(store, asked) for path, asked in files.items()}
 
 
 def _plain(value: Any) -> str:

@@ -13,7 +13,7 @@ import msgspec
 
 from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.reading import read_log
-from stafett.exchange import epcis, epcis_xml, fhir_read, hl7, hl7_mapping, tables
+from stafett.exchange import epcis, epcis_xml, fhir_read, hl7, hl7_mapping, query_file, tables
 from stafett.exchange.epcis import Document
 from stafett.exchange.epcis_facts import ahead, facts, micros
 from stafett.exchange.epcis_query import read_query
@@ -35,6 +35,7 @@ class Report(msgspec.Struct, frozen=True):
     errors: tuple[Finding, ...] = ()
     remarks: tuple[Finding, ...] = ()
     document: Document | None = None  # what can be captured
+    queries: tuple[query_file.Asked, ...] = ()  # what can be asked
 
 
 def inspect(path: Path, mapping: bytes | None = None) -> Report:
@@ -82,6 +83,8 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
 
 def _other(name: str, value: dict[str, Any]) -> Report:
     """Judge a JSON object that is neither document nor event: a query of EPCIS, or nothing."""
+    if query_file.looks_so(value):
+        return _queries(name, value)
     asked = value["query"] if isinstance(value.get("query"), dict) else value
     given = {key: one for key, one in asked.items() if key != "@context"}
     if any(key == "eventType" or _QUERY.match(key) for key in given):
@@ -93,6 +96,16 @@ def _other(name: str, value: dict[str, Any]) -> Report:
     if "$schema" not in value:
         what = "JSON, and no EPCIS document, event or query, FHIR bundle or OCEL log"
     raise Problem(415, "UnsupportedMediaTypeException", f"{name} is {what}")
+
+
+def _queries(name: str, value: dict[str, Any]) -> Report:
+    asked, wrong = query_file.read(value)
+    refused = sum(one.expect.status != 200 for one in asked)
+    summary = {"queries": len(asked), "answers expected": len(asked) - refused,
+               "refusals expected": refused, "understood as expected": not wrong}  # fmt: skip
+    return Report(
+        name, "EPCIS queries with answers", not wrong, summary, tuple(wrong[:SHOWN]), queries=asked
+    )
 
 
 def _epcis(name: str, document: Document, kind: str = "EPCIS 2.0") -> Report:
