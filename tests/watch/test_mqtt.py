@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import shutil
@@ -29,6 +30,7 @@ from stafett.service.accounts import Accounts, Organisation, Person
 from stafett.service.intake import Intake
 from stafett.service.loggers import Id, Loggers, seal, topic
 from stafett.service.mqtt import Subscriber, broker_files
+from stafett.service.storing import digest_of
 from stafett.service.tower import _as_service
 from stafett.watch.reading import encode
 
@@ -144,13 +146,29 @@ async def send(client: aiomqtt.Client, id: Id, numbers: Iterable[int]) -> None:
 
 
 def stored(url: str) -> tuple[list[int], int]:
-    """Return the sequence numbers of the rows, and how many leaves there are."""
+    """Return the sequence numbers of the rows, and how many chunks the leaves tell of."""
     with psycopg.connect(url) as connection:
         rows = connection.execute("SELECT sequence FROM watch.chunk ORDER BY 1").fetchall()
-        leaves = connection.execute(
-            "SELECT count(*) FROM ledger.event WHERE kind = 'ReadingsStored'"
-        ).fetchone()
-    return [row[0] for row in rows], leaves[0] if leaves else 0
+    return [row[0] for row in rows], sum(len(chunks_of(one)) for one in leaves(url))
+
+
+def leaves(url: str) -> list[dict[str, Any]]:
+    """Return what the record says of readings, in its order."""
+    with psycopg.connect(url) as connection:
+        found = connection.execute(
+            "SELECT leaf FROM ledger.event_store WHERE kind = 'ReadingsStored' ORDER BY position"
+        ).fetchall()
+    return [json.loads(row[0])["body"]["readings"] for row in found]
+
+
+def chunks_of(leaf: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the sequence number and digest of each chunk that a leaf is about."""
+    return list(leaf.get("chunks") or [{k: leaf[k] for k in ("sequence", "sha256")}])
+
+
+def numbers(answer: dict[str, Any]) -> list[int]:
+    """Return the sequence numbers that an answer is about."""
+    return list(answer.get("sequences") or [answer["sequence"]])
 
 
 async def wait_for(what: Any, seconds: float = 30) -> None:
@@ -282,7 +300,12 @@ async def test_a_server_killed_in_the_middle_of_a_batch_loses_nothing_acknowledg
             said = await asyncio.to_thread(process.stdout.readline)
             assert said == b"listening\n"
             async with device(broker, one, key) as client:
-                sending = asyncio.create_task(send(client, one, range(200)))
+
+                async def stream() -> None:
+                    for n in range(0, 200, 4):  # more comes while the server takes and dies
+                        await send(client, one, range(n, n + 4))
+
+                sending = asyncio.create_task(stream())
                 await wait_for(lambda: stored(database)[0])
                 process.send_signal(signal.SIGKILL)
                 process.wait()
@@ -321,7 +344,7 @@ async def test_a_database_that_restarts_loses_nothing(tmp_path: Path, broker: Br
                         answer = await asyncio.wait_for(anext(client.messages), 20)
                         told = json.loads(bytes(answer.payload))
                         assert told["kept"], told
-                        kept.add(told["sequence"])
+                        kept.update(numbers(told))
                     await place.__aexit__()
 
 
@@ -344,11 +367,11 @@ async def test_a_flood_from_one_logger_is_told_to_wait_and_another_is_served(
             assert json.loads(bytes(answer.payload)) == {
                 "kept": True, "sequence": 1000,
             }  # fmt: skip
-            told = [
-                json.loads(bytes((await asyncio.wait_for(anext(flood.messages), 10)).payload))
-                for _ in range(100)
-            ]
-        kept = sorted(one["sequence"] for one in told if one["kept"])
+            told: list[dict[str, Any]] = []
+            while sum(len(numbers(one)) for one in told) < 100:
+                answer = await asyncio.wait_for(anext(flood.messages), 10)
+                told.append(json.loads(bytes(answer.payload)))
+        kept = sorted(n for one in told if one["kept"] for n in numbers(one))
         waits = [one for one in told if not one["kept"]]
         assert len(kept) == 20 and len(waits) == 80
         assert all(one["retry_after_s"] == 5 and "sequence" in one for one in waits)
@@ -380,3 +403,109 @@ async def test_a_chunk_that_cannot_be_dealt_with_holds_up_no_other(
         await wait_for(lambda: len(stored(database)[0]) == 9)
         assert place.subscriber.listening.is_set()
         await wait_for(lambda: stored(database) == (list(range(10)), 10))
+
+
+async def test_what_comes_together_is_one_leaf_that_names_each_chunk(
+    database: str, broker: Broker
+) -> None:
+    """Single readings sent before anybody listened: fewer leaves than readings, each one named."""
+    async with Place(database, broker.url) as place:
+        one, key = await place.register("ONE")
+        other, key_2 = await place.register("OTHER")
+        broker.write(await place.loggers.passwords())
+        broker.start()
+        await place.subscriber.start()
+        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await place.subscriber.close()
+        for id, secret in ((one, key), (other, key_2)):
+            async with device(broker, id, secret) as client:
+                await send(client, id, range(50))
+        again = Subscriber(database, broker.url, place.intake)
+        await again.start()
+        async with device(broker, one, key) as client:
+            await client.subscribe(topic(one, "answers"), qos=1)
+            await wait_for(lambda: len(stored(database)[0]) == 100)
+            await wait_for(lambda: stored(database)[1] == 100)
+        await again.close()
+    found = leaves(database)
+    assert len(found) < 20
+    for id in (one, other):
+        mine = [leaf for leaf in found if leaf["logger"] == id.number]
+        told = [c for leaf in mine for c in chunks_of(leaf)]
+        expected = {n: hashlib.sha256(chunk(n)).hexdigest() for n in range(50)}
+        assert {c["sequence"]: c["sha256"] for c in told} == expected and len(told) == 50
+        for leaf in mine:
+            shas = [bytes.fromhex(c["sha256"]) for c in chunks_of(leaf)]
+            assert leaf["sha256"] == digest_of(shas).hex()
+            assert leaf["readings"] == 10 * len(shas)
+
+
+async def test_a_chunk_that_the_database_refuses_costs_its_batch_nothing(
+    database: str, broker: Broker
+) -> None:
+    """One of forty cannot be stored: it is told so, for good; thirty-nine are kept at once."""
+    with psycopg.connect(database) as connection:
+        connection.execute("ALTER TABLE watch.chunk ADD CHECK (sequence <> 13)")
+    async with Place(database, broker.url) as place:
+        one, key = await place.register("ONE")
+        broker.write(await place.loggers.passwords())
+        broker.start()
+        await place.subscriber.start()
+        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        async with device(broker, one, key) as client:
+            await client.subscribe(topic(one, "answers"), qos=1)
+            await send(client, one, range(40))
+            kept: set[int] = set()
+            refused: list[dict[str, Any]] = []
+            while len(kept) + len(refused) < 40:
+                answer = await asyncio.wait_for(anext(client.messages), 10)
+                told = json.loads(bytes(answer.payload))
+                if told["kept"]:
+                    kept.update(numbers(told))
+                else:
+                    refused.append(told)
+        assert [one["sequence"] for one in refused] == [13] and "retry_after_s" not in refused[0]
+        assert kept == set(range(40)) - {13}
+        assert stored(database) == (sorted(kept), 39)
+
+
+DIES: str = PROGRAM.replace(
+    "async def main",
+    """import os, signal
+from stafett.service.storing import Storing
+
+async def dies(self, *_):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+Storing.leaf = dies
+
+async def main""",
+)
+
+
+async def test_rows_whose_leaf_is_missing_get_it_from_the_next_server(
+    database: str, broker: Broker
+) -> None:
+    """kill -9 between the rows and the record: sent again, all are named once, no row twice."""
+    async with Place(database, broker.url) as place:
+        one, key = await place.register("ONE")
+        broker.write(await place.loggers.passwords())
+        broker.start()
+        process = subprocess.Popen(
+            [sys.executable, "-c", DIES, database, broker.url], stdout=subprocess.PIPE
+        )
+        try:
+            assert process.stdout is not None
+            assert await asyncio.to_thread(process.stdout.readline) == b"listening\n"
+            async with device(broker, one, key) as client:
+                await send(client, one, range(30))
+            assert await asyncio.to_thread(process.wait, 20) == -signal.SIGKILL
+        finally:
+            process.kill()
+            process.communicate()
+        rows, named = stored(database)
+        assert rows and named == 0
+        await place.subscriber.start()
+        await wait_for(lambda: stored(database) == (list(range(30)), 30))
+        named_by = [c["sequence"] for leaf in leaves(database) for c in chunks_of(leaf)]
+        assert sorted(named_by) == list(range(30))

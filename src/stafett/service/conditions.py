@@ -31,6 +31,7 @@ from stafett.service.live import Live
 from stafett.service.loggers import Id, Loggers, Told
 from stafett.service.refusal import unknown
 from stafett.service.stands import Stands
+from stafett.service.storing import KIND
 from stafett.service.travel import Travel
 from stafett.watch import judgement
 from stafett.watch.breach import CHANNELS, OPEN
@@ -145,7 +146,7 @@ class Conditions:
 
     def _heard(self, events: list[Event]) -> None:
         for event in events:
-            if event.kind == taking.KIND:
+            if event.kind == KIND:
                 said = event.body["readings"]
                 self._dirty |= self._travel.with_logger(Id(said["organisation"], said["logger"]))
         self._wake.set()

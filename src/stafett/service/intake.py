@@ -1,8 +1,9 @@
 """The intake of readings: checked, made durable, recorded in the ledger; only then acknowledged.
 
-All that is waiting is committed together (as the ledger's sequencer does): one INSERT of chunks,
-then a leaf for each in the ledger. A chunk whose row is there but whose leaf is not is not
-acknowledged; sent again, it finds its row and gets its leaf. The same chunk twice is one chunk.
+All that is waiting is committed together (as the ledger's sequencer does): while one batch is
+written the next gathers, so batches grow with the load by themselves and nobody waits for a timer.
+How a batch is stored and recorded is told in `storing`. The same chunk twice is one chunk. One
+chunk that cannot be stored holds up none of those that came with it.
 
 Each logger has an allowance of chunks; one that floods is refused, and no other waits for it.
 """
@@ -15,25 +16,28 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import psycopg
 from psycopg_pool import AsyncConnectionPool, PoolTimeout
 
-from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
+from stafett.ledger import Ledger
 from stafett.ledger.ending import ended
 from stafett.service.loggers import Id, Loggers
 from stafett.service.refusal import No, Reason
+from stafett.service.storing import Batch, Entry, Place, Storing, covers
 from stafett.watch.reading import BadChunk, Chunk, decode
 
 log = logging.getLogger(__name__)
-KIND: Final = "ReadingsStored"
 RATE_PER_S: Final = 10.0  # chunks of one logger, for good
 BURST: Final = 400.0  # chunks of one logger, at once: what it kept while it was out of reach
-BATCH: Final = 500
-# A device's clock is trusted to this far; beyond, the chunk covers both readings of its times.
-CLOCK_S: Final = 120.0
+BATCH: Final = 1000
+WAITING: Final = 4000  # chunks, of all ways; more wait outside
+# One chunk cannot be stored, whatever is tried: it is refused, and that is told.
+_HOPELESS: Final = (psycopg.DataError, psycopg.IntegrityError)
+# The database is away: nothing is wrong with any chunk.
+_AWAY: Final = (psycopg.OperationalError, psycopg.InterfaceError, OSError)
 
 
 class Taken(NamedTuple):
@@ -46,29 +50,10 @@ class Taken(NamedTuple):
     again: bool
 
 
-@dataclass
+@dataclass(slots=True)
 class _Waiting:
-    id: Id
-    chunk: Chunk
-    payload: bytes
-    sha: bytes
-    way: str
-    arrived: float
+    entry: Entry
     done: asyncio.Future[Taken]
-
-
-_INSERT: Final = """
-INSERT INTO watch.chunk (day, organisation, number, sequence, sha256, earliest, latest, arrived_at,
-                         readings, way, payload)
-SELECT * FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[], %s::bytea[],
-  %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[], %s::bytea[])
-  AS n (day, organisation, number, sequence, sha256, earliest, latest, arrived_at, readings, way,
-        payload)
-WHERE NOT EXISTS (SELECT FROM watch.chunk c WHERE c.day = n.day - 1
-  AND c.organisation = n.organisation AND c.number = n.number AND c.sequence = n.sequence
-  AND c.sha256 = n.sha256)
-ON CONFLICT DO NOTHING
-"""
 
 
 class Intake:
@@ -83,11 +68,11 @@ class Intake:
         rate_per_s: float = RATE_PER_S,
         burst: float = BURST,
     ) -> None:
-        self._pool, self._ledger, self.loggers = pool, ledger, loggers
+        self._pool, self.loggers = pool, loggers
+        self._storing = Storing(pool, ledger)
         self._rate, self._burst = rate_per_s, burst
         self._allowance: dict[Id, tuple[float, float]] = {}
-        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=4 * BATCH)
-        self._days: set[date] = set()
+        self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=WAITING)
         self._refused: dict[tuple[Id, str], tuple[int, str]] = {}
         self._tasks: list[asyncio.Task[None]] = []
         # Who else may read a logger's readings now; told by `Conditions`.
@@ -142,11 +127,15 @@ class Intake:
 
     async def take(self, id: Id, chunk: Chunk, payload: bytes, way: str) -> Taken:
         """Make a checked chunk durable and recorded. Raises No: it is not acknowledged."""
-        done: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
-        sha = hashlib.sha256(payload).digest()
-        waiting = _Waiting(id, chunk, payload, sha, way, time.time(), done)
+        waiting = _waiting(id, chunk, payload, way)
         await self._queue.put(waiting)
-        return await done
+        return await waiting.done
+
+    def offer(self, id: Id, chunk: Chunk, payload: bytes, way: str) -> asyncio.Future[Taken]:
+        """As `take`, without waiting. Raises asyncio.QueueFull: too many wait already."""
+        waiting = _waiting(id, chunk, payload, way)
+        self._queue.put_nowait(waiting)
+        return waiting.done
 
     async def _run(self) -> None:
         while True:
@@ -159,94 +148,74 @@ class Intake:
                 for one in batch:
                     one.done.cancel()
                 raise
-            except (psycopg.Error, PoolTimeout, NotAcknowledged, OSError) as error:
+            except _AWAY as error:
                 log.warning("readings are not taken at the moment: %s", error)
-                no = No(
-                    "not-acknowledged", "The readings could not be kept in time",
-                    Reason("", "the database could not be reached", "send the chunk again"),
-                )  # fmt: skip
-                for one in batch:
-                    if not one.done.done():
-                        one.done.set_exception(no)
+                _fail(batch, _not_now("the database could not be reached"))
                 await asyncio.sleep(0.2)
-            except Exception as error:
-                log.exception("a batch of readings was not taken")
-                for one in batch:
-                    if not one.done.done():
-                        one.done.set_exception(error)
 
     async def _commit(self, batch: list[_Waiting]) -> None:
-        await self._store(batch)
-        receipts = await asyncio.gather(
-            *(self._ledger.append(self._leaf(one)) for one in batch), return_exceptions=True
-        )
-        for one, receipt in zip(batch, receipts, strict=True):
-            if one.done.done():
-                continue  # whoever sent it has gone; it is kept all the same
-            if isinstance(receipt, BaseException):
-                log.warning("a chunk of %s has no leaf yet: %s", one.id.user, receipt)
-                one.done.set_exception(
-                    No(
-                        "not-acknowledged",
-                        "The record could not be reached in time",
-                        Reason("", str(receipt), "send the chunk again"),
-                    )
-                )
-                continue
-            taken = Taken(one.id, one.chunk, one.sha.hex(), one.arrived, receipt.replayed)
-            one.done.set_result(taken)
-            if not receipt.replayed:
-                self.chunks += 1
-                self.readings += len(one.chunk)
-                self.heard(taken)
+        """Store and record a batch; of one that holds what cannot be stored, everything else.
 
-    async def _store(self, batch: list[_Waiting]) -> None:
-        arrived = [datetime.fromtimestamp(one.arrived, UTC) for one in batch]
-        covers = [_covers(one.chunk, one.arrived) for one in batch]
-        days = [at.date() for at in arrived]
-        async with self._pool.connection() as connection:
-            for day in set(days) - self._days:
-                await connection.execute("SELECT watch.have_day(%s)", [day])
-                self._days.add(day)
-            await connection.execute(
-                _INSERT,
-                (
-                    days,
-                    [one.id.organisation for one in batch],
-                    [one.id.number for one in batch],
-                    [one.chunk.sequence for one in batch],
-                    [one.sha for one in batch],
-                    [cover[0] for cover in covers],
-                    [cover[1] for cover in covers],
-                    arrived,
-                    [len(one.chunk) for one in batch],
-                    [one.way for one in batch],
-                    [one.payload for one in batch],
-                ),
-                binary=True,
+        Raises _AWAY: the database is, and whoever has no answer yet gets none from here.
+        """
+        try:
+            places = await self._storing.rows([one.entry for one in batch])
+        except _AWAY:
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                half = len(batch) // 2
+                await self._commit(batch[:half])
+                await self._commit(batch[half:])
+                return
+            self._cannot(batch[0], error)
+            return
+        await self._record(batch, places)
+
+    def _cannot(self, one: _Waiting, error: Exception) -> None:
+        id = one.entry.id
+        if isinstance(error, _HOPELESS):
+            log.error("a chunk of %s cannot be stored: %s", id.user, error)
+            said = "the database refuses it"
+            self.refuse(id, "bad-chunk", said)
+            _fail([one], No("bad-chunk", "This chunk cannot be stored",
+                            Reason("", said, "look at what the logger sends")))  # fmt: skip
+            return
+        log.error("a chunk of %s was not taken", id.user, exc_info=error)
+        _fail([one], error)
+
+    async def _record(self, batch: list[_Waiting], places: list[Place]) -> None:
+        of: dict[Batch, list[int]] = {}
+        for n, place in enumerate(places):
+            of.setdefault(place.batch, []).append(n)
+        made = [
+            self._storing.leaf(
+                each,
+                # Where one was there before, the batch may hold more than what came now.
+                [] if all(places[n].again for n in ns)
+                else [batch[n].entry for n in ns if not places[n].again],
+                self.audience,
             )
+            for each, ns in of.items()
+        ]  # fmt: skip
+        outcomes = await asyncio.gather(*made, return_exceptions=True)
+        for (each, ns), outcome in zip(of.items(), outcomes, strict=True):
+            if isinstance(outcome, BaseException):
+                log.warning("%d chunks of %s have no leaf yet: %s", len(ns), each.id.user, outcome)
+                _fail([batch[n] for n in ns], _not_now(str(outcome)))
+                continue
+            for n in ns:
+                self._taken(batch[n], places[n])
 
-    def _leaf(self, one: _Waiting) -> Submission:
-        id, chunk = one.id, one.chunk
-        said = {
-            "organisation": id.organisation,
-            "logger": id.number,
-            "sequence": chunk.sequence,
-            "readings": len(chunk),
-            "first": _iso(float(chunk.times[0])),
-            "last": _iso(float(chunk.times[-1])),
-            "sha256": one.sha.hex(),
-            "way": one.way,
-        }
-        return Submission(
-            stream=f"logger/{id.user}",
-            expected_version=None,
-            drafts=[Draft(KIND, {"readings": said}, datetime.fromtimestamp(one.arrived, UTC))],
-            audience=sorted({id.organisation} | self.audience(id)),
-            author=Author(id.organisation),
-            key=f"readings.{id.user}.{chunk.sequence}.{one.sha.hex()}",
-            request_hash=one.sha,
-        )
+    def _taken(self, one: _Waiting, place: Place) -> None:
+        entry = one.entry
+        taken = Taken(entry.id, entry.chunk, entry.sha.hex(), entry.arrived, place.again)
+        if not one.done.done():  # else whoever sent it has gone; it is kept all the same
+            one.done.set_result(taken)
+        if not place.again:
+            self.chunks += 1
+            self.readings += len(entry.chunk)
+            self.heard(taken)
 
     async def _tell_refused(self) -> None:
         while True:
@@ -271,18 +240,21 @@ class Intake:
                 log.warning("refused chunks could not be counted: %s", error)
 
 
-def _covers(chunk: Chunk, arrived: float) -> tuple[datetime, datetime]:
-    """Return the time that a chunk may be about, whether its clock is right or wrong."""
-    first, last = float(chunk.times[0]), float(chunk.times[-1])
-    lag = 0.0 if chunk.sent is None else arrived - chunk.sent
-    if abs(lag) <= CLOCK_S:
-        lag = 0.0
-    moments = (first, last, first + lag, last + lag)
-    return (
-        datetime.fromtimestamp(min(moments), UTC),
-        datetime.fromtimestamp(max(moments), UTC),
-    )
+def _waiting(id: Id, chunk: Chunk, payload: bytes, way: str) -> _Waiting:
+    now = time.time()
+    sha = hashlib.sha256(payload).digest()
+    entry = Entry(id, chunk, payload, sha, way, now, covers(chunk, now))
+    return _Waiting(entry, asyncio.get_running_loop().create_future())
 
 
-def _iso(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat()
+def _not_now(why: str) -> No:
+    return No(
+        "not-acknowledged", "The readings could not be kept in time",
+        Reason("", why, "send the chunk again"),
+    )  # fmt: skip
+
+
+def _fail(batch: list[_Waiting], error: BaseException) -> None:
+    for one in batch:
+        if not one.done.done():
+            one.done.set_exception(error)

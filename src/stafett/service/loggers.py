@@ -143,6 +143,10 @@ class Loggers:
         """Say whether there is such a logger (the broker has proven that it is this one)."""
         return id in self._hashes or await self._sealed(id) is not None
 
+    def remembers(self, id: Id) -> bool:
+        """Say whether it is known that there is such a logger, without asking anybody."""
+        return id in self._hashes
+
     async def _sealed(self, id: Id) -> str | None:
         async with (
             self._pool.connection() as connection,

@@ -1,14 +1,18 @@
 """Readings from a broker: one process at a time subscribes, and acknowledges what is durable.
 
 Topics: a logger publishes chunks to `stafett/1/ORGANISATION.NUMBER/readings` (QoS 1); what became
-of each is told on `stafett/1/ORGANISATION.NUMBER/answers` as `{"sequence": n, "kept": true}`, or
-`"kept": false` with the reason and, where waiting helps, `retry_after_s`. A logger keeps a chunk
-until it is told `kept`: the broker's own PUBACK only says that the broker has it.
+of them is told on `stafett/1/ORGANISATION.NUMBER/answers` as `{"kept": true, "sequence": n}`, for
+several that were kept together `{"kept": true, "sequences": [n, ...]}`, or `"kept": false` with the
+reason and, where waiting helps, `retry_after_s`. A logger keeps a chunk until it is told `kept`:
+the broker's own PUBACK only says that the broker has it.
 
 The subscription is one persistent session with a fixed name, held by whichever process has the
 advisory lock in the database. A message is acknowledged to the broker only after its chunk is
 durable and in the ledger (or refused for good, and told so), so what a killed process had in hand
 is delivered again to the next one. The lock dies with its connection: no lease, no clock.
+
+What has come with one read is offered to the intake at once, without a task for each message;
+answers and acknowledgements of what was kept together go out with one write.
 """
 
 from __future__ import annotations
@@ -17,16 +21,17 @@ import asyncio
 import logging
 import os
 import re
+from collections import deque
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
-import aiomqtt
 import msgspec
 import psycopg
 
 from stafett.ledger.ending import ended
-from stafett.service.intake import Intake
+from stafett.service.intake import Intake, Taken
 from stafett.service.loggers import Id, topic
+from stafett.service.mqtt_wire import Connection, Message, connected
 from stafett.service.refusal import No
 
 log = logging.getLogger(__name__)
@@ -34,9 +39,13 @@ VARIABLE: Final = "STAFETT_MQTT_URL"
 TOPIC: Final = "stafett/1/+/readings"
 LOCK: Final = 823_672_002  # any number; the same in every process
 SESSION: Final = "stafett-intake"
-IN_FLIGHT: Final = 1000
+# Messages, and bytes of them, that are in hand at most: the rest waits in the socket and at the
+# broker. (Not every broker keeps to its own `max_inflight_messages`; memory must not rest on it.)
+IN_FLIGHT: Final = 3000
+IN_FLIGHT_BYTES: Final = 64_000_000
 PAUSE_S: Final = 1.0
 FAULT_S: Final = 5.0
+TOPICS: Final = 100_000  # remembered
 _TOPIC: Final = re.compile(r"stafett/1/([^/.]+)\.([^/]+)/readings")
 
 
@@ -56,7 +65,6 @@ class Subscriber:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self.listening = asyncio.Event()  # this process is the one that subscribes
-        self.acknowledged = 0
 
     async def start(self) -> None:
         """Begin: wait for the lock, then subscribe, for ever."""
@@ -75,7 +83,7 @@ class Subscriber:
                 ) as lock:
                     await lock.execute("SELECT pg_advisory_lock(%s)", [LOCK])
                     await self._listen(lock)
-            except (aiomqtt.MqttError, psycopg.Error, OSError, ExceptionGroup) as error:
+            except (psycopg.Error, OSError, ExceptionGroup) as error:
                 log.warning("readings over MQTT are interrupted: %s", _said(error))
             finally:
                 self.listening.clear()
@@ -83,71 +91,150 @@ class Subscriber:
                 await asyncio.sleep(PAUSE_S)
 
     async def _listen(self, lock: psycopg.AsyncConnection[Any]) -> None:
-        client = aiomqtt.Client(
-            self._host,
-            self._port,
-            username=self._user,
-            password=self._password,
-            identifier=SESSION,
-            clean_session=False,
-            max_inflight_messages=IN_FLIGHT,
-            tls_params=aiomqtt.TLSParameters() if self._secure else None,
-        )
-        # aiomqtt has no name for it, and hands on what came without acknowledging it itself.
-        client._client.manual_ack_set(True)
-        client.pending_calls_threshold = IN_FLIGHT  # answers under way: no cause to warn
-        async with client:
-            await client.subscribe(TOPIC, qos=1)
-            self.listening.set()
-            async with asyncio.TaskGroup() as group:
-                held = group.create_task(_hold(lock))
-                try:
-                    async for message in client.messages:
-                        group.create_task(self._take(client, message))
-                finally:
-                    held.cancel()
+        async with asyncio.TaskGroup() as group:
+            held = group.create_task(_hold(lock))
+            listener = _Listener(self._intake, group)
+            try:
+                async with connected(
+                    self._host, self._port, listener.heard, identifier=SESSION,
+                    user=self._user, password=self._password, secure=self._secure,
+                ) as connection:  # fmt: skip
+                    listener.connection = connection
+                    listener.flush()
+                    await connection.subscribe(TOPIC)
+                    self.listening.set()
+                    await connection.lost()
+            finally:
+                held.cancel()
 
-    async def _take(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
-        found = _TOPIC.fullmatch(str(message.topic))
-        payload = message.payload
-        if found is None or not isinstance(payload, bytes):
-            self._done(client, message)
+
+class _Listener:
+    """What came over one connection, until it is answered."""
+
+    def __init__(self, intake: Intake, group: asyncio.TaskGroup) -> None:
+        self._intake, self._group = intake, group
+        self.connection: Connection | None = None
+        self._ids: dict[str, Id | None] = {}  # by topic
+        self._kept: dict[Id, list[int]] = {}
+        self._mids: list[int] = []
+        self._answers: list[tuple[str, bytes]] = []
+        self._backlog: deque[Message] = deque()
+        self._in_hand = self._bytes = 0
+        self._asked: dict[Id, list[Message]] = {}  # of loggers that are being looked up
+
+    def heard(self, messages: list[Message]) -> None:
+        """Take note of what has come, and offer it to the intake as far as there is room."""
+        self._backlog.extend(messages)
+        self._take_in_hand()
+
+    def _take_in_hand(self) -> None:
+        backlog = self._backlog
+        while backlog and self._in_hand < IN_FLIGHT and self._bytes < IN_FLIGHT_BYTES:
+            message = backlog.popleft()
+            self._in_hand += 1
+            self._bytes += len(message.payload)
+            id = self._id(message.topic)
+            if id is None:
+                self._done(message)
+            elif self._intake.loggers.remembers(id):
+                self._offer(id, message)
+            else:
+                self._look_up(id, message)
+        if self.connection is not None:
+            self.connection.reads(not backlog)
+
+    def _id(self, topic: str) -> Id | None:
+        try:
+            return self._ids[topic]
+        except KeyError:
+            found = _TOPIC.fullmatch(topic)
+            if len(self._ids) >= TOPICS:
+                self._ids.clear()
+            self._ids[topic] = id = Id(found[1], found[2]) if found else None
+            return id
+
+    def _offer(self, id: Id, message: Message, *, allowed: bool = False) -> None:
+        try:
+            if not allowed:
+                self._intake.allow(id)
+            chunk = self._intake.check(id, message.payload)
+            outcome = self._intake.offer(id, chunk, message.payload, "mqtt")
+        except No as no:
+            self._refuse(id, message, no)
+        except asyncio.QueueFull:
+            self._later(id, message, PAUSE_S, allowed=True)
+        except Exception:
+            # A fault of this program: the broker keeps the chunk, and the others go on.
+            log.exception("a chunk of %s could not be dealt with; it is tried again", id.user)
+            self._later(id, message, FAULT_S, allowed=True)
+        else:
+            sequence = chunk.sequence
+            outcome.add_done_callback(lambda it: self._settle(id, message, sequence, it))
+
+    def _settle(
+        self, id: Id, message: Message, sequence: int, outcome: asyncio.Future[Taken]
+    ) -> None:
+        if outcome.cancelled():
             return
-        id = Id(found[1], found[2])
+        error = outcome.exception()
+        if error is None:
+            self._kept.setdefault(id, []).append(sequence)
+            self._done(message)
+        elif not isinstance(error, No):
+            self._later(id, message, FAULT_S, allowed=True)
+        elif error.code == "not-acknowledged":
+            self._later(id, message, PAUSE_S, allowed=True)  # the broker keeps it; so do we
+        else:
+            self._refuse(id, message, error)
+
+    def _later(self, id: Id, message: Message, pause: float, *, allowed: bool = False) -> None:
+        # Once the connection is over nobody waits for an answer: the broker sends it again.
+        again = self._again(id, message, pause, allowed)
+        try:
+            self._group.create_task(again)
+        except RuntimeError:
+            again.close()
+
+    async def _again(self, id: Id, message: Message, pause: float, allowed: bool) -> None:
+        await asyncio.sleep(pause)
+        if await self._known(id):
+            self._offer(id, message, allowed=allowed)
+        else:
+            self._refuse(id, message, No("unknown", f"{id.user} is not registered"))
+
+    async def _known(self, id: Id) -> bool:
         while True:
             try:
-                if not await self._intake.loggers.known(id):
-                    raise No("unknown", f"{id.user} is not registered")
-                self._intake.allow(id)
-                chunk = self._intake.check(id, payload)
-                await self._intake.take(id, chunk, payload, "mqtt")
-            except No as no:
-                if no.code == "not-acknowledged":
-                    await asyncio.sleep(PAUSE_S)  # the broker keeps it; so do we
-                    continue
-                await self._answer(client, id, {"kept": False, "why": str(no),
-                                                **_retry(no), **_sequence(payload)})  # fmt: skip
+                return await self._intake.loggers.known(id)
             except (psycopg.Error, OSError) as error:
-                log.warning("a chunk of %s waits: %s", id.user, str(error).strip())
+                log.warning("chunks of %s wait: %s", id.user, str(error).strip())
                 await asyncio.sleep(PAUSE_S)
-                continue
-            except Exception:
-                # A fault of this program: the broker keeps the chunk, and the others go on.
-                log.exception("a chunk of %s could not be dealt with; it is tried again", id.user)
-                await asyncio.sleep(FAULT_S)
-                continue
-            else:
-                await self._answer(client, id, {"kept": True, "sequence": chunk.sequence})
-            self._done(client, message)
-            return
 
-    def _done(self, client: aiomqtt.Client, message: aiomqtt.Message) -> None:
-        client._client.ack(message.mid, message.qos)
-        self.acknowledged += 1
+    def _refuse(self, id: Id, message: Message, no: No) -> None:
+        said = {"kept": False, "why": str(no), **_retry(no), **_sequence(message.payload)}
+        self._answers.append((topic(id, "answers"), msgspec.json.encode(said)))
+        self._done(message)
 
-    async def _answer(self, client: aiomqtt.Client, id: Id, said: dict[str, Any]) -> None:
+    def _done(self, message: Message) -> None:
+        if not self._mids:
+            asyncio.get_running_loop().call_soon(self.flush)
+        self._mids.append(message.mid)
+        self._in_hand -= 1
+        self._bytes -= len(message.payload)
+
+    def flush(self) -> None:
+        """Answer and acknowledge all that has been settled since the last time."""
+        if self.connection is None:
+            return  # something came with the broker's very first answer
         # An answer that is lost costs one more delivery: the chunk is known then.
-        await client.publish(topic(id, "answers"), msgspec.json.encode(said), qos=0)
+        answers, self._answers = self._answers, []
+        kept, self._kept = self._kept, {}
+        mids, self._mids = self._mids, []
+        for id, numbers in kept.items():
+            which = {"sequence": numbers[0]} if len(numbers) == 1 else {"sequences": numbers}
+            answers.append((topic(id, "answers"), msgspec.json.encode({"kept": True, **which})))
+        self.connection.send(mids, answers)
+        self._take_in_hand()
 
 
 async def _hold(lock: psycopg.AsyncConnection[Any]) -> None:

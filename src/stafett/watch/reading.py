@@ -38,6 +38,7 @@ CHANNELS: Final[dict[str, tuple[float, str, float, float]]] = {
 _HEAD: Final = struct.Struct("<4sQqqIHH")
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC).timestamp()  # a clock that was never set
 _LATEST: Final = datetime(2100, 1, 1, tzinfo=UTC).timestamp()
+_HIGHEST: Final = 2**53 - 1  # a sequence number: the largest whole number that JSON can carry
 
 Values = list[float | None]
 
@@ -58,7 +59,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """
 
     v: Annotated[int, msgspec.Meta(ge=1, le=1)]
-    sequence: Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+    sequence: Annotated[int, msgspec.Meta(ge=0, le=_HIGHEST)]
     start: datetime
     sent: datetime | None = None
     every_s: Annotated[float, msgspec.Meta(gt=0, le=86_400)] | None = None
@@ -98,6 +99,10 @@ def decode(data: bytes) -> Chunk:
         raise BadChunk("temperature_c", what, "send several chunks")
     if not _EARLIEST <= chunk.times[0] <= chunk.times[-1] < _LATEST:
         raise BadChunk("start", "is not between 1990 and 2100", "set the device's clock")
+    if chunk.sent is not None and not _EARLIEST <= chunk.sent < _LATEST:
+        raise BadChunk("sent", "is not between 1990 and 2100", "set the device's clock")
+    if chunk.sequence > _HIGHEST:
+        raise BadChunk("sequence", f"is more than {_HIGHEST}", "count the chunks from 0")
     for name, values in chunk.channels.items():
         _, _, low, high = CHANNELS[name]
         told = values[~np.isnan(values)]

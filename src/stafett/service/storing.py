@@ -1,0 +1,280 @@
+"""What has gathered is stored in one transaction: a row for each chunk, a leaf for each logger.
+
+The chunks of one logger in one transaction are a *batch*. Its digest is that of its only chunk, or
+SHA-256 over the chunks' digests, in the order of the leaf, which names each of them. A row says to
+which batch it belongs. So a leaf that is missing, because the process died between the rows and
+the record, is made again from the rows as soon as one of its chunks is sent again; until then none
+of them was acknowledged.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Any, Final, NamedTuple
+
+from psycopg import AsyncConnection
+from psycopg.rows import tuple_row
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.ledger import Author, Draft, Ledger, Submission
+from stafett.ledger.binarycopy import data, int4, int8, text, timestamptz
+from stafett.ledger.columns import Bytes, Int4s, Int8s, Texts, Times
+from stafett.service.loggers import Id
+from stafett.watch.reading import Chunk, decode
+
+KIND: Final = "ReadingsStored"
+# A device's clock is trusted to this far; beyond, the chunk covers both readings of its times.
+CLOCK_S: Final = 120.0
+REMEMBERED: Final = 20_000  # batches known to have their leaf
+
+
+class Entry(NamedTuple):
+    """A chunk to be stored: `covers` is the time that it may be about."""
+
+    id: Id
+    chunk: Chunk
+    payload: bytes
+    sha: bytes
+    way: str
+    arrived: float
+    covers: tuple[datetime, datetime]
+
+
+class Batch(NamedTuple):
+    """The chunks of one logger that one leaf is about; `digest` names it."""
+
+    id: Id
+    way: str
+    digest: bytes
+
+
+class Place(NamedTuple):
+    """Where an entry is: its batch, and whether its row was there already."""
+
+    batch: Batch
+    again: bool
+
+
+# By the key of its partition, and of yesterday's: a chunk may be sent again after midnight.
+_FIND: Final = """
+SELECT n.at::int, c.batch, c.way
+FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[], %s::bytea[])
+  WITH ORDINALITY AS n (day, organisation, number, sequence, sha256, at),
+LATERAL (
+  SELECT batch, way FROM watch.chunk c WHERE c.day = n.day AND c.organisation = n.organisation
+    AND c.number = n.number AND c.sequence = n.sequence AND c.sha256 = n.sha256
+  UNION ALL
+  SELECT batch, way FROM watch.chunk c WHERE c.day = n.day - 1 AND c.organisation = n.organisation
+    AND c.number = n.number AND c.sequence = n.sequence AND c.sha256 = n.sha256
+  LIMIT 1) c
+"""
+_INSERT: Final = """
+INSERT INTO watch.chunk (day, organisation, number, sequence, sha256, earliest, latest, arrived_at,
+                         readings, way, payload, batch)
+SELECT * FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[], %s::bytea[],
+  %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::int[], %s::text[], %s::bytea[],
+  %s::bytea[])
+  AS n (day, organisation, number, sequence, sha256, earliest, latest, arrived_at, readings, way,
+        payload, batch)
+WHERE NOT EXISTS (SELECT FROM watch.chunk c WHERE c.day = n.day - 1
+  AND c.organisation = n.organisation AND c.number = n.number AND c.sequence = n.sequence
+  AND c.sha256 = n.sha256)
+ON CONFLICT DO NOTHING
+"""
+_ROWS: Final = """
+SELECT payload, sha256, arrived_at FROM watch.chunk
+WHERE day >= %s AND organisation = %s AND number = %s AND coalesce(batch, sha256) = %s AND way = %s
+ORDER BY sequence, sha256
+"""
+
+
+class _Known(Exception):
+    """One of these chunks has a row already."""
+
+
+class Storing:
+    """What puts chunks into the database, and their digests into the ledger."""
+
+    def __init__(self, pool: AsyncConnectionPool[Any], ledger: Ledger) -> None:
+        self._pool, self._ledger = pool, ledger
+        self._days: set[date] = set()
+        self._recorded: OrderedDict[Batch, None] = OrderedDict()
+
+    async def rows(self, entries: Sequence[Entry]) -> list[Place]:
+        """Store what is new, all of it or none, and say where each is. Raises psycopg.Error."""
+        look = False  # nearly always all is new, and one statement is enough
+        while True:
+            try:
+                return await self._rows(entries, look=look)
+            except _Known:
+                look = True
+
+    async def _rows(self, entries: Sequence[Entry], *, look: bool) -> list[Place]:
+        days = [datetime.fromtimestamp(one.arrived, UTC).date() for one in entries]
+        async with self._pool.connection() as connection, connection.transaction():
+            for day in set(days) - self._days:
+                await connection.execute("SELECT watch.have_day(%s)", [day])
+            known = await _find(connection, days, entries) if look else {}
+            new: dict[tuple[Id, int, bytes], int] = {}
+            for n, one in enumerate(entries):
+                if n not in known:
+                    new.setdefault((one.id, one.chunk.sequence, one.sha), n)
+            batches = _batches([entries[n] for n in new.values()])
+            if new:
+                await _insert(connection, days, entries, list(new.values()), batches)
+        self._days |= set(days)
+        places = []
+        for n, one in enumerate(entries):
+            if n in known:
+                digest, way = known[n]
+                places.append(Place(Batch(one.id, way, digest or one.sha), True))
+            else:
+                first = new[(one.id, one.chunk.sequence, one.sha)]
+                places.append(Place(batches[(one.id, entries[first].way)], first != n))
+        return places
+
+    async def leaf(
+        self, batch: Batch, entries: Iterable[Entry], audience: Callable[[Id], Iterable[str]]
+    ) -> None:
+        """Record a batch, unless it is recorded. `entries`: its chunks, if they were all new.
+
+        Raises what `Ledger.append` raises: nothing of the batch may be acknowledged then.
+        """
+        if batch in self._recorded:
+            return
+        found = sorted(((e.chunk, e.sha, e.arrived) for e in entries), key=_order)
+        if not found and await self._ledger.outcome_of(_key(batch)) is None:
+            found = await self._stored(batch)
+        if found:
+            await self._ledger.append(_leaf(batch, found, sorted(audience(batch.id))))
+        self._recorded[batch] = None
+        while len(self._recorded) > REMEMBERED:
+            self._recorded.popitem(last=False)
+
+    async def _stored(self, batch: Batch) -> list[tuple[Chunk, bytes, float]]:
+        since = datetime.now(UTC).date().toordinal() - 2
+        values = [date.fromordinal(since), *batch.id, batch.digest, batch.way]
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row, binary=True) as cursor,
+        ):
+            await cursor.execute(_ROWS, values)
+            return [(decode(row[0]), row[1], row[2].timestamp()) for row in await cursor.fetchall()]
+
+
+async def _find(
+    connection: AsyncConnection[Any], days: list[date], entries: Sequence[Entry]
+) -> dict[int, tuple[bytes | None, str]]:
+    """Return the batch and the way of each entry that has a row."""
+    async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
+        await cursor.execute(
+            _FIND,
+            (
+                days,
+                [one.id.organisation for one in entries],
+                [one.id.number for one in entries],
+                [one.chunk.sequence for one in entries],
+                [one.sha for one in entries],
+            ),
+        )
+        return {at - 1: (batch, way) for at, batch, way in await cursor.fetchall()}
+
+
+async def _insert(
+    connection: AsyncConnection[Any],
+    days: list[date],
+    entries: Sequence[Entry],
+    new: list[int],
+    batches: dict[tuple[Id, str], Batch],
+) -> None:
+    mine = [entries[n] for n in new]
+    # Whole columns, as the ledger sends them: a Python object a value costs ten times as much.
+    values = (
+        [days[n] for n in new],
+        Texts([text(one.id.organisation) for one in mine]),
+        Texts([text(one.id.number) for one in mine]),
+        Int8s([int8(one.chunk.sequence) for one in mine]),
+        Bytes([data(one.sha) for one in mine]),
+        Times([timestamptz(one.covers[0]) for one in mine]),
+        Times([timestamptz(one.covers[1]) for one in mine]),
+        Times([timestamptz(datetime.fromtimestamp(one.arrived, UTC)) for one in mine]),
+        Int4s([int4(len(one.chunk)) for one in mine]),
+        Texts([text(one.way) for one in mine]),
+        Bytes([data(one.payload) for one in mine]),
+        Bytes([data(batches[(one.id, one.way)].digest) for one in mine]),
+    )
+    done = await connection.execute(_INSERT, values, binary=True)
+    if done.rowcount != len(mine):
+        raise _Known
+
+
+def _batches(entries: Iterable[Entry]) -> dict[tuple[Id, str], Batch]:
+    found: dict[tuple[Id, str], list[tuple[int, bytes]]] = {}
+    for one in entries:
+        found.setdefault((one.id, one.way), []).append((one.chunk.sequence, one.sha))
+    return {
+        (id, way): Batch(id, way, digest_of([sha for _, sha in sorted(chunks)]))
+        for (id, way), chunks in found.items()
+    }
+
+
+def digest_of(shas: list[bytes]) -> bytes:
+    """Return the digest of a batch of chunks with these digests, in the order of its leaf."""
+    return shas[0] if len(shas) == 1 else hashlib.sha256(b"".join(shas)).digest()
+
+
+def covers(chunk: Chunk, arrived: float) -> tuple[datetime, datetime]:
+    """Return the time that a chunk may be about, whether its clock is right or wrong."""
+    first, last = float(chunk.times[0]), float(chunk.times[-1])
+    lag = 0.0 if chunk.sent is None else arrived - chunk.sent
+    if abs(lag) <= CLOCK_S:
+        return datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
+    return (
+        datetime.fromtimestamp(min(first, first + lag), UTC),
+        datetime.fromtimestamp(max(last, last + lag), UTC),
+    )
+
+
+def _order(one: tuple[Chunk, bytes, float]) -> tuple[int, bytes]:
+    return one[0].sequence, one[1]
+
+
+def _key(batch: Batch) -> str:
+    return f"readings.{batch.id.user}.{batch.way}.{batch.digest.hex()}"
+
+
+def _leaf(
+    batch: Batch, chunks: list[tuple[Chunk, bytes, float]], audience: Iterable[str]
+) -> Submission:
+    id = batch.id
+    said: dict[str, Any] = {
+        "organisation": id.organisation,
+        "logger": id.number,
+        "sequence": chunks[0][0].sequence,
+        "readings": sum(len(chunk) for chunk, _, _ in chunks),
+        "first": _iso(min(float(chunk.times[0]) for chunk, _, _ in chunks)),
+        "last": _iso(max(float(chunk.times[-1]) for chunk, _, _ in chunks)),
+        "sha256": batch.digest.hex(),
+        "way": batch.way,
+    }
+    if len(chunks) > 1:
+        said["chunks"] = [
+            {"sequence": chunk.sequence, "sha256": sha.hex()} for chunk, sha, _ in chunks
+        ]
+    at = datetime.fromtimestamp(max(arrived for _, _, arrived in chunks), UTC)
+    return Submission(
+        stream=f"logger/{id.user}",
+        expected_version=None,
+        drafts=[Draft(KIND, {"readings": said}, at)],
+        audience=sorted({id.organisation, *audience}),
+        author=Author(id.organisation),
+        key=_key(batch),
+        request_hash=batch.digest,
+    )
+
+
+def _iso(moment: float) -> str:
+    return datetime.fromtimestamp(moment, UTC).isoformat()
