@@ -187,6 +187,22 @@ class _Listener:
         else:
             self._refuse(id, message, error)
 
+    def _look_up(self, id: Id, message: Message) -> None:
+        """Ask once whether there is such a logger, however much has come of it."""
+        if id in self._asked:
+            self._asked[id].append(message)
+            return
+        self._asked[id] = [message]
+        self._group.create_task(self._looked_up(id))
+
+    async def _looked_up(self, id: Id) -> None:
+        known = await self._known(id)
+        for message in self._asked.pop(id):
+            if known:
+                self._offer(id, message)
+            else:
+                self._refuse(id, message, No("unknown", f"{id.user} is not registered"))
+
     def _later(self, id: Id, message: Message, pause: float, *, allowed: bool = False) -> None:
         # Once the connection is over nobody waits for an answer: the broker sends it again.
         again = self._again(id, message, pause, allowed)
