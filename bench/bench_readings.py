@@ -15,6 +15,7 @@ import argparse
 import asyncio
 import hashlib
 import multiprocessing
+import statistics
 import tempfile
 import time
 from datetime import UTC, datetime
@@ -269,7 +270,7 @@ def single(url: str, port: int, seconds: float, rounds: int) -> None:
             f" process); the broker to a subscriber that only acknowledges {most:,.0f}/s:"
             f" {ours / most:.2f} of it"
         )
-    print(f"  aim: {sorted(ratios)[len(ratios) // 2]:.2f} of the broker's own limit"
+    print(f"  aim: {statistics.median(ratios):.2f} of the broker's own limit"
           f" (median of {rounds})")  # fmt: skip
 
 

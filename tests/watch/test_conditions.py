@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -311,6 +312,9 @@ def test_any_bytes_are_a_chunk_or_refused_by_name(junk: bytes, at: int, byte: in
         ("door", {"door": [0, 1]}),
         ("v", {"v": 2}),
         ("sequence", {"sequence": -1}),
+        ("sequence", {"sequence": 2**53}),
+        ("sent", {"sent": "9999-12-31T23:59:59Z"}),
+        ("sent", {"sent": "0001-01-01T00:00:00Z"}),
         ("body", {"humidity": [4]}),
     ],
 )
@@ -323,6 +327,30 @@ def test_a_wrong_field_is_named(field: str, change: dict[str, Any]) -> None:
     with pytest.raises(BadChunk) as caught:
         decode(json.dumps(said).encode())
     assert field in caught.value.field
+
+
+@pytest.mark.parametrize(
+    ("field", "sequence", "sent"),
+    [
+        ("sequence", 2**53, 0),
+        ("sequence", 2**64 - 1, 0),
+        ("sent", 1, 2**63 - 1),
+        ("sent", 1, -(2**63)),
+    ],
+)
+def test_a_binary_number_that_nothing_can_hold_is_named(
+    field: str, sequence: int, sent: int
+) -> None:
+    """The header has room for more than a date or JSON has; the largest that fits is taken."""
+    head = struct.Struct("<4sQqqIHHh")
+
+    def made(sequence: int, sent: int) -> bytes:
+        return head.pack(b"SFR1", sequence, sent, round(T0 * 1e6), 1000, 1, 1, -15000)
+
+    with pytest.raises(BadChunk) as caught:
+        decode(made(sequence, sent))
+    assert caught.value.field == field
+    assert decode(made(2**53 - 1, 4_102_444_799_000_000)).sequence == 2**53 - 1
 
 
 def test_a_position_is_told_against_places() -> None:

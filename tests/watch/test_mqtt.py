@@ -10,6 +10,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -164,11 +165,6 @@ def leaves(url: str) -> list[dict[str, Any]]:
 def chunks_of(leaf: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the sequence number and digest of each chunk that a leaf is about."""
     return list(leaf.get("chunks") or [{k: leaf[k] for k in ("sequence", "sha256")}])
-
-
-def numbers(answer: dict[str, Any]) -> list[int]:
-    """Return the sequence numbers that an answer is about."""
-    return list(answer.get("sequences") or [answer["sequence"]])
 
 
 async def wait_for(what: Any, seconds: float = 30) -> None:
@@ -344,7 +340,7 @@ async def test_a_database_that_restarts_loses_nothing(tmp_path: Path, broker: Br
                         answer = await asyncio.wait_for(anext(client.messages), 20)
                         told = json.loads(bytes(answer.payload))
                         assert told["kept"], told
-                        kept.update(numbers(told))
+                        kept.add(told["sequence"])
                     await place.__aexit__()
 
 
@@ -367,11 +363,11 @@ async def test_a_flood_from_one_logger_is_told_to_wait_and_another_is_served(
             assert json.loads(bytes(answer.payload)) == {
                 "kept": True, "sequence": 1000,
             }  # fmt: skip
-            told: list[dict[str, Any]] = []
-            while sum(len(numbers(one)) for one in told) < 100:
-                answer = await asyncio.wait_for(anext(flood.messages), 10)
-                told.append(json.loads(bytes(answer.payload)))
-        kept = sorted(n for one in told if one["kept"] for n in numbers(one))
+            told = [
+                json.loads(bytes((await asyncio.wait_for(anext(flood.messages), 10)).payload))
+                for _ in range(100)
+            ]
+        kept = sorted(one["sequence"] for one in told if one["kept"])
         waits = [one for one in told if not one["kept"]]
         assert len(kept) == 20 and len(waits) == 80
         assert all(one["retry_after_s"] == 5 and "sequence" in one for one in waits)
@@ -422,10 +418,8 @@ async def test_what_comes_together_is_one_leaf_that_names_each_chunk(
                 await send(client, id, range(50))
         again = Subscriber(database, broker.url, place.intake)
         await again.start()
-        async with device(broker, one, key) as client:
-            await client.subscribe(topic(one, "answers"), qos=1)
-            await wait_for(lambda: len(stored(database)[0]) == 100)
-            await wait_for(lambda: stored(database)[1] == 100)
+        await wait_for(lambda: len(stored(database)[0]) == 100)
+        await wait_for(lambda: stored(database)[1] == 100)
         await again.close()
     found = leaves(database)
     assert len(found) < 20
@@ -461,12 +455,79 @@ async def test_a_chunk_that_the_database_refuses_costs_its_batch_nothing(
                 answer = await asyncio.wait_for(anext(client.messages), 10)
                 told = json.loads(bytes(answer.payload))
                 if told["kept"]:
-                    kept.update(numbers(told))
+                    kept.add(told["sequence"])
                 else:
                     refused.append(told)
         assert [one["sequence"] for one in refused] == [13] and "retry_after_s" not in refused[0]
         assert kept == set(range(40)) - {13}
         assert stored(database) == (sorted(kept), 39)
+
+
+async def test_each_chunk_is_answered_by_its_own_number_however_many_are_kept_together(
+    database: str, broker: Broker
+) -> None:
+    """A logger is told `{"kept":true,"sequence":n}` for each, in the order of sending."""
+    async with Place(database, broker.url) as place:
+        one, key = await place.register("ONE")
+        broker.write(await place.loggers.passwords())
+        broker.start()
+        await place.subscriber.start()
+        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        async with device(broker, one, key) as client:
+            await client.subscribe(topic(one, "answers"), qos=1)
+            await send(client, one, range(60))
+            told = [
+                bytes((await asyncio.wait_for(anext(client.messages), 10)).payload)
+                for _ in range(60)
+            ]
+    assert len(leaves(database)) < 60, "nothing was kept together: this shows nothing"
+    assert told == [b'{"kept":true,"sequence":%d}' % n for n in range(60)]
+
+
+POISON = {
+    "sent 270,000 years from now": struct.pack(
+        "<4sQqqIHHh", b"SFR1", 7, 2**63 - 1, 1_770_000_000_000_000, 1000, 1, 1, -15000
+    ),
+    "sent before there were clocks": struct.pack(
+        "<4sQqqIHHh", b"SFR1", 7, -(2**63), 1_770_000_000_000_000, 1000, 1, 1, -15000
+    ),
+    "sequence beyond what JSON can carry": struct.pack(
+        "<4sQqqIHHh", b"SFR1", 2**53, 0, 1_770_000_000_000_000, 1000, 1, 1, -15000
+    ),
+    "sequence beyond the database's": struct.pack(
+        "<4sQqqIHHh", b"SFR1", 2**64 - 1, 0, 1_770_000_000_000_000, 1000, 1, 1, -15000
+    ),
+    "sent in the year 9999": b'{"v":1,"sequence":7,"start":"2026-03-02T07:30:00Z","every_s":60,'
+    b'"sent":"9999-12-31T23:59:59Z","temperature_c":[-150]}',
+}
+
+
+@pytest.mark.parametrize("poison", POISON.values(), ids=POISON.keys())
+async def test_numbers_that_nothing_can_hold_are_refused_and_hold_up_nobody(
+    database: str, broker: Broker, poison: bytes
+) -> None:
+    """It is told `kept: false` once, with why; what came before and after it is kept."""
+    async with Place(database, broker.url) as place:
+        one, key = await place.register("ONE")
+        broker.write(await place.loggers.passwords())
+        broker.start()
+        await place.subscriber.start()
+        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        async with device(broker, one, key) as client:
+            await client.subscribe(topic(one, "answers"), qos=1)
+            await asyncio.gather(
+                client.publish(topic(one), chunk(1), qos=1),
+                client.publish(topic(one), poison, qos=1),
+                client.publish(topic(one), chunk(2), qos=1),
+            )
+            told = [
+                json.loads(bytes((await asyncio.wait_for(anext(client.messages), 10)).payload))
+                for _ in range(3)
+            ]
+        assert sorted(a["sequence"] for a in told if a["kept"]) == [1, 2]
+        (refused,) = [a for a in told if not a["kept"]]
+        assert refused["why"] and "retry_after_s" not in refused
+        assert stored(database) == ([1, 2], 2)
 
 
 DIES: str = PROGRAM.replace(

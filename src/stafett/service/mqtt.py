@@ -1,10 +1,10 @@
 """Readings from a broker: one process at a time subscribes, and acknowledges what is durable.
 
 Topics: a logger publishes chunks to `stafett/1/ORGANISATION.NUMBER/readings` (QoS 1); what became
-of them is told on `stafett/1/ORGANISATION.NUMBER/answers` as `{"kept": true, "sequence": n}`, for
-several that were kept together `{"kept": true, "sequences": [n, ...]}`, or `"kept": false` with the
-reason and, where waiting helps, `retry_after_s`. A logger keeps a chunk until it is told `kept`:
-the broker's own PUBACK only says that the broker has it.
+of them is told on `stafett/1/ORGANISATION.NUMBER/answers`, for each chunk by itself, as
+`{"kept": true, "sequence": n}`, or `"kept": false` with the reason and, where waiting helps,
+`retry_after_s`. A logger keeps a chunk until it is told `kept`: the broker's own PUBACK only says
+that the broker has it.
 
 The subscription is one persistent session with a fixed name, held by whichever process has the
 advisory lock in the database. A message is acknowledged to the broker only after its chunk is
@@ -247,8 +247,8 @@ class _Listener:
         kept, self._kept = self._kept, {}
         mids, self._mids = self._mids, []
         for id, numbers in kept.items():
-            which = {"sequence": numbers[0]} if len(numbers) == 1 else {"sequences": numbers}
-            answers.append((topic(id, "answers"), msgspec.json.encode({"kept": True, **which})))
+            where = topic(id, "answers")
+            answers += [(where, b'{"kept":true,"sequence":%d}' % n) for n in numbers]
         self.connection.send(mids, answers)
         self._take_in_hand()
 

@@ -152,7 +152,8 @@ class Connection(asyncio.Protocol):
         head = _text("MQTT") + bytes((4, flags)) + KEEPALIVE_S.to_bytes(2, "big")
         kind, said = await self._ask(_packet(0x10, head + told))
         if kind != _CONNACK or len(said) != 2 or said[1]:
-            why = _REFUSED.get(said[1] if len(said) > 1 else 0, "it answers what is no answer")
+            code = said[1] if kind == _CONNACK and len(said) == 2 else 0
+            why = _REFUSED.get(code, "it answers what is no answer")
             raise MqttError(f"the broker let this user not in: {why}")
 
     async def _beat(self) -> None:
@@ -206,11 +207,13 @@ async def connected(
 
 def _published(buffer: bytearray, head: int, body: int, end: int) -> Message:
     start = body + 2
-    name = start + (buffer[body] << 8 | buffer[body + 1])
+    name = start + (buffer[body] << 8 | buffer[body + 1]) if start <= end else end + 1
     at = name + 2 if head & 0x06 else name
-    if at > end or head & 0x04:  # we subscribed with QoS 1: no more than that may come
+    if at > end:
         raise MqttError("a message is cut off")
     mid = buffer[name] << 8 | buffer[name + 1] if head & 0x06 else 0
+    if head & 0x04 or (head & 0x02 and not mid):  # we subscribed with QoS 1 (sections 3.3.1, 2.3.1)
+        raise MqttError("a message has an assurance that cannot be given")
     topic = buffer[start:name].decode("utf-8", "replace")
     return Message(topic, bytes(buffer[at:end]), mid)
 

@@ -20,14 +20,15 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import Author, Draft, Ledger, Submission
-from stafett.ledger.binarycopy import data, int4, int8, text, timestamptz
-from stafett.ledger.columns import Bytes, Int4s, Int8s, Texts, Times
+from stafett.ledger.binarycopy import int8, text
+from stafett.ledger.columns import Texts, Times, data, int4s, int8s
 from stafett.service.loggers import Id
 from stafett.watch.reading import Chunk, decode
 
 KIND: Final = "ReadingsStored"
 # A device's clock is trusted to this far; beyond, the chunk covers both readings of its times.
 CLOCK_S: Final = 120.0
+_EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 REMEMBERED: Final = 20_000  # batches known to have their leaf
 
 
@@ -40,7 +41,7 @@ class Entry(NamedTuple):
     sha: bytes
     way: str
     arrived: float
-    covers: tuple[datetime, datetime]
+    covers: tuple[float, float]
 
 
 class Batch(NamedTuple):
@@ -148,6 +149,8 @@ class Storing:
         found = sorted(((e.chunk, e.sha, e.arrived) for e in entries), key=_order)
         if not found and await self._ledger.outcome_of(_key(batch)) is None:
             found = await self._stored(batch)
+            if len(found) == 1 and await self._ledger.outcome_of(_key_of_one(batch, found[0][0])):
+                found = []  # its leaf is from before there were batches
         if found:
             await self._ledger.append(_leaf(batch, found, sorted(audience(batch.id))))
         self._recorded[batch] = None
@@ -191,20 +194,21 @@ async def _insert(
     batches: dict[tuple[Id, str], Batch],
 ) -> None:
     mine = [entries[n] for n in new]
+    many = len(mine)
     # Whole columns, as the ledger sends them: a Python object a value costs ten times as much.
     values = (
         [days[n] for n in new],
-        Texts([text(one.id.organisation) for one in mine]),
-        Texts([text(one.id.number) for one in mine]),
-        Int8s([int8(one.chunk.sequence) for one in mine]),
-        Bytes([data(one.sha) for one in mine]),
-        Times([timestamptz(one.covers[0]) for one in mine]),
-        Times([timestamptz(one.covers[1]) for one in mine]),
-        Times([timestamptz(datetime.fromtimestamp(one.arrived, UTC)) for one in mine]),
-        Int4s([int4(len(one.chunk)) for one in mine]),
-        Texts([text(one.way) for one in mine]),
-        Bytes([data(one.payload) for one in mine]),
-        Bytes([data(batches[(one.id, one.way)].digest) for one in mine]),
+        Texts(many, [text(one.id.organisation) for one in mine]),
+        Texts(many, [text(one.id.number) for one in mine]),
+        int8s([one.chunk.sequence for one in mine]),
+        data([one.sha for one in mine]),
+        _times([one.covers[0] for one in mine]),
+        _times([one.covers[1] for one in mine]),
+        _times([one.arrived for one in mine]),
+        int4s([len(one.chunk) for one in mine]),
+        Texts(many, [text(one.way) for one in mine]),
+        data([one.payload for one in mine]),
+        data([batches[(one.id, one.way)].digest for one in mine]),
     )
     done = await connection.execute(_INSERT, values, binary=True)
     if done.rowcount != len(mine):
@@ -226,16 +230,18 @@ def digest_of(shas: list[bytes]) -> bytes:
     return shas[0] if len(shas) == 1 else hashlib.sha256(b"".join(shas)).digest()
 
 
-def covers(chunk: Chunk, arrived: float) -> tuple[datetime, datetime]:
+def covers(chunk: Chunk, arrived: float) -> tuple[float, float]:
     """Return the time that a chunk may be about, whether its clock is right or wrong."""
     first, last = float(chunk.times[0]), float(chunk.times[-1])
     lag = 0.0 if chunk.sent is None else arrived - chunk.sent
     if abs(lag) <= CLOCK_S:
-        return datetime.fromtimestamp(first, UTC), datetime.fromtimestamp(last, UTC)
-    return (
-        datetime.fromtimestamp(min(first, first + lag), UTC),
-        datetime.fromtimestamp(max(last, last + lag), UTC),
-    )
+        return first, last
+    return min(first, first + lag), max(last, last + lag)
+
+
+def _times(moments: list[float]) -> Times:
+    """Write a timestamptz[] of seconds since 1970: microseconds since 2000 (see `binarycopy`)."""
+    return Times(len(moments), [int8(round((at - _EPOCH) * 1e6)) for at in moments])
 
 
 def _order(one: tuple[Chunk, bytes, float]) -> tuple[int, bytes]:
@@ -244,6 +250,10 @@ def _order(one: tuple[Chunk, bytes, float]) -> tuple[int, bytes]:
 
 def _key(batch: Batch) -> str:
     return f"readings.{batch.id.user}.{batch.way}.{batch.digest.hex()}"
+
+
+def _key_of_one(batch: Batch, chunk: Chunk) -> str:
+    return f"readings.{batch.id.user}.{chunk.sequence}.{batch.digest.hex()}"
 
 
 def _leaf(
