@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import httpx
@@ -246,6 +247,25 @@ def test_what_the_record_cannot_hold_is_refused(site: Site, command: dict[str, A
     assert 400 <= answer.status_code < 500, answer.text
     problem = answer.json()
     assert problem["reasons"][0]["what"] and len(answer.text) < 2_000
+    assert events(site, journey) == before
+
+
+def test_a_scan_of_garbage_is_refused_and_changes_nothing(
+    site: Site, brought_to: Callable[[str, str], Any]
+) -> None:
+    """Half a label, another kind of label, letters: 422 that says what to do, and no event."""
+    journey = brought_to("H02", "accept").journey
+    before = events(site, journey)
+    for scanned in ("", "&/CHA99992400", "=G12341765432171", "\u00e5\u00e4\u00f6", "\x1d\x1d", 7):
+        command = {
+            "type": "Answer", "occurred_at": "2026-11-23T08:30:00+01:00", "activity": "H02",
+            "side": "accept", "check": "coi", "value": scanned, "method": "scan",
+        }  # fmt: skip
+        answer = site.send("case-management-1", journey, command)
+        assert answer.status_code == 422, (scanned, answer.text)
+        problem = answer.json()
+        assert problem["type"] == "/problems/unreadable-scan"
+        assert problem["reasons"][0]["field"] and problem["reasons"][0]["todo"]
     assert events(site, journey) == before
 
 
