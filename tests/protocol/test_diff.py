@@ -120,3 +120,22 @@ def test_the_command_says_no_change_by_its_exit_status() -> None:
     assert same.exit_code == 0 and "Nothing changes for" in same.output
     missing = CliRunner().invoke(main, ["protocol", "diff", "allogeneic", "no-such.yaml"])
     assert missing.exit_code == 2 and "no-such.yaml" in missing.output
+
+
+def test_a_document_is_told_of_to_who_attaches_it(sound: str) -> None:
+    """Which fields came and went, to the role that writes them down; to nobody else."""
+    new = sound.replace("fields: [batch, results]", "fields: [batch, method]")
+    assert new != sound
+    changes = diff(parse(sound).bind(), parse(new).bind())
+    what = "now states method; no longer states results"
+    assert [(c.role, what in c.what) for c in changes] == [("plant", True)]
+
+
+def test_a_limit_that_comes_or_goes_is_not_called_unlimited(sound: str) -> None:
+    """A deadline that is new had no limit before; one that is gone says what it was."""
+    new = sound.replace("    takes: {at_most: 14 d, source: label}\n  test:", "  test:")
+    assert new != sound
+    said = [c.what for c in diff(parse(sound).bind(), parse(new).bind())]
+    assert said == ["time allowed is gone (it was 14 d)"]
+    back = [c.what for c in diff(parse(new).bind(), parse(sound).bind())]
+    assert back == ["time allowed is now 14 d (there was none)"]

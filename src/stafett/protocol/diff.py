@@ -12,10 +12,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from stafett.protocol.duration import Duration
-from stafett.protocol.model import Check, Handoff, Protocol, Route, Side, Step, Text, text
+from stafett.protocol.model import Check, Document, Handoff, Protocol, Route, Side, Step, Text, text
 from stafett.protocol.net import target
 
 EVERYONE = "*"
+# Parties of a handoff that are no role: who notices something, and who answers for the journey.
+WHO = {"any": "whoever notices it", "owner": "whoever answers for the journey"}
 
 
 class Change(NamedTuple):
@@ -39,7 +41,8 @@ def lines(old: Protocol, new: Protocol, changes: list[Change], language: str = "
     out = [f"{old.protocol} {old.version} -> {new.protocol} {new.version}", ""]
     for role in dict.fromkeys(change.role for change in changes):
         entry = new.roles.get(role) or old.roles.get(role)
-        out.append("For everyone:" if entry is None else f"For {text(entry.title, language)}:")
+        who = WHO.get(role, "everyone") if entry is None else text(entry.title, language)
+        out.append(f"For {who}:")
         out += [f"  {c.where}: {c.what}" for c in changes if c.role == role]
         out.append("")
     touched = {change.role for change in changes}
@@ -237,7 +240,7 @@ def _common(
 
 def _stricter(old: Duration | None, new: Duration | None) -> str:
     if old is None or new is None:
-        return f"is now {new or 'unlimited'} (it was {old or 'unlimited'})"
+        return f"is gone (it was {old})" if new is None else f"is now {new} (there was none)"
     return f"{old} -> {new} ({'stricter' if new < old else 'looser'})"
 
 
@@ -286,11 +289,32 @@ def _shared(old: Protocol, new: Protocol, language: str) -> Iterator[Change]:
             how = "is new" if name not in a else "is gone" if name not in b else "changed"
             title: Text = (b.get(name) or a[name]).title
             extra = _shelf(a.get(name), b.get(name)) if field == "materials" else ""
+            if field == "documents" and how == "changed":
+                extra = _fields(a[name], b[name])
             what = f"{text(title, language)} {how}{extra}"
-            yield Change(EVERYONE, field, f"{field} {name}", what)
+            for role in _writers(new, name) if field == "documents" else (EVERYONE,):
+                yield Change(role, field, f"{field} {name}", what)
+
+
+def _writers(protocol: Protocol, document: str) -> tuple[str, ...]:
+    """Return the roles that attach a document; everyone, if none does."""
+    steps = [s.role for s in protocol.steps.values() if document in s.documents]
+    givers = [h.giver for h in protocol.handoffs.values() if document in h.documents]
+    return tuple(dict.fromkeys((*steps, *givers))) or (EVERYONE,)
+
+
+def _fields(old: Document, new: Document) -> str:
+    """Say which fields of a document came and which went."""
+    come = [field for field in new.fields if field not in old.fields]
+    gone = [field for field in old.fields if field not in new.fields]
+    parts = [f"now states {', '.join(come)}"] if come else []
+    parts += [f"no longer states {', '.join(gone)}"] if gone else []
+    return f": {'; '.join(parts)}" if parts else ""
 
 
 def _shelf(old: Any, new: Any) -> str:
-    a = old.shelf_life.at_most if old is not None and old.shelf_life else None
-    b = new.shelf_life.at_most if new is not None and new.shelf_life else None
+    if old is None or new is None:
+        return ""
+    a = old.shelf_life.at_most if old.shelf_life else None
+    b = new.shelf_life.at_most if new.shelf_life else None
     return "" if a == b else f": shelf life {_stricter(a, b)}"
