@@ -87,6 +87,51 @@ def test_custody_can_be_followed_by_its_shipments_and_receipts(net: Net) -> None
         assert event["sourceList"] != event["destinationList"]
 
 
+def test_each_part_of_a_handoff_names_both_possessing_parties(net: Net) -> None:
+    """Whoever asks by giver or receiver finds its shipping, its receiving and its accepting."""
+    record = walked(net)
+    document = view(record)
+    handoffs = {e["handoff"]: e for _, e in record if e["type"] == "Accepted"}
+    released = {e["handoff"]: e for _, e in record if e["type"] == "Released"}
+    roles = record[0][1]["parties"]
+    assert len(handoffs) > 3
+    for name in handoffs:
+        sides = [released[name]["giver"], released[name]["receiver"]]
+        giver, receiver = [View("x").party(roles[side]) for side in sides]
+        query = read_query(
+            {"EQ_source_possessing_party": [giver], "EQ_destination_possessing_party": [receiver]}
+        )
+        found = {
+            e["bizStep"] for e in document.events
+            if e.get("stafett:handoff") == name and matches(query, facts(e, document.prefixes))
+        }  # fmt: skip
+        carried = {"receiving"} if released[name].get("carries") else set()
+        assert {"shipping", "accepting", *carried} <= found, name
+
+
+def test_what_is_collected_and_given_enters_and_leaves_the_chain(net: Net) -> None:
+    """Collection adds an object; what is given to the patient is deleted, as dispensed."""
+    events = view(walked(net)).events
+    collected = [e for e in events if e.get("bizStep") == "collecting"]
+    assert collected and {(e["type"], e["action"]) for e in collected} == {("ObjectEvent", "ADD")}
+    given = [e for e in events if e.get("bizStep") == "dispensing"]
+    assert [(e["type"], e["action"]) for e in given] == [("ObjectEvent", "DELETE")]
+
+
+def test_a_decision_about_what_was_held_is_a_certificate_with_its_result(net: Net) -> None:
+    """Quality decides: a transaction of type cert that says what and why."""
+    record = walked(net, Fault("QUARANTINE", "H2"))
+    decided = [e for _, e in record if e["type"] == "Decided"]
+    told = [
+        e for e in view(record).events
+        if e["type"] == "TransactionEvent" and e["bizTransactionList"][0]["type"] == "cert"
+    ]  # fmt: skip
+    assert [(e["stafett:result"], e["stafett:reason"]) for e in told] == [
+        (e["result"], e["reason"]) for e in decided
+    ]
+    assert told and {e["bizStep"] for e in told} == {"inspecting"}
+
+
 def test_lineage_can_be_asked_for_in_epcis(net: Net) -> None:
     """Asking for the bag as input finds the manufacture, whose output is the dose."""
     document = view(walked(net))

@@ -8,7 +8,7 @@
 | material created beside others (a sample, a shipper) | ObjectEvent ADD, commissioning |
 | released | ObjectEvent OBSERVE, shipping, in_transit, possessing_party from giver to receiver |
 | custody moved | ObjectEvent OBSERVE, receiving, in_progress, the same parties |
-| accepted | ObjectEvent OBSERVE, accepting, conformant (with deviation: non_conformant) |
+| accepted | ObjectEvent OBSERVE, accepting, conformant (or non_conformant), the same parties |
 | refused, quarantined | ObjectEvent OBSERVE, inspecting / holding, non_conformant / unavailable |
 | packed, unpacked | AggregationEvent ADD packing / DELETE unpacking |
 | step finished | ObjectEvent OBSERVE with a business step of Stafett's own |
@@ -81,6 +81,7 @@ class View:
         self.roles: dict[str, str] = {}
         self.coi = ""
         self.lots: dict[tuple[str, int], tuple[str, ...]] = {}
+        self.between: dict[tuple[str, int], Json] = {}  # giver and receiver of a release
         self.used: set[tuple[str, str]] = set()
         self.made: set[tuple[str, str]] = set()
 
@@ -214,10 +215,12 @@ class View:
 
     def of_Released(self, e: Mapping[str, Any]) -> Json:
         """Shipping."""
+        parties = self.parties(e["giver"], e["receiver"])
         self.lots[e["handoff"], e["round"]] = tuple(e.get("carries") or ())
+        self.between[e["handoff"], e["round"]] = parties
         return {
             **self.seen(e.get("carries") or (), "shipping", "in_transit"),
-            **self.parties(e["giver"], e["receiver"]),
+            **parties,
             "stafett:handoff": e["handoff"],
         }
 
@@ -232,7 +235,9 @@ class View:
     def of_Accepted(self, e: Mapping[str, Any]) -> Json:
         """Acceptance."""
         disposition = "non_conformant" if e.get("with_deviation") else "conformant"
-        return self._judged(e, "accepting", disposition)
+        # Both sides of what is accepted: who asks by party finds the end of the handoff too.
+        parties = self.between.get((e["handoff"], e["round"]), {})
+        return {**self._judged(e, "accepting", disposition), **parties}
 
     def of_Quarantined(self, e: Mapping[str, Any]) -> Json:
         """Taken, but held."""
