@@ -423,6 +423,37 @@ async def test_a_websocket_gets_what_matches_as_it_is_captured(
     await socket.close()
 
 
+async def test_a_websocket_begins_in_the_past_if_it_asks_to(
+    http: httpx.AsyncClient, app: Starlette
+) -> None:
+    """What was captured from `initialRecordTime` on comes first, before anything new."""
+    await http.post("/queries", json={"name": "q", "query": {"EQ_bizStep": ["shipping"]}})
+    await http.post("/capture", json=document(event(1), event(2)))
+    socket = Socket(app, "/queries/q/events", "stream=true&initialRecordTime=2020-01-01T00:00:00Z")
+    assert (await socket.next())["type"] == "websocket.accept"
+    message = await socket.next()
+    assert [e["eventID"] for e in epcis.read(message["text"].encode()).events] == [
+        event(1)["eventID"], event(2)["eventID"]
+    ]  # fmt: skip
+    await socket.close()
+
+
+async def test_a_websocket_follows_its_schedule(http: httpx.AsyncClient, app: Starlette) -> None:
+    """Each second a document: an empty one, since that is wished, then what has come."""
+    await http.post("/queries", json={"name": "q", "query": {"EQ_bizStep": ["shipping"]}})
+    socket = Socket(app, "/queries/q/events", "second=[0-59]&reportIfEmpty=true")
+    assert (await socket.next())["type"] == "websocket.accept"
+    results = json.loads((await socket.next())["text"])["epcisBody"]["queryResults"]
+    assert results["resultsBody"]["eventList"] == []
+    await http.post("/capture", json=document(event(1)))
+    for _ in range(3):
+        found = epcis.read((await socket.next())["text"].encode()).events
+        if found:
+            break
+    assert [e["eventID"] for e in found] == [event(1)["eventID"]]
+    await socket.close()
+
+
 @pytest.mark.parametrize(
     ("path", "query", "code"),
     [

@@ -6,7 +6,6 @@ touches a database.
 
 from __future__ import annotations
 
-import uuid
 from typing import Any, Final
 
 import msgspec
@@ -47,7 +46,6 @@ __all__ = (
     "read",
     "read_tolerant",
     "too_deep",
-    "with_id",
 )  # fmt: skip
 
 Json = dict[str, Any]
@@ -167,13 +165,6 @@ def _contents(root: str, value: Json) -> tuple[list[Json], list[Json], tuple[str
         at4 = ("epcisBody", "queryResults", "resultsBody", "eventList")
         return body["eventList"], body.get("vocabularyList", []), at4
     return [value], [], ()
-
-
-def with_id(event: Json) -> Json:
-    """Give the event an eventID (a random UUID) where it has none, as §8.2 lets the server do."""
-    if "eventID" in event:
-        return event
-    return {**event, "eventID": f"urn:uuid:{uuid.uuid4()}"}
 
 
 def document(events: list[Json], context: Any = None, *, created: str, name: str = "") -> Json:
