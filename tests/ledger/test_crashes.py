@@ -179,6 +179,6 @@ async def test_without_a_database_nobody_is_told_done(durable):
 
 def session_of(ledger: Ledger) -> int:
     """Return the server process of the ledger's own session, without asking the server."""
-    connection = ledger._sequencer._connection
+    connection = ledger._sequencer._session.connection
     assert connection is not None
     return connection.info.backend_pid

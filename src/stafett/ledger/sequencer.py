@@ -53,12 +53,11 @@ from stafett.ledger.event import (
 from stafett.ledger.listener import FREE, WANTED, Listener
 from stafett.ledger.merkle import Frontier
 from stafett.ledger.scribe import Scribe, Standing, Written, split
+from stafett.ledger.session import Doubtful, Fenced, Session
 
 log = logging.getLogger(__name__)
 
-FENCED = "SF001"
 LEASE_S = 2.0  # how long a silent holder keeps others away
-CONNECT_S = 5.0
 BATCH_EVENTS = 4_000
 FEW, MANY = 32, 256  # submissions: fewer are not parted, more never go together
 TURNS = 3  # of the loop, until those who were answered have submitted again
@@ -76,25 +75,6 @@ GIVE_LEASE: LiteralString = """
 WITH given AS (UPDATE ledger.head SET holder = NULL WHERE epoch = %s RETURNING one)
 SELECT pg_notify(%s, '') FROM given
 """
-APPEND: LiteralString = (
-    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 18 + ")"
-)
-# The session settings that durability and fencing rest on, whatever the server's defaults are.
-SESSION: LiteralString = """
-SET ROLE stafett_append;
-SET synchronous_commit = on;
-SET idle_in_transaction_session_timeout = '5s';
-SET client_min_messages = warning;
-SET jit = off;
-"""
-
-
-class _Fenced(Exception):
-    """Another sequencer has appended, or holds a newer epoch."""
-
-
-class _Doubtful(Exception):
-    """The commit came with a notice: it may not be durable where it should be."""
 
 
 @dataclass(slots=True, eq=False)
@@ -117,8 +97,7 @@ class Sequencer:
         self._queue: deque[_Waiting] = deque()
         self._in_hand: list[_Waiting] = []  # taken from the queue, not all answered yet
         self._arrived = asyncio.Event()  # something to do
-        self._connection: psycopg.AsyncConnection[Any] | None = None
-        self._notices: list[str] = []
+        self._session = Session(url)
         self._epoch: int | None = None  # while we believe to hold the lease
         self._standing = Standing(Frontier(), datetime.min.replace(tzinfo=UTC))
         self._scribe = Scribe()
@@ -230,7 +209,7 @@ class Sequencer:
                     batch, written = await self._append(batch, written, alone)
                     continue
                 self._trouble = "another process holds the lease"
-            except _Fenced:
+            except Fenced:
                 self._epoch = None
             except (psycopg.DataError, psycopg.IntegrityError) as error:
                 log.exception("the database refused a batch of %d", len(batch))
@@ -241,7 +220,7 @@ class Sequencer:
                 for waiting in batch:  # so that one bad submission spoils nobody else's
                     await self._see_to([waiting], alone=True)
                 return
-            except (psycopg.Error, TimeoutError, _Doubtful) as error:
+            except (psycopg.Error, TimeoutError, Doubtful) as error:
                 self._trouble = str(error).strip() or type(error).__name__
                 log.warning("the append will be tried again: %s", self._trouble)
                 await self._disconnect(politely=False)
@@ -269,7 +248,7 @@ class Sequencer:
         if self._epoch is not None:
             return True
         connection = await self._connected()
-        row = await self._committed(
+        row = await self._session.committed(
             connection, TAKE_LEASE, {"me": self.listener.name, "lease": LEASE_S}
         )
         if row is None:
@@ -290,39 +269,20 @@ class Sequencer:
         """Hand the lease to whoever asked for it."""
         self.listener.wanted = False
         epoch, self._epoch = self._epoch, None
-        with contextlib.suppress(psycopg.Error, _Doubtful):
-            await self._committed(await self._connected(), GIVE_LEASE, [epoch, FREE])
-
-    async def _committed(
-        self, connection: psycopg.AsyncConnection[Any], query: LiteralString, values: Any
-    ) -> Any:
-        """Run one statement as its own transaction; return its row if it committed cleanly."""
-        self._notices.clear()
-        row = await (await connection.execute(query, values)).fetchone()
-        if self._notices:
-            raise _Doubtful("; ".join(self._notices))
-        return row
+        with contextlib.suppress(psycopg.Error, Doubtful):
+            await self._session.committed(await self._connected(), GIVE_LEASE, [epoch, FREE])
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
-        if self._connection is None or self._connection.closed:
+        if self._session.lost:
             self._epoch = None
-            async with asyncio.timeout(CONNECT_S):
-                connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
-            connection.add_notice_handler(
-                lambda notice: self._notices.append(notice.message_primary or "a notice")
-            )
-            await connection.execute(SESSION)
-            self._connection = connection
-        return self._connection
+        return await self._session.connected()
 
     async def _disconnect(self, politely: bool) -> None:
         """Drop the connection; `politely` hands the lease back first."""
         if politely and self._epoch is not None:
             await self._give_lease()
         self._epoch = None
-        if self._connection is not None:
-            await self._connection.close()
-            self._connection = None
+        await self._session.close()
 
     # ---- one batch -----------------------------------------------------------------------------
 
@@ -336,7 +296,7 @@ class Sequencer:
         """
         connection = await self._connected()
         if self._epoch is None:
-            raise _Fenced
+            raise Fenced
         gone = {id(w) for w in batch if w.answer.done() and not w.sent}
         if gone:  # they were told that they never went out
             batch, written = [w for w in batch if id(w) not in gone], None
@@ -407,13 +367,13 @@ class Sequencer:
     ) -> Written:
         """Send a batch; return what was committed: another, if some of its keys were known.
 
-        Raises _Fenced with nothing written, _Doubtful, or a psycopg error.
+        Raises Fenced with nothing written, Doubtful, or a psycopg error.
         """
         try:
             await self._send(connection, written)
         except psycopg.errors.UniqueViolation as violation:
             if violation.diag.table_name != "submission":
-                raise _Fenced from None  # someone else's events are in our places
+                raise Fenced from None  # someone else's events are in our places
             prepared = [w.prepared for w in batch]
             written = await self._scribe.write_anew(connection, prepared, written)
             await self._send(connection, written)
@@ -426,16 +386,6 @@ class Sequencer:
             before.size, self._epoch, written.after.recorded_at, LEASE_S,
             b"".join(after.peaks), after.root, *written.columns,
         ]  # fmt: skip
-        self._notices.clear()
-        try:
-            cursor = await connection.execute(APPEND, values, prepare=True)
-        except psycopg.DatabaseError as error:
-            if error.sqlstate == FENCED:
-                raise _Fenced from None
-            raise
-        if self._notices:
-            raise _Doubtful("; ".join(self._notices))
+        clock = await self._session.append(connection, values)
         self._standing = written.after
-        row = await cursor.fetchone()
-        assert row is not None
-        self._scribe.clock.set(row[0])
+        self._scribe.clock.set(clock)
