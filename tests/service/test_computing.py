@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -109,6 +110,29 @@ async def test_a_run_goes_on_after_a_restart_from_what_was_finished(
         whole = await until(studio, (await studio.begin(MIDDLE, "p", "o")).id, ended)
         assert whole.answer is not None
         assert whole.answer.comparison == done.answer.comparison
+
+
+async def test_a_run_that_was_stopped_and_is_asked_for_again_goes_on_from_what_was_finished(
+    database: str, tmp_path: Path
+) -> None:
+    """The same question by whoever asks it; nothing that was finished is simulated twice."""
+    async with server(database, tmp_path / "one") as (_, studio):
+        begun = await studio.begin(MIDDLE, "p", "o")
+        seen = await until(studio, begun.id, lambda run: run.computation.done >= 20)
+        await studio.cancel(begun)
+        assert (await until(studio, begun.id, ended)).computation.state == "cancelled"
+        file = next((tmp_path / "one").rglob("*.jsonl"))
+        kept = len(file.read_bytes().splitlines())
+        assert kept >= 20
+        again = await studio.begin(MIDDLE, "q", "o")
+        assert again.id != begun.id
+        further = seen.computation.done + 10
+        await until(studio, again.id, lambda run: run.computation.done >= further)
+        rows = [json.loads(line) for line in file.read_bytes().splitlines()[:-1]]
+        assert len({(r["key"], r["seed"], r["replication"]) for r in rows}) == len(rows) >= kept
+        done = await until(studio, again.id, ended)
+        assert done.answer is not None, done.computation.problem
+        assert (await studio.of("o", begun.id)) is not None
 
 
 async def test_a_process_that_is_killed_is_said_and_the_next_question_is_answered(

@@ -15,7 +15,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from site_ import Site
-from stafett.design.reading import document
+from stafett.design.reading import document, document_of
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 CLINIC, COURIER = "treating-clinic-1", "courier-1"
@@ -228,6 +228,9 @@ def test_a_site_and_a_lane_are_added_by_keyboard_saved_and_run(
     assert "Bodø would like to treat" in page.locator(f"[data-own={north}]").inner_text()
     assert Axe().run(page, options=WCAG).response["violations"] == []
     shoot(page, "design-own")
+    kept = site.call(CLINIC, "GET", f"/api/design/own/{north}/1").json()["text"]
+    centres = list(document_of(kept, "x.yaml").value["centres"])
+    assert centres == [*document("sweden-aav").value["centres"], "bod"]  # luck goes by their order
     for box in page.locator("input.pick").all():
         box.set_checked(box.get_attribute("value") in ("sweden-aav", f"{north}@1"))
     page.locator("[name=replications]").fill("2")

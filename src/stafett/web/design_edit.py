@@ -14,7 +14,7 @@ from stafett.design.distance import distance
 from stafett.design.network import CENTRE, Centre, Lane, Network, Organisation
 from stafett.design.reading import System, document, document_of, names
 from stafett.design.routes import ends
-from stafett.protocol.model import text
+from stafett.protocol.model import text as of_text
 from stafett.service.own_networks import (
     Examined,
     NetworkFinding,
@@ -33,10 +33,14 @@ from stafett.web.problem import Part, Problem
 
 @dataclass(frozen=True)
 class Row:
-    """A site, a lane or a role: its key, what is said of it, how to take it away, what is wrong."""
+    """A site, a lane or a role: its key, what is said of it, how to take it away, what is wrong.
+
+    `owner`: whose a site is, in the words of the file.
+    """
 
     key: str
     title: str
+    owner: str
     facts: tuple[str, ...]
     act: dict[str, str]
     findings: tuple[NetworkFinding, ...]
@@ -57,7 +61,7 @@ class Editor:
             if pool.per == "centre"
         ]
         self.transports = ends(self._n, self._p)
-        roles = [(k, text(r.title, language)) for k, r in self._p.roles.items()]
+        roles = [(k, of_text(r.title, language)) for k, r in self._p.roles.items()]
         self.role_titles = dict(roles)
         self.sites = [self._site(k) for k in (*self._n.centres, *self._n.organisations)]
         self.lanes = [
@@ -65,7 +69,7 @@ class Editor:
             *(self._lane("routes", k) for k in self._n.routes),
         ]
         self.roles = [
-            (Row(k, title, (), {}, self._about(f"roles.{k}")), self._n.roles.get(k, ""))
+            (Row(k, title, "", (), {}, self._about(f"roles.{k}")), self._n.roles.get(k, ""))
             for k, title in roles
         ]
         self.players = [CENTRE, *self._n.organisations]
@@ -92,11 +96,9 @@ class Editor:
         t, n = self._t, self._n
         centre = n.centres.get(key)
         one = centre or n.organisations[key]
-        facts = [f"{t('design.map.owner')}: {n.owners.get(one.owner, one.owner)}"]
-        if one.at is None:
-            facts.append(t("design.edit.nowhere"))
-        else:
-            facts.append(", ".join(self._number(x) for x in one.at))
+        facts = [
+            ", ".join(self._number(x) for x in one.at) if one.at else t("design.edit.nowhere"),
+        ]
         if centre is not None:
             facts.append(t("design.edit.treats", share=self._number(100 * centre.share.value)))
         else:
@@ -104,7 +106,10 @@ class Editor:
             facts.append(f"{t('design.edit.plays')}: {', '.join(plays) or '–'}")
         act = {"do": "remove-site", "site": key}
         section = "centres" if centre is not None else "organisations"
-        return Row(key, self.titles[key], tuple(facts), act, self._about(f"{section}.{key}"))
+        return Row(
+            key, self.titles[key], n.owners.get(one.owner, one.owner), tuple(facts), act,
+            self._about(f"{section}.{key}"),
+        )  # fmt: skip
 
     def _lane(self, kind: str, key: str) -> Row:
         t, n = self._t, self._n
@@ -129,7 +134,7 @@ class Editor:
                 facts.append(t("design.edit.straight", km=self._number(round(straight))))
         act = {"do": "remove-lane", "kind": kind, "lane": key}
         return Row(
-            f"{kind}-{key}", " → ".join(called), tuple(facts), act, self._about(f"{kind}.{key}")
+            f"{kind}-{key}", " → ".join(called), "", tuple(facts), act, self._about(f"{kind}.{key}")
         )
 
     def _number(self, value: float) -> str:
@@ -171,11 +176,12 @@ async def edit(request: Request) -> Response:
         name, title, base = kept[0].name, kept[0].title, kept[0].ref
         versions = await own.versions(person.organisation, name)
         after = versions[0].version
-    found = examine(msgspec.json.encode(network).decode(), "draft")
+    text = msgspec.json.encode(network).decode()  # as text, for its order: centres are drawn by it
+    found = examine(text, "draft")
     return await page(
         request, "design_edit.html", person, parts=shown(network, found, language),
         name=name, title=title, versions=versions, base=base,
-        start={"network": network, "name": name, "after": after, "from": base},
+        start={"network": text, "name": name, "after": after, "from": base},
         named=lambda n: say.system(t, n),
     )  # fmt: skip
 

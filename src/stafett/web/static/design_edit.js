@@ -6,7 +6,7 @@ import { refused } from "./design_said.js";
 const start = JSON.parse(document.getElementById("start").textContent);
 const [told, undo, saved] = ["told", "undo", "saved"].map((id) => document.getElementById(id));
 const before = [];
-let network = start.network;
+let network = JSON.parse(start.network);
 
 function show(html) {
   const old = document.getElementById("parts"), here = document.activeElement?.id;
