@@ -12,6 +12,8 @@ from stafett.exchange import epcis
 from stafett.exchange.captures import INLINE, Captures
 from stafett.exchange.epcis_query import read_query
 from stafett.exchange.epcis_store import LOCK, EpcisStore
+from stafett.exchange.epcis_xml import read_xml
+from stafett.exchange.epcis_xml_write import xml_of
 from stafett.exchange.problem import Problem
 
 pytestmark = pytest.mark.anyio
@@ -56,6 +58,25 @@ async def test_a_large_document_survives_the_process_that_accepted_it(
         done = await other.get(job)
     assert (done.running, done.success, done.captured) == (False, True, INLINE + 1)
     assert await store.size() == INLINE + 1
+
+
+async def test_a_large_document_in_xml_names_lines_of_it_when_it_is_captured_later(
+    store: EpcisStore,
+) -> None:
+    """What waits is the XML that was sent: the event left out is named by its line in it."""
+    events = [event(n, bizStep="shipping") for n in range(INLINE + 2)]
+    xml = xml_of(epcis.document(events, created="2026-01-01T00:00:00Z"))
+    assert xml.count(b"<ObjectEvent") == INLINE + 2
+    xml = xml.replace(b"<ObjectEvent", b"\n<ObjectEvent").replace(b"OBSERVE", b"LOOK", 1)
+    line = xml[: xml.index(b"LOOK")].count(b"\n") + 1
+    data = json.dumps(read_xml(xml)).encode()
+    captures = Captures(store)
+    number = await captures.submit(data, owner="maker", behaviour="proceed", xml=xml)
+    assert (await captures.get(number)).running
+    assert await captures.work_once()
+    job = await captures.get(number)
+    assert (job.captured, len(job.errors)) == (INLINE + 1, 1)
+    assert f"(<action>, line {line} of the XML)" in job.errors[0]["detail"]
 
 
 async def test_a_document_that_the_server_fails_on_does_not_hold_up_the_next(

@@ -20,7 +20,7 @@ from typing import Any, Final
 import msgspec
 import psycopg
 
-from stafett.exchange import epcis
+from stafett.exchange import epcis, epcis_xml
 from stafett.exchange.epcis_store import Connection, EpcisStore, Outcome
 from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.xml_place import Places
@@ -106,21 +106,16 @@ class Captures:
 
         When this returns, the document is captured, or stored and sure to be captured, or its
         job says why not. `xml` is what the document was made of, if it came in XML: findings name
-        their places in it (those of a job that is worked on later point into the JSON only).
+        their places in it.
         """
         if behaviour not in BEHAVIOURS:
             why = f"{behaviour!r} is neither rollback nor proceed"
             raise Problem(400, "ValidationException", f"GS1-Capture-Error-Behaviour: {why}")
-        places = Places(xml)
-        try:
-            document, findings = _read(data, behaviour)
-        except Problem as wrong:
-            raise places.refusal(wrong) from None
-        document, findings = places.document(document), places.of(findings)
+        document, findings = _read(data, behaviour, xml)
         job = uuid.uuid4()
         if len(document.events) > INLINE:
             async with self.store.pool.connection() as connection, connection.transaction():
-                await _write(connection, job, owner, behaviour, running=True, payload=data)
+                await _write(connection, job, owner, behaviour, running=True, payload=xml or data)
             return job
         await self._run(job, owner, behaviour, data, document, findings)
         return job
@@ -173,15 +168,17 @@ class Captures:
             row = await cursor.fetchone()
             if row is None:
                 return False
-            job, owner, behaviour, data = row
+            job, owner, behaviour, payload = row
+            data = payload = bytes(payload)
             # The claim is the row lock: if this process dies, the next one finds it free.
             try:
-                document, findings = _read(bytes(data), behaviour)
+                data, xml = _both(payload)
+                document, findings = _read(data, behaviour, xml)
                 outcome = await self._capture(job, owner, behaviour, document, None)
-                await self._partly(job, owner, bytes(data), (*findings, *outcome.errors))
+                await self._partly(job, owner, data, (*findings, *outcome.errors))
                 await _finish(connection, job, owner, behaviour, outcome, findings)
             except Problem as refused:
-                await self._kept(job, owner, bytes(data), refused)
+                await self._kept(job, owner, data, refused)
                 await _fail(connection, job, owner, behaviour, refused)
             except (psycopg.OperationalError, psycopg.InterfaceError, OSError):
                 raise  # the database or the disk is away; the document waits for it
@@ -189,7 +186,7 @@ class Captures:
                 # Whatever this document provokes must not keep the next one waiting for ever.
                 log.exception("capture job %s failed; its document is kept", job)
                 failed = Problem(500, "ImplementationException", _FAILED)
-                await self._kept(job, owner, bytes(data), failed)
+                await self._kept(job, owner, data, failed)
                 await _fail(connection, job, owner, behaviour, failed)
         return True
 
@@ -248,10 +245,21 @@ class Captures:
         ]
 
 
-def _read(data: bytes, behaviour: str) -> tuple[epcis.Document, list[Finding]]:
-    if behaviour == "proceed":
-        return epcis.read_tolerant(data)
-    return epcis.read(data), []
+def _both(payload: bytes) -> tuple[bytes, bytes]:
+    """Give a stored document in JSON, and the XML if it came so; it can be read."""
+    if payload.lstrip()[:1] == b"{":
+        return payload, b""
+    return msgspec.json.encode(epcis_xml.read_xml(payload)), payload
+
+
+def _read(data: bytes, behaviour: str, xml: bytes) -> tuple[epcis.Document, list[Finding]]:
+    places = Places(xml)
+    try:
+        proceed = behaviour == "proceed"
+        document, findings = epcis.read_tolerant(data) if proceed else (epcis.read(data), [])
+    except Problem as wrong:
+        raise places.refusal(wrong) from None
+    return places.document(document), places.of(findings)
 
 
 def _error(finding: Finding) -> dict[str, Any]:
