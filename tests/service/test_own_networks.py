@@ -111,6 +111,11 @@ async def test_faults_are_named_by_part_and_line_and_nothing_is_kept(own: OwnNet
         (text(habits=None), "habits"),
         (text(colour="red"), ""),
         (text(protocol="magic"), "protocol"),
+        (text(protocol="/dev/zero"), "protocol"),
+        (text(protocol="/etc/hostname"), "protocol"),
+        (text(protocol="pyproject.toml"), "protocol"),
+        (text(protocol=["x"]), "protocol"),
+        (text(product="snake-oil"), "protocol"),
         ("extends: atlantis\nnetwork: nord\n", ""),
     ],
 )

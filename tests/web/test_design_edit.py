@@ -133,6 +133,19 @@ def test_a_draft_that_is_no_network_is_found_wrong(site: Site, network: dict[str
     assert site.call(CLINIC, "POST", "/api/design/draft", json=body).status_code == 422
 
 
+@pytest.mark.parametrize("at", [(90, 180), (-90, -180), (0, 0), (1000, 0), (1e15, -1e15)])
+def test_a_site_at_the_end_of_the_world_is_drawn_or_found_wrong(
+    site: Site, at: tuple[float, float]
+) -> None:
+    """The map is drawn all the same; what is no place is said."""
+    act = {"do": "add-site", "title": "X", "owner": "Y", "roles": ["centre"], "at": at}
+    body = {"network": json.loads(text("draft")), "act": act}
+    answer = site.call(CLINIC, "POST", "/api/design/draft", json=body)
+    assert answer.status_code == 200 and "network-map" in answer.json()["page"]
+    said = [x for x in answer.json()["findings"] if "is no place" in x["what"]]
+    assert bool(said) == (abs(at[0]) > 90)
+
+
 def test_a_run_keeps_the_very_version_that_it_was_asked_of(site: Site) -> None:
     """Saved anew meanwhile, it still tells of the old one; another text is another answer."""
     own = site.tower.studio.own

@@ -61,9 +61,11 @@ def graph(system: System) -> Graph:
     """The sites and lanes of a network."""
     n = system.network
     carriers = _carriers(system)
-    centres = [Site(f"centre:{k}", c.title, c.owner, c.at, True) for k, c in n.centres.items()]
+    centres = [
+        Site(f"centre:{k}", c.title, c.owner, _on_earth(c.at), True) for k, c in n.centres.items()
+    ]
     others = [
-        Site(f"site:{k}", o.title, o.owner, o.at, False)
+        Site(f"site:{k}", o.title, o.owner, _on_earth(o.at), False)
         for k, o in n.organisations.items()
         if k not in carriers
     ]
@@ -83,6 +85,11 @@ def graph(system: System) -> Graph:
         for name, c in n.centres.items()
     ]  # fmt: skip
     return Graph((*others, *centres), tuple(lanes))
+
+
+def _on_earth(at: tuple[float, float] | None) -> tuple[float, float] | None:
+    """A place as it is; none where it is no place (a draft may say so, and is told)."""
+    return at if at is not None and abs(at[0]) <= 90 and abs(at[1]) <= 180 else None
 
 
 def belongs(system: System, path: str) -> tuple[str, ...]:

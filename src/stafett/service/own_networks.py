@@ -17,6 +17,7 @@ import msgspec
 import yaml
 
 from stafett.design.reading import System, document_of, examined, names
+from stafett.protocol.builtin import names as protocols
 from stafett.protocol.read import Document, Place, ReadError
 from stafett.service import sql
 from stafett.service.accounts import Person
@@ -76,6 +77,12 @@ def examine(text: str, name: str) -> Examined:
     doc: Document | None = None
     try:
         doc = document_of(text, f"{name}.yaml")
+        protocol = doc.value.get("protocol", "")
+        # A network file on somebody's machine may name a protocol file beside it; a text that was
+        # sent here must not make this machine read its own files.
+        if isinstance(protocol, str) and "protocol" in doc.value and protocol not in protocols():
+            what, todo = f"there is no protocol {protocol!r}", f"known: {', '.join(protocols())}"
+            raise ReadError(doc.place("protocol"), what, todo)
         system, problems = examined(doc)
     except ReadError as problem:
         return Examined(doc, None, (_finding(doc, problem),))
