@@ -254,6 +254,13 @@ def test_a_site_and_a_lane_are_added_by_keyboard_saved_and_run(
     shown = page.locator("main").inner_text()
     assert f"{north}, version 1" in shown and "Sweden, gene therapy" in shown
     shoot(page, "design-own-compared")
+    base = f"/api/design/runs/{page.url.rpartition('/')[2]}"
+    pdf = site.call(CLINIC, "GET", f"{base}/report.pdf?language=sv")
+    assert pdf.status_code == 200 and pdf.content.startswith(b"%PDF")
+    for picture in ("tornado", "lanes"):
+        drawn = site.call(CLINIC, "GET", f"{base}/pictures/{picture}/{north}@1")
+        assert drawn.status_code == 200 and drawn.text.startswith("<svg"), picture
+    assert f"{north}@1" in site.call(CLINIC, "GET", f"{base}/table.csv").text
 
 
 @pytest.mark.browser
