@@ -72,6 +72,7 @@ LATERAL (
     AND c.number = n.number AND c.sequence = n.sequence AND c.sha256 = n.sha256
   LIMIT 1) c
 """
+# A subquery for each, not NOT EXISTS: a join would read every day that there is, each time.
 _INSERT: Final = """
 INSERT INTO watch.chunk (day, organisation, number, sequence, sha256, earliest, latest, arrived_at,
                          readings, way, payload, batch)
@@ -80,9 +81,9 @@ SELECT * FROM unnest(%s::date[], %s::text[], %s::text[], %s::bigint[], %s::bytea
   %s::bytea[])
   AS n (day, organisation, number, sequence, sha256, earliest, latest, arrived_at, readings, way,
         payload, batch)
-WHERE NOT EXISTS (SELECT FROM watch.chunk c WHERE c.day = n.day - 1
+WHERE (SELECT true FROM watch.chunk c WHERE c.day = n.day - 1
   AND c.organisation = n.organisation AND c.number = n.number AND c.sequence = n.sequence
-  AND c.sha256 = n.sha256)
+  AND c.sha256 = n.sha256) IS NULL
 ON CONFLICT DO NOTHING
 """
 _ROWS: Final = """
