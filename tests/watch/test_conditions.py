@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stafett.watch import clocks, excursion, holdtime, place, quality
+from stafett.watch import clocks, excursion, holdtime, place, quality, reading
 from stafett.watch.judgement import judge
 from stafett.watch.kinetics import mean_kinetic_c
 from stafett.watch.reading import BadChunk, Chunk, decode, encode
@@ -286,6 +286,34 @@ def test_binary_and_json_say_the_same(values: list[float | None], every: int) ->
     a, b = plain.channels["temperature_c"], binary.channels["temperature_c"]
     assert np.array_equal(np.isnan(a), np.isnan(b))
     assert np.nanmax(np.abs(a - b), initial=0.0) <= 0.0051
+
+
+@given(
+    st.integers(0, 2**64 - 1) | st.integers(0, 100),
+    st.just(0) | st.integers(-(2**63), 2**63 - 1) | st.integers(10**15, 2 * 10**15),
+    st.integers(-(2**63), 2**63 - 1) | st.integers(10**15, 2 * 10**15),
+    st.integers(0, 2),
+    st.sampled_from([1, 2, 4, 8, 16, 32, 3, 128]),
+    st.integers(-(2**15), 2**15 - 1),
+)
+def test_one_reading_alone_is_read_as_a_chunk_of_many_is(
+    sequence: int, sent: int, start: int, count: int, mask: int, raw: int
+) -> None:
+    """The short way for a single reading gives what the long one gives, and refuses the same."""
+    data = struct.pack("<4sQqqIHHh", b"SFR1", sequence, sent, start, 1000, count, mask, raw)
+
+    def read() -> Any:
+        try:
+            chunk = decode(data)
+        except BadChunk as bad:
+            return str(bad)
+        told = {name: values.tolist() for name, values in chunk.channels.items()}
+        return repr((chunk.sequence, chunk.sent, chunk.times.tolist(), told))
+
+    short = read()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(reading, "_single", lambda _: None)
+        assert read() == short
 
 
 @given(st.binary(max_size=80), st.integers(0, 60), st.integers(0, 255))

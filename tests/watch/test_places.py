@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 
 from site_ import Site
@@ -213,6 +214,29 @@ def test_where_a_logger_stands_is_in_the_record_with_who_said_so(tank: Site) -> 
     mine = [(r["place"], r["until"] is None) for r in told if r["number"] == "MOVED-1"]
     assert mine == [("Shelf B", True), ("Shelf A", False)]
     assert "MOVED-1" not in tank.call("courier-1", "GET", "/api/loggers/places").text
+
+
+def test_a_placing_whose_leaf_is_missing_gets_it_from_the_next_process(
+    tank: Site,
+) -> None:
+    """Rows with no leaf, as a process leaves them that dies in between, are recorded once."""
+
+    def placed() -> list[tuple[str | None, str | None]]:
+        stream = tank.inside(tank.tower.ledger.stream(f"logger/{logger['organisation']}.DIED-1"))
+        return [(e.body["placed"]["place"], e.author.person) for e in stream]
+
+    logger = fixed(tank, "DIED-1", "Shelf A")
+    (who,) = {person for _, person in placed()}
+    with psycopg.connect(tank.tower.url) as connection:  # what a killed process leaves behind
+        connection.execute("UPDATE watch.stand SET until = now() WHERE number = 'DIED-1'")
+        connection.execute(
+            "INSERT INTO watch.stand (organisation, number, role, place, since, until, fixed_by)"
+            " SELECT organisation, number, role, 'Shelf B', until, until + interval '1 ms',"
+            " fixed_by"
+            " FROM watch.stand WHERE number = 'DIED-1'"
+        )
+    assert [tank.inside(tank.tower.stands.heal()) for _ in range(2)] == [2, 0]
+    assert placed() == [("Shelf A", who), ("Shelf B", who), (None, None)]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -50,10 +49,23 @@ class Taken(NamedTuple):
     again: bool
 
 
-@dataclass(slots=True)
+# What a chunk has come to is told to one of these: taken, why not, or (None) that nobody will say.
+Told = Callable[[Taken | BaseException | None], None]
+
+
 class _Waiting:
-    entry: Entry
-    done: asyncio.Future[Taken]
+    """A chunk, and who is told once: half of a batch may be told before the other half fails."""
+
+    __slots__ = ("_told", "entry")
+
+    def __init__(self, entry: Entry, told: Told) -> None:
+        self.entry = entry
+        self._told: Told | None = told
+
+    def tell(self, outcome: Taken | BaseException | None) -> None:
+        told, self._told = self._told, None
+        if told is not None:
+            told(outcome)
 
 
 class Intake:
@@ -91,7 +103,7 @@ class Intake:
         """Stop; whoever waits is not acknowledged."""
         await ended(*self._tasks)
         while not self._queue.empty():
-            self._queue.get_nowait().done.cancel()
+            self._queue.get_nowait().tell(None)
 
     def check(self, id: Id, payload: bytes) -> Chunk:
         """Return the chunk in `payload`. Raises No: it is no chunk."""
@@ -127,15 +139,13 @@ class Intake:
 
     async def take(self, id: Id, chunk: Chunk, payload: bytes, way: str) -> Taken:
         """Make a checked chunk durable and recorded. Raises No: it is not acknowledged."""
-        waiting = _waiting(id, chunk, payload, way)
-        await self._queue.put(waiting)
-        return await waiting.done
+        done: asyncio.Future[Taken] = asyncio.get_running_loop().create_future()
+        await self._queue.put(_Waiting(_entry(id, chunk, payload, way), _teller(done)))
+        return await done
 
-    def offer(self, id: Id, chunk: Chunk, payload: bytes, way: str) -> asyncio.Future[Taken]:
-        """As `take`, without waiting. Raises asyncio.QueueFull: too many wait already."""
-        waiting = _waiting(id, chunk, payload, way)
-        self._queue.put_nowait(waiting)
-        return waiting.done
+    def offer(self, id: Id, chunk: Chunk, payload: bytes, way: str, tell: Told) -> None:
+        """As `take`, without waiting: `tell` is called once. Raises asyncio.QueueFull."""
+        self._queue.put_nowait(_Waiting(_entry(id, chunk, payload, way), tell))
 
     async def _run(self) -> None:
         while True:
@@ -146,7 +156,7 @@ class Intake:
                 await self._commit(batch)
             except asyncio.CancelledError:
                 for one in batch:
-                    one.done.cancel()
+                    one.tell(None)
                 raise
             except _AWAY as error:
                 log.warning("readings are not taken at the moment: %s", error)
@@ -210,8 +220,7 @@ class Intake:
     def _taken(self, one: _Waiting, place: Place) -> None:
         entry = one.entry
         taken = Taken(entry.id, entry.chunk, entry.sha.hex(), entry.arrived, place.again)
-        if not one.done.done():  # else whoever sent it has gone; it is kept all the same
-            one.done.set_result(taken)
+        one.tell(taken)
         if not place.again:
             self.chunks += 1
             self.readings += len(entry.chunk)
@@ -240,11 +249,23 @@ class Intake:
                 log.warning("refused chunks could not be counted: %s", error)
 
 
-def _waiting(id: Id, chunk: Chunk, payload: bytes, way: str) -> _Waiting:
+def _entry(id: Id, chunk: Chunk, payload: bytes, way: str) -> Entry:
     now = time.time()
-    sha = hashlib.sha256(payload).digest()
-    entry = Entry(id, chunk, payload, sha, way, now, covers(chunk, now))
-    return _Waiting(entry, asyncio.get_running_loop().create_future())
+    return Entry(id, chunk, payload, hashlib.sha256(payload).digest(), way, now, covers(chunk, now))
+
+
+def _teller(done: asyncio.Future[Taken]) -> Told:
+    def tell(outcome: Taken | BaseException | None) -> None:
+        if done.done():
+            return  # whoever sent it has gone; it is kept all the same
+        if outcome is None:
+            done.cancel()
+        elif isinstance(outcome, BaseException):
+            done.set_exception(outcome)
+        else:
+            done.set_result(outcome)
+
+    return tell
 
 
 def _not_now(why: str) -> No:
@@ -256,5 +277,4 @@ def _not_now(why: str) -> No:
 
 def _fail(batch: list[_Waiting], error: BaseException) -> None:
     for one in batch:
-        if not one.done.done():
-            one.done.set_exception(error)
+        one.tell(error)

@@ -22,6 +22,7 @@ import logging
 import os
 import re
 from collections import deque
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
@@ -158,7 +159,8 @@ class _Listener:
             if not allowed:
                 self._intake.allow(id)
             chunk = self._intake.check(id, message.payload)
-            outcome = self._intake.offer(id, chunk, message.payload, "mqtt")
+            tell = partial(self._settle, id, message, chunk.sequence)
+            self._intake.offer(id, chunk, message.payload, "mqtt", tell)
         except No as no:
             self._refuse(id, message, no)
         except asyncio.QueueFull:
@@ -167,25 +169,21 @@ class _Listener:
             # A fault of this program: the broker keeps the chunk, and the others go on.
             log.exception("a chunk of %s could not be dealt with; it is tried again", id.user)
             self._later(id, message, FAULT_S, allowed=True)
-        else:
-            sequence = chunk.sequence
-            outcome.add_done_callback(lambda it: self._settle(id, message, sequence, it))
 
     def _settle(
-        self, id: Id, message: Message, sequence: int, outcome: asyncio.Future[Taken]
+        self, id: Id, message: Message, sequence: int, outcome: Taken | BaseException | None
     ) -> None:
-        if outcome.cancelled():
+        if outcome is None:
             return
-        error = outcome.exception()
-        if error is None:
+        if not isinstance(outcome, BaseException):
             self._kept.setdefault(id, []).append(sequence)
             self._done(message)
-        elif not isinstance(error, No):
+        elif not isinstance(outcome, No):
             self._later(id, message, FAULT_S, allowed=True)
-        elif error.code == "not-acknowledged":
+        elif outcome.code == "not-acknowledged":
             self._later(id, message, PAUSE_S, allowed=True)  # the broker keeps it; so do we
         else:
-            self._refuse(id, message, error)
+            self._refuse(id, message, outcome)
 
     def _look_up(self, id: Id, message: Message) -> None:
         """Ask once whether there is such a logger, however much has come of it."""

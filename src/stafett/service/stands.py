@@ -1,13 +1,15 @@
 """Where loggers are fixed: a place of a role of their own organisation, and since when.
 
 Who fixes a logger says where it stands from now on (or since a moment that has been). The row is
-what the watch reads; a leaf in the logger's own stream of the ledger says who said so, and when.
+what the watch reads; a leaf in the logger's own stream of the ledger says who said so, and when. A
+leaf that is missing, because the process died in between, is written when the next one starts.
 """
 
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+import logging
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from psycopg import AsyncConnection
@@ -21,7 +23,9 @@ from stafett.service.network import Networks
 from stafett.service.refusal import No, Reason, unknown
 from stafett.watch.stay import Stand
 
+log = logging.getLogger(__name__)
 KIND: Final = "LoggerPlaced"
+_NOWHERE: Final[dict[str, str | None]] = {"role": None, "place": None}
 LONGEST: Final = 80
 
 
@@ -82,7 +86,9 @@ class Stands:
                 row = await cursor.fetchone()
         assert row is not None
         stand = Stand(*row)
-        await self._record(person, stand.number, {"role": role, "place": place}, since)
+        await self._record(
+            Id(stand.organisation, stand.number), {"role": role, "place": place}, since, person.id
+        )
         return stand
 
     async def take_away(self, person: Person, number: str) -> None:
@@ -91,26 +97,63 @@ class Stands:
         async with self._pool.connection() as connection, connection.transaction():
             stood = await _end(connection, person, number, at)
         if stood:
-            await self._record(person, number, {"role": None, "place": None}, at)
+            id = Id(person.organisation, number)
+            await self._record(id, _NOWHERE, at, person.id)
+
+    async def heal(self) -> int:
+        """Write each leaf that is missing: the process died between the row and the record.
+
+        Return how many. Who took a logger away is not in the row: such a leaf names no person.
+        """
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT organisation, number, role, place, since, fixed_by, until,"
+                " lead(since) OVER (PARTITION BY organisation, number ORDER BY since, id)"
+                " FROM watch.stand ORDER BY organisation, number, since, id"
+            )
+            rows = await cursor.fetchall()
+        healed = 0
+        for organisation, number, role, place, since, by, until, following in rows:
+            id = Id(organisation, number)
+            healed += await self._missing(id, {"role": role, "place": place}, since, by)
+            if until is not None and until != following:
+                healed += await self._missing(id, _NOWHERE, until, None)
+        return healed
+
+    async def _missing(
+        self, id: Id, where: dict[str, str | None], since: datetime, by: str | None
+    ) -> bool:
+        if await self._ledger.outcome_of(_key(id, where, since)[0]) is not None:
+            return False
+        log.warning("the record says where %s is since %s only now", id.user, since)
+        await self._record(id, where, since, by)
+        return True
 
     async def _record(
-        self, person: Person, number: str, where: dict[str, str | None], since: datetime
+        self, id: Id, where: dict[str, str | None], since: datetime, by: str | None
     ) -> None:
-        id = Id(person.organisation, number)
-        said = {"logger": number, **where, "since": since.isoformat()}
-        name = f"placed.{id.user}.{since.isoformat()}.{where['role']}.{where['place']}"
-        sha = hashlib.sha256(name.encode())
+        key, request_hash = _key(id, where, since)
+        said = {"logger": id.number, **where, "since": since.isoformat()}
         await self._ledger.append(
             Submission(
                 stream=f"logger/{id.user}",
                 expected_version=None,
                 drafts=[Draft(KIND, {"placed": said}, now())],
-                audience=[person.organisation],
-                author=Author(person.organisation, person.id),
-                key=f"placed.{sha.hexdigest()}",
-                request_hash=sha.digest(),
+                audience=[id.organisation],
+                author=Author(id.organisation, by) if by else Author(id.organisation),
+                key=key,
+                request_hash=request_hash,
             )
         )
+
+
+def _key(id: Id, where: dict[str, str | None], since: datetime) -> tuple[str, bytes]:
+    utc = since.astimezone(UTC).isoformat()  # as the row gives it back, whatever zone was asked in
+    sha = hashlib.sha256(f"placed.{id.user}.{utc}.{where['role']}.{where['place']}".encode())
+    return f"placed.{sha.hexdigest()}", sha.digest()
 
 
 async def _end(connection: AsyncConnection[Any], person: Person, number: str, at: datetime) -> bool:

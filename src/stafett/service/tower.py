@@ -206,6 +206,7 @@ class Tower:
         await self.board.start()
         await self.watch.start()
         await self.intake.start()
+        await self.stands.heal()
         await self.conditions.start()
         await self.alerting.start()
         await self.forecasts.start()

@@ -93,7 +93,12 @@ def decode(data: bytes) -> Chunk:
     """Read a chunk in either form. Raises BadChunk."""
     if len(data) > LARGEST:
         raise BadChunk("", f"{len(data)} bytes are more than {LARGEST}", "send smaller chunks")
-    chunk = _binary(data) if data.startswith(MAGIC) else _json(data)
+    if not data.startswith(MAGIC):
+        chunk = _json(data)
+    elif (single := _single(data)) is not None:
+        return single
+    else:
+        chunk = _binary(data)
     if not 1 <= len(chunk) <= LONGEST:
         what = f"{len(chunk)} readings; a chunk has 1 to {LONGEST}"
         raise BadChunk("temperature_c", what, "send several chunks")
@@ -145,6 +150,33 @@ def _json(data: bytes) -> Chunk:
         times = start + np.arange(count, dtype=np.float64) * float(said.every_s or 0)
     channels = {name: np.array(values, dtype=np.float64) for name, values in lists.items()}
     return Chunk(said.sequence, said.sent.timestamp() if said.sent else None, times, channels)
+
+
+_SINGLE: Final = struct.Struct("<4sQqqIHHh")
+# Channels of two bytes alone in a chunk: mask -> name, scale, smallest, largest value.
+_ALONE: Final = {
+    1 << bit: (name, scale, low, high)
+    for bit, (name, (scale, kind, low, high)) in enumerate(CHANNELS.items())
+    if kind == "<i2"
+}
+
+
+def _single(data: bytes) -> Chunk | None:
+    """Read one reading of one channel, ten times as fast; None: `_binary` has to look at it."""
+    if len(data) != _SINGLE.size:
+        return None
+    _, sequence, sent, start, _, count, mask, raw = _SINGLE.unpack(data)
+    alone = _ALONE.get(mask)
+    if alone is None or count != 1 or sequence > _HIGHEST:
+        return None
+    name, scale, low, high = alone
+    value = np.nan if raw == -32768 else raw / scale
+    time, told = start / 1e6, sent / 1e6 if sent else None
+    if raw != -32768 and not low <= value <= high:
+        return None
+    if not _EARLIEST <= time < _LATEST or (told is not None and not _EARLIEST <= told < _LATEST):
+        return None
+    return Chunk(sequence, told, np.array((time,)), {name: np.array((value,))})
 
 
 def _binary(data: bytes) -> Chunk:
