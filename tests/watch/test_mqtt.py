@@ -401,6 +401,36 @@ async def test_a_chunk_that_cannot_be_dealt_with_holds_up_no_other(
         await wait_for(lambda: stored(database) == (list(range(10)), 10))
 
 
+async def test_a_fault_in_what_follows_a_batch_does_not_end_the_intake(
+    database: str, broker: Broker
+) -> None:
+    """Whoever hears of a chunk fails once, over its whole batch: all are kept, later ones too."""
+    async with Place(database, broker.url) as place:
+        one, key = await place.register("ONE")
+        broker.write(await place.loggers.passwords())
+        broker.start()
+        faults: list[object] = []
+
+        def faulty(taken: object) -> None:
+            if not faults:
+                faults.append(taken)
+                raise RuntimeError("a fault")
+
+        place.intake.heard = faulty
+        await place.subscriber.start()
+        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        async with device(broker, one, key) as client:
+            await client.subscribe(topic(one, "answers"), qos=1)
+            await send(client, one, range(10))
+            await client.publish(topic(one), chunk(10), qos=1)
+            kept: set[int] = set()
+            while len(kept) < 11:
+                answer = await asyncio.wait_for(anext(client.messages), 20)
+                kept.add(json.loads(bytes(answer.payload))["sequence"])
+        assert len(faults) == 1
+        assert stored(database) == (list(range(11)), 11)
+
+
 async def test_what_comes_together_is_one_leaf_that_names_each_chunk(
     database: str, broker: Broker
 ) -> None:

@@ -64,8 +64,11 @@ class _Waiting:
 
     def tell(self, outcome: Taken | BaseException | None) -> None:
         told, self._told = self._told, None
-        if told is not None:
-            told(outcome)
+        try:
+            if told is not None:
+                told(outcome)
+        except Exception:  # whoever is told has a fault: the others are told all the same
+            log.exception("what became of a chunk of %s could not be told", self.entry.id.user)
 
 
 class Intake:
@@ -162,6 +165,9 @@ class Intake:
                 log.warning("readings are not taken at the moment: %s", error)
                 _fail(batch, _not_now("the database could not be reached"))
                 await asyncio.sleep(0.2)
+            except Exception as error:
+                log.exception("a batch of readings was not taken")
+                _fail(batch, error)
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         """Store and record a batch; of one that holds what cannot be stored, everything else.
