@@ -101,11 +101,12 @@ async def test_a_run_goes_on_after_a_restart_from_what_was_finished(
     kept = len(file.read_bytes().splitlines())
     assert kept >= 20
     async with server(database, tmp_path / "one") as (_, studio):
+        await until(studio, begun.id, lambda run: run.computation.done >= kept + 5)
+        rows = [json.loads(line) for line in file.read_bytes().splitlines()[:-1]]
+        once = {(row["key"], row["seed"], row["replication"]) for row in rows}
+        assert len(once) == len(rows) >= kept  # gone on: nothing is simulated twice
         done = await until(studio, begun.id, ended)
         assert done.answer is not None, done.computation.problem
-    rows = [json.loads(line) for line in file.read_bytes().splitlines()]
-    once = {(row["key"], row["seed"], row["replication"]) for row in rows}
-    assert len(once) == len(rows) > kept  # gone on, and nothing simulated twice
     with psycopg.connect(database) as connection:
         connection.execute("DELETE FROM service.computed")
         connection.execute("DELETE FROM service.computation")

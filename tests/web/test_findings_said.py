@@ -220,6 +220,10 @@ SPELT = {
     "NAME -> NAME (NAME)": ["A -> B (stricter)", "A -> B (looser)"],
     "NAME NAME -> NAME": ["kind A -> none"], "NAME: NAME -> NAME": ["inputs: A -> none"],
     "NAME needs NAME first: NAME": ["now needs A first: B", "no longer needs A first: B"],
+    ": NAME": [
+        "A changed: now states B", "A changed: no longer states B",
+        "A changed: now states B; no longer states C",
+    ],
     "NAME NAMENAME": ["A is new", "A is gone", "A changed"],
     ": shelf life NAME": [f"A {how}: shelf life B" for how in ("is new", "is gone", "changed")],
 }  # fmt: skip
