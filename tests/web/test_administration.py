@@ -73,8 +73,10 @@ def test_without_current_competence_nobody_signs(
     (reason,) = refused.json()["reasons"]
     assert "withdrawn" in reason["what"] and "Ada Admin" in reason["todo"]
     assert site.call(login, "GET", f"/api/journeys/{under.journey}/events").json() == before
+    name = "autologous-car-t"
+    version = next(one["version"] for one in mine if one["protocol"] == name)
     body = {
-        "person": login, "protocol": "autologous-car-t", "version": mine[0]["version"],
+        "person": login, "protocol": name, "version": version,
         "roles": [role], "valid_until": (datetime.now(UTC) + DAY).isoformat(), **WHY,
     }  # fmt: skip
     assert site.call("administrator", "POST", "/api/admin/competence", json=body).status_code == 204

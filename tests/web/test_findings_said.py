@@ -11,6 +11,7 @@ import itertools
 import re
 import uuid
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from stafett.exchange.epcis_xml import read_xml
 from stafett.exchange.problem import Problem
 from stafett.protocol.check import prove
 from stafett.protocol.diagnostics import DIAGNOSTICS
+from stafett.protocol.finding import Finding
 from stafett.protocol.read import parse
 from stafett.web.language import LANGUAGES, words
 from stafett.web.refusals import change_said, knows, move_said, of_part_said, said
@@ -253,11 +255,17 @@ def test_every_change_of_a_protocol_is_said_in_each_language(language: str) -> N
 BROKEN = sorted((Path(__file__).resolve().parents[2] / "docs/examples/broken").glob("[0-9]*.yaml"))
 
 
+@cache
+def findings_of(file: Path) -> tuple[Finding, ...]:
+    """Prove an example once for all languages."""
+    return tuple(prove(parse(file.read_bytes(), "protocol.yaml")).findings)
+
+
 @pytest.mark.parametrize("language", OTHERS)
 @pytest.mark.parametrize("file", BROKEN, ids=lambda file: file.stem)
 def test_each_broken_example_is_explained_in_each_language(file: Path, language: str) -> None:
     """The sentence of a real finding is said whole: with its names, and nothing else in English."""
-    findings = prove(parse(file.read_bytes(), "protocol.yaml")).findings
+    findings = findings_of(file)
     assert findings
     for one in findings:
         for text in (
