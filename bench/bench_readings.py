@@ -75,7 +75,7 @@ def copied(url: str, chunks: list[tuple[Id, int, bytes]]) -> float:
             for id, n, data in chunks:
                 sha = hashlib.sha256(data).digest()
                 copy.write_row(
-                    (day.date(), *id, n, sha, day, day, day, READINGS, "mqtt", data)
+                    (day.date(), *id, n, sha, day, day, day, READINGS, "mqtt", data, None)
                 )  # fmt: skip
         connection.commit()
         return time.perf_counter() - began

@@ -39,6 +39,14 @@ pytestmark = [
     pytest.mark.anyio,
     pytest.mark.skipif(shutil.which("mosquitto") is None, reason="Mosquitto is not installed"),
 ]
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run on the loop that the server runs on."""
+    return "asyncio", {"use_uvloop": True}
+
+
 PERSON = Person("p", "p", "P", "courier")
 
 

@@ -31,6 +31,12 @@ from stafett.service.mqtt_wire import (
 pytestmark = pytest.mark.anyio
 
 
+@pytest.fixture(params=[False, True], ids=["asyncio", "uvloop"])
+def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]:
+    """Run on either loop: the server's is uvloop, a command's is asyncio's own."""
+    return "asyncio", {"use_uvloop": request.param}
+
+
 def published(n: int, payload: bytes, qos: int = 1) -> bytes:
     """Return the packet of a message that a broker hands on."""
     mid = n.to_bytes(2, "big") if qos else b""
