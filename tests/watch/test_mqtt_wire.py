@@ -319,11 +319,11 @@ async def test_a_broker_is_asked_now_and_then_whether_it_is_there(
     async def script(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await packet(reader)
         writer.write(WELCOME)
-        while True:
-            assert await packet(reader) == b"\xc0\x00"
+        while (told := await packet(reader)) == b"\xc0\x00":
             asked.append(time.monotonic())
             if alive:
                 writer.write(b"\xd0\x00")
+        assert told == b"\xe0\x00"  # the farewell
 
     async with (
         broker(script) as port,
