@@ -20,12 +20,12 @@ from stafett.registry.trained import Trained
 from stafett.service.accounts import Accounts, Person
 from stafett.service.documents import Documents
 from stafett.service.dry_runs import DryRuns
-from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
+from stafett.service.passkeys import Passkeys, Site
 from stafett.service.ready_signature import Sealed, sealed, to_sign
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.registry import Registry
 from stafett.service.request import Signed
-from stafett.service.signer import CLOCKS, SIGNED_WITHIN
+from stafett.service.signer import CLOCKS, SIGNED_WITHIN, by_passkey
 from stafett.service.signing import ToSign
 from stafett.service.site_training import SiteTraining
 
@@ -239,18 +239,7 @@ class Onboardings:
         """Return the signature and the content that it is of, as the record keeps them."""
         signature = due.by(person, "password")
         if act.passkey is not None:
-            if site is None:
-                raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
-            given = act.passkey
-            assertion = Assertion(
-                given.credential, given.authenticator_data, given.client_data, given.signature
-            )
-            try:
-                proof = await self._passkeys.sign(person, assertion, due.digest, site)
-            except PasskeyRefused as error:
-                reason = Reason("passkey", str(error), "sign again")
-                raise No("signature", "The signature does not hold", reason) from None
-            signature = due.by(person, "passkey", proof)
+            signature = await by_passkey(self._passkeys, person, due, act.passkey, site)
         return {"signature": msgspec.to_builtins(signature), "signed": due.value}
 
     async def _show(self, person: Person, sha256: str, parties: tuple[str, str]) -> None:

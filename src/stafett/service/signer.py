@@ -14,7 +14,7 @@ from stafett.service.competence import Competences
 from stafett.service.live import Live
 from stafett.service.passkeys import Assertion, PasskeyRefused, Passkeys, Site
 from stafett.service.refusal import No, Reason
-from stafett.service.request import Ask
+from stafett.service.request import Ask, Signed
 from stafett.service.signing import ToSign
 
 SIGNED_WITHIN = timedelta(minutes=5)
@@ -78,17 +78,24 @@ class Signer:
                     Reason("password", f"you sign: {due.meaning}", "enter your password"),
                 )
             return due.by(person, "password")
-        if site is None:
-            raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
-        assertion = Assertion(
-            given.credential, given.authenticator_data, given.client_data, given.signature
-        )
-        try:
-            proof = await self._passkeys.sign(person, assertion, due.digest, site)
-        except PasskeyRefused as error:
-            reason = Reason("passkey", str(error), "sign again")
-            raise No("signature", "The signature does not hold", reason) from None
-        return due.by(person, "passkey", proof)
+        return await by_passkey(self._passkeys, person, due, given, site)
+
+
+async def by_passkey(
+    passkeys: Passkeys, person: Person, due: ToSign, given: Signed, site: Site | None
+) -> Signature:
+    """Return the person's signature of what is due by what their passkey gave; No if it fails."""
+    if site is None:
+        raise No("signature", "No passkey", Reason("passkey", "none can be used here"))
+    assertion = Assertion(
+        given.credential, given.authenticator_data, given.client_data, given.signature
+    )
+    try:
+        proof = await passkeys.sign(person, assertion, due.digest, site)
+    except PasskeyRefused as error:
+        reason = Reason("passkey", str(error), "sign again")
+        raise No("signature", "The signature does not hold", reason) from None
+    return due.by(person, "passkey", proof)
 
 
 def moment(ask: Ask) -> datetime:
