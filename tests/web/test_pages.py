@@ -134,11 +134,28 @@ def test_an_order_is_placed_by_hand(site: Site, browser_of: Open, shoot: Any) ->
     """The ordering clinic opens a journey on the page and lands on it."""
     page = browser_of("treating-clinic-1")
     page.goto("/order")
+    page.get_by_label("Protocol").select_option("autologous-car-t")
+    page.get_by_label("Product").select_option("kymriah")
     page.get_by_label(re.compile("wristband")).fill("19440404-4444")
     page.locator("#order button").click()
     page.wait_for_url(re.compile("/journeys/CH"))
     expect(page.locator(".identity")).to_contain_text("CHA9999")
     shoot(page, "order-placed")
+
+
+@pytest.mark.parametrize("chosen", [None, "autologous-car-t"])
+def test_nothing_is_ordered_that_nobody_chose(browser_of: Open, chosen: str | None) -> None:
+    """Neither protocol nor product is chosen beforehand; sent without one, the page asks for it."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/order")
+    if chosen:
+        page.get_by_label("Protocol").select_option(chosen)
+    page.get_by_label(re.compile("wristband")).fill("19440404-4444")
+    page.locator("#order button").click()
+    missing = page.locator("#product" if chosen else "#protocol")
+    expect(missing).to_be_focused()
+    assert missing.evaluate("box => box.validity.valueMissing")
+    assert page.url.endswith("/order")
 
 
 def test_tasks_show_what_waits_for_this_person(

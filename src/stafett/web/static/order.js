@@ -5,11 +5,18 @@ const start = JSON.parse(document.getElementById("start").textContent);
 const form = document.getElementById("order");
 const said = document.getElementById("said");
 const [protocols, networks] = await Promise.all([call("GET", "/api/protocols"), call("GET", "/api/networks")]);
-form.network.append(...Object.keys(networks).map((name) => h("option", {}, name)));
-form.protocol.append(...protocols.map((p) => h("option", { value: p.name }, `${pick(p.title)} (${p.version})`)));
+// Where there is a choice nothing is chosen beforehand: what was left as it stood would be treated.
+function offer(select, choices) {
+  select.replaceChildren(...choices.map(([value, text]) => h("option", { value }, text)));
+  if (choices.length > 1) select.prepend(h("option", { value: "", selected: true }, t("order.choose")));
+  select.disabled = !choices.length;
+  select.required = true;
+}
+offer(form.network, Object.keys(networks).map((name) => [name, name]));
+offer(form.protocol, protocols.map((p) => [p.name, `${pick(p.title)} (${p.version})`]));
 function products() {
   const chosen = protocols.find((p) => p.name === form.protocol.value);
-  form.product.replaceChildren(...(chosen?.products ?? []).map((name) => h("option", { value: name }, pick(start.products[name]) || name)));
+  offer(form.product, (chosen?.products ?? []).map((name) => [name, pick(start.products[name]) || name]));
 }
 form.protocol.addEventListener("change", products);
 products();
