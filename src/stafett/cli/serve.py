@@ -234,6 +234,7 @@ async def _day(tower: Tower, address: str, pace: float, journeys: int) -> None:
         demo_network.PASSWORD,
         pace=pace,
         at_once=journeys,
+        spread=True,
     )
     loggers = Simulated(address, demo_network.LOGGERS, demo_network.PASSWORD)
     await asyncio.gather(day.run(), loggers.run())

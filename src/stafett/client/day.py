@@ -34,6 +34,8 @@ from stafett.service.request import OURS
 log = logging.getLogger(__name__)
 CARED_FOR = 0.7  # of the journeys, somebody takes care of what went wrong; the rest waits
 WAITS = 40  # how often an idle journey is looked at before its people give up
+APART = 35  # acts between one journey and the next at the start, of some 450 in a whole journey
+HURRY = 0.1  # of the pace, until a journey is as far as it begins
 PATIENCE = 3  # how often, before somebody looks whether a material in doubt is what it waits for
 
 
@@ -51,6 +53,7 @@ class Day:
     at_once: int = 12
     fault_share: float = 0.35
     seed: int = 1
+    spread: bool = False  # the first journeys hurry ahead, so that there is one at every stage
     transport: httpx.AsyncBaseTransport | None = None  # how the server is reached, as in Client
     tokens: dict[str, str] = field(default_factory=dict)
     played: int = 0
@@ -71,17 +74,22 @@ class Day:
 
     async def _keep_playing(self, client: Client, numbers: Any, place: int) -> None:
         await asyncio.sleep(place * self.pace * 0.7)
+        ahead = place * APART if self.spread else 0
         for number in numbers:
             try:
-                await self.journey(client, number)
+                await self.journey(client, number, ahead)
             except (Refused, httpx.HTTPError, LookupError) as error:
                 log.warning(
                     "a journey of the scripted day stopped: %s", str(error) or type(error).__name__
                 )
                 await asyncio.sleep(max(self.pace, 1))
+            ahead = 0
 
-    async def journey(self, client: Client, seed: int) -> str:
-        """Carry one journey from order to its end; return its identifier."""
+    async def journey(self, client: Client, seed: int, ahead: int = 0) -> str:
+        """Carry one journey from order to its end, the first `ahead` acts in a hurry.
+
+        Returns its identifier.
+        """
         chance = random.Random(seed)
         labels = Labels(seed)
         product = chance.choice(list(self.nets))
@@ -101,9 +109,10 @@ class Day:
         )
         cared = random.Random(seed + 1)
         attentive = cared.random() < CARED_FOR
-        idle = 0
+        idle = made = 0
         while idle < WAITS:
-            await asyncio.sleep(self.pace * chance.uniform(0.5, 1.5))
+            pause = self.pace * chance.uniform(0.5, 1.5)
+            await asyncio.sleep(pause * (HURRY if made < ahead else 1))
             row = await client.row(done.journey, await self._token(client, self.people[owner][0]))
             if row.status == "ended":
                 break
@@ -112,6 +121,7 @@ class Day:
             moved = await self._act(client, net, row, labels, faults, chance)
             if not moved and idle >= PATIENCE:
                 moved = await self._assess(client, net, done.journey)
+            made += moved
             idle = 0 if moved else idle + 1
         while attentive and await self._care(client, net, done.journey, cared):
             await asyncio.sleep(self.pace)
