@@ -171,7 +171,7 @@ async def test_it_signs_in_to_a_session_that_the_broker_keeps() -> None:
         (b"\x20\x02\x00\x63", "no answer"),
         (b"\x20\x01\x00", "no answer"),
         (b"\x90\x03\x00\x01\x01", "no answer"),
-        (b"HTTP/1.1 400 Bad Request\r\n\r\n", ""),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "ended the connection"),
         (b"", "ended the connection"),
     ],
 )

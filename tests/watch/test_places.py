@@ -18,7 +18,7 @@ from stafett.journey.state import Spell, State
 from stafett.protocol.net import Net
 from stafett.service.demo import NETWORK, train
 from stafett.watch.reading import encode
-from stafett.watch.stay import Stand, Stay, in_places, stays
+from stafett.watch.stay import Stand, Stay, in_places, stays, unheard
 from web_walk import walk
 
 T0 = datetime(2026, 3, 2, 7, tzinfo=UTC)
@@ -95,6 +95,20 @@ def test_of_two_tanks_the_lots_own_scan_decides_and_without_it_neither_is_judged
     assert doubt.place is None
 
 
+def test_a_store_sends_nothing_while_no_logger_is_fixed_in_it_and_something_stands_there() -> None:
+    """Unheard since the lot came, or since the last logger was taken away; heard while one is in
+    it, in doubt as well; what has left is in no store."""
+    there = stay()._replace(spell=Spell(role="pharmacy", organisation="h", since=T0))
+    gone = T0 + timedelta(minutes=20)
+    alone = unheard(there, [stand(1, role="cell_laboratory"), stand(2, organisation="other")])
+    assert alone is not None and (alone.lot, alone.since) == ("cassette/1", T0)
+    since = unheard(there, [stand(1, until=gone), stand(2, until=gone - timedelta(minutes=5))])
+    assert since is not None and since.since == gone
+    assert unheard(there, [stand(1)]) is None
+    assert unheard(there, [stand(1, until=gone), stand(2), stand(3, "Tank 2")]) is None
+    assert unheard(stay(), []) is None
+
+
 # -- on a running tower --------------------------------------------------------------------------
 
 
@@ -146,6 +160,26 @@ def test_a_warm_tank_is_a_deviation_of_each_lot_that_stands_there_and_of_no_othe
     assert answer.status_code == 200 and "-60" in answer.text
     with_page = tank.call("pharmacy-1", "GET", f"/api/shipments/{arrived[0]}/{row['lot']}")
     assert with_page.json()["verdict"] == "alarm"
+
+
+def test_a_store_without_a_logger_is_listed_for_every_party_until_one_is_fixed_there(
+    tank: Site,
+) -> None:
+    """The hospital's store and the manufacturer's view of it; a stranger sees neither."""
+    clear(tank)
+    journey = carried(tank, Labels(820_005), ("THAW", "step"))
+
+    def silent(login: str) -> list[tuple[str, str]]:
+        told = tank.call(login, "GET", "/api/shipments/unheard").json()
+        return [(one["lot"], one["role"]) for one in told if one["journey"] == journey]
+
+    wait_for(lambda: silent("pharmacy-1") == [("cassette/1", "pharmacy")])
+    assert silent("manufacturing-1") == [("cassette/1", "pharmacy")]
+    assert silent("peer-quality-1") == []
+    fixed(tank, "HEARD-1", "Cryo tank 7")
+    assert silent("pharmacy-1") == []
+    clear(tank)
+    assert silent("pharmacy-1") == [("cassette/1", "pharmacy")]
 
 
 def test_a_logger_fixed_later_tells_from_then_on_and_nothing_once_it_is_taken_away(

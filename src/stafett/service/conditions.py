@@ -40,6 +40,7 @@ from stafett.watch.judgement import Judgement
 from stafett.watch.rules import Rules
 from stafett.watch.series import EMPTY, Series
 from stafett.watch.shipment import Shipment, rules_of
+from stafett.watch.stay import Unheard
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 1.0  # shipments with something new
@@ -105,6 +106,10 @@ class Conditions:
     def of(self, organisation: str) -> list[Shipment]:
         """Return the shipments of journeys that `organisation` takes part in, the latest first."""
         return self._travel.of(organisation)
+
+    def unheard(self, organisation: str) -> list[Unheard]:
+        """Return the lots of these journeys that stand where no logger is fixed, store by store."""
+        return self._travel.unheard(organisation)
 
     async def see(self, person: Person, journey: str, lot: str) -> Seen:
         """Return a shipment's conditions. Raises No: there is none, or it is not the person's."""

@@ -16,7 +16,7 @@ from stafett.service.live import Live
 from stafett.service.loggers import Id, Loggers
 from stafett.service.stands import Stands
 from stafett.watch.shipment import Shipment, shipments
-from stafett.watch.stay import Stand, Stay, in_places, stays
+from stafett.watch.stay import Stand, Stay, Unheard, in_places, stays, unheard
 
 
 class Travel:
@@ -35,6 +35,16 @@ class Travel:
         """Return the shipments of journeys that `organisation` takes part in, the latest first."""
         found = [s for s in self.shipments.values() if organisation in s.readers]
         return sorted(found, key=lambda s: (s.until is not None, -s.since.timestamp()))
+
+    def unheard(self, organisation: str) -> list[Unheard]:
+        """Return the lots that stand where no logger is fixed, in the order of their stores."""
+        found = [
+            one
+            for those in self._stays.values()
+            for stay in those
+            if organisation in stay.readers and (one := unheard(stay, self._fixed or ()))
+        ]
+        return sorted(found, key=lambda one: (one.organisation, one.role, one.since))
 
     def under_way(self) -> set[str]:
         """Return the names of the shipments that have not arrived."""

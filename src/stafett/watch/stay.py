@@ -8,6 +8,8 @@ place is what the protocol gives `conditions` and no `logger` to scan.
 A lot stands in one place of its role. Where loggers are fixed to several places of a role, the lot
 has to say which (identifier `place`, scanned); if it does not, its conditions are in doubt, and
 nothing is judged. Loggers of one place are judged each for itself.
+
+Where no logger is fixed in the store that a lot stands in, nobody measures there: it is *unheard*.
 """
 
 from __future__ import annotations
@@ -33,6 +35,18 @@ class Stand(NamedTuple):
     place: str
     since: datetime
     until: datetime | None = None
+
+
+class Unheard(NamedTuple):
+    """A lot that stands in a store of which no logger tells; `since` when nobody has measured."""
+
+    journey: str
+    lot: str
+    material: str
+    role: str
+    organisation: str
+    since: datetime
+    readers: frozenset[str]
 
 
 class Stay(NamedTuple):
@@ -86,6 +100,20 @@ def in_places(stay: Stay, stands: Sequence[Stand]) -> list[Shipment]:
         )
         for s in there
     ]
+
+
+def unheard(stay: Stay, stands: Sequence[Stand]) -> Unheard | None:
+    """Return the stay as one that nobody measures now; None if it is over or a logger is there."""
+    spell = stay.spell
+    if spell.until is not None:
+        return None
+    there = [s for s in stands if _meet(s, stay)]
+    if any(s.until is None for s in there):
+        return None
+    since = max([spell.since, *(s.until for s in there if s.until is not None)])
+    return Unheard(
+        stay.journey, stay.lot, stay.material, spell.role, spell.organisation, since, stay.readers
+    )
 
 
 def _shipment(

@@ -36,6 +36,7 @@ from stafett.web import (
     shipments,
     signin,
     stations,
+    stores,
     told,
     training,
     views,
@@ -63,7 +64,7 @@ AREAS: tuple[Area, ...] = (
     Area("audit", audit.ENDPOINTS, audit.ROUTES, menu=audit.MENU),
     Area(
         "conditions",
-        conditions.ENDPOINTS,
+        (*conditions.ENDPOINTS, *stores.ENDPOINTS),
         shipments.ROUTES,
         menu=shipments.MENU,
         words=shipments.WORDS,

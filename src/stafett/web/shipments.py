@@ -25,6 +25,7 @@ from stafett.web.area import Line
 from stafett.web.chart import SIGN, chart, degrees, lane, length, shown
 from stafett.web.conditions import find
 from stafett.web.pages import page, role_titles, signed_in, start_of
+from stafett.web.stores import stores
 
 MENU = (
     Line("shipments", "/shipments", "menu.watch"),
@@ -76,7 +77,8 @@ async def shipments_page(request: Request) -> Response:
             break
     order = {"alarm": 0, "unknown": 1, "attention": 2, "ok": 3}
     lines.sort(key=lambda line: order[str(line["verdict"])])
-    return await page(request, "shipments.html", person, lines=lines, over=over)
+    silent = [] if over else await stores(request, person)
+    return await page(request, "shipments.html", person, lines=lines, over=over, stores=silent)
 
 
 async def shipment_page(request: Request) -> Response:
@@ -275,7 +277,10 @@ async def loggers_page(request: Request) -> Response:
         for role in await tower.stands.roles(person.organisation)
     }
     may = policy.allows("register-logger", person)
-    return await page(request, "loggers.html", person, lines=lines, may=may, roles=roles, start={})
+    return await page(
+        request, "loggers.html", person, lines=lines, may=may, roles=roles, start={},
+        stores=await stores(request, person, own=True),
+    )  # fmt: skip
 
 
 ROUTES = [
