@@ -49,3 +49,11 @@ def test_interfaces_count_what_their_stretches_say(states: tuple[Net, list[State
     assert sum(x.n for x in found) == len(stretches)
     total = sum(x.length.total_seconds() for x in stretches) / 3600
     assert abs(sum(x.total_h for x in found) - total) < 1e-6
+
+
+def test_handoffs_of_two_protocols_are_two_interfaces(states: tuple[Net, list[State]]) -> None:
+    """H07 of one chain is not H07 of another, also between the same two organisations."""
+    net, every = states
+    stretches = between_hands(net, every[-1], every[-1].latest_at)
+    other = [one._replace(protocol="another") for one in stretches]
+    assert len(interfaces(stretches + other)) == 2 * len(interfaces(stretches))

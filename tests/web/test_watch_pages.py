@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import uuid
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -97,6 +98,11 @@ def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
     for path in ("alert-load", "ownership", "deviations"):
         page.goto(f"/{path}")
         expect(page.locator("h1")).to_be_visible()
+    page.goto("/ownership")
+    row = page.get_by_role("row").filter(
+        has=page.get_by_role("rowheader", name=re.compile("^H01 "))
+    )
+    expect(row).to_contain_text("Referring clinic → Treating clinic")
 
 
 def test_what_is_out_of_specification_says_what_is_missing_until_it_may_be_supplied(

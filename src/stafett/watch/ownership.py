@@ -26,6 +26,7 @@ class Between(NamedTuple):
     """
 
     journey: str
+    protocol: str
     handoff: str
     giver: str
     receiver: str
@@ -46,8 +47,9 @@ class Gap(NamedTuple):
 
 
 class Interface(NamedTuple):
-    """One handoff between two organisations, over many journeys; times in hours."""
+    """One handoff of a protocol between two organisations, over many journeys; times in hours."""
 
+    protocol: str
     handoff: str
     giver: str
     receiver: str
@@ -76,8 +78,11 @@ def between_hands(net: Net, state: State, now: datetime) -> list[Between]:
         over = max(length - allowed, timedelta(0)) if allowed is not None else timedelta(0)
         giver, receiver = state.parties[handoff.giver], state.parties[handoff.receiver]
         found.append(
-            Between(state.journey, name, giver, receiver, begun, until, length, allowed, over)
-        )
+            Between(
+                state.journey, net.protocol.protocol, name, giver, receiver, begun, until, length,
+                allowed, over,
+            )
+        )  # fmt: skip
     return sorted(found, key=lambda one: one.since)
 
 
@@ -97,18 +102,18 @@ def _breaks(spells: tuple[Spell, ...]) -> Iterable[tuple[datetime, datetime]]:
 
 def interfaces(stretches: Iterable[Between]) -> list[Interface]:
     """Count the time between hands for each interface, the longest in all first."""
-    by_place: dict[tuple[str, str, str], list[Between]] = defaultdict(list)
+    by_place: dict[tuple[str, str, str, str], list[Between]] = defaultdict(list)
     for one in stretches:
-        by_place[one.handoff, one.giver, one.receiver].append(one)
+        by_place[one.protocol, one.handoff, one.giver, one.receiver].append(one)
     found = []
-    for (handoff, giver, receiver), mine in by_place.items():
+    for (protocol, handoff, giver, receiver), mine in by_place.items():
         hours = [one.length.total_seconds() / 3600 for one in mine]
         p90 = quantiles(hours, n=10)[-1] if len(hours) > 1 else hours[0]
         over = [one.over.total_seconds() / 3600 for one in mine if one.over]
         found.append(
             Interface(
-                handoff, giver, receiver, len(mine), median(hours), p90, sum(hours), len(over),
-                sum(over), sum(one.until is None for one in mine),
+                protocol, handoff, giver, receiver, len(mine), median(hours), p90, sum(hours),
+                len(over), sum(over), sum(one.until is None for one in mine),
             )
         )  # fmt: skip
     return sorted(found, key=lambda one: -one.total_h)

@@ -6,6 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any
 
 import msgspec
+from babel.dates import format_date
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -273,7 +274,7 @@ async def calendar_page(request: Request) -> Response:
     return await pages.page(
         request, "capacity.html", person,
         picture=lanes.draw(own, found, begin, end, t, code, datetime.now(UTC)),
-        chains=found, own=own, names=names, monday=monday,
+        chains=found, own=own, names=names, monday=format_date(monday, "d MMM y", locale=code),
         back=monday - timedelta(weeks=1), on=monday + timedelta(weeks=1), weeks=WEEKS,
         titles={link.name: link.title for one in templates().values() for link in one.links},
     )  # fmt: skip

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from stafett.service.hindcasts import Record, Score
 from stafett.service.refusal import No, unknown
+from stafett.service.tower import Tower
 from stafett.web import language as languages
 from stafett.web import pages
 from stafett.web.api import problem, tower_of
@@ -113,14 +114,20 @@ async def page(request: Request) -> Response:
         return person
     language = languages.of(request, person.language)
     t = languages.translator(language)
-    found = await request.app.state.tower.hindcasts.of(person)
+    tower: Tower = request.app.state.tower
+    found = await tower.hindcasts.of(person)
+    titles = {
+        f"{name} {protocol.version}": protocol.title
+        for name, pinned in tower.library.current().items()
+        for protocol in (pinned.document.bind(),)
+    }
     shown = [
         (i, one, picture(one.score, t, language), sentences(one.score, t, language))
         for i, one in enumerate(found)
         if one.score is not None
     ]
     few = [one for one in found if one.score is None]
-    return await pages.page(request, "forecasts.html", person, shown=shown, few=few)
+    return await pages.page(request, "forecasts.html", person, shown=shown, few=few, titles=titles)
 
 
 async def record(call: Call[Nothing, Nothing]) -> list[Record]:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.protocol.net import Net
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
 from stafett.watch import ownership, prediction
@@ -123,20 +124,27 @@ async def holding(call: Call[Nothing, Nothing]) -> Holding:
 
 async def report(call: Call[Nothing, Nothing]) -> list[Interface]:
     """Count the time between hands for each interface of the organisation's journeys."""
-    found, _, _ = await _stretches(tower_of(call.request), call.request.state.person.organisation)
+    found, _, _, _ = await _stretches(
+        tower_of(call.request), call.request.state.person.organisation
+    )
     return ownership.interfaces(found)
 
 
-async def _stretches(tower: Tower, organisation: str) -> tuple[list[Between], int, int]:
+async def _stretches(
+    tower: Tower, organisation: str
+) -> tuple[list[Between], int, int, dict[str, Net]]:
+    """Return the stretches, the gaps, how many journeys, and the latest net of each protocol."""
     rows = sorted(tower.board.of(organisation), key=lambda row: -row.position)[:MOST]
     found: list[Between] = []
     broken, now = 0, datetime.now(UTC)
+    nets: dict[str, Net] = {}
     for row in rows:
         live = await tower.journeys.live(row.journey)
         if live is not None:
             found += ownership.between_hands(live.net, live.state, now)
             broken += len(ownership.gaps(live.state))
-    return found, broken, len(rows)
+            nets.setdefault(live.net.protocol.protocol, live.net)
+    return found, broken, len(rows), nets
 
 
 async def ownership_page(request: Request) -> Response:
@@ -145,7 +153,7 @@ async def ownership_page(request: Request) -> Response:
     if isinstance(person, Response):
         return person
     tower: Tower = request.app.state.tower
-    found, broken, journeys = await _stretches(tower, person.organisation)
+    found, broken, journeys, nets = await _stretches(tower, person.organisation)
     organisations = await tower.accounts.organisations()
     now = [one for one in found if one.until is None]
     return await pages.page(
@@ -156,6 +164,7 @@ async def ownership_page(request: Request) -> Response:
         waiting=sorted(now, key=lambda one: -one.length)[:200],
         broken=broken,
         journeys=journeys,
+        nets=nets,
         names={o.id: o.name for o in organisations.values()},
     )
 
