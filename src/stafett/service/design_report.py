@@ -36,6 +36,9 @@ class Words(Protocol):
     def summary(self, system: System) -> str:
         """What a network is, in a few sentences."""
 
+    def catalogue(self, text: str) -> str:
+        """A text of the built-in catalogue; any other as it is."""
+
     def measure(self, key: str) -> str:
         """What a figure is."""
 
@@ -191,11 +194,11 @@ def _assumptions(system: System, say: Words) -> list[str]:
     heads = ("figure", "value", "range", "source", "note")
     rows = [
         [say.path(system, ".".join(path)), say.number(x.value), _range(x, say), _origin(x, say),
-         x.note or ""]
+         say.catalogue(x.note or "")]
         for path, x in numbers(n)
     ]  # fmt: skip
     out.append(_table([t(f"design.report.{k}") for k in heads], rows))
-    cited = [[k, s.title, s.url or ""] for k, s in n.sources.items()]
+    cited = [[k, say.catalogue(s.title), s.url or ""] for k, s in n.sources.items()]
     if cited:
         named = ("source", "reference", "address")
         out.append(_table([t(f"design.report.{k}") for k in named], cited))

@@ -14,6 +14,7 @@ from stafett.design.network import Number
 from stafett.protocol.model import Source
 from stafett.service.design_report import _head, _table, _words
 from stafett.service.incentives import Workbench
+from stafett.service.incentives_words import called, price
 from stafett.service.pictures.bars import gap_bars
 from stafett.service.pictures.planes import capital_map
 from stafett.service.settlement import BETA, COST, LOST, POOL, Settlement, Settling
@@ -31,6 +32,9 @@ class Words(Protocol):
 
     def system(self, name: str) -> str:
         """A short name of a network."""
+
+    def catalogue(self, text: str) -> str:
+        """A text of the built-in catalogue; any other as it is."""
 
     def figure(self, e: Estimate | None, digits: int) -> str:
         """A figure with its interval."""
@@ -91,7 +95,10 @@ def contracts_source(bench: Workbench, say: Words) -> str:
         _picture(picture),
         _head(2, t("incentives.pdf.has")),
         _table([t("incentives.contract"), *actors.values()], gains),
-        _assumed(say, assumptions(bench.table.spec), bench.table.spec.sources),
+        _assumed(
+            say, ((called(path, t), n) for path, n in assumptions(bench.table.spec)),
+            bench.table.spec.sources,
+        ),
     ))  # fmt: skip
 
 
@@ -116,10 +123,13 @@ def map_source(
         for s in found
     ]  # fmt: skip
     heads = ("system", "category", "criticality", "fundability")
-    figures = [
-        *((f"{k}.price", c.price) for k, c in catalogue.categories.items()),
-        *((f"{p.title}, {p.unit}", p.figure) for p in catalogue.published.values()),
-        *((f"split.{k}", n) for k, n in catalogue.split.items()),
+    figures: list[tuple[str, Number]] = [
+        *((price(k, t), c.price) for k, c in catalogue.categories.items()),
+        *(
+            (f"{say.catalogue(p.title)}, {say.catalogue(p.unit)}", p.figure)
+            for p in catalogue.published.values()
+        ),
+        *((t(f"incentives.split.{k}"), n) for k, n in catalogue.split.items()),
     ]
     return "".join((
         _begin(t("incentives.capital"), say), _words(f"{basis} {_limits(say)}"), "\n\n",
@@ -192,17 +202,17 @@ def _begin(title: str, say: Words) -> str:
 def _assumed(
     say: Words, figures: Iterable[tuple[str, Number]], sources: Mapping[str, Source]
 ) -> str:
-    """Every figure with its range and source. Notes and titles are in their file's language."""
+    """Every figure with its range and source."""
     t = say.t
     rows = [
         [path, say.written(n.value, "g"),
          f"{say.written(n.low, 'g')} – {say.written(n.high, 'g')}"
          if n.low is not None and n.high is not None else "",
-         "A" if n.assumption else str(n.source), n.note or ""]
+         "A" if n.assumption else str(n.source), say.catalogue(n.note or "")]
         for path, n in figures
     ]  # fmt: skip
     heads = ("figure", "value", "range", "source", "note")
-    named = [[k, s.title, s.url or ""] for k, s in sources.items()]
+    named = [[k, say.catalogue(s.title), s.url or ""] for k, s in sources.items()]
     return "".join((
         _head(2, t("design.report.assumptions")),
         _table([t(f"design.report.{h}") for h in heads], rows),

@@ -18,7 +18,9 @@ from starlette.routing import Route
 from stafett.design.activities import order
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
+from stafett.design.network import Number
 from stafett.design.reading import System, load, names
+from stafett.protocol.model import text as text_of
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
 from stafett.service.design_graph import belongs
@@ -39,9 +41,9 @@ from stafett.service.studio import (
 )
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
-from stafett.web import findings
 from stafett.web import language as languages
 from stafett.web.area import Line
+from stafett.web.catalogue_words import said
 from stafett.web.design_details import details
 from stafett.web.design_figures import T
 from stafett.web.design_figures import path as called
@@ -255,11 +257,10 @@ def _picture(answer: Answer, kind: str, of: str, t: T, language: str) -> str | N
         return tornado(effects, title=title, unit=unit, names=say.levers(t))
     if kind == "lanes" and of in answer.systems:
         system = answer.systems[of]
-        drawn = lanes(
+        return lanes(
             system, order(system.protocol), title=say.system(t, of), words=say.lanes(t),
-            language=language,
+            language=language, said=lambda text: said(text, language),
         )  # fmt: skip
-        return findings.picture(drawn, language)
     if kind == "forest" and of in TITLES:
         rows = {n: c.figures[n][of] for n in c.figures if of in c.figures[n]}
         unit, called = say.measure(t, of), {n: say.system(t, n) for n in rows}
@@ -300,14 +301,14 @@ async def studio(request: Request) -> Response:
     every = [(n, say.title(load(n), t, language)) for n in names()]
     every += [(x.ref, f"{x.title} ({say.system(t, x.ref)})") for x in own]
     drawn = lanes(
-        system, order(system.protocol), title=title, words=say.lanes(t), language=language
-    )
-    drawn = findings.picture(drawn, language)
+        system, order(system.protocol), title=title, words=say.lanes(t), language=language,
+        said=lambda text: said(text, language),
+    )  # fmt: skip
     runs = await studio_of(request).all_of(person.organisation)
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
         figures=_figures(system, t, language), places=Places(system, t, language), runs=runs,
-        start={"network": system.name}, systems=names(), own=own,
+        start={"network": system.name}, own=own, protocol=text_of(system.protocol.title, language),
         title=say.title(system, t, language), named=lambda n: say.system(t, n),
     )  # fmt: skip
 
@@ -316,10 +317,18 @@ def _figures(system: System, t: T, language: str) -> list[dict[str, Any]]:
     """The figures to change, each with its name, and the sites and lanes that it belongs to."""
     return [
         {"path": path, "n": n, "title": called(system, path, t, language),
+         "source": _source(system, n, t, language),
          "of": (of := belongs(system, path)), "bounds": bounds(path),
          "shared": len([key for key in of if key.startswith("centre:")]) > 1}
         for path, n in key_figures(system)
     ]  # fmt: skip
+
+
+def _source(system: System, n: Number, t: T, language: str) -> str:
+    """Where a figure comes from: the title of its source."""
+    if n.assumption or n.source is None:
+        return t("design.assumption" if n.assumption else "design.report.here")
+    return said(system.network.sources[n.source].title, language)
 
 
 async def comparison(request: Request) -> Response:

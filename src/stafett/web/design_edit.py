@@ -24,8 +24,8 @@ from stafett.service.own_networks import (
 from stafett.web import design_words as say
 from stafett.web import language as languages
 from stafett.web import numeral
+from stafett.web.catalogue_words import said
 from stafett.web.design_figures import T, known
-from stafett.web.design_figures import site as name_of
 from stafett.web.design_map import Places
 from stafett.web.pages import fragment, page, signed_in
 from stafett.web.problem import Part, Problem
@@ -35,7 +35,7 @@ from stafett.web.problem import Part, Problem
 class Row:
     """A site, a lane or a role: its key, what is said of it, how to take it away, what is wrong.
 
-    `owner`: whose a site is, in the words of the file.
+    `owner`: whose a site is.
     """
 
     key: str
@@ -54,9 +54,9 @@ class Editor:
         self._n, self._p = system.network, system.protocol
         self._language, self._left = language, list(findings)
         self.titles = {CENTRE: self._t("design.edit.centres"), **self._named(self._n)}
-        self.owners = self._n.owners
+        self.owners = {k: said(v, language) for k, v in self._n.owners.items()}
         self.pools = [
-            (k, known(self._t, f"design.pool.{k}", pool.title))
+            (k, known(self._t, f"design.pool.{k}", said(pool.title, language)))
             for k, pool in self._n.pools.items()
             if pool.per == "centre"
         ]
@@ -82,7 +82,7 @@ class Editor:
         sites: list[tuple[str, Centre | Organisation]] = [
             *n.centres.items(), *n.organisations.items()
         ]  # fmt: skip
-        return {k: name_of(one.title, self._t, self._language) for k, one in sites}
+        return {k: said(one.title, self._language) for k, one in sites}
 
     def _about(self, *paths: str) -> tuple[NetworkFinding, ...]:
         """What is wrong with some parts; each is shown once, where it was asked for first."""
@@ -107,7 +107,8 @@ class Editor:
         act = {"do": "remove-site", "site": key}
         section = "centres" if centre is not None else "organisations"
         return Row(
-            key, self.titles[key], n.owners.get(one.owner, one.owner), tuple(facts), act,
+            key, self.titles[key], said(n.owners.get(one.owner, one.owner), self._language),
+            tuple(facts), act,
             self._about(f"{section}.{key}"),
         )  # fmt: skip
 

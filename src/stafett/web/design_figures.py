@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from stafett.design.network import Network
 from stafett.design.reading import System
 from stafett.protocol.model import Handoff, Protocol, text
-from stafett.web import findings
+from stafett.web.catalogue_words import said
 
 T = Callable[..., str]
 
@@ -17,14 +16,6 @@ def known(t: T, key: str, otherwise: str) -> str:
     """A message, or other words where there is none: a network of somebody's own."""
     said = t(key)
     return otherwise if said == key else said
-
-
-def site(title: str, t: T, language: str) -> str:
-    """The name of a site; a centre that has only a number has it in the reader's language."""
-    if found := re.fullmatch(r"(Academic centre|Centre) (\d+)", title):
-        kind = "academic" if found[1].startswith("A") else "numbered"
-        return t(f"design.map.{kind}", n=found[2])
-    return findings.drawn(title, language)
 
 
 def path(system: System, path: str, t: T, language: str) -> str:
@@ -39,7 +30,7 @@ def path(system: System, path: str, t: T, language: str) -> str:
         return t("design.fig.on-hand", what=known(t, f"design.supply.{part[1]}", part[1]))
     if part[0] == "routes":
         kind = "lane" if part[2] == "median" else "spread"
-        return t(f"design.fig.{kind}", what=route(system, part[1], t, language))
+        return t(f"design.fig.{kind}", what=route(system, part[1], language))
     if part[0] in ("work", "lanes"):
         kind = {"work": "work", "lanes": "lane"}[part[0]] if part[2] == "median" else "spread"
         return t(f"design.fig.{kind}", what=_activity(system.protocol, part[1], language))
@@ -51,17 +42,17 @@ def path(system: System, path: str, t: T, language: str) -> str:
     return known(t, f"design.fig.{part[1]}", path)
 
 
-def route(system: System, key: str, t: T, language: str) -> str:
+def route(system: System, key: str, language: str) -> str:
     """A lane of a centre: from where, to where."""
     n = system.network
     titles = {**{k: o.title for k, o in n.organisations.items()},
               **{k: c.title for k, c in n.centres.items()}}  # fmt: skip
     ends = (n.routes[key].from_, n.routes[key].to)
-    return " → ".join(site(titles.get(x, x), t, language) for x in ends)
+    return " → ".join(said(titles.get(x, x), language) for x in ends)
 
 
 def _of_centre(n: Network, part: list[str], t: T, language: str) -> str:
-    where = site(n.centres[part[1]].title, t, language)
+    where = said(n.centres[part[1]].title, language)
     if part[2] == "share":
         return t("design.fig.share", what=where)
     return f"{where}: {known(t, f'design.pool.{part[3]}', part[3])}"

@@ -11,8 +11,8 @@ from stafett.service.design_graph import Graph, Lane, Site, graph
 from stafett.service.pictures.places import places
 from stafett.web import design_words as say
 from stafett.web import numeral
+from stafett.web.catalogue_words import said
 from stafett.web.design_figures import T
-from stafett.web.design_figures import site as name_of
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Places:
         return Markup(places(self.graph, title=self.title, called=called, named=self._name))
 
     def _name(self, site: Site) -> str:
-        return name_of(site.title, self._t, self._language)
+        return said(site.title, self._language)
 
     def _of_site(self, site: Site) -> Choice:
         facts = [
@@ -55,8 +55,9 @@ class Places:
         if any(x.beside and x.centre == site.key for x in self.graph.lanes):
             facts.append(self._t("design.map.beside"))
         return Choice(
-            site.key, self._name(site), self._owners.get(site.owner, site.owner), tuple(facts)
-        )
+            site.key, self._name(site),
+            said(self._owners.get(site.owner, site.owner), self._language), tuple(facts),
+        )  # fmt: skip
 
     def _of_lanes(self, key: str) -> Choice:
         mine = [x for x in self.graph.lanes if x.key == key]

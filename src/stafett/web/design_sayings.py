@@ -10,7 +10,7 @@ from stafett.design.reading import System
 from stafett.service.pictures.lanes import lanes
 from stafett.service.studio import Answer, Wish
 from stafett.web import design_words as say
-from stafett.web import findings
+from stafett.web.catalogue_words import said
 from stafett.web.design_details import Detail, details
 from stafett.web.design_figures import known, path
 from stafett.web.language import translator
@@ -88,5 +88,10 @@ class Sayings:
     def lanes(self, system: System, order: Sequence[str]) -> str:
         """The picture of a network as lanes."""
         title, words = self.system(system.name), say.lanes(self.t)
-        drawn = lanes(system, order, title=title, words=words, language=self.language)
-        return findings.picture(drawn, self.language)
+        return lanes(
+            system, order, title=title, words=words, language=self.language, said=self.catalogue
+        )
+
+    def catalogue(self, text: str) -> str:
+        """A text of the built-in catalogue: an owner, a note, the title of a source."""
+        return said(text, self.language)

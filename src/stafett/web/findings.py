@@ -50,11 +50,6 @@ def picture(svg: str, language: str) -> str:
     return _NODE.sub(node, svg)
 
 
-def drawn(words: str, language: str) -> str:
-    """Say words of a picture in `language`; as they are where they are not known."""
-    return words if language == "en" else _sentences(words, language, pictured=True) or words
-
-
 def in_language(text: str, language: str) -> str | None:
     """Say `text` in `language`; None if no pattern fits it."""
     return text if language == "en" else _sentences(text, language)

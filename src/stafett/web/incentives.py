@@ -20,6 +20,7 @@ from stafett.service.accounts import Person
 from stafett.service.computing import Busy
 from stafett.service.incentives import Going, Workbench
 from stafett.service.incentives_report import contracts_report, map_report
+from stafett.service.incentives_words import called
 from stafett.service.pictures.bars import gain_bars, gap_bars
 from stafett.service.pictures.planes import capital_map
 from stafett.service.tower import Tower
@@ -126,7 +127,7 @@ async def contracts(request: Request) -> Response:
         bars=gain_bars(
             gains, title=f"{named[before]} → {named[after]}", unit=t("incentives.svg.money")
         ),
-        figures=list(assumptions(bench.table.spec)), **asked,
+        figures=list(assumptions(bench.table.spec)), called=called, **asked,
     )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web import chart, evidence, naming, refusals, relay, zone
+from stafett.web import catalogue_words, chart, evidence, naming, refusals, relay, zone
 from stafett.web import language as languages
 from stafett.web.area import Line, seen_by
 from stafett.web.country import country
@@ -50,6 +50,7 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
     environment.filters |= {
         "refusal": refusals.said,
+        "catalogue": catalogue_words.said,
         "reason": _reason,
         "written": _written,
         "field": _field,

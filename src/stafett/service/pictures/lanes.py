@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from stafett.design.network import CENTRE
 from stafett.design.reading import System
@@ -24,12 +24,13 @@ def lanes(
     title: str,
     words: Mapping[str, str] = WORDS,
     language: str = "en",
+    said: Callable[[str], str] = str,
 ) -> str:
     """The network as lanes: one for each organisation, activities in their order, handoffs between.
 
     `words` has those of WORDS, and names of pools; activities have the protocol's titles in
-    `language`. A lane's colour is its owner's; a handoff that crosses a border of ownership is
-    dashed red.
+    `language`; `said` says the network's own titles in it. A lane's colour is its owner's; a
+    handoff that crosses a border of ownership is dashed red.
     """
     n, p = system.network, system.protocol
 
@@ -52,12 +53,12 @@ def lanes(
         name = (
             words["centres"].replace("{n}", str(len(n.centres)))
             if row == CENTRE
-            else n.organisations[row].title
+            else said(n.organisations[row].title)
         )
         owner = (
             words["owners"].replace("{n}", str(len({c.owner for c in n.centres.values()})))
             if row == CENTRE
-            else n.owners[owners[row]]
+            else said(n.owners[owners[row]])
         )
         canvas.text(14, y + 24, cut(name, 30), bold=True)
         canvas.text(14, y + 41, cut(owner, 32), size=11, colour=FAINT)
