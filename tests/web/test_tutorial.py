@@ -68,10 +68,11 @@ def test_a_newcomer_carries_the_first_handoff_and_stops_the_journey(
     a.goto("/board")
     assert "**New order**" in section(3)
     a.get_by_role("link", name="New order").first.click()
-    protocol = re.search(r"as protocol \*([^*]+)\*", section(3))
-    assert protocol is not None
-    offered = a.locator("#protocol option").filter(has_text=protocol[1])
-    a.locator("#protocol").select_option(value=offered.get_attribute("value"))
+    for box in ("protocol", "product"):
+        named = re.search(rf"as {box} \*([^*]+)\*", section(3))
+        assert named is not None
+        offered = a.locator(f"#{box} option").filter(has_text=named[1])
+        a.locator(f"#{box}").select_option(value=offered.get_attribute("value"))
     example = re.search(r"four characters or more: `([^`]+)`", section(3))
     assert example is not None
     labels = Worn(1)
