@@ -3,7 +3,8 @@
 Broker (Mosquitto), database and intake on this machine, loggers in a process of their own. Every
 chunk is counted afterwards: rows, and what the leaves name. Then single readings, beside a
 subscriber that takes the same messages from the same broker through the same reader of MQTT, with
-the same assurance, and does nothing but acknowledge them: the limit of the broker itself.
+the same assurance, and does nothing but acknowledge them: the limit of the broker itself. Both run
+as the server does: on its loop, and looking for cyclic garbage as seldom.
 
 Loggers publish for `--seconds` (10) or until all chunks are sent; each wait has an end of its own,
 so that the figures of a slow machine are of what did come, and are printed too.
@@ -25,9 +26,11 @@ from typing import NamedTuple
 
 import numpy as np
 import psycopg
+import uvloop
 from psycopg_pool import AsyncConnectionPool
 
 from broker import free_port, mosquitto
+from stafett.cli.serve import steady
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
@@ -239,7 +242,7 @@ def in_chunks(url: str, port: int, seconds: float) -> None:
     """Measure chunks against COPY, and print it."""
     chunks = made()
     before = recorded(url)
-    done = asyncio.run(ingest(url, port, chunks, seconds))
+    done = uvloop.run(ingest(url, port, chunks, seconds))
     told(url, f"chunks of {READINGS} readings acknowledged to {LOGGERS} loggers",
          done.acknowledged, before)  # fmt: skip
     if not done.taken:
@@ -259,8 +262,8 @@ def single(url: str, port: int, seconds: float, rounds: int) -> None:
     for n in range(rounds):
         chunks = made(1, CHUNKS + n * SINGLES, SINGLES)
         before = recorded(url)
-        most = asyncio.run(limit(port, chunks, seconds))
-        done = asyncio.run(ingest(url, port, chunks, seconds))
+        most = uvloop.run(limit(port, chunks, seconds))
+        done = uvloop.run(ingest(url, port, chunks, seconds))
         told(url, "single readings acknowledged", done.acknowledged, before)
         ours = done.taken / done.wall_s
         ratios.append(ours / most)
@@ -283,6 +286,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, Server(Path(name) / "pg") as server:
         Path(name).chmod(0o755)
         furnish(server.url)
+        steady()
         port = free_port()
         with mosquitto(Path(name) / "broker", port):
             if asked.only != "single":

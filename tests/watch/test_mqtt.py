@@ -501,6 +501,46 @@ async def test_a_chunk_that_the_database_refuses_costs_its_batch_nothing(
         assert stored(database) == (sorted(kept), 39)
 
 
+async def test_the_next_rows_are_written_while_the_last_leaves_wait_and_nobody_is_told_before(
+    database: str, broker: Broker
+) -> None:
+    """The record is held up: one batch of rows goes ahead, no more; then all are told in order."""
+    told: list[Any] = []
+    async with Place(database, broker.url) as place:
+        one, _ = await place.register("ONE")
+        with psycopg.connect(database) as held:
+            held.execute("LOCK TABLE ledger.event_store IN SHARE MODE")
+            for n in range(3):
+                payload = encode(n, 1.7e9 + n, 1.0, {"temperature_c": np.array([n])})
+                chunk = place.intake.check(one, payload)
+                place.intake.offer(one, chunk, payload, "mqtt", told.append)
+                await rows_are(database, min(n + 1, 2))
+            await asyncio.sleep(0.3)
+            await rows_are(database, 2)
+            assert told == []
+        async with asyncio.timeout(10):
+            while len(told) < 3:
+                await asyncio.sleep(0.01)
+        assert [one.chunk.sequence for one in told] == [0, 1, 2]
+        leaves = await place.ledger.stream(f"logger/{one.user}")
+        assert [leaf.body["readings"]["sequence"] for leaf in leaves] == [0, 1, 2]
+
+
+async def rows_are(url: str, count: int) -> None:
+    """Wait until so many chunks have a row, and no more."""
+    async with (
+        asyncio.timeout(10),
+        await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
+    ):
+        while True:
+            found = await connection.execute("SELECT count(*) FROM watch.chunk")
+            row = await found.fetchone()
+            assert row is not None and row[0] <= count
+            if row[0] == count:
+                return
+            await asyncio.sleep(0.01)
+
+
 async def test_each_chunk_is_answered_by_its_own_number_however_many_are_kept_together(
     database: str, broker: Broker
 ) -> None:

@@ -76,6 +76,18 @@ class Times(Column):
     element_oid = 1184
 
 
+class Dates(Column):
+    """date[]"""
+
+    __slots__ = ()
+    element_oid = 1082
+
+
+def dates(days: Sequence[int]) -> Dates:
+    """Write a date[] of days since 2000-01-01."""
+    return Dates(len(days), map(_int4, repeat(4), days))
+
+
 def int4s(values: Sequence[int]) -> Int4s:
     """Write an integer[]. This and the next two do it value by value in C."""
     return Int4s(len(values), map(_int4, repeat(4), values))
@@ -106,5 +118,7 @@ def _send_as(kind: type[Column], array_oid: int) -> None:
 
 
 # Type numbers: src/include/catalog/pg_type.dat
-for _kind, _oid in ((Bytes, 1001), (Int4s, 1007), (Int8s, 1016), (Texts, 1009), (Times, 1185)):
+for _kind, _oid in (
+    (Bytes, 1001), (Int4s, 1007), (Int8s, 1016), (Texts, 1009), (Times, 1185), (Dates, 1182)
+):  # fmt: skip
     _send_as(_kind, _oid)

@@ -2,8 +2,10 @@
 
 All that is waiting is committed together (as the ledger's sequencer does): while one batch is
 written the next gathers, so batches grow with the load by themselves and nobody waits for a timer.
-How a batch is stored and recorded is told in `storing`. The same chunk twice is one chunk. One
-chunk that cannot be stored holds up none of those that came with it.
+While the leaves of one batch are appended, the rows of the next are written; its own leaves wait
+for those before them, so what a logger sent stands in the record in its order. How a batch is
+stored and recorded is told in `storing`. The same chunk twice is one chunk. One chunk that cannot
+be stored holds up none of those that came with it.
 
 Each logger has an allowance of chunks; one that floods is refused, and no other waits for it.
 """
@@ -90,6 +92,7 @@ class Intake:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=WAITING)
         self._refused: dict[tuple[Id, str], tuple[int, str]] = {}
         self._tasks: list[asyncio.Task[None]] = []
+        self._recording: asyncio.Task[None] | None = None  # of the batch before
         # Who else may read a logger's readings now; told by `Conditions`.
         self.audience: Callable[[Id], frozenset[str]] = lambda _: frozenset()
         self.heard: Callable[[Taken], None] = lambda _: None
@@ -105,6 +108,7 @@ class Intake:
     async def close(self) -> None:
         """Stop; whoever waits is not acknowledged."""
         await ended(*self._tasks)
+        await ended(self._recording)
         while not self._queue.empty():
             self._queue.get_nowait().tell(None)
 
@@ -163,11 +167,18 @@ class Intake:
                 raise
             except _AWAY as error:
                 log.warning("readings are not taken at the moment: %s", error)
+                await self._recorded()  # the leaves of a part of it may be on their way
                 _fail(batch, _not_now("the database could not be reached"))
                 await asyncio.sleep(0.2)
             except Exception as error:
                 log.exception("a batch of readings was not taken")
+                await self._recorded()
                 _fail(batch, error)
+
+    async def _recorded(self) -> None:
+        """Wait until whoever waits for the leaves of the batch before has been told."""
+        if self._recording is not None:
+            await asyncio.wait({self._recording})
 
     async def _commit(self, batch: list[_Waiting]) -> None:
         """Store and record a batch; of one that holds what cannot be stored, everything else.
@@ -186,7 +197,18 @@ class Intake:
                 return
             self._cannot(batch[0], error)
             return
-        await self._record(batch, places)
+        await self._recorded()
+        self._recording = asyncio.create_task(self._record_all(batch, places), name="leaves")
+
+    async def _record_all(self, batch: list[_Waiting], places: list[Place]) -> None:
+        try:
+            await self._record(batch, places)
+        except Exception as error:
+            log.exception("a batch of readings was not recorded")
+            _fail(batch, error)
+        finally:
+            for one in batch:
+                one.tell(None)  # we are closing; who has an answer is told nothing
 
     def _cannot(self, one: _Waiting, error: Exception) -> None:
         id = one.entry.id

@@ -126,7 +126,11 @@ class Connection(asyncio.Protocol):
 
     def send(self, mids: Iterable[int], answers: Iterable[tuple[str, bytes]] = ()) -> None:
         """Publish answers (QoS 0), then acknowledge messages, with one write."""
-        parts = [_packet(_PUBLISH, _text(topic) + payload) for topic, payload in answers]
+        parts, last, name = [], None, b""
+        for topic, payload in answers:
+            if topic is not last:  # many in a row are to one
+                last, name = topic, _text(topic)
+            parts.append(_packet(_PUBLISH, name + payload))
         parts += [b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids if mid]
         self._write(b"".join(parts))
 
@@ -218,6 +222,8 @@ def _published(buffer: bytearray, head: int, body: int, end: int) -> Message:
 
 
 def _packet(kind: int, body: bytes) -> bytes:
+    if len(body) < 0x80:
+        return bytes((kind, len(body))) + body
     left, length = len(body), bytearray()
     while True:
         left, digit = left >> 7, left & 0x7F

@@ -21,7 +21,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.ledger.binarycopy import int8, text
-from stafett.ledger.columns import Texts, Times, data, int4s, int8s
+from stafett.ledger.columns import Texts, Times, data, dates, int4s, int8s
 from stafett.service.loggers import Id
 from stafett.watch.reading import Chunk, decode
 
@@ -29,6 +29,8 @@ KIND: Final = "ReadingsStored"
 # A device's clock is trusted to this far; beyond, the chunk covers both readings of its times.
 CLOCK_S: Final = 120.0
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_FIRST: Final = date(2000, 1, 1).toordinal()
+_DAY_S: Final = 86_400
 REMEMBERED: Final = 20_000  # batches known to have their leaf
 
 
@@ -102,7 +104,7 @@ class Storing:
 
     def __init__(self, pool: AsyncConnectionPool[Any], ledger: Ledger) -> None:
         self._pool, self._ledger = pool, ledger
-        self._days: set[date] = set()
+        self._days: set[int] = set()
         self._recorded: OrderedDict[Batch, None] = OrderedDict()
 
     async def rows(self, entries: Sequence[Entry]) -> list[Place]:
@@ -115,10 +117,10 @@ class Storing:
                 look = True
 
     async def _rows(self, entries: Sequence[Entry], *, look: bool) -> list[Place]:
-        days = [datetime.fromtimestamp(one.arrived, UTC).date() for one in entries]
+        days = [int((one.arrived - _EPOCH) // _DAY_S) for one in entries]
         async with self._pool.connection() as connection, connection.transaction():
             for day in set(days) - self._days:
-                await connection.execute("SELECT watch.have_day(%s)", [day])
+                await connection.execute("SELECT watch.have_day(%s)", [_date(day)])
             known = await _find(connection, days, entries) if look else {}
             new: dict[tuple[Id, int, bytes], int] = {}
             for n, one in enumerate(entries):
@@ -170,14 +172,14 @@ class Storing:
 
 
 async def _find(
-    connection: AsyncConnection[Any], days: list[date], entries: Sequence[Entry]
+    connection: AsyncConnection[Any], days: list[int], entries: Sequence[Entry]
 ) -> dict[int, tuple[bytes | None, str]]:
     """Return the batch and the way of each entry that has a row."""
     async with connection.cursor(row_factory=tuple_row, binary=True) as cursor:
         await cursor.execute(
             _FIND,
             (
-                days,
+                [_date(day) for day in days],
                 [one.id.organisation for one in entries],
                 [one.id.number for one in entries],
                 [one.chunk.sequence for one in entries],
@@ -189,25 +191,24 @@ async def _find(
 
 async def _insert(
     connection: AsyncConnection[Any],
-    days: list[date],
+    days: list[int],
     entries: Sequence[Entry],
     new: list[int],
     batches: dict[tuple[Id, str], Batch],
 ) -> None:
     mine = [entries[n] for n in new]
-    many = len(mine)
     # Whole columns, as the ledger sends them: a Python object a value costs ten times as much.
     values = (
-        [days[n] for n in new],
-        Texts(many, [text(one.id.organisation) for one in mine]),
-        Texts(many, [text(one.id.number) for one in mine]),
+        dates([days[n] for n in new]),
+        _texts([one.id.organisation for one in mine]),
+        _texts([one.id.number for one in mine]),
         int8s([one.chunk.sequence for one in mine]),
         data([one.sha for one in mine]),
         _times([one.covers[0] for one in mine]),
         _times([one.covers[1] for one in mine]),
         _times([one.arrived for one in mine]),
         int4s([len(one.chunk) for one in mine]),
-        Texts(many, [text(one.way) for one in mine]),
+        _texts([one.way for one in mine]),
         data([one.payload for one in mine]),
         data([batches[(one.id, one.way)].digest for one in mine]),
     )
@@ -238,6 +239,17 @@ def covers(chunk: Chunk, arrived: float) -> tuple[float, float]:
     if abs(lag) <= CLOCK_S:
         return first, last
     return min(first, first + lag), max(last, last + lag)
+
+
+def _texts(values: list[str]) -> Texts:
+    """Write a text[] of few different values."""
+    written = {value: text(value) for value in set(values)}
+    return Texts(len(values), map(written.__getitem__, values))
+
+
+def _date(day: int) -> date:
+    """Return the date of a day since 2000-01-01."""
+    return date.fromordinal(_FIRST + day)
 
 
 def _times(moments: list[float]) -> Times:

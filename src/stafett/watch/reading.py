@@ -12,7 +12,6 @@ a position) of value × scale; the lowest number means "no reading".
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -73,8 +72,7 @@ class Payload(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     longitude: Values | None = None
 
 
-@dataclass(frozen=True)
-class Chunk:
+class Chunk(msgspec.Struct, frozen=True, eq=False, gc=False):
     """Readings in the order they were taken. `times` and each channel have the same length."""
 
     sequence: int
