@@ -376,6 +376,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(
         "POST", "/api/journeys/{journey}/commands", submit, "Act on a journey", "act", Ask,
         answer=Done, answers={**REFUSED, 503: "The record could not be reached; send it again."},
+        short=True,
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/signatures", signatures, "Signatures, verified again",

@@ -33,6 +33,7 @@ from stafett.web.endpoint import route
 from stafett.web.headers import POLICY, SecureHeaders
 from stafett.web.problem import Part, Problem, response
 from stafett.web.session import guard
+from stafett.web.short import Short
 
 log = logging.getLogger(__name__)
 
@@ -119,6 +120,7 @@ def application(
             *(page for area in AREAS for page in area.routes),
         ],
         middleware=[
+            Middleware(Short, endpoints=ENDPOINTS, guard=guard),
             Middleware(SecureHeaders),
             Middleware(GZipMiddleware, minimum_size=1000),
         ],

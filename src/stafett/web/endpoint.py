@@ -13,13 +13,15 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import msgspec
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.web.problem import Part, Problem
 
 MAX_BODY = 1_000_000
+# In a request's scope: gives what it came to, or raises it, where it was carried out already.
+OUTCOME = "stafett.outcome"
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 Handler = Callable[["Call[Any, Any]"], Awaitable[Any]]
 Body = TypeVar("Body")
@@ -47,6 +49,8 @@ class Endpoint:
     `may` names the line of the policy table (stafett.service.policy) that guards it; "anyone"
     needs no sign-in. `answers` are further statuses a client should expect, with their meaning.
     `paced`: its acts are counted (stafett.web.pace); where they have a limit of their own, not.
+    `short`: it is asked so often that it is answered before the layers and the list of routes
+    (stafett.web.short).
     """
 
     method: str
@@ -61,25 +65,44 @@ class Endpoint:
     answers: dict[int, str] = field(default_factory=dict)
     tag: str = "journeys"
     paced: bool = True
+    short: bool = False
 
 
-def route(endpoint: Endpoint, guard: Callable[[Request, Endpoint], Awaitable[None]]) -> Route:
-    """Return the Starlette route: guard, then decode, then the handler, then encode."""
+Guard = Callable[[Request, Endpoint], Awaitable[None]]
+Carrying = Callable[[Request], Awaitable[Any]]
+
+
+def carrying(endpoint: Endpoint, guard: Guard) -> Carrying:
+    """Return what carries out a request: guard, then decode, then the handler, then encode.
+
+    It returns the answer's JSON, or a Response where the handler gives one, or nothing is said.
+    """
     decoder: msgspec.json.Decoder[Any] = msgspec.json.Decoder(endpoint.body, strict=True)
 
-    async def serve(request: Request) -> Response:
+    async def carry_out(request: Request) -> Any:
         _no_nul(request)
         await guard(request, endpoint)
         body = await _body(request, endpoint, decoder)
         query = _query(request, endpoint.query)
         result = await endpoint.handler(Call(request, body, query, dict(request.path_params)))
+        if isinstance(result, Response | bytes):
+            return result
+        return Response(status_code=204) if endpoint.status == 204 else msgspec.json.encode(result)
+
+    return carry_out
+
+
+def route(endpoint: Endpoint, guard: Guard) -> Route:
+    """Return the Starlette route of an endpoint."""
+    carry_out = carrying(endpoint, guard)
+
+    async def serve(request: Request) -> Response:
+        outcome = request.scope.get(OUTCOME)
+        result = await carry_out(request) if outcome is None else outcome()
         if isinstance(result, Response):
             return result
-        if endpoint.status == 204:
-            return Response(status_code=204)
-        data = result if isinstance(result, bytes) else msgspec.json.encode(result)
         headers = {"Cache-Control": "no-store"}
-        return Response(data, endpoint.status, headers, "application/json")
+        return Response(result, endpoint.status, headers, "application/json")
 
     return Route(endpoint.path, serve, methods=[endpoint.method])
 
@@ -88,12 +111,17 @@ async def read_body(request: Request, limit: int = MAX_BODY) -> bytes:
     """Return the whole body, or a 413 problem as soon as it is larger than `limit` bytes."""
     if int(request.headers.get("content-length") or 0) > limit:
         raise _too_large(limit)
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
+    # Not by `request.stream()`: the event loop keeps book of each asynchronous generator.
+    data, more = b"", True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        data += message.get("body", b"")
+        more = message.get("more_body", False)
         if len(data) > limit:
             raise _too_large(limit)
-    return bytes(data)
+    return data
 
 
 def _too_large(limit: int) -> Problem:

@@ -27,7 +27,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), microphone=(), geolocation=()",
 }
-_RAW = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
+RAW = [(name.lower().encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class SecureHeaders:
@@ -46,7 +46,7 @@ class SecureHeaders:
             if message["type"] == "http.response.start":
                 given = [*message.get("headers", ())]
                 names = {name.lower() for name, _ in given}
-                message["headers"] = given + [pair for pair in _RAW if pair[0] not in names]
+                message["headers"] = given + [pair for pair in RAW if pair[0] not in names]
             await send(message)
 
         await self.app(scope, receive, add)
