@@ -12,6 +12,7 @@ from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.assess import CRITERIA, severity
 from stafett.journey.command import Signature
+from stafett.watch.unfinished import unfinished
 
 NO_IMPACT = c.Impact(identity="none", custody="none", product="none", patient="none")
 replace = msgspec.structs.replace
@@ -191,6 +192,91 @@ def test_an_action_has_an_owner_a_date_and_a_second_look(raised: Any) -> None:
     raised.ok(replace(look, by=clinic, signatures=signed(raised, clinic)))
     action = raised.state.deviations["D1"].work.actions[0]
     assert (action.effective, action.finished_by) == (True, raised.by("courier").person)
+
+
+def test_an_action_that_did_not_work_is_followed_by_another(raised: Any) -> None:
+    """Until one is planned the case stays open; found out later, one can be planned all the same,
+    and the owner is called until it is."""
+    raised.ok(triage(raised))
+    raised.ok(c.NameCause(**by(raised, "clinic"), deviation="D1", cause="timing", why="x"))
+    raised.ok(decide(raised))
+    plan = c.PlanAction(
+        **by(raised, "clinic"),
+        deviation="D1",
+        what="one version of the form",
+        owner="courier",
+        due=raised.at + timedelta(days=1),
+        check_by=raised.at + timedelta(days=9),
+    )
+    clinic = raised.by("clinic")
+
+    def tried(action: str, *, worked: bool) -> None:
+        raised.ok(
+            c.FinishAction(
+                **by(raised, "courier"), deviation="D1", action=action, result="withdrawn"
+            )
+        )
+        look = c.CheckAction(
+            **by(raised, "clinic"),
+            deviation="D1",
+            action=action,
+            effective=worked,
+            evidence="seen twice in 30 handoffs",
+            signatures=signed(raised, clinic),
+        )
+        raised.ok(look)
+
+    def called() -> list[tuple[str, str]]:
+        found = unfinished(raised.net, raised.state)
+        return [(one.key, call.role) for one in found for call in one.calls if call.rung == 0]
+
+    raised.ok(plan)
+    tried("D1.A1", worked=False)
+    assert "D1.A1 did not work" in str(raised.no(close(raised), "not-possible-now"))
+    assert set(called()) >= {("D1.A1.failed", "courier")}
+    raised.ok(plan)
+    assert "D1.A1.failed" not in dict(called())
+    tried("D1.A2", worked=True)
+    raised.ok(close(raised))
+    raised.no(plan, "already-answered")
+
+
+def test_an_action_that_proves_useless_after_closing_can_be_followed_by_another(
+    raised: Any,
+) -> None:
+    """The look comes weeks later, when the case is closed: it is not the end of it."""
+    raised.ok(triage(raised))
+    raised.ok(c.NameCause(**by(raised, "clinic"), deviation="D1", cause="timing", why="x"))
+    raised.ok(decide(raised))
+    plan = c.PlanAction(
+        **by(raised, "clinic"),
+        deviation="D1",
+        what="one version of the form",
+        owner="courier",
+        due=raised.at + timedelta(days=1),
+        check_by=raised.at + timedelta(days=9),
+    )
+    clinic = raised.by("clinic")
+    raised.ok(plan)
+    raised.ok(
+        c.FinishAction(**by(raised, "courier"), deviation="D1", action="D1.A1", result="done")
+    )
+    raised.ok(close(raised))
+    raised.ok(
+        c.CheckAction(
+            **by(raised, "clinic"),
+            deviation="D1",
+            action="D1.A1",
+            effective=False,
+            evidence="seen again",
+            signatures=signed(raised, clinic),
+        )
+    )
+    keys = [one.key for one in unfinished(raised.net, raised.state)]
+    assert "D1.A1.failed" in keys
+    raised.ok(plan)
+    keys = [one.key for one in unfinished(raised.net, raised.state)]
+    assert "D1.A1.failed" not in keys and "D1.A2.done" in keys
 
 
 def test_an_open_action_keeps_the_deviation_open(raised: Any) -> None:

@@ -82,18 +82,18 @@ def closers(net: Net, state: State, raised: Raised) -> tuple[str, ...]:
     return tuple(sorted(concerned(net, state, raised) | quality & set(state.parties)))
 
 
-def _open(draft: Draft, name: str, by: c.Actor) -> Raised:
+def _open(draft: Draft, name: str, by: c.Actor, *, closed: bool = False) -> Raised:
     gate.takes_part(draft.state, by)
     raised = draft.state.deviations.get(name)
     if raised is None:
         raise refuse("unknown-name", "deviation", f"no deviation {name!r}")
-    if raised.closed_at is not None:
+    if raised.closed_at is not None and not closed:
         raise refuse("already-answered", "deviation", "it is closed already")
     return raised
 
 
-def _worked_by(draft: Draft, name: str, by: c.Actor) -> Raised:
-    raised = _open(draft, name, by)
+def _worked_by(draft: Draft, name: str, by: c.Actor, *, closed: bool = False) -> Raised:
+    raised = _open(draft, name, by, closed=closed)
     roles = concerned(draft.net, draft.state, raised)
     if by.role not in roles | supply.makers(draft.net):
         what = f"{by.role} neither stands at this interface nor answers for the journey"
@@ -257,8 +257,13 @@ def decide(draft: Draft, command: c.DecideDeviation) -> None:
 
 
 def plan(draft: Draft, command: c.PlanAction) -> None:
-    """A corrective action has an owner, a date, and a later date for the look at its effect."""
-    raised = _worked_by(draft, command.deviation, command.by)
+    """A corrective action has an owner, a date, and a later date for the look at its effect.
+
+    One that did not work is followed by another, also when the deviation has been closed since.
+    """
+    raised = _worked_by(draft, command.deviation, command.by, closed=True)
+    if raised.closed_at is not None and unanswered(raised) is None:
+        raise refuse("already-answered", "deviation", "it is closed already")
     _said("what", command.what)
     if command.owner not in draft.state.parties:
         raise refuse("unknown-name", "owner", f"{command.owner!r} has no part in this journey")
@@ -337,6 +342,19 @@ def check_action(draft: Draft, command: c.CheckAction) -> None:
     )
 
 
+def unanswered(raised: Raised) -> Action | None:
+    """Return the action whose look found that it did not work, if no other is under way for it."""
+    looks = []
+    for n, action in enumerate(raised.work.actions):
+        if action.checked_at is None:
+            return None
+        looks.append((action.checked_at, n))
+    if not looks:
+        return None
+    last = raised.work.actions[max(looks)[1]]  # of two at one moment: the one planned later
+    return None if last.effective else last
+
+
 def may_close(raised: Raised) -> None:
     """Raise Refused unless what its severity asks for has been done."""
     found = in_the_way(raised)
@@ -358,4 +376,7 @@ def in_the_way(raised: Raised) -> tuple[str, ...]:
     left = [a.action for a in work.actions if a.finished_at is None]
     if left:
         found.append(f"{', '.join(left)} is not finished")
+    failed = unanswered(raised)
+    if failed is not None:
+        found.append(f"{failed.action} did not work, and nothing follows it")
     return tuple(found)

@@ -29,6 +29,7 @@ STAGES = ("raised", "triaged", "decided", "closed")
 class Line(msgspec.Struct, frozen=True, kw_only=True):
     """One deviation in the list. `giver` and `receiver` are set where it was seen at a handoff.
 
+    `failed` is an action that did not work and that no other follows.
     With `only_by_supply` nothing but a supply out of specification lets the product go on, and
     `lacking` says which parts of that are not recorded yet.
     """
@@ -54,6 +55,8 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     in_the_way: tuple[str, ...]
     actions: int
     actions_open: int
+    actions_failed: int = 0
+    failed: str | None = None
     only_by_supply: bool = False
     lacking: tuple[str, ...] = ()
 
@@ -172,6 +175,7 @@ def line(live: Live, raised: Raised) -> Line:
         handoff: Handoff = net.protocol.handoffs[raised.detected]
         giver, receiver = state.parties.get(handoff.giver), state.parties.get(handoff.receiver)
     actions = raised.work.actions
+    failed = assess.unanswered(raised)
     only = raised.work.disposition is None and specification.only_by_supply(net, state, raised)
     asked = only or bool(raised.work.statements)
     return Line(
@@ -196,6 +200,8 @@ def line(live: Live, raised: Raised) -> Line:
         in_the_way=assess.in_the_way(raised),
         actions=len(actions),
         actions_open=sum(action.checked_at is None for action in actions),
+        actions_failed=sum(action.effective is False for action in actions),
+        failed=failed.action if failed else None,
         only_by_supply=only,
         lacking=supply.lacking(net, raised) if asked else (),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from stafett.journey import specification, supply
+from stafett.journey import assess, specification, supply
 from stafett.journey.state import Raised, State
 from stafett.protocol.model import Severity
 from stafett.protocol.net import NONE, Net
@@ -135,4 +135,31 @@ def _actions(state: State) -> list[Cause]:
                     calls=calls,
                 )
             )
+        found += _failed(state, raised)
     return found
+
+
+def _failed(state: State, raised: Raised) -> list[Cause]:
+    """An action that did not work: whoever answers for the journey has to think of another."""
+    action = assess.unanswered(raised)
+    if action is None or action.checked_at is None:
+        return []
+    at, severity = action.checked_at, raised.severity
+    roles = dict.fromkeys((action.owner, state.owner.role))
+    return [
+        Cause(
+            key=f"{action.action}.failed",
+            kind="work",
+            urgency=severity if severity != "critical" else "major",
+            code=raised.code,
+            activity=raised.detected or "",
+            about=raised.about,
+            since=at,
+            why=f"{action.action} did not work: {action.what}",
+            worse="never",
+            calls=(
+                *(call(state, 0, at, role) for role in roles),
+                call(state, 1, at + timedelta(days=1), state.owner.role),
+            ),
+        )
+    ]

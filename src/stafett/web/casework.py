@@ -93,7 +93,8 @@ async def answers(call: Call[Nothing, Nothing]) -> Response:
 
 
 def trends(lines: list[Line], now: datetime, called: Callable[[str, str], str]) -> dict[str, Any]:
-    """Count: by week and severity, by kind, by the interface where they were seen and began.
+    """Count: by week and severity, by kind, by the interface where they were seen and began; of the
+    actions: how many there are, how many worked, did not, and wait for the look whether they did.
 
     `called` says what a journey's pages call a name of its protocol.
     """
@@ -120,6 +121,12 @@ def trends(lines: list[Line], now: datetime, called: Callable[[str, str], str]) 
             for x in lines
         ).most_common(10),
         "causes": Counter(x.cause for x in lines if x.cause).most_common(),
+        "actions": (
+            sum(x.actions for x in lines),
+            sum(x.actions - x.actions_open - x.actions_failed for x in lines),
+            sum(x.actions_failed for x in lines),
+            sum(x.actions_open for x in lines),
+        ),
     }
 
 
@@ -134,7 +141,8 @@ async def list_page(request: Request) -> Response:
     severity = request.query_params.get("severity", "")
     shown = [
         x for x in lines
-        if (wanted == "all" or x.stage == wanted or (wanted == "open" and x.stage != "closed"))
+        if (wanted in ("all", x.stage)
+            or (wanted == "open" and (x.stage != "closed" or x.failed is not None)))
         and (not severity or x.severity == severity)
     ]  # fmt: skip
     near = []
