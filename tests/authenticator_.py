@@ -13,11 +13,11 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec.structs import replace
 
-from stafett.ledger import Author, Draft, Submission, note
+from stafett.ledger import Submission
 from stafett.ledger import author as authors
-from stafett.ledger import leaf as leaves
-from stafett.ledger.author import Signer, act_of, key_id, statement
-from stafett.ledger.canonical import text
+from stafett.ledger import person as person_
+from stafett.ledger.author import Signer, key_id
+from stafett.ledger.passkey import Assertion
 
 START = datetime(2026, 11, 25, 9, tzinfo=UTC)
 
@@ -51,25 +51,24 @@ def _url(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def enrolled(passkey: Authenticator, by: Signer | None) -> Submission:
-    """Register a passkey as a key of the hospital, vouched for by `by`."""
-    public = note.encode(passkey.public)
-    name = key_id("hospital", authors.PASSKEY, passkey.public)
-    body = {
-        "organisation": "hospital", "algorithm": authors.PASSKEY, "public": public, "key": name,
-        "reason": "the night nurse's phone", "person": "nurse",
-    }  # fmt: skip
-    draft = Draft(authors.REGISTERED, body, START)
-    plain = Submission(authors.STREAM, None, [draft], ["*"], Author("hospital"), f"key.{name}", b"")
+def enrolled(passkey: Authenticator, by: Signer | None, person: str = "nurse") -> Submission:
+    """Register a passkey as a key of a person at the hospital, vouched for by `by`."""
+    plain = person_.vouched(Signer("hospital", b"\x09" * 32), person, passkey.public, "a phone")
+    (draft,) = plain.drafts
+    plain = replace(plain, drafts=[replace(draft, signature=None)])
     return by.sign(plain) if by else plain
+
+
+def taken_away(passkey: Authenticator, by: Signer) -> Submission:
+    """Take a passkey away."""
+    return person_.retired(by, key_id("hospital", authors.PASSKEY, passkey.public), "it was lost")
 
 
 def signed_by(passkey: Authenticator, submission: Submission, **how: Any) -> Submission:
     """Sign the very bytes of an event with a passkey."""
-    (draft,) = submission.drafts
-    act = act_of(submission.key, 0)
-    before = leaves.heading(submission.audience, submission.author) + leaves.middle(draft)
-    said = statement(before, text(submission.stream), act)
-    name = key_id("hospital", authors.PASSKEY, passkey.public)
-    signature = {"act": act, "alg": authors.PASSKEY, "key": name, **passkey.sign(said, **how)}
-    return replace(submission, drafts=[replace(draft, signature=signature)])
+    given = passkey.sign(person_.to_sign(submission, 0), **how)
+    assertion = Assertion(
+        given["credential"], given["authenticator_data"], given["client_data"], given["value"],
+        given["rp"],
+    )  # fmt: skip
+    return person_.signed(submission, 0, passkey.public, assertion)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +18,8 @@ from stafett.journey.view import Station, StationCheck, StationField
 from stafett.protocol.net import Net
 from stafett.service import demo
 
+NURSE = "treating-clinic-1"
+
 
 @dataclass
 class Under:
@@ -28,11 +31,32 @@ class Under:
 
 def authenticated(chromium: Browser, site: Site, login: str) -> tuple[BrowserContext, Page]:
     """Open a browser at a name (not a number), with an authenticator, signed in by password."""
+    page, _ = device(chromium, site)
+    sign_in(page, login)
+    return page.context, page
+
+
+def device(chromium: Browser, site: Site) -> tuple[Page, Callable[[bool], None]]:
+    """Open a browser with an authenticator; return how its person is there, or turns it down."""
     context = chromium.new_context(base_url=site.base.replace("127.0.0.1", "localhost"))
     page = context.new_page()
-    session = context.new_cdp_session(page)
+    return page, authenticator(page)
+
+
+def sign_in(page: Page, login: str) -> None:
+    """Sign in by password."""
+    page.goto("/sign-in?next=/account")
+    page.locator("#login").fill(login)
+    page.locator("#password").fill(demo.PASSWORD)
+    page.locator("main form button[type=submit]").first.click()
+    page.wait_for_url("**/account")
+
+
+def authenticator(page: Page) -> Callable[[bool], None]:
+    """Give a page's device an authenticator; return how its person is there, or turns it down."""
+    session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
-    session.send(
+    made = session.send(
         "WebAuthn.addVirtualAuthenticator",
         {
             "options": {
@@ -42,12 +66,14 @@ def authenticated(chromium: Browser, site: Site, login: str) -> tuple[BrowserCon
             }
         },
     )  # fmt: skip
-    page.goto("/sign-in?next=/account")
-    page.locator("#login").fill(login)
-    page.locator("#password").fill(demo.PASSWORD)
-    page.locator("form button[type=submit]").click()
-    page.wait_for_url("**/account")
-    return context, page
+
+    def willing(is_so: bool) -> None:
+        session.send(
+            "WebAuthn.setUserVerified",
+            {"authenticatorId": made["authenticatorId"], "isUserVerified": is_so},
+        )
+
+    return willing
 
 
 def enrol(page: Page, name: str = "my phone") -> None:
@@ -58,6 +84,17 @@ def enrol(page: Page, name: str = "my phone") -> None:
     with page.expect_navigation():  # the page opens again with the new key on it
         page.get_by_role("button", name="Make a passkey").click()
     expect(page.get_by_text(name, exact=True).last).to_be_visible()
+
+
+def settled(site: Site, at_least: int = 0, patience_s: float = 20.0) -> dict[str, Any]:
+    """Wait until everything recorded is signed and cosigned by a quorum; return the standing."""
+    end = time.monotonic() + patience_s
+    while True:
+        found = site.call(NURSE, "GET", "/api/record").json()
+        if found["signed"] == found["size"] >= at_least and found["quorum"]:
+            return dict(found)
+        assert time.monotonic() < end, found
+        time.sleep(0.2)
 
 
 def view_of(

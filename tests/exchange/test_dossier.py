@@ -45,6 +45,7 @@ class Recorded:
     recorded_at: datetime
     leaf_hash: str
     event: dict[str, Any]
+    passkey_over: str = ""
 
 
 def recorded(story: Story) -> list[Recorded]:

@@ -11,10 +11,10 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from authenticator_ import START, Authenticator, enrolled, signed_by
+from authenticator_ import START, Authenticator, enrolled, signed_by, taken_away
 from stafett.ledger import Author, Draft, Submission, archive, checkpoint, note
 from stafett.ledger import author as authors
-from stafett.ledger.author import BadKey, Keys, Signer
+from stafett.ledger.author import BadKey, Key, Keys, Signer
 from stafett.ledger.batch import arrange, prepare
 from stafett.ledger.canonical import canonical
 from stafett.ledger.checkpoint import Checkpoint
@@ -147,7 +147,8 @@ def test_a_key_event_that_the_host_made_up_teaches_nothing(tmp_path: Path) -> No
 def test_a_persons_signature_that_does_not_hold_is_a_finding(tmp_path: Path) -> None:
     """What looks into the entries for people's signatures is heard by the one verifier."""
 
-    def inspect(event: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    def inspect(event: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
+        assert by is None or by.organisation == event["author"]["organisation"]
         number = event["body"].get("n")
         return [(number == 6, "" if number != 7 else "other content")] if number else []
 
@@ -168,6 +169,7 @@ def test_a_passkey_over_an_events_bytes_verifies_in_the_one_verifier(tmp_path: P
     entries = record(chain)
     report = found(tmp_path, entries)
     assert report.sound and report.authors.signed == 3, report.findings
+    assert report.authors.by_passkey == 1
     keys = Keys()
     first, second, event = map(msgspec.json.decode, entries)
     keys.learn(first, 1)
@@ -205,7 +207,9 @@ def test_a_passkey_vouches_for_no_key(tmp_path: Path) -> None:
     phone = Authenticator()
     takes_over = FRESH.registration(retires=HOSPITAL, reason="mine now")
     (draft,) = takes_over.drafts
-    plain = replace(takes_over, drafts=[replace(draft, signature=None)])
+    plain = replace(
+        takes_over, drafts=[replace(draft, signature=None)], author=Author("hospital", "nurse")
+    )
     chain = [HOSPITAL.registration(), enrolled(phone, HOSPITAL), signed_by(phone, plain)]
     report = found(tmp_path, record(chain))
     assert kinds(report) == [("key", 3)] and "vouches for no key" in str(report.findings[0])
@@ -223,3 +227,39 @@ def test_a_passkey_needs_an_organisations_key_to_vouch_for_it() -> None:
     (entry,) = record([HOSPITAL.sign(replace(broken, drafts=[Draft(draft.kind, body, START)]))])
     with pytest.raises(BadKey, match="algorithm"):
         Keys().learn(msgspec.json.decode(entry), 1)
+
+
+def test_a_passkey_signs_nobody_elses_events(tmp_path: Path) -> None:
+    """Vouched for as the doctor's, it does not sign what the nurse did; nor without a holder."""
+    phone = Authenticator()
+    chain = [HOSPITAL.registration(), enrolled(phone, HOSPITAL, "doctor"),
+             signed_by(phone, scan(1))]  # fmt: skip
+    report = found(tmp_path, record(chain))
+    assert kinds(report) == [("signature", 3)] and "not that of 'nurse'" in str(report.findings[0])
+    (draft,) = enrolled(phone, None).drafts
+    body = {name: value for name, value in draft.body.items() if name != "holder"}
+    nobodys = replace(enrolled(phone, None), drafts=[replace(draft, body=body)])
+    report = found(tmp_path, record([HOSPITAL.registration(), HOSPITAL.sign(nobodys)]))
+    assert kinds(report) == [("key", 2)] and "whose passkey" in str(report.findings[0])
+
+
+def test_the_record_does_not_name_a_passkeys_holder_to_everyone() -> None:
+    """Keys are for every organisation to read; a login is only for those who read its events."""
+    assert b"nurse" not in canonical(dict(enrolled(Authenticator(), HOSPITAL).drafts[0].body))
+
+
+def test_a_passkey_that_was_taken_away_signs_nothing_more(tmp_path: Path) -> None:
+    """What it signed before holds for ever; only an organisation's own key takes it away."""
+    phone = Authenticator()
+    begun = [HOSPITAL.registration(), enrolled(phone, HOSPITAL), signed_by(phone, scan(1))]
+    later = signed_by(phone, scan(2))
+    report = found(tmp_path, record([*begun, taken_away(phone, HOSPITAL), later]))
+    assert kinds(report) == [("signature", 5)] and "not valid here" in str(report.findings[0])
+    others = {"another organisation's": MAKER, "a key nobody knows": FRESH}
+    for what, by in others.items():
+        report = found(tmp_path, record([*begun, taken_away(phone, by), later]))
+        assert kinds(report) == [("key", 4)], (what, report.findings)
+    (draft,) = taken_away(phone, HOSPITAL).drafts
+    plain = replace(taken_away(phone, HOSPITAL), drafts=[replace(draft, signature=None)])
+    report = found(tmp_path, record([*begun, signed_by(phone, plain), later]))
+    assert kinds(report) == [("key", 4)], report.findings

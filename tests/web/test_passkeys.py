@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, Page, expect
 
 from site_ import Site
 from stafett.cli import main
-from stafett.journey.command import Proof
+from stafett.ledger.author import Keys
 from stafett.service import demo
-from stafett.service.signatures import Line, check
+from stafett.service.signatures import Line, check, line, passkey_over
 from stafett.service.signing import digest_of
 from web_hands import authenticated, do_side, enrol
 
@@ -50,9 +50,9 @@ def test_a_passkey_signs_in_without_a_password(
 def test_a_handoff_is_signed_by_a_passkey_and_verified_without_the_system(
     site: Site, chromium: Browser, brought_to: Any, shoot: Callable[[Page, str], None]
 ) -> None:
-    """The challenge is the hash of the bytes signed; the proof verifies offline, from the record.
+    """The challenge is the hash of the event's own bytes; the entry verifies offline.
 
-    Every change to the content, the event or the proof is found.
+    Every change to the entry or to the assertion is found.
     """
     login = "cell-laboratory-1"
     under = brought_to("H08", "release")
@@ -64,63 +64,71 @@ def test_a_handoff_is_signed_by_a_passkey_and_verified_without_the_system(
     assert mine and all(s["holds"] for s in record), record
     assert mine[-1]["by_key"] and mine[-1]["name"] and mine[-1]["meaning"]
     page.goto(f"/journeys/{under.journey}")
-    expect(page.locator("[aria-labelledby=signed-h]")).to_contain_text("verified by the signer")
+    said = page.locator("[aria-labelledby=signed-h]")
+    expect(said).to_contain_text(f"signed by the passkey of {mine[-1]['name']}")
+    expect(said).to_contain_text(mine[-1]["over"].removeprefix("sha256:"))
+    said.locator("details").evaluate("box => { box.open = true; }")
     shoot(page, "journey-signatures")
     context.close()
 
-    lines = site.inside(_lines(site, under.journey))
-    assert all(c.holds for c in check(under.journey, lines))
-    _every_change_is_found(under.journey, lines)
+    leaves = site.inside(_leaves(site, under.journey))
+    keys = site.inside(site.tower.ledger.keys())
+    assert all(c.holds for c in check(under.journey, _lines(leaves, keys)))
+    position, leaf = next(one for one in leaves if passkey_over(one[1]))
+    assert passkey_over(leaf) == mine[-1]["over"]
+    assert keys.check(leaf, position).is_persons  # it is the author's signature of the entry
+    assert "proof" not in leaf["body"]["event"]["signatures"][0]
+    _every_change_is_found(under.journey, position, leaf, keys)
 
 
-async def _lines(site: Site, journey: str) -> list[Line]:
-    return [
-        Line(e.position, e.version, e.author.organisation, e.body["event"], e.body.get("signed"))
-        for e in await site.tower.ledger.stream(journey)
-    ]
+async def _leaves(site: Site, journey: str) -> list[tuple[int, dict[str, Any]]]:
+    events = await site.tower.ledger.stream(journey)
+    return [(e.position, msgspec.json.decode(e.leaf)) for e in events]
 
 
-def _every_change_is_found(journey: str, lines: list[Line]) -> None:
-    """Change each field of what is signed, of the event and of the proof; none may still hold."""
-    line = next(
-        one for one in lines
-        if any(s.get("proof") for s in one.event.get("signatures", ()))
-    )  # fmt: skip
-    signed = dict(line.signed or {})
+def _lines(leaves: list[tuple[int, dict[str, Any]]], keys: Keys) -> list[Line]:
+    return [line(position, leaf, keys) for position, leaf in leaves]
 
-    def holds(event: Any = None, content: Any = None, name: str = journey) -> bool:
-        changed = Line(
-            line.position, line.version, line.organisation, event or line.event, content or signed
-        )
-        return all(c.holds for c in check(name, [changed]))
 
-    assert holds()
-    assert not holds(name="another journey")
+def _every_change_is_found(journey: str, position: int, leaf: dict[str, Any], keys: Keys) -> None:
+    """Change each part of what is signed, of the event and of the assertion; none may hold."""
+
+    def holds(changed: dict[str, Any], name: str = journey) -> bool:
+        return all(c.holds for c in check(name, _lines([(position, changed)], keys)))
+
+    def with_(value: Any, *path: Any) -> dict[str, Any]:
+        changed = at = copy.deepcopy(leaf)
+        for part in path[:-1]:
+            at = at[part]
+        at[path[-1]] = value
+        return changed
+
+    assert holds(leaf)
+    assert not holds(leaf, "another journey")
+    signed, event = leaf["body"]["signed"], leaf["body"]["event"]
     for field in signed:
-        other = copy.deepcopy(signed)
-        other[field] = {"x": 1} if isinstance(other[field], dict) else "other"
-        assert not holds(content=other), field
-        # An attacker who also writes the new digest still lacks the key.
-        event = copy.deepcopy(dict(line.event))
-        event["signatures"][0]["digest"] = f"sha256:{digest_of(other).hex()}"
-        assert not holds(event, other), field
-    for field in set(signed) & set(line.event) - {"type", "round"}:
-        event = copy.deepcopy(dict(line.event))
-        event[field] = {"person": "x"} if isinstance(event[field], dict) else "other"
-        assert not holds(event), field
-    for field in ("person", "meaning", "digest", "at"):
-        event = copy.deepcopy(dict(line.event))
-        event["signatures"][0][field] = "2026-01-01T00:00:00+01:00" if field == "at" else "other"
-        assert not holds(event), field
-    for proof_field in msgspec.structs.fields(Proof):
-        event = copy.deepcopy(dict(line.event))
-        text = event["signatures"][0]["proof"][proof_field.name]
+        other: Any = {"x": 1} if isinstance(signed[field], dict) else "other"
+        changed = with_(other, "body", "signed", field)
+        assert not holds(changed), field
+        # A host that also writes the new digest still lacks the key.
+        digest = f"sha256:{digest_of(changed['body']['signed']).hex()}"
+        changed["body"]["event"]["signatures"][0]["digest"] = digest
+        assert not holds(changed), field
+    for field in set(event) - {"type", "signatures"}:
+        other = {"person": "x"} if isinstance(event[field], dict) else "other"
+        assert not holds(with_(other, "body", "event", field)), field
+    for field in ("person", "meaning", "digest", "at", "name"):
+        other = "2026-01-01T00:00:00+01:00" if field == "at" else "other"
+        assert not holds(with_(other, "body", "event", "signatures", 0, field)), field
+    for field in ("audience", "kind", "occurred_at"):
+        other = ["somebody"] if field == "audience" else "2026-01-01T00:00:00+01:00"
+        assert not holds(with_(other, field)), field
+    for field, text in leaf["signature"].items():
         middle = len(text) // 2
-        event["signatures"][0]["proof"][proof_field.name] = (
-            text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
-        )
-        if proof_field.name != "credential":  # a name of the key; the key itself proves
-            assert not holds(event), proof_field.name
+        other = text[:middle] + ("A" if text[middle] != "A" else "B") + text[middle + 1 :]
+        if field != "credential":  # a name of the key; the key itself proves
+            assert not holds(with_(other, "signature", field)), field
+    assert not holds({name: value for name, value in leaf.items() if name != "signature"})
 
 
 def test_an_assertion_for_other_bytes_signs_nothing(site: Site, brought_to: Any) -> None:
@@ -143,22 +151,17 @@ def test_an_assertion_for_other_bytes_signs_nothing(site: Site, brought_to: Any)
     path = f"/api/journeys/{under.journey}/signing"
     body.pop("passkey")
     answer = site.call(login, "POST", path, json=body)
-    assert answer.status_code in (409, 403), answer.text
+    assert answer.json()["type"] == "/problems/unknown-name"  # said before anybody signs
 
 
 def test_the_command_line_reads_a_bundle(site: Site, brought_to: Any, tmp_path: Path) -> None:
     """`stafett journey signatures` verifies each from a proof bundle, and says what is wrong."""
     under = brought_to("H08", "release")
-    lines = site.inside(_lines(site, under.journey))
-    entries = []
-    for line in lines:
-        body = {"event": line.event, **({"signed": line.signed} if line.signed else {})}
-        leaf = {
-            "version": line.version,
-            "author": {"organisation": line.organisation},
-            "body": body,
-        }
-        entries.append({"index": line.position - 1, "leaf": json.dumps(leaf), "proof": []})
+    entries = [
+        {"index": position - 1, "leaf": json.dumps(leaf), "proof": []}
+        for position, leaf in site.inside(_leaves(site, under.journey))
+    ]
+    organisation = json.loads(entries[0]["leaf"])["author"]["organisation"]
     made = {
         "format": "stafett-journey-proof/1", "stream": under.journey, "log": "x", "policy": None,
         "checkpoint": "x", "keys": [], "entries": entries,
@@ -167,6 +170,6 @@ def test_the_command_line_reads_a_bundle(site: Site, brought_to: Any, tmp_path: 
     file.write_text(json.dumps(made))
     said = CliRunner().invoke(main, ["journey", "signatures", str(file)])
     assert said.exit_code == 0 and "0 do not hold" in said.output, said.output
-    file.write_text(json.dumps(made).replace(lines[0].organisation, "somebody-else"))
+    file.write_text(json.dumps(made).replace(organisation, "somebody-else"))
     said = CliRunner().invoke(main, ["journey", "signatures", str(file)])
     assert said.exit_code == 1 and "WRONG" in said.output

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from playwright.sync_api import Page, expect
 
 import stafett
-from authenticator_ import START, Authenticator, enrolled, signed_by
+from authenticator_ import START, Authenticator, enrolled, signed_by, taken_away
 from stafett.ledger import Author, Draft, Submission, bundle, checkpoint
 from stafett.ledger.author import Signer
 from stafett.ledger.batch import arrange, prepare
@@ -82,10 +82,29 @@ EVENTS: dict[str, tuple[Submission, str]] = {
     "nobody was verified": (signed_by(PHONE, scan(), flags=1), "did not see its person"),
     "another site": (signed_by(PHONE, scan(), origin="https://else.example"), "signed at"),
     "an open line": (signed_by(PHONE, scan(), origin="http://tower.example"), "open line"),
+    "another person's event": (
+        signed_by(PHONE, replace(scan(), author=Author("hospital", "doctor"))),
+        "not that of doctor",
+    ),
     "another phone's site": (signed_by(Authenticator("b.example"), scan()), ""),
     "a mangled signature": (mangled(signed_by(PHONE, scan()), "value"), "does not hold"),
     "mangled data": (mangled(signed_by(PHONE, scan()), "authenticator_data"), "another site"),
 }
+
+
+def test_a_passkey_that_was_taken_away_is_known_in_the_browser(
+    browser_of: Callable[..., Page],
+) -> None:
+    """The record says when it was taken away: the browser and Python refuse what came after."""
+    page = browser_of("treating-clinic-1")
+    page.goto("/record")
+    begun = (HOSPITAL.registration(), enrolled(PHONE, HOSPITAL))
+    for by, sound in ((HOSPITAL, False), (Signer("hospital", b"\x02" * 32), False)):
+        made = bundle_of(*begun, taken_away(PHONE, by), signed_by(PHONE, scan()))
+        python = bundle.verify(made)
+        browser: dict[str, Any] = page.evaluate(CHECK, msgspec.json.encode(made).decode())
+        assert python.sound is sound
+        assert [p["where"] for p in browser["problems"]] == [p.where for p in python.problems]
 
 
 @pytest.mark.parametrize("name", EVENTS)

@@ -18,20 +18,7 @@ from stafett.ledger.policy import parse_policy
 from stafett.ledger.source import Http
 from stafett.ledger.verify import verify
 from stafett.service.signatures import inspect
-from web_hands import Under
-
-NURSE = "treating-clinic-1"
-
-
-def settled(site: Site, at_least: int = 0, patience_s: float = 20.0) -> dict[str, Any]:
-    """Wait until everything recorded is signed and cosigned by a quorum; return the standing."""
-    end = time.monotonic() + patience_s
-    while True:
-        found = site.call(NURSE, "GET", "/api/record").json()
-        if found["signed"] == found["size"] >= at_least and found["quorum"]:
-            return dict(found)
-        assert time.monotonic() < end, found
-        time.sleep(0.2)
+from web_hands import NURSE, Under, settled
 
 
 def test_the_running_tower_seals_and_is_witnessed_by_itself(site: Site) -> None:

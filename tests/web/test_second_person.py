@@ -150,7 +150,7 @@ def test_a_deviation_is_decided_and_closed_with_a_passkey(
     signed = page.locator("[aria-labelledby=signed-h] tbody tr")
     expect(signed).to_have_count(2)
     expect(signed.first).to_contain_text("Astrid Lind")
-    expect(signed.first).to_contain_text("verified by the signer")
+    expect(signed.first).to_contain_text("signed by the passkey of Astrid Lind")
     found = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/signatures").json()
     mine = [s for s in found if s["about"] == name]
     assert [s["kind"] for s in mine] == ["DeviationDecided", "DeviationClosed"], found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from pathlib import Path
 
@@ -90,7 +91,8 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
     lines = [f"WRONG  {problem}" for problem in found.problems]
     lines.append(
         f"{'the proof holds' if found.sound else 'THE PROOF DOES NOT HOLD'}: {read.stream}, "
-        f"{found.entries} events ({found.signatures} signed by their authors)"
+        f"{found.entries} events ({found.signatures} signed by their authors, {found.passkeys} of "
+        "them by a person's passkey)"
         + (f", log {head.origin}, tree of {head.size:,}" if head else "")
     )
     if cosigned:
@@ -102,7 +104,7 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
         )
     answer = {
         "sound": found.sound, "stream": read.stream, "entries": found.entries,
-        "signatures": found.signatures, "cosigned_by": cosigned,
+        "signatures": found.signatures, "by_passkey": found.passkeys, "cosigned_by": cosigned,
         "origin": head.origin if head else None, "size": head.size if head else None,
         "key_from_elsewhere": found.trusted,
         "problems": [{"where": p.where, "what": p.what} for p in found.problems],
@@ -123,22 +125,16 @@ def signatures(file: Path, as_json: bool) -> None:
     import msgspec
 
     from stafett.ledger import bundle
-    from stafett.service.signatures import Line, check
+    from stafett.ledger.author import BadKey, Keys
+    from stafett.service.signatures import check, line
 
+    keys = Keys()
     try:
         read = bundle.parse(file.read_bytes())
-        lines = []
-        for entry in read.entries:
-            leaf = msgspec.json.decode(entry.leaf)
-            lines.append(
-                Line(
-                    entry.index + 1,
-                    leaf["version"],
-                    leaf["author"]["organisation"],
-                    leaf["body"]["event"],
-                    leaf["body"].get("signed"),
-                )
-            )
+        for entry in read.keys:
+            with contextlib.suppress(BadKey):  # `verify` names it
+                keys.learn(msgspec.json.decode(entry.leaf), entry.index + 1)
+        lines = [line(e.index + 1, msgspec.json.decode(e.leaf), keys) for e in read.entries]
         found = check(read.stream, lines)
     except (bundle.BadBundle, msgspec.MsgspecError, KeyError, TypeError) as error:
         click.echo(f"stafett journey: {file}: {error}", err=True)
@@ -146,13 +142,15 @@ def signatures(file: Path, as_json: bool) -> None:
     text = []
     for one in found:
         word = "WRONG" if not one.holds else "key" if one.by_key else "record"
-        line = f"{word:6} {one.at.isoformat()}  {one.name} ({one.organisation}): {one.meaning}"
-        text.append(f"{line} [{one.about}]" + (f"\n       {one.why}" if one.why else ""))
+        head = f"{word:6} {one.at.isoformat()}  {one.name} ({one.organisation}): {one.meaning}"
+        text.append(f"{head} [{one.about}]" + (f"\n       {one.why}" if one.why else ""))
+        if one.over and one.holds:
+            text.append(f"       signed by the passkey of {one.name}, over the event's {one.over}")
     wrong = sum(not one.holds for one in found)
-    keys = sum(one.by_key for one in found)
+    proven = sum(one.by_key for one in found)
     text.append(
-        f"{len(found)} signatures: {keys} proven by the signer's own key, "
-        f"{len(found) - keys - wrong} bound by the record, {wrong} do not hold"
+        f"{len(found)} signatures: {proven} proven by the signer's own key, "
+        f"{len(found) - proven - wrong} bound by the record, {wrong} do not hold"
     )
     _say("\n".join(text), {"signatures": [msgspec.to_builtins(one) for one in found]}, as_json)
     sys.exit(1 if wrong else 0)

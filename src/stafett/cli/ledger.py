@@ -137,7 +137,8 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
         "sound": report.sound, "origin": head.origin if head else None, "size": report.size,
         "root": head.root.hex() if head else None,
         "entries": report.entries, "hidden": report.hidden, "documents": report.documents,
-        "signed_by_authors": said.signed, "not_signed": said.unsigned,
+        "signed_by_authors": said.signed, "by_passkey": said.by_passkey,
+        "not_signed": said.unsigned,
         "signed_by_people": said.personal, "with_a_key_of_their_own": said.by_key,
         "unvouched_keys": [{"key": k.id, "organisation": k.organisation, "position": k.since}
                            for k in report.unvouched],
@@ -152,8 +153,9 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
             f"{'sound' if report.sound else 'NOT SOUND'}: {head.origin}, {head.size:,} entries "
             f"({report.entries:,} to read, {report.hidden:,} as hashes), "
             f"{report.documents} documents",
-            f"{said.signed:,} entries are signed by their organisations, {said.unsigned:,} by "
-            f"nobody; they hold {said.personal:,} signatures of people, {said.by_key:,} of them "
+            f"{said.signed:,} entries are signed by their authors, {said.by_passkey:,} of them by "
+            f"a person's passkey over the entry's bytes, {said.unsigned:,} by nobody; they hold "
+            f"{said.personal:,} signatures of people, {said.by_key:,} of them "
             "with a key of their own",
         ]
     if report.verdict is not None:

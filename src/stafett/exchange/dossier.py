@@ -46,6 +46,10 @@ class Recorded(Protocol):
         """Its leaf in the tree, in hex."""
 
     @property
+    def passkey_over(self) -> str:
+        """SHA-256 of the entry's own bytes, where a person's passkey signed those."""
+
+    @property
     def event(self) -> dict[str, Any]:
         """The journey's event."""
 
@@ -121,7 +125,10 @@ class Attached(Frozen, frozen=True, kw_only=True):
 
 
 class Signature(Frozen, frozen=True, kw_only=True):
-    """Who signed what, with which meaning, when and how; `digest` is of the act's bytes."""
+    """Who signed what, with which meaning, when and how; `digest` is of the act's bytes.
+
+    `over` is the SHA-256 of the event's own bytes, where the person's passkey signed those.
+    """
 
     position: int
     at: datetime
@@ -133,6 +140,7 @@ class Signature(Frozen, frozen=True, kw_only=True):
     organisation: str
     method: str
     digest: str
+    over: str = ""
 
 
 class Passed(Frozen, frozen=True, kw_only=True):
@@ -432,6 +440,7 @@ def _signatures(one: Recorded, e: Mapping[str, Any]) -> Iterable[Signature]:
             position=one.position, at=datetime.fromisoformat(s["at"]), activity=about,
             act=e["type"], meaning=s["meaning"], person=s["person"], name=s["name"],
             organisation=e["by"]["organisation"], method=s["method"], digest=s["digest"],
+            over=one.passkey_over if s["method"] == "passkey" else "",
         )  # fmt: skip
 
 

@@ -103,6 +103,7 @@ WORDS: Final[dict[str, str]] = {
     "meaning": "Meaning",
     "method": "Method",
     "digest": "Digest of what was signed",
+    "over_bytes": "passkey of the person named, over the event's own bytes",
     "proof": "Proof",
     "proof_lead": "Each line is one event of the journey and its leaf in the tree whose root is "
     "signed by the log and cosigned by witnesses. The package's proof.json shows the path of each.",

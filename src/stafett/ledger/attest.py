@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 
 from stafett.ledger import author, leaf, tiles
-from stafett.ledger.author import BadKey, BadSignature, Keys
+from stafett.ledger.author import BadKey, BadSignature, Key, Keys
 from stafett.ledger.canonical import NotCanonical, canonical
 from stafett.ledger.finding import Finding
 from stafett.ledger.source import Source
@@ -25,8 +25,9 @@ OF_KEYS = b'"stream":"%b"' % author.STREAM.encode()
 ACT = 8
 """Bytes of the hash that an act is remembered by."""
 
-Inspect = Callable[[Mapping[str, Any]], Iterable[tuple[bool, str]]]
-"""Look at the people's own signatures in an entry: for each, is it by a key, and why not."""
+Inspect = Callable[[Mapping[str, Any], Key | None], Iterable[tuple[bool, str]]]
+"""Look at the people's own signatures in an entry, given the key whose signature of the entry
+holds: for each, is it by a key, and why not."""
 
 
 @dataclass(slots=True)
@@ -34,6 +35,8 @@ class Attested:
     """What a run of entries came to."""
 
     signed: int = 0
+    by_passkey: int = 0
+    """How many of those a person's passkey signed, and not their organisation's key."""
     unsigned: int = 0
     personal: int = 0
     """Signatures of people in the entries; `by_key` of them are proven by a key of their own."""
@@ -75,16 +78,19 @@ def attest(
             what = f"it says that it was recorded at {recorded}, before the one that precedes it"
             found.findings.append(Finding("time", index, what))
         found.recorded = (found.recorded[0] or recorded, recorded)
+        by: Key | None = None
         try:
-            if _author_signed(event, index + 1, keys, since):
+            signed, by = _author_signed(event, index + 1, keys, since)
+            if signed:
                 found.signed += 1
+                found.by_passkey += by is not None and by.is_persons
                 acts.append(_digest(event))
             else:
                 found.unsigned += 1
         except BadSignature as error:
             kind = "signature" if "signature" in event else "unsigned"
             found.findings.append(Finding(kind, index, str(error)))
-        for by_key, why in inspect(event) if inspect else ():
+        for by_key, why in inspect(event, by) if inspect else ():
             found.personal += 1
             found.by_key += by_key
             if why:
@@ -123,17 +129,19 @@ def _entries(source: Source, bundles: range, size: int) -> Iterator[tuple[int, b
 
 def _author_signed(
     event: Mapping[str, Any], position: int, keys: Keys, since: Mapping[str, int]
-) -> bool:
-    """Say whether the author signed. Raises BadSignature where it does not hold, or is missing."""
+) -> tuple[bool, Key | None]:
+    """Say whether the author signed, and by which key.
+
+    Raises BadSignature where it does not hold, or is missing.
+    """
     if event["stream"] == author.STREAM:
-        return True  # its signature was checked when its key was learnt, or named as wrong
+        return True, None  # checked when its key was learnt, or named as wrong
     organisation = event["author"]["organisation"]
     if "signature" in event:
-        keys.check(event, position)
-        return True
+        return True, keys.check(event, position)
     if position > since.get(organisation, position):
         raise BadSignature(f"it is not signed by {organisation!r}, which had a key by then")
-    return False
+    return False, None
 
 
 def _digest(event: Mapping[str, Any]) -> bytes:

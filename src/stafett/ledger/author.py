@@ -24,14 +24,16 @@ refused.
 A person's **passkey** can be such a key too (`alg` "WebAuthn"): the challenge that it answered is
 the SHA-256 of the statement, and `authenticator_data`, `client_data`, `credential` and `rp` stand
 beside `value`, in base64url (see `passkey`). Its registration needs no `proof`, for enrolling it
-showed that somebody holds it; but one of the organisation's own keys must vouch for it.
+showed that somebody holds it; but one of the organisation's own keys must vouch for it, and say by
+`holder` whose it is. It signs nobody else's events, and an event `AuthorKeyRetired` (`key`,
+`reason`), signed by one of the organisation's own keys, takes it away. See `person`.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
@@ -49,6 +51,7 @@ from stafett.ledger.note import BadNote
 
 STREAM = "record/keys"
 REGISTERED = "AuthorKeyRegistered"
+RETIRED = "AuthorKeyRetired"
 EVERYONE = "*"
 SIGNED = ("audience", "author", "body", "kind", "leaf", "occurred_at", "stream")
 _TAIL = b',"recorded_at":"'
@@ -75,10 +78,28 @@ def statement_of(leaf: Mapping[str, Any], act: str) -> bytes:
     return canonical({"act": act, **{name: leaf[name] for name in SIGNED}})
 
 
+def statements(submission: Submission) -> Iterator[tuple[str, bytes]]:
+    """Yield for each draft its act, and what its author signs. Raises NotCanonical."""
+    heading = leaves.heading(submission.audience, submission.author)
+    stream = text(submission.stream)
+    for number, draft in enumerate(submission.drafts):
+        act = act_of(submission.key, number)
+        yield act, statement(heading + leaves.middle(draft), stream, act)
+
+
 def key_id(organisation: str, algorithm: str, public: bytes) -> str:
     """Return the name of a key: 16 hexadecimal digits."""
     whole = canonical([organisation, algorithm, note.encode(public)])
     return hashlib.sha256(whole).hexdigest()[:16]
+
+
+def holder_of(organisation: str, person: str, public: bytes) -> str:
+    """Return what `record/keys` says of a passkey's holder: their login is not shown to everyone.
+
+    Whoever may read an event of theirs knows the login, and can tell that it is they.
+    """
+    whole = canonical([organisation, person, note.encode(public)])
+    return hashlib.sha256(whole).hexdigest()
 
 
 @lru_cache(maxsize=4096)
@@ -122,6 +143,8 @@ class Key:
     public: bytes
     since: int
     until: int | None = None
+    holder: str = ""
+    """Whose passkey it is (see `holder_of`); "" for an organisation's own key."""
 
     @property
     def is_persons(self) -> bool:
@@ -172,6 +195,10 @@ class Keys:
             raise BadSignature(
                 f"it is from {organisation!r} and signed with a key of {key.organisation!r}"
             )
+        if key.is_persons and key.holder != holder_of(
+            organisation, str(leaf["author"]["person"]), key.public
+        ):
+            raise BadSignature(f"the passkey {key.id} is not that of {leaf['author']['person']!r}")
         late = key.until is not None and (position is None or position > key.until)
         if late or (position is not None and position < key.since):
             raise BadSignature(f"the key {key.id} of {organisation!r} was not valid here")
@@ -184,7 +211,9 @@ class Keys:
         return key
 
     def learn(self, leaf: Mapping[str, Any], position: int, signed: bytes | None = None) -> Key:
-        """Take in an event of `record/keys`; return the new key. Raises BadKey."""
+        """Take in an event of `record/keys`; return the key that it is about. Raises BadKey."""
+        if leaf.get("kind") == RETIRED:
+            return self._retire(leaf, position, signed)
         key, retires, lost = _registered(leaf, position)
         if key.id in self.known:
             raise BadKey(f"the key {key.id} is registered already")
@@ -217,6 +246,22 @@ class Keys:
             self.unvouched.append(key)
         return key
 
+    def _retire(self, leaf: Mapping[str, Any], position: int, signed: bytes | None) -> Key:
+        """Take a passkey away. Raises BadKey."""
+        owner, name = str(leaf["author"]["organisation"]), str(leaf["body"].get("key"))
+        key = self.known.get(name)
+        if key is None or key.organisation != owner or not key.is_persons or key.until is not None:
+            raise BadKey(f"{name} is no active passkey of {owner!r}")
+        try:
+            by = self.check(leaf, None, signed)
+        except BadSignature as error:
+            raise BadKey(str(error)) from None
+        if by.is_persons:
+            raise BadKey(f"the passkey {by.id} speaks for a person and takes no key away")
+        self.known[name] = replace(key, until=position)
+        self.now[owner] = tuple(one for one in self.now[owner] if one != name)
+        return self.known[name]
+
 
 def _registered(leaf: Mapping[str, Any], position: int) -> tuple[Key, list[str], list[str]]:
     try:
@@ -236,7 +281,10 @@ def _registered(leaf: Mapping[str, Any], position: int) -> tuple[Key, list[str],
         raise BadKey(f"the algorithm {algorithm!r} with a key of {len(public)} bytes")
     if body.get("key") != key_id(organisation, algorithm, public):
         raise BadKey(f"{body.get('key')!r} is not the name of this key")
-    key = Key(organisation, str(body["key"]), algorithm, public, position)
+    holder = str(body.get("holder", "")) if algorithm == PASSKEY else ""
+    if algorithm == PASSKEY and not holder:
+        raise BadKey(f"it does not say whose passkey {body['key']} is")
+    key = Key(organisation, str(body["key"]), algorithm, public, position, None, holder)
     return key, [str(one) for one in retires], [str(one) for one in lost]
 
 
@@ -250,7 +298,7 @@ class Signer:
         self.id = key_id(organisation, "Ed25519", self.public)
 
     def sign(self, submission: Submission) -> Submission:
-        """Return the submission with each draft signed. Raises NotCanonical."""
+        """Return the submission with each draft signed that is not yet. Raises NotCanonical."""
         return self._sign(submission, remember=False)
 
     def sign_here(self, submission: Submission) -> Submission:
@@ -258,12 +306,11 @@ class Signer:
         return self._sign(submission, remember=True)
 
     def _sign(self, submission: Submission, *, remember: bool) -> Submission:
-        heading = leaves.heading(submission.audience, submission.author)
-        stream = text(submission.stream)
         signed = []
-        for number, draft in enumerate(submission.drafts):
-            act = act_of(submission.key, number)
-            what = statement(heading + leaves.middle(draft), stream, act)
+        for draft, (act, what) in zip(submission.drafts, statements(submission), strict=True):
+            if draft.signature is not None:  # a person's passkey signed it
+                signed.append(draft)
+                continue
             value = note.encode(self._private.sign(what))
             if remember:
                 _just_made[value] = self.public, hashlib.sha256(what).digest()

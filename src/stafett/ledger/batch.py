@@ -244,7 +244,10 @@ def _statement(prepared: Prepared, part: Part, number: int) -> bytes:
 def _as_leaf(submission: Submission, draft: Draft) -> dict[str, Any]:
     """Return what of the leaf the keys look at; the statement is there already."""
     return {
-        "author": {"organisation": submission.author.organisation},
+        "author": {
+            "organisation": submission.author.organisation,
+            "person": submission.author.person,
+        },
         "body": draft.body,
         "kind": draft.kind,
         "signature": draft.signature,

@@ -86,6 +86,8 @@ class Finding:
     entries: int = 0
     signatures: int = 0
     """Entries with an author's signature that holds."""
+    passkeys: int = 0
+    """How many of those a person's passkey signed, and not their organisation's key."""
     problems: list[Problem] = field(default_factory=list)
 
     @property
@@ -150,8 +152,9 @@ def verify(bundle: Bundle, *, key: str | None = None, policy: Policy | None = No
         before = entry.index
         if "signature" in leaf:
             try:
-                keys.check(leaf, entry.index + 1)
+                by = keys.check(leaf, entry.index + 1)
                 found.signatures += 1
+                found.passkeys += by.is_persons
             except author.BadSignature as error:
                 found.problems.append(Problem(where, str(error)))
     if not bundle.entries:

@@ -130,7 +130,7 @@ class Ledger:
         return self._accepted(receipt, submission.request_hash)
 
     async def _append(self, submission: Submission) -> Receipt:
-        if self.signing is None or not submission.drafts or submission.drafts[0].signature:
+        if self.signing is None or all(draft.signature for draft in submission.drafts):
             return await self._sequencer.append(submission)
         signed = await self.signing(submission)
         try:

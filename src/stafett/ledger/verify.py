@@ -287,7 +287,7 @@ def _check_events(
     total, acts, done, last = report.authors, [], 0, ""
     tasks = ((source, run, report.size, keys, inspect) for run in _runs(source, report.size))
     for part in _spread(_events_part, tasks, jobs):
-        for name in ("signed", "unsigned", "personal", "by_key"):
+        for name in ("signed", "by_passkey", "unsigned", "personal", "by_key"):
             setattr(total, name, getattr(total, name) + getattr(part, name))
         acts.append(part.acts)
         findings += part.findings

@@ -4,6 +4,8 @@
 only. It is made, and registered in the record, when the organisation's first event is signed. To
 rotate, a new key is made, vouched for by the old one in the record, and only then put in its place.
 An organisation that keeps its own key signs before it submits, and has no file here.
+
+These keys vouch for people's passkeys too, from the first event that one signs.
 """
 
 from __future__ import annotations
@@ -11,10 +13,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
-from stafett.ledger import Ledger, NotAcknowledged, Submission
-from stafett.ledger.author import STREAM, Signer
+from stafett.ledger import Ledger, NotAcknowledged, Submission, person
+from stafett.ledger.author import PASSKEY, STREAM, Key, Keys, Signer, key_id
 
 
 class KeyLost(NotAcknowledged):
@@ -28,18 +31,44 @@ class AuthorKeys:
         self._folder, self._ledger = folder, ledger
         self._signers: dict[str, Signer] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
+        self._vouched: set[str] = set()
         self._lock = asyncio.Lock()
 
     async def sign(self, submission: Submission) -> Submission:
         """Return the submission, signed by the organisation that it is from."""
         if submission.stream == STREAM:
             return submission  # a registration brings its own signature
-        organisation = submission.author.organisation
+        return (await self._signer(submission.author.organisation)).sign_here(submission)
+
+    async def vouch(self, organisation: str, login: str, public: bytes) -> None:
+        """Let the record say that this passkey is a key of the person's. Raises KeyLost.
+
+        Once it is taken away it is never vouched for again: what it signs is refused.
+        """
+        name = key_id(organisation, PASSKEY, public)
+        if name in self._vouched:
+            return
+        signer = await self._signer(organisation)
+        if name not in (await self._ledger.keys()).known:
+            reason = "the passkey signs for the first time"
+            await self._ledger.append(person.vouched(signer, login, public, reason))
+        self._vouched.add(name)
+
+    async def retire(self, organisation: str, publics: Iterable[bytes], reason: str) -> None:
+        """Let the record say that these passkeys sign nothing more. Raises KeyLost."""
+        active = {key.id for key in (await self._ledger.keys()).active(organisation)}
+        for public in publics:
+            name = key_id(organisation, PASSKEY, public)
+            if name in active:
+                signer = await self._signer(organisation)
+                await self._ledger.append(person.retired(signer, name, reason))
+
+    async def _signer(self, organisation: str) -> Signer:
         signer = self._held(organisation)
         if signer is None:
             async with self._lock:
                 signer = self._held(organisation) or await self._take(organisation)
-        return signer.sign_here(submission)
+        return signer
 
     def _held(self, organisation: str) -> Signer | None:
         """Return the key that we hold, unless another process has put a new one in its place."""
@@ -52,7 +81,7 @@ class AuthorKeys:
         """Return the organisation's key, registered in the record. Raises KeyLost."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         path = self._path(organisation)
-        active = (await self._ledger.keys()).active(organisation)
+        active = _own(await self._ledger.keys(), organisation)
         if active and not path.exists():
             raise KeyLost(
                 organisation,
@@ -84,7 +113,7 @@ class AuthorKeys:
         """
         async with self._lock:
             path = self._path(organisation)
-            active = (await self._ledger.keys()).active(organisation)
+            active = _own(await self._ledger.keys(), organisation)
             old = None if lost or not active else await self._take(organisation)
             fresh = Signer(organisation, _seed(path.with_name(f".{path.name}.new")))
             gone = tuple(key.id for key in active) if lost else ()
@@ -97,6 +126,11 @@ class AuthorKeys:
         if not organisation or "/" in organisation or organisation.startswith("."):
             raise ValueError(f"{organisation!r} can be no organisation's file name")
         return self._folder / organisation
+
+
+def _own(keys: Keys, organisation: str) -> list[Key]:
+    """Return the organisation's own active keys, without its people's passkeys."""
+    return [key for key in keys.active(organisation) if not key.is_persons]
 
 
 def _stamp(path: Path) -> tuple[int, int]:

@@ -10,25 +10,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
 from stafett.journey.command import Actor, Answer, Command, OpenJourney
 from stafett.journey.decide import decide
+from stafett.journey.event import Event
 from stafett.journey.evolve import evolve
 from stafett.journey.refusal import Refusal
 from stafett.journey.state import State
-from stafett.ledger import (
-    Ledger,
-    NotAcknowledged,
-    StaleVersion,
-)
+from stafett.ledger import Ledger, NotAcknowledged, StaleVersion, Submission
+from stafett.ledger.person import to_sign
 from stafett.protocol.net import Net
 from stafett.protocol.read import ReadError
 from stafett.service import signing
 from stafett.service.accounts import Accounts, Person
+from stafett.service.author_keys import AuthorKeys
 from stafett.service.competence import Competences
 from stafett.service.labels import GAP, Labels
 from stafett.service.library import Library
@@ -36,7 +35,7 @@ from stafett.service.live import Live, Lives
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys, Site
 from stafett.service.readings import Readings
-from stafett.service.recording import Done, already, append, digest, done
+from stafett.service.recording import Done, already, append, digest, done, signed_draft, written
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signer import Signer, moment
@@ -44,8 +43,6 @@ from stafett.service.signing import ToSign
 from stafett.service.vault import Erased, Vault
 
 TRIES = 5
-SIGNED_WITHIN = timedelta(minutes=5)
-CLOCKS = timedelta(seconds=5)
 NOBODY = "commitment:" + "0" * 64  # stands for the patient until an order is known to be right
 FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
 
@@ -64,12 +61,13 @@ class Journeys(Lives):
         competences: Competences,
         readings: Readings,
         labels: Labels,
+        keys: AuthorKeys,
         facility: str = FACILITY,
     ) -> None:
         super().__init__(ledger, library)
         self._accounts, self._vault = accounts, vault
         self._networks, self._facility = networks, facility
-        self._signer = Signer(accounts, passkeys, competences)
+        self._signer = Signer(accounts, passkeys, competences, keys)
         self._readings, self._labels = readings, labels
         self._locks: dict[str, asyncio.Lock] = {}
 
@@ -142,9 +140,8 @@ class Journeys(Lives):
         assert not isinstance(made, Refusal)
         head = {"pinned": pinned.sha256, "pseudonym": pseudonym}
         try:
-            receipt = await append(
-                self._ledger, order.key, hashed, coi, 0, made, command, command.parties, head
-            )
+            opened = written(order.key, hashed, coi, 0, made, command, command.parties, head)
+            receipt = await append(self._ledger, opened)
         except StaleVersion:
             await self._vault.withdraw(pseudonym, person.organisation)
             raise No(
@@ -172,10 +169,11 @@ class Journeys(Lives):
             raise unknown("act", key)
         return done(receipt, (), replayed=True)
 
-    async def signing(self, person: Person, journey: str, ask: Ask) -> tuple[Person, ToSign]:
-        """Return who would sign by `ask` now, and what. Raises No; nothing is kept.
+    async def signing(self, person: Person, journey: str, ask: Ask) -> tuple[Person, ToSign, bytes]:
+        """Return who would sign by `ask` now, what, and the bytes. Raises No; nothing is kept.
 
-        A colleague who acts proves also what is not signed.
+        The bytes are those of the event that the act makes at this place of the record. A colleague
+        who acts proves also what is not signed: that is the act itself.
         """
         live = await self.see(person, journey)
         actor = person
@@ -184,14 +182,19 @@ class Journeys(Lives):
         by = Actor(person=actor.id, organisation=actor.organisation, role=ask.role)
         now = datetime.now(UTC)
         due = signing.to_sign(live.net, live.state, ask.command, by, now)
-        if due is not None:
-            await self._signer.may_sign(actor, live, ask.role)
-        elif ask.colleague is not None:
+        if due is None and ask.colleague is not None:
             due = signing.to_prove(live.net, live.state, ask.command, by, now)
-        else:
+            return actor, due, due.content
+        if due is None:
             what = "this act is not signed in this state of the journey"
             raise No("unsigned", "Nothing is signed here", Reason("command", what, "look again"))
-        return actor, due
+        await self._signer.may_sign(actor, live, ask.role)
+        command = signing.complete(ask.command, by, now, due.by(actor, "passkey"))
+        made = decide(live.net, live.state, command)
+        if isinstance(made, Refusal):
+            raise _no(made)  # before anybody reaches for their key
+        submission = _written(live, ask.key, b"", made, command, due)
+        return actor, due, to_sign(submission, signed_draft(submission))
 
     async def submit(
         self, person: Person, journey: str, ask: Ask, site: Site | None = None
@@ -253,10 +256,10 @@ class Journeys(Lives):
             signature = None
             if due is not None:
                 await self._signer.may_sign(actor, live, ask.role)
-                signature = await self._signer.signature(actor, due, ask, signed, site)
+                signature = self._signer.signature(actor, due, ask, signed)
             elif ask.colleague is not None and ask.proof is not None:
                 own = signing.to_prove(live.net, live.state, ask.command, by, now)
-                await self._signer.signature(actor, own, ask, signed, site)
+                await self._signer.proven(actor, own, ask.proof, site)
             command = signing.complete(ask.command, by, now, signature)
             await self._labels_add_up(actor, live, command)
             command = await self._hide(live, command)
@@ -266,19 +269,11 @@ class Journeys(Lives):
                     return again
                 await self._bring_to_light(live, made)
                 raise _no(made)
-            version = live.state.position
+            submission = _written(live, ask.key, hashed, made, command, due)
+            if due is not None and ask.proof is not None:
+                submission = await self._signer.attest(actor, submission, ask.proof, site)
             try:
-                receipt = await append(
-                    self._ledger,
-                    ask.key,
-                    hashed,
-                    journey,
-                    version,
-                    made,
-                    command,
-                    live.state.parties,
-                    signed=due,
-                )
+                receipt = await append(self._ledger, submission)
             except StaleVersion:
                 self.drop(journey)
                 continue
@@ -337,18 +332,8 @@ class Journeys(Lives):
                 made = decide(live.net, live.state, command)
                 if isinstance(made, Refusal):
                     return None
-                version = live.state.position
                 try:
-                    receipt = await append(
-                        self._ledger,
-                        key,
-                        hashed,
-                        journey,
-                        version,
-                        made,
-                        command,
-                        live.state.parties,
-                    )
+                    receipt = await append(self._ledger, _written(live, key, hashed, made, command))
                 except StaleVersion:
                     self.drop(journey)
                     continue
@@ -368,22 +353,29 @@ class Journeys(Lives):
                 continue
             key = f"light.{live.state.journey}.{live.state.position}"
             with contextlib.suppress(StaleVersion, NotAcknowledged):
-                await append(
-                    self._ledger,
-                    key,
-                    digest({"then": key}),
-                    live.state.journey,
-                    live.state.position,
-                    made,
-                    then,
-                    live.state.parties,
-                )
+                found = _written(live, key, digest({"then": key}), made, then)
+                await append(self._ledger, found)
             self.drop(live.state.journey)
 
     def _coi(self) -> str:
         # ST-028: CH, the issuing facility, the year, six alphanumeric characters.
         tail = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(6))
         return f"CH{self._facility}{datetime.now(UTC):%y}{tail}"
+
+
+def _written(
+    live: Live,
+    key: str,
+    hashed: bytes,
+    made: tuple[Event, ...],
+    command: Command,
+    signed: ToSign | None = None,
+) -> Submission:
+    """Write what was made of a command on the state that it was decided on."""
+    state = live.state
+    return written(
+        key, hashed, state.journey, state.position, made, command, state.parties, signed=signed
+    )
 
 
 def _checks(net: Net, activity: str) -> tuple[Any, ...]:

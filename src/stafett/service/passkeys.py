@@ -9,9 +9,10 @@ user verification (a finger, a face, a PIN): possession and knowledge in one act
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, LiteralString
 from urllib.parse import urlsplit
 
 import msgspec
@@ -77,11 +78,15 @@ class Site:
         return Site(host, f"{parts.scheme}://{parts.netloc}")
 
 
+Gone = Callable[[Person, list[bytes]], Awaitable[None]]
+
+
 class Passkeys:
     """The passkeys kept in PostgreSQL."""
 
-    def __init__(self, pool: sql.Pool, challenges: Challenges) -> None:
-        self._pool, self._challenges = pool, challenges
+    def __init__(self, pool: sql.Pool, challenges: Challenges, gone: Gone) -> None:
+        """`gone` is told whose passkeys, by their public keys, were taken away."""
+        self._pool, self._challenges, self._gone = pool, challenges, gone
 
     # -- enrolment -----------------------------------------------------------------------------
 
@@ -146,11 +151,18 @@ class Passkeys:
     async def remove(self, person: Person, id: str) -> bool:
         """Take a passkey away; say whether there was one. What it has signed stays verifiable."""
         query = "DELETE FROM service.passkey WHERE person = %s AND credential = %s"
-        return await sql.done(self._pool, query, (person.id, _bytes(id))) == 1
+        return await self._remove(person, query + " RETURNING public_key", (person.id, _bytes(id)))
 
-    async def remove_all(self, person: str) -> None:
+    async def remove_all(self, person: Person) -> None:
         """Take every passkey of a person away."""
-        await sql.done(self._pool, "DELETE FROM service.passkey WHERE person = %s", (person,))
+        query = "DELETE FROM service.passkey WHERE person = %s RETURNING public_key"
+        await self._remove(person, query, (person.id,))
+
+    async def _remove(self, person: Person, query: LiteralString, values: tuple[Any, ...]) -> bool:
+        gone = [bytes(row[0]) for row in await sql.rows(self._pool, query, values)]
+        if gone:
+            await self._gone(person, gone)
+        return bool(gone)
 
     # -- signing in and signing ----------------------------------------------------------------
 
@@ -187,7 +199,11 @@ class Passkeys:
         return person
 
     async def sign(self, person: Person, assertion: Assertion, digest: bytes, site: Site) -> Proof:
-        """Return the proof that `person` signed the bytes of this digest. Raises PasskeyRefused."""
+        """Return the proof that `person` signed the bytes of this digest. Raises PasskeyRefused.
+
+        An assertion answers the challenge of one act at one place of the record. That it does not
+        do so twice is for the record: the same act is there once (its key), and the place is taken.
+        """
         if base64url_to_bytes(_challenge(assertion.client_data)) != digest:
             raise PasskeyRefused("what was signed is not what would be recorded: sign again")
         owner, public_key = await self._verify(assertion, digest, site)

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from stafett.ledger import Ledger
-from stafett.service.signatures import Checked, Line, check
+from stafett.ledger.author import PASSKEY, Keys
+from stafett.service.signatures import Checked, check, line, passkey_over
 
 SEALED_S = 2.0
 
@@ -26,6 +27,8 @@ class Entry(msgspec.Struct, frozen=True):
     person: str | None
     event: dict[str, Any]
     leaf_hash: str
+    passkey_over: str = ""
+    """SHA-256 of the event's own bytes, where a person's passkey signed those."""
 
 
 class Record:
@@ -49,14 +52,9 @@ class Record:
     async def signatures(self, journey: str, organisation: str) -> list[Checked]:
         """Return the journey's signatures that `organisation` may read, each checked again."""
         found = await self._ledger.stream(journey, organisation=organisation)
-        return check(
-            journey,
-            [
-                Line(e.position, e.version, e.author.organisation, e.body["event"],
-                     e.body.get("signed"))
-                for e in found
-            ],
-        )  # fmt: skip
+        by_passkey = any((e.signature or {}).get("alg") == PASSKEY for e in found)
+        keys = await self._ledger.keys() if by_passkey else Keys()
+        return check(journey, [line(e.position, msgspec.json.decode(e.leaf), keys) for e in found])
 
     async def entries(self, journey: str, organisation: str, after: int = 0) -> list[Entry]:
         """Return the journey's events beyond version `after` that `organisation` may read."""
@@ -72,6 +70,9 @@ class Record:
                 event.author.person,
                 event.body["event"],
                 event.leaf_hash.hex(),
+                passkey_over(msgspec.json.decode(event.leaf))
+                if (event.signature or {}).get("alg") == PASSKEY
+                else "",
             )
             for event in found
         ]

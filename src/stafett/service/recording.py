@@ -24,6 +24,7 @@ from stafett.ledger import (
     Receipt,
     Submission,
 )
+from stafett.ledger.author import BadSignature
 from stafett.ledger.canonical import NotCanonical, canonical
 from stafett.service.refusal import No, Reason
 from stafett.service.signing import ToSign
@@ -44,8 +45,7 @@ class Done(msgspec.Struct, frozen=True):
     acceptance: str = ""
 
 
-async def append(
-    ledger: Ledger,
+def written(
     key: str,
     hashed: bytes,
     journey: str,
@@ -55,18 +55,15 @@ async def append(
     parties: dict[str, str],
     head: dict[str, Any] | None = None,
     signed: ToSign | None = None,
-) -> Receipt:
-    """Append what was made of `command` on the state at `version`; the `parties` may read it.
-
-    Raises StaleVersion where the journey has moved on, No for what cannot be recorded.
-    """
+) -> Submission:
+    """Write what was made of `command` on the state at `version`; the `parties` may read it."""
     drafts = []
     for one in made:
         body = {**(head or {}), "event": events.to_json(one)}
         if signed is not None and _signs(one):
             body["signed"] = signed.value  # the very content that the signature is over
         drafts.append(Draft(type(one).__name__, body, one.occurred_at))
-    submission = Submission(
+    return Submission(
         stream=journey,
         expected_version=version,
         drafts=drafts,
@@ -75,6 +72,16 @@ async def append(
         key=key,
         request_hash=hashed,
     )
+
+
+def signed_draft(submission: Submission) -> int:
+    """Return which draft carries the person's signature: an act has one."""
+    return next(n for n, draft in enumerate(submission.drafts) if "signed" in draft.body)
+
+
+async def append(ledger: Ledger, submission: Submission) -> Receipt:
+    """Append. Raises StaleVersion where the journey moved on, No for what cannot be recorded."""
+    key = submission.key
     try:
         return await ledger.append(submission)
     except KeyReused:
@@ -85,12 +92,11 @@ async def append(
             "The record cannot hold this",
             Reason("command", str(error), "shorten it: long texts belong in a document"),
         ) from None
+    except BadSignature:  # the passkey was taken away a moment ago
+        reason = Reason("passkey", "this passkey is not known here", "sign again")
+        raise No("signature", "The signature does not hold", reason) from None
     except NotAcknowledged as error:
-        raise No(
-            "not-acknowledged",
-            "The record could not be reached in time",
-            Reason("key", str(error), "send the same request again, with the same key"),
-        ) from None
+        raise unreached(error) from None
 
 
 async def already(ledger: Ledger, key: str, hashed: bytes) -> Done | None:
@@ -100,6 +106,15 @@ async def already(ledger: Ledger, key: str, hashed: bytes) -> Done | None:
     except KeyReused:
         raise _reused(key) from None
     return None if receipt is None else done(receipt, (), replayed=True)
+
+
+def unreached(error: NotAcknowledged) -> No:
+    """Return what somebody is told who may have to send again."""
+    return No(
+        "not-acknowledged",
+        "The record could not be reached in time",
+        Reason("key", str(error), "send the same request again, with the same key"),
+    )
 
 
 def _signs(event: events.Event) -> bool:

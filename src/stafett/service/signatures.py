@@ -7,7 +7,10 @@ that content beside the event (`signed` in the body). A signature holds when
 1. the SHA-256 of that content is its digest;
 2. the content says of the act exactly what the event says: nothing was signed but this;
 3. it was signed at this place: for this journey, after the events that the signer had before them;
-4. for a passkey: the assertion over that digest verifies with the public key that is with it.
+4. for a passkey: it signed the entry itself, as its author, with a key that the organisation has
+   vouched for as this person's (see `stafett.ledger.author`). Where the signature brings a `proof`
+   of its own (an onboarding's, and journeys' until November 2026), the assertion over the digest
+   verifies with the public key in it.
 
 A password leaves no proof of its own: such a signature is bound by 1-3 and by the record, whose
 tree the tower signs and witnesses cosign. 21 CFR 11.70 (signature/record linking), 11.50
@@ -16,6 +19,8 @@ tree the tower signs and witnesses cosign. 21 CFR 11.70 (signature/record linkin
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -26,6 +31,7 @@ from webauthn.helpers import base64url_to_bytes
 
 from stafett.journey.command import Signature
 from stafett.ledger import passkey
+from stafett.ledger.author import PASSKEY, BadSignature, Key, Keys, holder_of, statement_of
 from stafett.service.signing import digest_of
 
 # What the event adds to, or calls otherwise than, the command.
@@ -43,6 +49,36 @@ class Line:
     organisation: str
     event: Mapping[str, Any]
     signed: Mapping[str, Any] | None
+    key: Key | None = None
+    """The key whose signature of the whole entry holds, where it is a passkey."""
+    over: str = ""
+    """SHA-256 of the bytes that it signed."""
+
+
+def line(position: int, leaf: Mapping[str, Any], keys: Keys) -> Line:
+    """Return an entry of the record as it is looked at here; `keys` are the authors'."""
+    body, key, over = leaf["body"], None, passkey_over(leaf)
+    if over:
+        with contextlib.suppress(BadSignature):
+            key = keys.check(leaf, position)
+    return Line(
+        position,
+        leaf["version"],
+        leaf["author"]["organisation"],
+        body["event"],
+        body.get("signed"),
+        key,
+        over,
+    )
+
+
+def passkey_over(leaf: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of the bytes that a passkey signed; "" where none signed the entry."""
+    signature = leaf.get("signature")
+    if not isinstance(signature, Mapping) or signature.get("alg") != PASSKEY:
+        return ""
+    statement = statement_of(leaf, str(signature.get("act")))
+    return f"sha256:{hashlib.sha256(statement).hexdigest()}"
 
 
 class Checked(msgspec.Struct, frozen=True):
@@ -65,6 +101,8 @@ class Checked(msgspec.Struct, frozen=True):
     holds: bool
     by_key: bool
     why: str = ""
+    over: str = ""
+    """SHA-256 of the event's own bytes, where the person's passkey signed those."""
 
 
 def check(journey: str, lines: Iterable[Line]) -> list[Checked]:
@@ -79,18 +117,19 @@ def check(journey: str, lines: Iterable[Line]) -> list[Checked]:
     return found
 
 
-def inspect(leaf: Mapping[str, Any]) -> list[tuple[bool, str]]:
+def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
     """Say of each signature in an entry of the record whether a key proves it, and why not.
 
-    For the ledger's verifier, which knows nothing of journeys; other entries have none.
+    For the ledger's verifier, which knows nothing of journeys; other entries have none. `by` is the
+    key whose signature of the entry holds.
     """
     body = leaf["body"]
     event = body.get("event")
     if not isinstance(event, Mapping):
         return []
-    line = Line(0, leaf["version"], leaf["author"]["organisation"], event, body.get("signed"))
+    found = Line(0, leaf["version"], leaf["author"]["organisation"], event, body.get("signed"), by)
     try:
-        return [(one.by_key, one.why) for one in check(leaf["stream"], [line])]
+        return [(one.by_key, one.why) for one in check(leaf["stream"], [found])]
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         return [(False, f"it cannot be read: {error}")]
 
@@ -116,8 +155,9 @@ def _checked(journey: str, line: Line, one: Signature) -> Checked:
         one.method,
         one.digest,
         not why,
-        one.proof is not None and not why,
+        one.method == "passkey" and not why,
         why,
+        line.over if one.method == "passkey" and one.proof is None else "",
     )
 
 
@@ -146,7 +186,18 @@ def _wrong(journey: str, line: Line, one: Signature) -> str:
     for field in set(signed) & set(line.event) - _NOT_SIGNED:
         if not _same(signed[field], line.event[field]):
             return f"{field} is not what was signed"
+    if one.method == "passkey" and one.proof is None:
+        return _not_by_passkey(line, one)
     return key_says(one, digest)
+
+
+def _not_by_passkey(line: Line, one: Signature) -> str:
+    """Say why the entry is not signed by this person's passkey; "" if it is."""
+    if line.key is None or not line.key.is_persons:
+        return "the passkey's proof is missing"
+    if line.key.holder != holder_of(line.organisation, one.person, line.key.public):
+        return f"the passkey that signed the event is not that of {one.person}"
+    return ""
 
 
 def key_says(one: Signature, digest: bytes) -> str:

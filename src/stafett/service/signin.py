@@ -159,7 +159,7 @@ class SignIn:
         if not await self._use(token):
             raise ValueError("this link was used already")
         await self._factors.remove(person.id)
-        await self._passkeys.remove_all(person.id)
+        await self._passkeys.remove_all(person)
         await self._sessions.end_all(person.id)
         return await self._open(person, "one-time link", client)
 

@@ -51,6 +51,11 @@ class ToSign:
         """The SHA-256 of the content's canonical form (RFC 8785)."""
         return digest_of(self.value)
 
+    @property
+    def content(self) -> bytes:
+        """The content's canonical form (RFC 8785)."""
+        return canonical(self.value)
+
     def by(self, person: Person, method: str, proof: Proof | None = None) -> Signature:
         """Return the signature of `person`, who has proven who they are by `method`."""
         return Signature(

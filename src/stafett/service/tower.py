@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,12 +13,12 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
-from stafett.ledger import Ledger
+from stafett.ledger import Ledger, NotAcknowledged
 from stafett.ledger.ending import ended
 from stafett.ledger.lending import Pool
 from stafett.ledger.schema import migrate
 from stafett.service import mail, mqtt
-from stafett.service.accounts import Accounts
+from stafett.service.accounts import Accounts, Person
 from stafett.service.administration import Administration
 from stafett.service.admission import Admission
 from stafett.service.alerting import Alerting, keep
@@ -78,6 +79,8 @@ from stafett.service.views import Views
 from stafett.service.waitlist import Waitlist
 from stafett.service.watching import Watch
 
+log = logging.getLogger(__name__)
+
 
 class Tower:
     """The use cases over one database. Open it in the event loop that serves."""
@@ -101,7 +104,9 @@ class Tower:
         self.sessions = Sessions(self.pool)
         self.factors = Factors(self.pool, master)
         challenges = Challenges(self.pool)
-        self.passkeys = Passkeys(self.pool, challenges)
+        self.author_keys = AuthorKeys(folder / "author-keys", self.ledger)
+        self.ledger.signing = self.author_keys.sign
+        self.passkeys = Passkeys(self.pool, challenges, self._passkeys_gone)
         self.signin = SignIn(
             self.pool, self.accounts, self.sessions, self.factors, self.passkeys, challenges
         )
@@ -124,8 +129,6 @@ class Tower:
         )
         self.documents = Documents(self.pool)
         self.record = Record(self.ledger)
-        self.author_keys = AuthorKeys(folder / "author-keys", self.ledger)
-        self.ledger.signing = self.author_keys.sign
         self.keys = Keys(self.ledger, self.author_keys, self.changes)
         self.publishing = Publishing(self.ledger, folder)
         self.ledger.accepting = self.publishing.signer
@@ -139,6 +142,7 @@ class Tower:
             self.competences,
             self.readings,
             self.labels,
+            self.author_keys,
         )
         self.papers = Papers(self.documents, self.journeys, self.record, self.readings)
         self.keeping = Keeping(self.journeys, self.vault, self.changes)
@@ -246,6 +250,17 @@ class Tower:
         await self.publishing.close()
         await self.ledger.close()
         await self.pool.close()
+
+    async def _passkeys_gone(self, person: Person, publics: list[bytes]) -> None:
+        """Let the record say that a person's passkeys sign nothing more; here they do so already.
+
+        Where the record is out of reach, a lost phone is taken away all the same.
+        """
+        try:
+            reason = "the passkey was taken away"
+            await self.author_keys.retire(person.organisation, publics, reason)
+        except NotAcknowledged:
+            log.exception("the record does not say yet that passkeys of %s are gone", person.id)
 
 
 async def _as_service(connection: psycopg.AsyncConnection[Any]) -> None:

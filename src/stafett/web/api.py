@@ -88,13 +88,16 @@ class ProtocolLine(msgspec.Struct, frozen=True):
 
 
 class Signing(msgspec.Struct, frozen=True):
-    """What a passkey is asked to sign: its meaning, the moment, the SHA-256, WebAuthn's options.
+    """What a passkey is asked to sign: its meaning, the moment, the bytes, WebAuthn's options.
 
-    Send the same act again with the passkey's answer and `signed_at` = `at`.
+    `content` are the bytes themselves (of an act that makes an event: the event's own); their
+    SHA-256, `digest` in hexadecimal, is the challenge. Within five minutes, and while the journey
+    stands where it stood: send the same act again with the passkey's answer and `signed_at` = `at`.
     """
 
     meaning: str
     at: datetime
+    content: str
     digest: str
     options: Any
 
@@ -188,22 +191,24 @@ async def signing(call: Call[Ask, Nothing]) -> Signing:
     """Return what would be signed, and the question to the passkey of whoever signs."""
     tower, person = tower_of(call.request), call.request.state.person
     try:
-        signer, due = await tower.journeys.signing(person, call.path["journey"], call.body)
+        signer, due, content = await tower.journeys.signing(person, call.path["journey"], call.body)
     except No as no:
         raise problem(no) from None
-    return await ask_passkey(call.request, signer, due)
+    return await ask_passkey(call.request, signer, due, content)
 
 
-async def ask_passkey(request: Request, signer: Person, due: ToSign) -> Signing:
+async def ask_passkey(request: Request, signer: Person, due: ToSign, content: bytes) -> Signing:
     """Return what `signer` would sign, and the question to their passkey. Raises Problem."""
+    digest = hashlib.sha256(content).digest()
     tower, site = tower_of(request), site_of(request)
     try:
         if site is None:
             raise PasskeyRefused("browsers allow no passkeys at this address")
-        options = await tower.passkeys.ask_signature(signer, due.digest, site)
+        options = await tower.passkeys.ask_signature(signer, digest, site)
     except PasskeyRefused as error:
         raise Problem(409, "no-passkey", "No passkey", Part("passkey", str(error))) from None
-    return Signing(due.meaning, due.at, due.digest.hex(), msgspec.Raw(options.encode()))
+    options_ = msgspec.Raw(options.encode())
+    return Signing(due.meaning, due.at, content.decode(), digest.hex(), options_)
 
 
 def site_of(request: Request) -> Site | None:

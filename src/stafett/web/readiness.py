@@ -120,7 +120,7 @@ async def signing(call: Call[Nothing, Nothing]) -> Signing:
         due = await tower.onboardings.signing(person, call.path["id"])
     except No as no:
         raise problem(no) from None
-    return await ask_passkey(call.request, person, due)
+    return await ask_passkey(call.request, person, due, due.content)
 
 
 @public

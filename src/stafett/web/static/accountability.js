@@ -1,19 +1,19 @@
 // Handing accountability over: each form is one command of the journey, signed where that is due.
 import { call, Refused, t } from "./dom.js";
-import { answer as prove } from "./passkey.js";
+import { sign } from "./passkey.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const path = `/api/journeys/${encodeURIComponent(start.journey)}`;
 
 function words(error) {
   if (error instanceof Refused) return [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ");
-  return error instanceof DOMException ? t("account.passkey-cancelled") : t("live.lost", { at: "" });
+  return error instanceof DOMException ? t("station.passkey-cancelled") : t("live.lost", { at: "" });
 }
 
 async function signature(ask, typed) {
   if (typed) return { password: typed };
   const due = await call("POST", `${path}/signing`, ask);
-  return { passkey: { ...(await prove(due.options)), signed_at: due.at } };
+  return { passkey: await sign(due) };
 }
 
 for (const form of document.querySelectorAll("form[data-command]")) {

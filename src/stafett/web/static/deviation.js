@@ -1,12 +1,12 @@
 // The work on one deviation: each form is one command of the journey, signed where that is due.
 import { call, moment, Refused, t } from "./dom.js";
-import { answer as prove } from "./passkey.js";
+import { sign } from "./passkey.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const HEAVY = ["minor", "major", "critical"];
 function words(error) {
   if (error instanceof Refused) return [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ");
-  return error instanceof DOMException ? t("account.passkey-cancelled") : t("live.lost", { at: "" });
+  return error instanceof DOMException ? t("station.passkey-cancelled") : t("live.lost", { at: "" });
 }
 
 // A signed act is signed by the password that was typed, or else by the person's passkey, which
@@ -14,7 +14,7 @@ function words(error) {
 async function signature(ask, typed) {
   if (typed) return { password: typed };
   const due = await call("POST", `/api/journeys/${start.journey}/signing`, ask);
-  return { passkey: { ...(await prove(due.options)), signed_at: due.at } };
+  return { passkey: await sign(due) };
 }
 
 // Meaning, name and moment stand beside the password before anything is signed.

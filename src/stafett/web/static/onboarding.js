@@ -1,13 +1,13 @@
 // Onboarding: show evidence, accept or refuse it, sign. Each act is in the record before it is shown.
 import { call, h, moment, Refused, t } from "./dom.js";
-import { answer as prove } from "./passkey.js";
+import { sign as signed } from "./passkey.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const said = document.getElementById("said");
 
 function tell(error) {
   const words = error instanceof Refused ? [error.message, error.reasons.map((r) => r.what).join("; ")].filter(Boolean).join(": ")
-    : error instanceof DOMException ? t("account.passkey-cancelled") : t("readiness.no-network");
+    : error instanceof DOMException ? t("station.passkey-cancelled") : t("readiness.no-network");
   said.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${words}`));
 }
 
@@ -37,7 +37,7 @@ document.querySelectorAll("[data-accept]").forEach((button) => button.addEventLi
 async function signature(typed) {
   if (typed) return { password: typed };
   const due = await call("POST", `/api/onboardings/${encodeURIComponent(start.id)}/signing`, {});
-  return { passkey: { ...(await prove(due.options)), signed_at: due.at } };
+  return { passkey: await signed(due) };
 }
 
 const sign = document.getElementById("sign");

@@ -2,7 +2,7 @@
 // once, whatever dies in between. Three states, all visible: held (only here), shared (in the
 // record), sealed (covered by a signed checkpoint). A refused act stays until a person has seen it.
 import { t } from "./dom.js";
-import { answer as prove } from "./passkey.js";
+import { sign } from "./passkey.js";
 import * as store from "./store.js";
 
 const SEND_MS = 10000;
@@ -127,10 +127,10 @@ async function byPasskey(act, login) {
   const asked = await ask("POST", `/api/journeys/${act.journey}/signing`, body, "application/json");
   if (!asked.ok) return { refused: verdict(asked) };
   try {
-    const passkey = { ...(await prove(asked.value.options)), signed_at: asked.value.at };
+    const passkey = await sign(asked.value);
     return login ? { colleague: { login, passkey } } : { passkey };
   } catch {
-    return { refused: { state: "refused", problem: { status: 0, title: t("account.passkey-cancelled"), reasons: [] } } };
+    return { refused: { state: "refused", problem: { status: 0, title: t("station.passkey-cancelled"), reasons: [] } } };
   }
 }
 

@@ -17,3 +17,10 @@ export async function answer(options) {
   const given = await navigator.credentials.get({ publicKey });
   return { credential: text(given.rawId), authenticator_data: text(given.response.authenticatorData), client_data: text(given.response.clientDataJSON), signature: text(given.response.signature) };
 }
+
+// Sign what `.../signing` gave: only the very bytes that came with it, never a challenge alone.
+export async function sign(due) {
+  const digest = text(await crypto.subtle.digest("SHA-256", new TextEncoder().encode(due.content)));
+  if (digest !== due.options.challenge) throw new DOMException("the challenge is not of these bytes", "DataError");
+  return { ...(await answer(due.options)), signed_at: due.at };
+}

@@ -48,6 +48,8 @@ export const FAULTS = {
   "key-twice": "the key {key} is registered already",
   "key-unheld": "nobody has shown to hold the key {key}",
   "retires-inactive": "it retires a key that is not active",
+  "passkey-other": "the passkey {key} is not that of {person}",
+  "passkey-nobody": "it does not say whose passkey {key} is",
   "passkey-unvouched": "no key of {owner} vouches for the passkey {key}",
   unvouched: "no active key vouches for it",
   "hash-length": "a hash of the proof has not 32 bytes",
@@ -248,6 +250,7 @@ async function checkAuthor(keys, leaf, position) {
   if (!key) throw new Wrong("unknown-key", { key: signature.key });
   if (key.organisation !== author.organisation) throw new Wrong("others-key", { author: author.organisation, owner: key.organisation });
   if (position < key.since || (key.until !== null && position > key.until)) throw new Wrong("key-not-valid", { key: key.id });
+  if (key.algorithm === "WebAuthn" && key.holder !== (await holderOf(author, key.public))) throw new Wrong("passkey-other", { key: key.id, person: author.person });
   if (signature.alg === "WebAuthn" && key.algorithm === "WebAuthn") return checkPasskey(key.public, signature, statementOf(leaf, signature.act));
   if (signature.alg !== "Ed25519" || key.algorithm !== "Ed25519") throw new Wrong("key-algorithm", { key: key.id, algorithm: signature.alg });
   if (!(await ed25519(key.public, bytesOf(signature.value, "signature"), statementOf(leaf, signature.act)))) throw new Wrong("author-signature", { author: author.organisation });
@@ -337,13 +340,27 @@ async function checkPasskey(cose, signature, statement) {
   if (!(await passkeyHolds(cose, urlBytes(signature.value, "passkey-signature"), join(data, await sha256(raw))))) throw new Wrong("passkey-signature");
 }
 
+// Whose passkey it is, as `record/keys` says it: logins are not shown to everyone.
+async function holderOf({ organisation, person }, key) {
+  return hex(await sha256(utf8.encode(canonical([organisation, person, base64Of(key)]))));
+}
+
+async function retire(keys, leaf, position) {
+  const key = keys.get(leaf.body.key);
+  if (key?.organisation !== leaf.author.organisation || key.algorithm !== "WebAuthn" || key.until !== null) throw new Wrong("retires-inactive");
+  await checkAuthor(keys, leaf, position);
+  if (keys.get(leaf.signature.key).algorithm === "WebAuthn") throw new Wrong("unvouched");
+  key.until = position;
+}
+
 async function learn(keys, leaf, position) {
   const { body } = leaf;
+  if (leaf.stream === "record/keys" && leaf.kind === "AuthorKeyRetired") return retire(keys, leaf, position);
   if (leaf.stream !== "record/keys" || leaf.kind !== "AuthorKeyRegistered" || body.organisation !== leaf.author.organisation) throw new Wrong("registers-none");
   const id = hex(await sha256(utf8.encode(canonical([body.organisation, body.algorithm, body.public])))).slice(0, 16);
   if (body.key !== id) throw new Wrong("key-name", { key: body.key });
   if (keys.has(id)) throw new Wrong("key-twice", { key: id });
-  const key = { organisation: body.organisation, id, algorithm: body.algorithm, public: bytesOf(body.public, "public-key"), since: position, until: null };
+  const key = { organisation: body.organisation, id, algorithm: body.algorithm, public: bytesOf(body.public, "public-key"), since: position, until: null, holder: body.holder };
   const claim = utf8.encode(canonical({ organisation: body.organisation, algorithm: body.algorithm, public: body.public }));
   const passkey = body.algorithm === "WebAuthn"; // enrolling it showed that somebody holds it
   if (!passkey && !(await ed25519(key.public, bytesOf(body.proof, "holding"), claim))) throw new Wrong("key-unheld", { key: id });
@@ -352,6 +369,7 @@ async function learn(keys, leaf, position) {
   const gone = [...(body.retires ?? []), ...lost];
   if (gone.some((name) => !active.some((k) => k.id === name))) throw new Wrong("retires-inactive");
   const vouched = active.some((k) => k.algorithm !== "WebAuthn" && !lost.includes(k.id));
+  if (passkey && !body.holder) throw new Wrong("passkey-nobody", { key: id });
   if (passkey && !vouched) throw new Wrong("passkey-unvouched", { owner: key.organisation, key: id });
   await checkAuthor(vouched ? keys : new Map([[id, key]]), leaf, position);
   if (vouched && !active.some((k) => k.id === leaf.signature.key)) throw new Wrong("unvouched");
