@@ -13,6 +13,8 @@ from stafett.design.incentives.reading import assumptions
 from stafett.design.incentives.reading import load as load_game
 from stafett.design.network import Network, Number
 from stafett.design.reading import load, names
+from stafett.service.demo import TITLE
+from stafett.service.demo_capacity import RESOURCES
 from stafett.service.incentives_words import called, price
 from stafett.web import catalogue_words
 from stafett.web.language import translator, words
@@ -58,6 +60,7 @@ def texts() -> set[str]:
         found |= {figure.title, figure.unit}
     found |= {s.title for s in capital.sources.values()}
     prices = {k: c.price for k, c in capital.categories.items()}
+    found |= {TITLE, *(title for _, _, _, title, *_ in RESOURCES)}
     return found | noted(iter({**prices, **capital.split}.items()))
 
 

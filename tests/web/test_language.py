@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from stafett.journey import event
 from stafett.protocol.read import read
 from stafett.web.language import translator
 
@@ -53,6 +54,14 @@ def test_no_page_uses_a_message_that_does_not_exist() -> None:
     for path in (*WEB.glob("templates/*.html"), *WEB.glob("static/*.js")):
         for key in re.findall(r"""\bt\(\s*["']([a-z.A-Z_-]+)["']\s*[,)]""", path.read_text()):
             assert key in english, f"{path.name}: {key}"
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "es"])
+def test_every_kind_of_event_has_words(language: str) -> None:
+    """The record of a journey is read in words, not in the names of types."""
+    kinds = {f"event.{kind.__name__}" for kind in event.Base.__subclasses__()}
+    assert len(kinds) > 40
+    assert {key for key in words(language) if key.startswith("event.")} == kinds
 
 
 @pytest.mark.parametrize("file", PROTOCOLS, ids=lambda file: file.stem)

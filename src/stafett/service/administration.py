@@ -18,7 +18,7 @@ from stafett.service import policy, sql
 from stafett.service.accounts import FRESH_S, PERSON, Accounts, Organisation, Person, person_of_row
 from stafett.service.changes import Changes
 from stafett.service.factors import Factors
-from stafett.service.network import Networks
+from stafett.service.network import Networks, entitle
 from stafett.service.passkeys import Passkeys
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.sessions import Sessions
@@ -279,10 +279,11 @@ class Administration:
         self._accounts.forget()
 
     async def put_network(
-        self, by: Person, network: str, parties: dict[str, str], reason: str
+        self, by: Person, network: str, parties: dict[str, str], reason: str, title: str = ""
     ) -> None:
         """Say which organisation plays which role in `network`; it is replaced whole. Raises No.
 
+        `title` is what people read where they choose it; without one they read its identifier.
         Journeys that are open keep the parties they were opened with.
         """
         check_slug("network", network)
@@ -293,15 +294,19 @@ class Administration:
             if organisation not in known:
                 raise unknown("organisation", organisation)
         before = await self._networks.parties(network)
-        async with self._changes.making(
-            by, "network changed" if before else "network added", network, reason, before, parties
-        ) as connection:
+        called = (await self._networks.titles()).get(network, "")
+        title = " ".join(title.split())
+        what = "network changed" if before else "network added"
+        old = {"title": called, **before} if before else {}
+        new = {"title": title, **parties}
+        async with self._changes.making(by, what, network, reason, old, new) as connection:
             await connection.execute("DELETE FROM service.party WHERE network = %s", (network,))
             async with connection.cursor() as cursor:
                 await cursor.executemany(
                     "INSERT INTO service.party (network, role, organisation) VALUES (%s, %s, %s)",
                     [(network, role, organisation) for role, organisation in parties.items()],
                 )
+                await entitle(cursor, network, title)
         self._networks.forget()
 
 

@@ -24,6 +24,7 @@ from stafett.watch.rules import Rules
 
 PASSWORD = "stafett-demo"
 NETWORK = "sweden-demo"
+TITLE = "Sweden, made up for the demonstration"
 LOGGERS = "courier-1"  # whose loggers the demo simulates
 # A journey of the demo takes minutes: so does an excursion, and the pages show these figures.
 PROFILE = Rules(profile="demo", sustained_s=10.0, cumulative_s=20.0)
@@ -92,7 +93,7 @@ async def furnish(tower: Tower) -> list[Person]:
         parties["qualified_person"] = ORGANISATIONS["authority"].id
     for organisation in ORGANISATIONS.values():
         await tower.accounts.add_organisation(organisation)
-    await tower.networks.put(NETWORK, parties)
+    await tower.networks.put(NETWORK, parties, TITLE)
     people = people_of(roles, parties)
     administrators = [
         Person("administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),

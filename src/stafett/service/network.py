@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from psycopg import AsyncCursor
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -14,20 +15,23 @@ class Networks:
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
         self._known: dict[str, dict[str, str]] = {}
+        self._titles: dict[str, str] | None = None
 
-    async def put(self, network: str, parties: dict[str, str]) -> None:
-        """Set who plays which role in `network`."""
+    async def put(self, network: str, parties: dict[str, str], title: str = "") -> None:
+        """Set who plays which role in `network`, and what it is called."""
         async with self._pool.connection() as connection, connection.cursor() as cursor:
             await cursor.executemany(
                 "INSERT INTO service.party (network, role, organisation) VALUES (%s, %s, %s)"
                 " ON CONFLICT (network, role) DO UPDATE SET organisation = EXCLUDED.organisation",
                 [(network, role, organisation) for role, organisation in parties.items()],
             )
-        self._known.clear()
+            await entitle(cursor, network, title)
+        self.forget()
 
     def forget(self) -> None:
         """Drop what is held in memory: somebody has changed the table."""
         self._known.clear()
+        self._titles = None
 
     async def all(self) -> dict[str, dict[str, str]]:
         """Return every network: name -> role -> organisation."""
@@ -42,6 +46,29 @@ class Networks:
                 self._known.setdefault(network, {})[role] = organisation
         return self._known
 
+    async def titles(self) -> dict[str, str]:
+        """Return what each network is called; one without a name is left out."""
+        if self._titles is None:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=tuple_row) as cursor,
+            ):
+                await cursor.execute("SELECT network, title FROM service.network")
+                self._titles = dict(await cursor.fetchall())
+        return self._titles
+
     async def parties(self, network: str) -> dict[str, str]:
         """Return role -> organisation of `network`; empty if there is no such network."""
         return (await self.all()).get(network, {})
+
+
+async def entitle(cursor: AsyncCursor[Any], network: str, title: str) -> None:
+    """Say what `network` is called; without a title it is shown by its identifier."""
+    if not title:
+        await cursor.execute("DELETE FROM service.network WHERE network = %s", (network,))
+        return
+    await cursor.execute(
+        "INSERT INTO service.network (network, title) VALUES (%s, %s)"
+        " ON CONFLICT (network) DO UPDATE SET title = EXCLUDED.title",
+        (network, title),
+    )

@@ -14,6 +14,7 @@ from stafett.capacity.calendar import Resource
 from stafett.capacity.chain import templates
 from stafett.protocol.model import text
 from stafett.web import zone
+from stafett.web.catalogue_words import said
 
 WIDTH, LEFT, ROW, TOP = 1200, 190, 26, 40
 
@@ -29,7 +30,7 @@ def draw(
 ) -> str:
     """Return the SVG. Own resources show each unit; others' only where own chains stand in them."""
     rows: list[tuple[str, int, str]] = [
-        (r.id, unit, r.title if r.units == 1 else f"{r.title} {unit + 1}")
+        (r.id, unit, said(r.title, language) + (f" {unit + 1}" if r.units > 1 else ""))
         for r in own
         for unit in range(min(r.units, 12))
     ]

@@ -25,7 +25,7 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web import catalogue_words, chart, evidence, naming, refusals, relay, zone
+from stafett.web import catalogue_words, chart, evidence, naming, noting, refusals, relay, zone
 from stafett.web import language as languages
 from stafett.web.area import Line, seen_by
 from stafett.web.country import country
@@ -54,6 +54,7 @@ def _environment() -> jinja2.Environment:
         "reason": _reason,
         "written": _written,
         "field": _field,
+        "event": lambda kind, language: languages.words(language).get(f"event.{kind}", kind),
     }
     environment.filters |= {"noted": _noted, "told": _told, "called": _called, "meant": _meant}
     environment.filters |= {
@@ -100,15 +101,13 @@ def _field(name: str, language: str, kind: str = "field") -> str:
     return languages.words(language).get(f"{kind}.{name}") or name.replace("_", " ")
 
 
-def _noted(note: str, language: str, net: Net | None = None) -> Markup:
+def _noted(note: str, language: str, net: Net) -> Markup:
     """Say what the record noted by itself in the page's language; a person's words stay theirs.
 
     Nobody knows in which language a person wrote: a screen reader is not told the page's.
     """
-    if not refusals.knows(note):
-        return _in("", note)
-    names = naming.names_of(net, language) if net is not None else refusals.NOBODY
-    return Markup.escape(refusals.said(note, language, names))
+    own = noting.said(note, language, net)
+    return _in("", note) if own is None else Markup.escape(own)
 
 
 def _reason(text: str, language: str) -> Markup:
@@ -197,6 +196,8 @@ async def page(
             here=request.url.path,
             stamp=stamp(),
             version=stafett.__version__,
+            role_name=lambda role: _role_name(request, role, language),
+            protocol_name=lambda named: _protocol_name(tower, named, language),
             **values,
         )
     )
@@ -204,6 +205,24 @@ async def page(
     if request.query_params.get("language") in languages.LANGUAGES:
         found.set_cookie(languages.COOKIE, language, max_age=31_536_000, samesite="lax")
     return found
+
+
+def _role_name(request: Request, role: str, language: str) -> str:
+    """Return what the current protocols call a role; its identifier where none has it."""
+    return text(role_titles(request).get(role, role), language)
+
+
+def _protocol_name(tower: Tower, named: str, language: str) -> str:
+    """Return the title of a protocol that is named by its identifier, with the version if given."""
+    name, space, version = named.partition(" ")
+    known = protocol_titles(tower).get(name, name)
+    return f"{text(known, language)}{space}{version}"
+
+
+def protocol_titles(tower: Tower) -> dict[str, Text]:
+    """What each current protocol is called."""
+    current = tower.library.current().items()
+    return {name: pinned.document.value.get("title", name) for name, pinned in current}
 
 
 def fragment(template: str, language: str, **values: Any) -> str:
@@ -256,6 +275,7 @@ async def start_of(request: Request, person: Person) -> dict[str, Any]:
         "name": person.name,
         "roles": list(person.roles),
         "passkey": bool(await request.app.state.tower.passkeys.of(person)),
+        "protocols": protocol_titles(request.app.state.tower),
     }
 
 
@@ -307,11 +327,14 @@ async def order(request: Request) -> Response:
         for pinned in current
         for name, product in pinned.document.bind().products.items()
     }
+    language = languages.of(request, person.language)
+    titles = await request.app.state.tower.networks.titles()
+    called = {name: catalogue_words.said(title, language) for name, title in titles.items()}
     return await page(
         request,
         "order.html",
         person,
-        start={**await start_of(request, person), "products": products},
+        start={**await start_of(request, person), "products": products, "networks": called},
         titles=role_titles(request),
     )
 

@@ -40,9 +40,10 @@ class OrganisationChange(SiteChange, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class NetworkChange(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which organisation plays which role: the whole table."""
+    """Which organisation plays which role: the whole table; and what the network is called."""
 
     parties: dict[str, Short]
+    title: Short = ""
 
 
 @refusing
@@ -85,7 +86,7 @@ async def networks(call: Call[Nothing, Nothing]) -> dict[str, dict[str, str]]:
 async def put_network(call: Call[NetworkChange, Nothing]) -> None:
     """Replace a network."""
     await tower_of(call.request).administration.put_network(
-        by_of(call), call.path["network"], call.body.parties, call.body.reason
+        by_of(call), call.path["network"], call.body.parties, call.body.reason, call.body.title
     )
 
 
@@ -111,7 +112,7 @@ async def organisations_page(request: Request) -> Response:
     return await page(
         request, "admin_organisations.html", person, kinds=KINDS,
         organisations=list((await tower.accounts.organisations()).values()),
-        networks=await tower.networks.all(), titles=titles,
+        networks=await tower.networks.all(), called=await tower.networks.titles(), titles=titles,
     )  # fmt: skip
 
 

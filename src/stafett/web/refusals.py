@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import date, datetime
 from functools import cache, lru_cache
 from types import MappingProxyType
 
 import msgspec
+from babel.dates import format_date
 from starlette.requests import Request
 
 from stafett.web import language as languages
@@ -30,6 +31,7 @@ MOVE, CHANGE = "move.", "change."
 _HOLE = re.compile(r"\\\{(\w+)\\\}")
 _PROSE = re.compile(r"\b(?:the|is|are|was|not|it|its|this|that|has|have|no|must|may)\b")
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_]*")
+_DAY = re.compile(r"(?<![\w-])\d{4}-\d\d-\d\d(?![\w-])")
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(?:Z|[+-]\d\d:\d\d)")
 TEXT = "text"  # the place of what a person wrote: in their words, whatever they are
 LONGEST = 600  # a text that is longer is nobody's sentence
@@ -56,6 +58,17 @@ def all_said(
 def knows(text: str) -> bool:
     """Say whether `text` is said in every language."""
     return _fit(text) is not None
+
+
+def pieces(text: str) -> list[tuple[str, dict[str, str]]]:
+    """Return the messages that `text` is made of, with what stands in each; [] if it is none."""
+    fit = _fit(text)
+    if fit is None:
+        return []
+    if len(fit) == 2:
+        return [(fit[0], dict(fit[1]))]
+    first, mark, rest = fit
+    return pieces(rest) if mark == ": " else [*pieces(first), *pieces(rest)]
 
 
 def of_part_said(text: str, language: str) -> str:
@@ -148,9 +161,20 @@ def _figure(value: str, language: str) -> str:
     head, mark, rest = value.partition(": ")
     if mark and _IDENTIFIER.fullmatch(head):
         return f"{head}{mark}{_figure(rest, language)}"
-    if not _MOMENT.fullmatch(value):
-        return numeral.measured(value, language)
+    dated = _MOMENT.sub(lambda found: _moment(found[0], language), value)
+    dated = _DAY.sub(lambda found: _day(found[0], language), dated)
+    return numeral.measured(value, language) if dated == value else dated
+
+
+def _moment(value: str, language: str) -> str:
     return zone.written(datetime.fromisoformat(value), language, "d MMM y HH:mm")
+
+
+def _day(value: str, language: str) -> str:
+    try:
+        return str(format_date(date.fromisoformat(value), "d MMM y", locale=language))
+    except ValueError:  # somebody typed what is no day
+        return value
 
 
 Fit = tuple[str, tuple[tuple[str, str], ...]] | tuple[str, str, str]

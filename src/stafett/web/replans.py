@@ -122,8 +122,9 @@ async def list_page(request: Request) -> Response:
         return person
     found = await _replans(request).all(person)
     own = await tower_of(request).bookings.calendars.own(person)
+    organisations = await tower_of(request).accounts.organisations()
     return await pages.page(
-        request, "replans.html", person,
+        request, "replans.html", person, names={o.id: o.name for o in organisations.values()},
         replans=found, own=own, sign=SIGN, mine=person.organisation,
         may=policy.allows("book", person), link_titles=_titles(), start={},
     )  # fmt: skip

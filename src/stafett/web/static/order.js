@@ -12,7 +12,7 @@ function offer(select, choices) {
   select.disabled = !choices.length;
   select.required = true;
 }
-offer(form.network, Object.keys(networks).map((name) => [name, name]));
+offer(form.network, Object.keys(networks).map((name) => [name, start.networks[name] || name]));
 offer(form.protocol, protocols.map((p) => [p.name, `${pick(p.title)} (${p.version})`]));
 function products() {
   const chosen = protocols.find((p) => p.name === form.protocol.value);

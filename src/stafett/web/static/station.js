@@ -1,7 +1,7 @@
 // The station: one side of one handoff or step. The scan is the primary input; every act is kept on
 // this device before it is sent; nothing is shown as accepted before the record holds it; a sure
 // mismatch is a full red stop at once, with the network or without.
-import { call, h, Refused, t } from "./dom.js";
+import { call, h, pick, Refused, t } from "./dom.js";
 import { canonical, surely } from "./identify.js";
 import { follow } from "./live.js";
 import * as outbox from "./outbox.js";
@@ -143,13 +143,19 @@ function stopActs(f) {
   return { write, scan };
 }
 
+// A protocol by its title, with the version that stands beside its identifier.
+function protocolName(named) {
+  const [name, ...version] = named.split(" ");
+  return [pick(start.protocols[name]) || name, ...version].join(" ");
+}
+
 // The identity banner of a shell that was opened without a network.
 async function banner() {
   const box = document.querySelector(".identity");
   if (!box || box.dataset.journey === journey) return;
   const row = await call("GET", base, undefined, 6000).catch(() => null) ?? (await store.recall(base).catch(() => null))?.value;
   if (!row) return;
-  const cells = { coi: row.coi, product: row.product, protocol: row.protocol, owner: start.organisations[row.owner] ?? row.owner };
+  const cells = { coi: row.coi, product: row.product, protocol: protocolName(row.protocol), owner: start.organisations[row.owner] ?? row.owner };
   for (const [name, value] of Object.entries(cells)) box.querySelector(`[data-id="${name}"]`).textContent = value;
   document.title = `${row.coi} · Stafett`;
 }

@@ -1,0 +1,74 @@
+"""People read names, in their language, where the program works with identifiers."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from site_ import Site
+
+CLINIC, OPERATOR = "treating-clinic-1", "administrator"
+HTML = {"Accept": "text/html"}
+
+
+def html(site: Site, who: str, path: str, language: str = "sv") -> str:
+    """Return a page as it is sent, without what only its scripts read."""
+    answer = site.call(who, "GET", path, params={"language": language}, headers=HTML)
+    return re.sub(r"<script.*?</script>", "", answer.text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize(("language", "title"), [("sv", "Sverige"), ("es", "Suecia")])
+def test_the_order_names_the_demo_network_in_the_readers_language(
+    site: Site, language: str, title: str
+) -> None:
+    """Where a network is chosen its name is read, not its identifier."""
+    page = site.call(CLINIC, "GET", "/order", params={"language": language}, headers=HTML).text
+    assert f'"sweden-demo": "{title}, ' in page
+
+
+def test_an_operator_names_a_network(site: Site) -> None:
+    """The name is kept with the parties, as the operator wrote it, and is in the trail."""
+    path = "/api/admin/networks/north"
+    parties = {"treating_clinic": "university-hospital"}
+    body = {"parties": parties, "title": "Norra nätverket", "reason": "a new network"}
+    assert site.call(OPERATOR, "PUT", path, json=body).status_code == 204
+    page = html(site, OPERATOR, "/admin/organisations")
+    assert "Norra nätverket" in page
+    change = site.call(OPERATOR, "GET", "/api/audit/changes").json()[0]
+    assert change["what"] == "network added" and change["after"]["title"] == "Norra nätverket"
+    networks = site.call(CLINIC, "GET", "/api/networks").json()
+    assert networks["north"] == parties
+    nameless = {"parties": parties, "reason": "it needs no name"}
+    assert site.call(OPERATOR, "PUT", path, json=nameless).status_code == 204
+    assert "Norra nätverket" not in html(site, OPERATOR, "/admin/organisations")
+
+
+@pytest.mark.parametrize(
+    ("who", "path", "name"),
+    [
+        (CLINIC, "/account", "Behandlande klinik"),
+        (CLINIC, "/account", "Autolog CAR-T, central tillverkning"),
+        (CLINIC, "/training", "Autolog CAR-T, central tillverkning"),
+        (OPERATOR, "/admin/people", "Vårdavdelning"),
+        (OPERATOR, "/admin/people/ward-1", "Vårdavdelning"),
+        (OPERATOR, "/admin/competence", "Autolog CAR-T, central tillverkning"),
+    ],
+)
+def test_a_role_and_a_protocol_are_read_by_their_titles(
+    site: Site, who: str, path: str, name: str
+) -> None:
+    """Neither is shown as the identifier that the protocol file has for it."""
+    page = html(site, who, path)
+    assert name in page
+    seen = re.sub(r"<[^>]*>", "\n", page)
+    assert not re.search(r"\b(treating_clinic|ward|autologous-car-t)\b(?!-)", seen)
+
+
+@pytest.mark.parametrize(("language", "title"), [("sv", "Här finns inget"), ("es", "Aquí no hay")])
+def test_a_page_that_is_not_there_says_so_in_the_readers_language(
+    site: Site, language: str, title: str
+) -> None:
+    """A wrong address is answered in words, not in English."""
+    page = html(site, CLINIC, "/nowhere", language)
+    assert title in page and "nothing" not in page
