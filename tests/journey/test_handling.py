@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from stafett.journey import command as c
 from stafett.journey import event as e
 from stafett.journey.state import descendants
+from stafett.watch.ownership import between_hands
 
 replace = msgspec.structs.replace
 
@@ -30,6 +32,24 @@ def test_a_lost_shipper_takes_its_contents_along(stage: Any) -> None:
     gone = {(event.lot, event.reason) for event in events if isinstance(event, e.MaterialGone)}
     assert gone == {("shipper/1", "lost"), ("bag/1", "lost")}
     assert stage.state.round("collect") == 2
+
+
+def test_the_time_between_hands_of_an_earlier_round_is_not_forgotten(stage: Any) -> None:
+    """Carried, lost on the next way and collected anew: both rounds count, the lost way too."""
+    stage.walk_to("H2", "accept")
+    first = between_hands(stage.net, stage.state, stage.at)
+    assert {one.handoff for one in first} >= {"H1", "H2"}
+    stage.at += timedelta(hours=5)
+    stage.ok(lost(stage, "shipper"))
+    kept = between_hands(stage.net, stage.state, stage.at + timedelta(days=9))
+    assert [one for one in kept if one.handoff == "H1"] == [
+        one for one in first if one.handoff == "H1"
+    ]
+    (way,) = [one for one in kept if one.handoff == "H2"]
+    assert (way.until, way.length >= timedelta(hours=5)) == (stage.at, True)
+    stage.walk_to("H2", "accept")
+    again = between_hands(stage.net, stage.state, stage.at)
+    assert [one.handoff for one in again].count("H1") == 2
 
 
 def test_the_second_bag_is_another_lot(stage: Any) -> None:

@@ -19,6 +19,7 @@ from stafett.journey.state import (
     PATIENT,
     Answered,
     Attached,
+    Carried,
     Lot,
     Notice,
     Offer,
@@ -188,9 +189,17 @@ def _started_afresh(net: Net, state: State, event: e.StartedAfresh) -> State:
     again = set(event.activities)
     rounds = {**state.rounds, **{name: state.round(name) + 1 for name in event.activities}}
     waiting = {name for name in again if state.marking.activities[net.index[name]] == IDLE}
+    before = [
+        Carried(
+            handoff=name, since=state.begun[name], until=state.done.get(name, event.occurred_at)
+        )
+        for name in event.activities
+        if name in waiting and name in state.begun and name in net.protocol.handoffs
+    ]
     return replace(
         state,
         rounds=rounds,
+        earlier=(*state.earlier, *before),
         begun={k: v for k, v in state.begun.items() if k not in waiting},
         done={k: v for k, v in state.done.items() if k not in waiting},
         renewed={**state.renewed, **dict.fromkeys(event.activities, event.occurred_at)},

@@ -247,6 +247,14 @@ class Offer(Frozen, frozen=True, kw_only=True):
     at: datetime
 
 
+class Carried(Frozen, frozen=True, kw_only=True):
+    """A handoff of an earlier round: from its release until it was accepted, or begun afresh."""
+
+    handoff: str
+    since: datetime
+    until: datetime
+
+
 class State(Frozen, frozen=True, kw_only=True):
     """A journey. `position` counts its events; `rounds` how often an activity was taken up."""
 
@@ -268,6 +276,7 @@ class State(Frozen, frozen=True, kw_only=True):
     begun: dict[str, datetime] = {}
     done: dict[str, datetime] = {}
     renewed: dict[str, datetime] = {}
+    earlier: tuple[Carried, ...] = ()
     awaited: dict[str, datetime] = {}
     sheets: dict[str, Sheet] = {}
     lots: dict[str, Lot] = {}

@@ -63,8 +63,12 @@ class Interface(NamedTuple):
 
 
 def between_hands(net: Net, state: State, now: datetime) -> list[Between]:
-    """Return every stretch between release and acceptance of the present rounds, oldest first."""
-    found = []
+    """Return every stretch between release and acceptance, of all rounds, the oldest first."""
+    found = [
+        _between(net, state, one.handoff, one.since, one.until, one.until)
+        for one in state.earlier
+        if not net.protocol.handoffs[one.handoff].on_demand
+    ]
     for name, handoff in net.protocol.handoffs.items():
         begun, done = state.begun.get(name), state.done.get(name)
         if begun is None or handoff.on_demand:
@@ -73,17 +77,24 @@ def between_hands(net: Net, state: State, now: datetime) -> list[Between]:
         if done is None and not is_open:
             continue
         until = None if is_open else done
-        length = max((until or min(now, state.ended_at or now)) - begun, timedelta(0))
-        allowed = handoff.takes.at_most.timedelta if handoff.takes else None
-        over = max(length - allowed, timedelta(0)) if allowed is not None else timedelta(0)
-        giver, receiver = state.parties[handoff.giver], state.parties[handoff.receiver]
-        found.append(
-            Between(
-                state.journey, net.protocol.protocol, name, giver, receiver, begun, until, length,
-                allowed, over,
-            )
-        )  # fmt: skip
+        ends = until or min(now, state.ended_at or now)
+        found.append(_between(net, state, name, begun, until, ends))
     return sorted(found, key=lambda one: one.since)
+
+
+def _between(
+    net: Net, state: State, name: str, since: datetime, until: datetime | None, ends: datetime
+) -> Between:
+    """Return a stretch with its length, which ends at `ends`, against what is permitted."""
+    handoff = net.protocol.handoffs[name]
+    length = max(ends - since, timedelta(0))
+    allowed = handoff.takes.at_most.timedelta if handoff.takes else None
+    over = max(length - allowed, timedelta(0)) if allowed is not None else timedelta(0)
+    giver, receiver = state.parties[handoff.giver], state.parties[handoff.receiver]
+    return Between(
+        state.journey, net.protocol.protocol, name, giver, receiver, since, until, length, allowed,
+        over,
+    )  # fmt: skip
 
 
 def gaps(state: State) -> list[Gap]:

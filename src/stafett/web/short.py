@@ -60,7 +60,11 @@ class Short:
         else:
             if type(result) is bytes and len(result) < SMALL:
                 length = (b"content-length", b"%d" % len(result))
-                head = {"type": "http.response.start", "status": status, "headers": [*_HEAD, length]}
+                head = {
+                    "type": "http.response.start",
+                    "status": status,
+                    "headers": [*_HEAD, length],
+                }
                 await send(head)
                 await send({"type": "http.response.body", "body": result})
                 return
