@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from stafett.exchange import epcis, epcis_pages
+from stafett.exchange.epcis_answers import query_document
 from stafett.exchange.epcis_query import read_query
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
@@ -277,3 +278,24 @@ async def test_a_senders_wrong_clock_moves_nothing_but_its_own_event_time(
     soon = {"LT_recordTime": (datetime.now(UTC) + timedelta(minutes=1)).isoformat()}
     assert await ids(store, soon) == [late["eventID"], early["eventID"]]
     assert await ids(store, {"GE_eventTime": "2090-01-01T00:00:00Z"}) == [late["eventID"]]
+
+
+async def test_what_an_events_own_context_says_is_kept_and_found(store: EpcisStore) -> None:
+    """In one document two events give one prefix two meanings: each comes back with its own."""
+    context = [epcis.CONTEXT_URI, {"ext": "https://one.example/"}]
+    own = [epcis.CONTEXT_URI, {"ext": "https://two.example/", "only": "https://three.example/"}]
+    first = event(1, **{"ext:lot": "A"})
+    second = event(2, **{"@context": own, "ext:lot": "A", "only:box": 7})
+    envelope = epcis.document([first, second], context, created="2026-01-01T00:00:00Z")
+    await store.capture(epcis.judge(envelope), owner="maker")
+    for uri, found in (("https://one.example/", [first]), ("https://two.example/", [second])):
+        asked = read_query(
+            {"EQ_ext:lot": ["A"]},
+            lambda n, uri=uri: store.names(n, {"ext": uri}),  # type: ignore[misc]
+        )
+        got = [e.event["eventID"] for e in (await store.query(asked)).events]
+        assert got == [e["eventID"] for e in found]
+    assert await ids(store, {"EQ_only:box": [7]}) == [second["eventID"]]  # as it was captured
+    both = epcis.judge(query_document((await store.query(read_query({}))).events))
+    told = [epcis.prefixes_of(e.get("@context", both.context))["ext"] for e in both.events]
+    assert told == ["https://one.example/", "https://two.example/"]

@@ -18,7 +18,8 @@ from stafett.exchange.epcis_query import matches, read_query, resolve
 from stafett.exchange.epcis_rows import events_copy, numbers_copy
 from stafett.exchange.epcis_store import prepare
 from stafett.exchange.eventhash import prehash
-from stafett.exchange.gs1link import canonical, pattern, to_urn
+from stafett.exchange.gs1link import canonical, pattern
+from stafett.exchange.gs1urn import to_urn
 from stafett.exchange.problem import Problem
 
 SCALARS = (

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stafett.exchange import cbv, gs1link, units
+from stafett.exchange import cbv, gs1link, gs1urn, units
 
 LINK = "https://id.gs1.org"
 
 
-@pytest.mark.parametrize("module", [cbv, gs1link, units])
+@pytest.mark.parametrize("module", [cbv, gs1link, gs1urn, units])
 def test_examples_in_docstrings_hold(module: object) -> None:
     """Every example printed in the module's documentation is what the code answers."""
     assert doctest.testmod(module).failed == 0  # type: ignore[arg-type]
@@ -70,8 +70,61 @@ def test_urn_to_link_and_back_is_the_identity(company: int, item: int, serial: s
     ):
         link = gs1link.canonical(urn)
         assert link.startswith(LINK)
-        back = gs1link.to_urn(link, 7)
-        assert gs1link.canonical(back) == link
+        assert gs1urn.to_urn(link, 7) == urn
+
+
+def test_every_published_link_has_its_published_urn(shared: Path) -> None:
+    """All schemes go the way back, once one URN has told how long the company prefix is."""
+    for pair in json.loads((shared / "standards/celltherapy/gs1_uris.json").read_text()):
+        known = gs1urn.prefixes_in(pair["urn"].encode())
+        assert gs1urn.urn_of(pair["digital_link"], known) == pair["urn"]
+
+
+@pytest.mark.parametrize(
+    "urn",
+    [
+        "urn:epc:id:sgtin:9529004.067890.A%2FB%26C!(1)",  # what TDS escapes stays escaped
+        "urn:epc:idpat:sgtin:9529004.067890.*",
+        "urn:epc:idpat:grai:9529004.00001.*",
+        "urn:epc:id:grai:9529004.00001.S1",
+        "urn:epc:id:gdti:9529004.00002.77",
+        "urn:epc:id:sgcn:9529004.00002.77",
+        "urn:epc:id:cpi:9529004.AB.77",
+        "urn:epc:id:ginc:9529004.xyz47",
+        "urn:epc:id:gsin:9529004.000000001",
+        "urn:epc:id:itip:9529004.067890.04.04.32a",
+        "urn:epc:id:upui:9529004.067890.51",
+        "urn:epc:id:gsrnp:9529004.0000000012",
+    ],
+)
+def test_each_scheme_goes_to_a_link_and_back(urn: str) -> None:
+    """A URN of any scheme is the same after the way to a link and back."""
+    link = gs1link.canonical(urn)
+    assert link != urn
+    assert gs1urn.urn_of(link, {"9529004"}) == urn
+
+
+@pytest.mark.parametrize(
+    ("link", "known"),
+    [
+        (f"{LINK}/00/095290030037165080", ()),  # nobody said how long
+        (f"{LINK}/00/095290030037165080", ("952900", "9529003")),  # two say it
+        (f"{LINK}/00/095290030037165081", ("9529003",)),  # wrong check digit: it would be lost
+        (f"{LINK}/01/09529004678905/10/L1/21/S1", ("9529004",)),  # a lot beside a serial
+        (f"{LINK}/8018/952900400000000014/8019/7", ("9529004",)),
+    ],
+)
+def test_a_link_with_no_one_urn_is_refused(link: str, known: tuple[str, ...]) -> None:
+    """Nothing is guessed and nothing left out."""
+    with pytest.raises(gs1urn.Untold):
+        gs1urn.urn_of(link, known)
+
+
+def test_what_is_settled_must_be_company_prefixes() -> None:
+    """A list with blanks is read; what is no prefix is named."""
+    assert gs1urn.settled(" 9529004, 735000,") == {"9529004", "735000"}
+    with pytest.raises(ValueError, match="95290"):
+        gs1urn.settled("95290")
 
 
 def test_a_pattern_matches_its_items_and_no_others() -> None:

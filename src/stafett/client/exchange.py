@@ -74,11 +74,13 @@ class Exchange:
         """Yield the captured events that a query finds, page by page, in order.
 
         Parameters as EPCIS 2.0 names them (`EQ_bizStep="shipping"`); a list is any of its values.
+        Identifiers come as they were captured, URNs or links.
         """
         given = {k: "|".join(v) if isinstance(v, list) else str(v) for k, v in parameters.items()}
         path = f"/epcis/events?{httpx.QueryParams(given)}"
+        as_captured = {"GS1-EPC-Format": "Never_Translates"}
         while path:
-            answer = await self._client.send("GET", path)
+            answer = await self._client.send("GET", path, headers=as_captured)
             for event in answer.json()["epcisBody"]["queryResults"]["resultsBody"]["eventList"]:
                 yield event
             following = answer.links.get("next", {}).get("url", "")

@@ -22,6 +22,7 @@ import msgspec
 from stafett.exchange import cloudevents
 from stafett.exchange.cloudevents import CloudEvent, Message
 from stafett.exchange.epcis_answers import query_document
+from stafett.exchange.epcis_identifiers import URNS
 from stafett.exchange.fhir_extra import NUMBER, notification
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
@@ -91,7 +92,13 @@ class Deliveries:
         )
         if not page.events and not (hook.report_if_empty and hook.schedule):
             return top, False
-        document = query_document(page.events, name=hook.query_name, subscription=str(hook.id))
+        prefixes = (
+            await store.companies(self._may_read(hook.owner)) if hook.epc_format == URNS else ()
+        )
+        document = query_document(
+            page.events, name=hook.query_name, subscription=str(hook.id), wanted=hook.epc_format,
+            prefixes=prefixes,
+        )  # fmt: skip
         body = msgspec.json.encode(document)
         reached = page.events[-1].seq if page.next_token else top
         await self._send(hook, Message(_epcis_headers(hook, body), body))
@@ -151,6 +158,7 @@ def _epcis_headers(hook: Webhook, body: bytes) -> dict[str, str]:
         "content-type": "application/json",
         "gs1-epcis-version": "2.0.0",
         "gs1-cbv-version": "2.0.0",
+        "gs1-epc-format": hook.epc_format,
     }
     if hook.secret:
         mac = hmac.new(hook.secret.encode(), body, hashlib.sha256).hexdigest()

@@ -11,7 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from stafett.exchange.epcis_bytes import DEEP, MAX_BYTES, MAX_DEPTH, deep, parse, too_deep
-from stafett.exchange.epcis_context import CONTEXT_URI, STANDARD_PREFIXES, expand, prefixes_of
+from stafett.exchange.epcis_context import (
+    CONTEXT_URI,
+    STANDARD_PREFIXES,
+    expand,
+    joined,
+    prefixes_of,
+)
 from stafett.exchange.epcis_findings import (
     MAX_FINDINGS,
     NO_FIELD,
@@ -40,6 +46,7 @@ __all__ = (
     "document",
     "event_findings",
     "expand",
+    "joined",
     "judge",
     "parse",
     "prefixes_of",

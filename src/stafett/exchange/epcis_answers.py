@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from stafett.exchange import epcis
 from stafett.exchange.epcis import Json
+from stafett.exchange.epcis_identifiers import formatted
 from stafett.exchange.epcis_pages import Stored
-from stafett.exchange.gs1link import canonical
-from stafett.exchange.problem import Problem
 
-FORMATS: Final = ("No_Preference", "Never_Translates", "Always_GS1_Digital_Link")
-_LISTS: Final = ("epcList", "childEPCs", "inputEPCList", "outputEPCList")
-_QUANTITIES: Final = (
-    "quantityList", "childQuantityList", "inputQuantityList", "outputQuantityList",
-)  # fmt: skip
+_AT: Final = ("epcisBody", "queryResults", "resultsBody", "eventList")
 
 
 def merge(stored: Iterable[Stored]) -> tuple[list[Any], list[Json]]:
@@ -41,57 +36,24 @@ def merge(stored: Iterable[Stored]) -> tuple[list[Any], list[Json]]:
     return [epcis.CONTEXT_URI, *([common] if common else [])], events
 
 
-def formatted(event: Json, wanted: str) -> Json:
-    """Give the event with its identifiers in the form that GS1-EPC-Format asks for."""
-    if wanted != "Always_GS1_Digital_Link":
-        return event
-    out = dict(event)
-    for field in _LISTS:
-        if field in out:
-            out[field] = [canonical(e) for e in out[field]]
-    for field in _QUANTITIES:
-        if field in out:
-            out[field] = [{**q, "epcClass": canonical(q["epcClass"])} for q in out[field]]
-    for field in ("parentID", "transformationID"):
-        if field in out:
-            out[field] = canonical(out[field])
-    for field in ("readPoint", "bizLocation"):
-        if field in out:
-            out[field] = {**out[field], "id": canonical(out[field]["id"])}
-    for field, item in (("sourceList", "source"), ("destinationList", "destination")):
-        if field in out:
-            out[field] = [{**s, item: canonical(s[item])} for s in out[field]]
-    return out
-
-
-def check_format(wanted: str) -> str:
-    """Check a GS1-EPC-Format header; raise `Problem` 406 for what cannot be given."""
-    if wanted in FORMATS:
-        return wanted
-    if wanted == "Always_EPC_URN":
-        raise Problem(
-            406, "NotAcceptableException",
-            "a Digital Link does not say how long its company prefix is, so it has no one URN; "
-            f"ask for one of {', '.join(FORMATS)}",
-        )  # fmt: skip
-    raise Problem(
-        406, "NotAcceptableException", f"GS1-EPC-Format knows {', '.join(FORMATS)}, not {wanted!r}"
-    )
-
-
 def query_document(
     stored: Iterable[Stored],
     *,
     name: str = "SimpleEventQuery",
     subscription: str | None = None,
     wanted: str = "No_Preference",
+    prefixes: Collection[str] = (),
 ) -> Json:
-    """Give an EPCISQueryDocument of a page of events."""
+    """Give an EPCISQueryDocument of a page of events, identifiers in the form wanted.
+
+    `prefixes` are the company prefixes known, for `Always_EPC_URN`; raises `Problem` 406 with the
+    place of what cannot be given so.
+    """
     context, events = merge(stored)
     results: Json = {"queryName": name}
     if subscription is not None:
         results["subscriptionID"] = subscription
-    results["resultsBody"] = {"eventList": [formatted(e, wanted) for e in events]}
+    results["resultsBody"] = {"eventList": formatted(events, wanted, prefixes, _AT)}
     return {
         "@context": context,
         "type": "EPCISQueryDocument",

@@ -32,6 +32,14 @@ def prefixes_of(context: Any) -> dict[str, str]:
     return out
 
 
+def joined(context: Any, own: Any) -> list[Any]:
+    """Give the context of an event that brings its own: the document's first, each part once."""
+    parts = []
+    for one in (context, own):
+        parts += one if isinstance(one, list) else [one]
+    return [part for n, part in enumerate(parts) if part not in parts[:n]]
+
+
 def expand(name: str, prefixes: dict[str, str]) -> str:
     """Give the full name `{namespace}local` of an extension field; full URIs stay themselves."""
     prefix, _, local = name.partition(":")

@@ -2,14 +2,11 @@
 
 Every condition narrows by an index: tokens by the inverted index on `keys`, numbers by
 (name, value), times by theirs. Only patterns over item references are looked at event by event
-afterwards. A page token says where the next page starts and for which query it is good.
+afterwards.
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hashlib
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -21,7 +18,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange import epcis
 from stafett.exchange.epcis import Json
-from stafett.exchange.epcis_facts import EPOCH, digest, facts, plain
+from stafett.exchange.epcis_facts import EPOCH, Facts, digest, facts, plain
+from stafett.exchange.epcis_order import MAX_SORTED, in_order, rank
 from stafett.exchange.epcis_query import (
     Attribute,
     Compare,
@@ -34,6 +32,7 @@ from stafett.exchange.epcis_query import (
     like,
     resolve,
 )
+from stafett.exchange.epcis_token import MOST, Mark, fingerprint_of, read_mark, write_mark
 from stafett.exchange.problem import Finding, Problem
 
 MAX_PAGE: Final = 1000
@@ -41,7 +40,6 @@ FEW: Final = 2000
 MAX_PLACES: Final = 20_000  # what master data may widen one parameter to
 _COLUMN: Final = {"event": "event_time", "record": "record_time", "error": "error_time"}
 _SQL: Final = {"EQ": "=", "GT": ">", "GE": ">=", "LT": "<", "LE": "<="}
-_MOST: Final = 2**63 - 1
 
 
 class Stored(msgspec.Struct, frozen=True):
@@ -59,14 +57,6 @@ class Page(msgspec.Struct, frozen=True):
 
     events: tuple[Stored, ...]
     next_token: str | None = None
-
-
-class _Mark(msgspec.Struct, array_like=True):
-    # Where the next page starts: query's fingerprint, sort key (µs), seq, how many are left.
-    query: str
-    key: int
-    seq: int
-    left: int
 
 
 class Reader:
@@ -97,22 +87,24 @@ class Reader:
         another query and 413 when the query's maxEventCount is exceeded.
         """
         limit = max(1, min(limit, MAX_PAGE))
-        fingerprint = _fingerprint(query, after_seq, upto_seq, owners)
-        mark = _read_mark(token, fingerprint) if token else None
+        fingerprint = fingerprint_of(query, after_seq, upto_seq, owners)
+        mark = read_mark(token, fingerprint) if token else None
         query = await self._resolved(query)
         where, values, rest = _where(query.conditions)
         where += [b"seq > %s", b"seq <= %s"]
-        values += [after_seq, _MOST if upto_seq is None else upto_seq]
+        values += [after_seq, MOST if upto_seq is None else upto_seq]
         if owners is not None:
             where.append(b"owner = ANY(%s)")
             values.append(list(owners))
         if query.ceiling is not None and mark is None:
             await self._refuse_if_more(where, values, rest, query.ceiling)
+        if query.order_fields:
+            return await self._sorted_page(query, where, values, rest, limit, mark, fingerprint)
         if query.conditions:
             few = await self._few(where, values)
             if few is not None:
                 where, values = [b"seq = ANY(%s)"], [few]
-        left = mark.left if mark else query.limit if query.limit is not None else _MOST
+        left = mark.left if mark else query.limit if query.limit is not None else MOST
         wanted = min(limit, left)
         found: list[tuple[Any, ...]] = []
         key, seq = (mark.key, mark.seq) if mark else (None, None)
@@ -131,8 +123,61 @@ class Reader:
         last = found[wanted - 1]
         return Page(
             events,
-            _write_mark(_Mark(fingerprint, _micros(last[5]), last[0], left - len(events))),
+            write_mark(Mark(fingerprint, _micros(last[5]), last[0], left - len(events))),
         )
+
+    async def _sorted_page(
+        self,
+        query: Query,
+        where: list[bytes],
+        values: list[Any],
+        rest: list[Like],
+        limit: int,
+        mark: Mark | None,
+        fingerprint: str,
+    ) -> Page:
+        """Give a page in the order of an extension's field.
+
+        The field has no index of its own: all that matches is put in order for each page. The
+        token keeps how far the store went at the first page, so that what is captured meanwhile
+        shifts nothing.
+        """
+        top = mark.seq if mark else await self._top()
+        statement = (
+            b"SELECT seq, record_time, context, body, owner FROM exchange.epcis_event WHERE "
+            + b" AND ".join([*where, b"seq <= %s"]) + b" LIMIT %s"
+        )  # fmt: skip
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                statement, [*values, top, MAX_SORTED + 1], prepare=False
+            )
+            rows = {row[0]: row for row in await cursor.fetchall()}
+        if len(rows) > MAX_SORTED:
+            why = f"more than {MAX_SORTED:,} events match: narrow the query to order by a field"
+            raise Problem(413, "QueryTooComplexException", why, [Finding("/orderBy", why)])
+        places = [
+            (seq, rank(found, query.order_fields, query.descending))
+            for seq, found in [(seq, await self._facts(row)) for seq, row in rows.items()]
+            if all(like(condition, found.tokens) for condition in rest)
+        ]
+        order = in_order(places, query.descending)
+        start = max(0, mark.key) if mark else 0
+        left = mark.left if mark else query.limit if query.limit is not None else MOST
+        shown = order[start : start + min(limit, left)]
+        events = tuple([await self._stored(rows[seq]) for seq in shown])
+        if start + len(shown) >= len(order) or left <= len(shown):
+            return Page(events)
+        following = Mark(fingerprint, start + len(shown), top, left - len(shown))
+        return Page(events, write_mark(following))
+
+    async def _top(self) -> int:
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT coalesce(max(seq), 0) FROM exchange.epcis_event"
+            )
+            row = await cursor.fetchone()
+        assert row is not None
+        return int(row[0])
 
     async def _few(self, where: list[bytes], values: list[Any]) -> list[int] | None:
         """Give what matches if it is little, else None.
@@ -200,9 +245,12 @@ class Reader:
             raise Problem(413, "QueryTooLargeException", why, [Finding("/maxEventCount", why)])
 
     async def _holds(self, row: tuple[Any, ...], rest: list[Like]) -> bool:
-        prefixes = epcis.prefixes_of(await self._context_of(row[2]))
-        tokens = facts(msgspec.json.decode(row[3]), prefixes).tokens
+        tokens = (await self._facts(row)).tokens
         return all(like(condition, tokens) for condition in rest)
+
+    async def _facts(self, row: tuple[Any, ...]) -> Facts:
+        prefixes = epcis.prefixes_of(await self._context_of(row[2]))
+        return facts(msgspec.json.decode(row[3]), prefixes)
 
     async def _stored(self, row: tuple[Any, ...]) -> Stored:
         context = await self._context_of(row[2])
@@ -289,49 +337,6 @@ def _where(conditions: Sequence[Condition]) -> tuple[list[bytes], list[Any], lis
         else:
             raise TypeError(f"{type(condition).__name__} must be resolved first")
     return where, values, rest
-
-
-def _fingerprint(query: Query, *scope: Any) -> str:
-    text = repr((_sorted(query), scope))
-    return hashlib.blake2b(text.encode(), digest_size=9).hexdigest()
-
-
-def _sorted(query: Query) -> Any:
-    # Sets print in an order of their own in each process; page tokens outlive processes.
-    def steady(value: Any) -> Any:
-        if isinstance(value, frozenset):
-            return sorted(value)
-        if isinstance(value, tuple):
-            return [steady(v) for v in value]
-        if isinstance(value, msgspec.Struct):
-            return [
-                type(value).__name__,
-                *[steady(getattr(value, f)) for f in value.__struct_fields__],
-            ]
-        return repr(value)
-
-    return steady(query)
-
-
-def _write_mark(mark: _Mark) -> str:
-    return base64.urlsafe_b64encode(msgspec.json.encode(mark)).decode().rstrip("=")
-
-
-def _read_mark(token: str, fingerprint: str) -> _Mark:
-    try:
-        raw = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
-        mark = msgspec.json.decode(raw, type=_Mark)
-    except (binascii.Error, msgspec.MsgspecError, UnicodeError, ValueError):
-        raise _bad_token("is no page token of this server") from None
-    if mark.query != fingerprint or not 0 <= mark.seq <= _MOST or not 0 <= mark.left <= _MOST:
-        raise _bad_token("belongs to another query; ask with the parameters it was given for")
-    return mark
-
-
-def _bad_token(why: str) -> Problem:
-    return Problem(
-        400, "QueryParameterException", f"nextPageToken {why}", [Finding("/nextPageToken", why)]
-    )
 
 
 def _micros(moment: datetime) -> int:

@@ -81,13 +81,18 @@ Condition = OneOf | Compare | When | Like | Within | Attribute
 
 
 class Query(msgspec.Struct, frozen=True):
-    """A checked query. `limit` is eventCountLimit, `ceiling` is maxEventCount."""
+    """A checked query. `limit` is eventCountLimit, `ceiling` is maxEventCount.
+
+    `order_by` is eventTime, recordTime or an extension's field; `order_fields` are the names that
+    the latter may have in an event's facts.
+    """
 
     conditions: tuple[Condition, ...] = ()
     order_by: str = ""
     descending: bool = True
     limit: int | None = None
     ceiling: int | None = None
+    order_fields: tuple[str, ...] = ()
 
 
 OPERATORS: Final[dict[str, Callable[[float, float], bool]]] = {
@@ -391,8 +396,11 @@ def read_query(
         reader.condition(name, value) for name, value in parameters.items() if name not in CONTROLS
     ]
     order, direction = parameters.get("orderBy"), parameters.get("orderDirection", "DESC")
+    fields: tuple[str, ...] = ()
     if order is not None and order not in ("eventTime", "recordTime"):
-        raise _wrong("orderBy", f"{order!r}: this server orders by eventTime or recordTime")
+        if not isinstance(order, str) or ":" not in order:
+            raise _wrong("orderBy", f"{order!r} is none of eventTime, recordTime and prefix:name")
+        fields = tuple(reader.extension("orderBy", order))
     if direction not in ("ASC", "DESC"):
         raise _wrong("orderDirection", f"{direction!r} is neither ASC nor DESC")
     if "orderDirection" in parameters and order is None:
@@ -403,7 +411,7 @@ def read_query(
         raise _wrong("maxEventCount", "cannot be given together with eventCountLimit")
     if limit is not None and order is None:
         raise _wrong("eventCountLimit", "needs orderBy: which events come first?")
-    return Query(tuple(conditions), order or "", direction == "DESC", limit, ceiling)
+    return Query(tuple(conditions), order or "", direction == "DESC", limit, ceiling, fields)
 
 
 def _count(reader: _Reader, parameters: Mapping[str, Any], name: str) -> int | None:

@@ -31,7 +31,10 @@ EVENT_COLUMNS: Final = (
 
 
 class Row(msgspec.Struct):
-    """One event ready for the store; `place` is its index in the captured document."""
+    """One event ready for the store; `place` is its index in the captured document.
+
+    `own` is the event's own `@context`, where it has one besides the document's.
+    """
 
     event: Json
     facts: Facts
@@ -40,6 +43,7 @@ class Row(msgspec.Struct):
     body: bytes
     place: int
     context: int = 0
+    own: Any = None
 
 
 def row_of(event: Json, prefixes: dict[str, str], place: int = 0, owner: str = "") -> Row:
@@ -50,6 +54,7 @@ def row_of(event: Json, prefixes: dict[str, str], place: int = 0, owner: str = "
     captured neither hides nor blocks another's copy. The record time is the server's and not kept
     from outside.
     """
+    own = event.get("@context")
     if "recordTime" in event or "@context" in event:
         event = {k: v for k, v in event.items() if k not in ("recordTime", "@context")}
     content = hashlib.blake2b(_canonical(event), digest_size=16).digest()
@@ -62,7 +67,7 @@ def row_of(event: Json, prefixes: dict[str, str], place: int = 0, owner: str = "
     if "errorDeclaration" in event:
         key = f"error|{owner}|{event['eventID']}|{_canonical(event['errorDeclaration']).decode()}"
     identity = hashlib.blake2b(key.encode(), digest_size=16).digest()
-    return Row(event, found, identity, content, _encode(event), place)
+    return Row(event, found, identity, content, _encode(event), place, own=own)
 
 
 def _time(micros: int | None) -> bytes:

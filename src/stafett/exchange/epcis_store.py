@@ -29,6 +29,7 @@ from stafett.exchange.epcis_pages import Page, Reader
 from stafett.exchange.epcis_query import Query
 from stafett.exchange.epcis_rows import EVENT_COLUMNS, Row, events_copy, numbers_copy, row_of
 from stafett.exchange.gs1link import canonical
+from stafett.exchange.gs1urn import prefixes_in
 from stafett.exchange.problem import Finding, Problem, pointer
 from stafett.ledger.lending import Pool
 
@@ -62,19 +63,23 @@ class _Learnt(msgspec.Struct):
     contexts: dict[bytes, int] = {}
     namespaces: list[tuple[str, str]] = []
     names: set[tuple[str, str, str]] = set()
+    companies: set[tuple[str, str]] = set()
 
 
 class EpcisStore:
     """One store for one process and event loop. The database must be migrated."""
 
-    def __init__(self, url: str, *, connections: int = 8) -> None:
+    def __init__(self, url: str, *, connections: int = 8, companies: Iterable[str] = ()) -> None:
+        """`companies` are GS1 company prefixes that are known besides those of captured URNs."""
         self.url = url
+        self._settled = frozenset(companies)
         self._pool = Pool(
             url, min_size=1, max_size=connections, open=False, configure=_as_service,
             kwargs={"autocommit": True},
         )  # fmt: skip
         self._contexts: dict[bytes, int] = {}
         self._names: set[tuple[str, str, str]] = set()
+        self._companies: set[tuple[str, str]] = set()  # (owner, company prefix), all in the table
         self._namespaces: dict[str, list[str]] = {}
         self._reader = Reader(self._pool, self.context_of)
         self._context_bodies: dict[int, Any] = {}
@@ -161,9 +166,12 @@ class EpcisStore:
                 "changed: declare the old one an error and capture the right one under a new ID",
                 conflicts,
             )
-        context = await self._context_id(connection, document, learnt)
+        context = await self._context_id(connection, document.context, learnt)
         for row in fresh:
             row.context = context
+            if row.own is not None and row.own != document.context:
+                both = epcis.joined(document.context, row.own)
+                row.context = await self._context_id(connection, both, learnt)
         micros = (recorded - EPOCH) // _MICROSECOND
         if fresh:
             await _copy(
@@ -212,10 +220,10 @@ class EpcisStore:
             query, limit=limit, token=token, after_seq=after_seq, upto_seq=upto_seq, owners=owners
         )
 
-    async def _context_id(self, connection: Connection, document: Document, learnt: _Learnt) -> int:
-        body = msgspec.json.encode(document.context, order="sorted")
+    async def _context_id(self, connection: Connection, context: Any, learnt: _Learnt) -> int:
+        body = msgspec.json.encode(context, order="sorted")
         digest = hashlib.blake2b(body, digest_size=16).digest()
-        found = self._contexts.get(digest)
+        found = self._contexts.get(digest) or learnt.contexts.get(digest)
         if found is None:
             row = await _one(
                 connection,
@@ -260,13 +268,17 @@ class EpcisStore:
         self,
         connection: Connection,
         document: Document,
-        rows: Iterable[Row],
+        rows: Sequence[Row],
         owner: str,
         learnt: _Learnt,
     ) -> None:
+        meant = set(document.prefixes.items())
+        for row in rows:
+            if row.own is not None:
+                meant |= epcis.prefixes_of(row.own).items()
         spaces = [
             (p, uri)
-            for p, uri in document.prefixes.items()
+            for p, uri in sorted(meant)
             if epcis.STANDARD_PREFIXES.get(p) != uri and uri not in self._namespaces.get(p, ())
         ]
         if spaces:
@@ -277,7 +289,7 @@ class EpcisStore:
         new = {
             (owner, kind, value)
             for row in rows
-            for kind, value in resources(row.event, document.prefixes)
+            for kind, value in resources(row.event, _prefixes(document, row.own))
         } - self._names
         if new:
             await connection.cursor().executemany(
@@ -286,6 +298,23 @@ class EpcisStore:
                 sorted(new),
             )
             learnt.names = new
+        told = {(owner, p) for row in rows for p in prefixes_in(row.body)} - self._companies
+        if told:
+            await connection.cursor().executemany(
+                "INSERT INTO exchange.company_prefix VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                sorted(told),
+            )
+            learnt.companies = told
+
+    async def companies(self, owners: Sequence[str] | None) -> frozenset[str]:
+        """Give the company prefixes settled, and those in URNs of `owners` (None: of all)."""
+        async with self._pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT DISTINCT prefix FROM exchange.company_prefix"
+                " WHERE %s::text[] IS NULL OR owner = ANY(%s)",
+                [None if owners is None else list(owners)] * 2,
+            )
+            return self._settled.union(row[0] for row in await cursor.fetchall())
 
     def _remember(self, learnt: _Learnt) -> None:
         self._contexts.update(learnt.contexts)
@@ -294,6 +323,9 @@ class EpcisStore:
         if len(self._names) > 100_000:
             self._names.clear()
         self._names |= learnt.names
+        if len(self._companies) > 100_000:
+            self._companies.clear()
+        self._companies |= learnt.companies
 
 
 _MICROSECOND: Final = datetime.resolution
@@ -307,15 +339,17 @@ def prepare(
     places = document.places or range(len(document.events))
     for place, event in zip(places, document.events, strict=True):
         try:
-            own = event.get("@context")
-            prefixes = {**document.prefixes, **epcis.prefixes_of(own)} if own else document.prefixes
-            rows.append(row_of(event, prefixes, place, owner))
+            rows.append(row_of(event, _prefixes(document, event.get("@context")), place, owner))
         except Problem as wrong:
             found = Finding(pointer("epcisBody", "eventList", place, "eventTime"), wrong.detail)
             if not proceed:
                 raise Problem(wrong.status, wrong.name, wrong.detail, [found]) from None
             errors.append(found)
     return rows, errors
+
+
+def _prefixes(document: Document, own: Any) -> dict[str, str]:
+    return {**document.prefixes, **epcis.prefixes_of(own)} if own else document.prefixes
 
 
 def resources(event: Json, prefixes: dict[str, str]) -> list[tuple[str, str]]:

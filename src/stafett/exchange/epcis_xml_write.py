@@ -22,7 +22,7 @@ from stafett.exchange.cbv import KINDS, web_uri
 from stafett.exchange.epcis import Json
 from stafett.exchange.problem import Finding, Problem, pointer
 
-WORDS: Final = ("No_Preference", "Always_Web_URI", "Always_URN")
+WORDS: Final = ("No_Preference", "Always_Web_URI", "Always_URN", "Never_Translates")
 DOCUMENT: Final = "urn:epcglobal:epcis:xsd:2"
 QUERY: Final = "urn:epcglobal:epcis-query:xsd:2"
 
@@ -84,6 +84,8 @@ class _Writer:
     def __init__(self, prefixes: dict[str, str], words: str) -> None:
         self._common = self._prefixes = prefixes
         self._urn = words == "Always_URN"
+        # JSON has bare words besides, which XML has not: they are given as Web URIs.
+        self._kept = words == "Never_Translates"
         self._spaces: dict[str, str] = {}  # namespace -> the one prefix it has in this document
         self._out: list[str] = []
 
@@ -268,6 +270,8 @@ class _Writer:
         uri = web_uri(kind, value)
         web, urn, known = KINDS[kind]
         bare = uri.removeprefix(web)
+        if self._kept and value == urn + bare:
+            return value
         return urn + bare if self._urn and kind in _WITH_URN and bare in known else uri
 
     def _list(

@@ -1,8 +1,7 @@
 """EPC URNs and GS1 Digital Links: two spellings of one identifier, compared in one form.
 
 `canonical` gives the canonical GS1 Digital Link (`https://id.gs1.org/...`) of an identifier in
-either spelling and in any domain, and any other URI unchanged. The way back (`to_urn`) needs the
-length of the company prefix, which a Digital Link does not carry.
+either spelling and in any domain, and any other URI unchanged. The way back is `gs1urn`.
 
 Sources: GS1 EPC Tag Data Standard 1.13 §6.3 and §12 (URN forms), GS1 Digital Link URI syntax 1.3
 §4 and §5 (key qualifiers, short names), GS1 General Specifications §7.9 (check digit).
@@ -203,44 +202,6 @@ def canonical(uri: str) -> str:
     if uri.startswith("urn:epc:"):
         return _from_urn(uri) or uri
     return _from_link(uri) or uri
-
-
-def to_urn(link: str, company_prefix: int) -> str:
-    """Give the EPC URN of a Digital Link, with a company prefix of so many digits (6 to 12).
-
-    Raises ValueError for a link that has no EPC URN (a GTIN alone is a class, given as `idpat`).
-    """
-    if not 6 <= company_prefix <= 12:
-        raise ValueError(f"a GS1 company prefix has 6 to 12 digits, not {company_prefix}")
-    parts = canonical(link).removeprefix(DOMAIN + "/").split("/")
-    key, value, rest = parts[0], unquote(parts[1]) if len(parts) > 1 else "", parts[2:]
-    tail = dict(zip(rest[::2], rest[1::2], strict=False))
-    n = company_prefix
-    if key == "01":
-        stem = f"{value[1 : n + 1]}.{value[0]}{value[n + 1 : 13]}"
-        if "21" in tail:
-            return f"urn:epc:id:sgtin:{stem}.{tail['21']}"
-        if "10" in tail:
-            return f"urn:epc:class:lgtin:{stem}.{tail['10']}"
-        return f"urn:epc:idpat:sgtin:{stem}.*"
-    if key == "00":
-        return f"urn:epc:id:sscc:{value[1 : n + 1]}.{value[0]}{value[n + 1 : 17]}"
-    if key == "414":
-        return f"urn:epc:id:sgln:{value[:n]}.{value[n:12]}.{tail.get('254', '0')}"
-    if key == "417":
-        return f"urn:epc:id:pgln:{value[:n]}.{value[n:12]}"
-    if key in ("8018", "8017"):
-        scheme = "gsrn" if key == "8018" else "gsrnp"
-        return f"urn:epc:id:{scheme}:{value[:n]}.{value[n:17]}"
-    if key == "8004":
-        return f"urn:epc:id:giai:{value[:n]}.{quote(value[n:], safe='')}"
-    if key == "253":
-        return f"urn:epc:id:gdti:{value[:n]}.{value[n:12]}.{quote(value[13:], safe='')}"
-    if key == "8003":
-        return (
-            f"urn:epc:id:grai:{value[1 : n + 1]}.{value[n + 1 : 13]}.{quote(value[14:], safe='')}"
-        )
-    raise ValueError(f"{link} has no EPC URN")
 
 
 @lru_cache(maxsize=65536)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import logging
+import os
 import socket
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -23,12 +24,14 @@ from stafett.exchange.cloudevents import CloudEvent
 from stafett.exchange.deliveries import Deliveries, LedgerFeed, ledger_event
 from stafett.exchange.epcis_listing import Listing
 from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.gs1urn import settled
 from stafett.exchange.joins import Joins
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.ledger import Ledger
 from stafett.ledger.ending import ended
 
 log = logging.getLogger(__name__)
+PREFIXES: Final = "STAFETT_GS1_PREFIXES"  # company prefixes that no captured URN need tell
 PAUSE_S: Final = 2.0  # before a loop that failed is begun again
 
 
@@ -43,7 +46,8 @@ class Exchange:
         source: str = "urn:stafett:ledger",
         alerts: LedgerFeed | None = None,
     ) -> None:
-        self.store = EpcisStore(url, connections=12)
+        companies = settled(os.environ.get(PREFIXES, ""))
+        self.store = EpcisStore(url, connections=12, companies=companies)
         self.captures = Captures(self.store)  # whoever keeps letters sets its `keep`
         self.subscriptions = Subscriptions(self.store)
         self.listing = Listing(self.store)

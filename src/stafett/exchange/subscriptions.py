@@ -30,7 +30,8 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
 Mode = Literal["epcis", "structured", "binary", "fhir-r5", "fhir-r4b"]
 
 _COLUMNS: Final = """id, owner, source, query_name, dest, mode, secret, schedule, report_if_empty,
-  position, created, initial_time, last_notified, last_run, failures, last_error, next_try, dead"""
+  position, created, initial_time, last_notified, last_run, failures, last_error, next_try, dead,
+  epc_format"""
 
 
 class NamedQuery(msgspec.Struct, frozen=True):
@@ -64,6 +65,7 @@ class Webhook(msgspec.Struct, frozen=True):
     last_error: str | None
     next_try: datetime
     dead: bool
+    epc_format: str = "Never_Translates"
 
     def body(self) -> dict[str, Any]:
         """Give the subscription as the REST binding shows it; the secret is never shown."""
@@ -80,6 +82,8 @@ class Webhook(msgspec.Struct, frozen=True):
         else:
             out["schedule"] = msgspec.json.decode(self.schedule)
             out["reportIfEmpty"] = self.report_if_empty
+        if self.query_name is not None:
+            out["epcFormat"] = self.epc_format
         for name, value in (
             ("initialRecordTime", self.initial_time),
             ("lastNotifiedAt", self.last_notified),
@@ -145,11 +149,13 @@ class Subscriptions:
         """Give the checked query of a named one (prefixes mean what they mean now)."""
         return read_query(named.query, lambda n: self.store.names(n, named.context))
 
-    async def subscribe(self, name: str, wish: Any, *, owner: str) -> Webhook:
+    async def subscribe(
+        self, name: str, wish: Any, *, owner: str, epc_format: str = "Never_Translates"
+    ) -> Webhook:
         """Tell `wish.dest` of a named query's events; raise `Problem` for wrong controls.
 
         `wish` is the body of the REST binding: dest, signatureToken, stream or schedule,
-        reportIfEmpty, initialRecordTime.
+        reportIfEmpty, initialRecordTime. `epc_format` is the form of identifiers in what is told.
         """
         check_standing(await self.query(name))
         if not isinstance(wish, dict):
@@ -173,7 +179,7 @@ class Subscriptions:
         return await self._add(
             owner, "epcis", name, dest, "epcis", secret,
             None if schedule is None else _text(schedule), bool(wish.get("reportIfEmpty")),
-            await self.position_at(initial), initial, first,
+            await self.position_at(initial), initial, first, epc_format,
         )  # fmt: skip
 
     async def announce(
@@ -189,7 +195,7 @@ class Subscriptions:
         """Send the events of the ledger or of alerts beyond `position` to `dest` as CloudEvents."""
         return await self._add(
             owner, source, None, check_dest(dest), mode, secret, None, False, position, None,
-            datetime.now(UTC),
+            datetime.now(UTC), "Never_Translates",
         )  # fmt: skip
 
     async def webhook(self, identifier: uuid.UUID, query_name: str | None = None) -> Webhook:
@@ -283,8 +289,8 @@ class Subscriptions:
         async with self.store.pool.connection() as connection:
             await connection.execute(
                 "INSERT INTO exchange.webhook (id, owner, source, query_name, dest, mode, secret,"
-                " schedule, report_if_empty, position, initial_time, next_try)"
-                " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
+                " schedule, report_if_empty, position, initial_time, next_try,"
+                " epc_format) VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s)",
                 [identifier, owner, *rest],
             )
         return await self.webhook(identifier)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
@@ -26,8 +27,11 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from stafett.exchange import epcis
 from stafett.exchange.captures import Captures
-from stafett.exchange.epcis_answers import check_format, query_document
+from stafett.exchange.epcis_answers import query_document
+from stafett.exchange.epcis_identifiers import LINKS, URNS, check_format
+from stafett.exchange.epcis_identifiers import members as in_format
 from stafett.exchange.epcis_listing import RESOURCES, Listing
+from stafett.exchange.epcis_pages import Stored
 from stafett.exchange.epcis_query import Query, read_query
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
@@ -48,7 +52,7 @@ from stafett.web.epcis_http import (
     parameters_of,
     refusal,
 )
-from stafett.web.epcis_stream import stream
+from stafett.web.epcis_stream import initial, stream
 
 log = logging.getLogger(__name__)
 
@@ -160,17 +164,34 @@ class Epcis:
         """Answer OPTIONS: versions, limits, methods; to a caller that is known, extensions too."""
         headers = {**DISCOVERY, "Allow": ", ".join(["OPTIONS", *methods])}
         try:
-            await self.who(request)
+            known_caller: Caller | None = await self.who(request)
         except Problem:
-            known: dict[str, list[str]] = {}
-        else:
-            known = self.store.namespaces()
+            known_caller = None
+        known = self.store.namespaces() if known_caller else {}
         spaces = [f"{p}={u}" for p, us in sorted(known.items()) for u in us]
         if spaces:
             headers["GS1-Extensions"] = ",".join(spaces[:50])
+        if known_caller and parts[:1] == ["queries"] and len(parts) == 4:
+            headers.update(await self.reached(known_caller, parts))
         if parts[:1] == ["capture"]:
             headers.update(LIMITS)
         return answer(None, 204, headers)
+
+    async def reached(self, caller: Caller, parts: list[str]) -> dict[str, str]:
+        """Say from which record time on a subscription of the caller's has not told yet."""
+        hook = await self.subscriptions.webhook(_uuid(parts[3]), parts[1])
+        _own(hook.owner, caller)
+        moment = hook.last_run or hook.initial_time or hook.created
+        return {"GS1-Query-Min-Record-Time": moment.isoformat()}
+
+    async def documented(
+        self, request: Request, caller: Caller, events: Sequence[Stored], name: str
+    ) -> tuple[dict[str, Any], dict[str, str]]:
+        """Give events as a query document, with identifiers as the client asks, and its header."""
+        wanted = _format(request)
+        known = await self.store.companies(caller.may_read) if wanted == URNS else frozenset[str]()
+        document = query_document(events, name=name, wanted=wanted, prefixes=known)
+        return document, {"GS1-EPC-Format": wanted}
 
     async def top(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List the top-level resources."""
@@ -219,7 +240,9 @@ class Epcis:
         page = await self.store.query(query, limit=1000, owners=caller.may_read)
         if not page.events:
             raise Problem(404, "NoSuchResourceException", f"there is no event {names[1][:200]}")
-        return events_answer(request, query_document(page.events, wanted=_format(request)))
+        return events_answer(
+            request, *await self.documented(request, caller, page.events, "SimpleEventQuery")
+        )
 
     async def events(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Answer a query in the URL."""
@@ -259,18 +282,23 @@ class Epcis:
         name: str = "SimpleEventQuery",
     ) -> Response:
         """Give one page as a query document."""
-        wanted = _format(request)
         page = await self.store.query(query, limit=limit, token=token, owners=caller.may_read)
-        headers = {**next_link(request, page.next_token), "GS1-EPC-Format": wanted}
-        document = query_document(page.events, name=name, wanted=wanted)
-        return events_answer(request, document, headers)
+        document, headers = await self.documented(request, caller, page.events, name)
+        return events_answer(request, document, {**next_link(request, page.next_token), **headers})
 
     async def members(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List a top-level resource's members."""
         rest, limit, token = parameters_of(request)
         _refuse_rest(rest)
         members, following = await self.listing.members(names[0], limit, token, caller.may_read)
-        return answer(_collection(members), headers=next_link(request, following))
+        headers = next_link(request, following)
+        if names[0] in ("epcs", "readPoints", "bizLocations"):
+            # Listed once, however often and in whatever spelling it was captured: as a link.
+            wanted = URNS if _format(request) == URNS else LINKS
+            if wanted == URNS:
+                members = in_format(members, URNS, await self.store.companies(caller.may_read))
+            headers["GS1-EPC-Format"] = wanted
+        return answer(_collection(members), headers=headers)
 
     async def resource(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List what lies below one resource."""
@@ -324,13 +352,25 @@ class Epcis:
     async def hooks(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List the caller's subscriptions to a query."""
         await self.subscriptions.query(names[1])
-        found = await self.subscriptions.webhooks(names[1])
-        return answer([h.body() for h in found if h.owner == caller.organisation])
+        rest, limit, token = parameters_of(request)
+        _refuse_rest(rest)
+        found = [h for h in await self.subscriptions.webhooks(names[1])
+                 if h.owner == caller.organisation]  # fmt: skip
+        if token is not None:
+            ids = [str(h.id) for h in found]
+            if token not in ids:
+                why = "the subscription that the page began after is gone; begin again"
+                raise Problem(400, "QueryParameterException", f"nextPageToken: {why}")
+            found = found[ids.index(token) + 1 :]
+        following = str(found[limit - 1].id) if len(found) > limit else None
+        return answer([h.body() for h in found[:limit]], headers=next_link(request, following))
 
     async def subscribe(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Subscribe a webhook to a query."""
         wish = epcis.parse(await body_of(request))
-        hook = await self.subscriptions.subscribe(names[1], wish, owner=caller.organisation)
+        hook = await self.subscriptions.subscribe(
+            names[1], wish, owner=caller.organisation, epc_format=_format(request)
+        )
         location = _url(request, "queries", names[1], "subscriptions", str(hook.id))
         return answer(hook.body(), 201, {"Location": location})
 
@@ -372,13 +412,16 @@ class Epcis:
                 raise Problem(404, "NoSuchResourceException", "subscribe at /queries/{name}/events")
             named = await self.subscriptions.query(parts[1])
             wish = dict(socket.query_params)
-            feed = stream(self.store, self.subscriptions, named, wish, caller.may_read)
+            wanted = check_format(socket.headers.get("gs1-epc-format"))
+            feed = stream(self.store, self.subscriptions, named, wish, caller.may_read, wanted)
             first = await anext(feed)  # nothing yet, but the wish is checked before accepting
             assert first is None
         except Problem as refused:
             await socket.close(4000 + refused.status % 1000, refused.detail[:120])
             return
-        await socket.accept()
+        since = (initial(wish) or datetime.now(UTC)).isoformat()
+        told = {"GS1-Query-Min-Record-Time": since, "GS1-EPC-Format": wanted}
+        await socket.accept(headers=[(k.lower().encode(), v.encode()) for k, v in told.items()])
         listener = asyncio.create_task(_until_gone(socket))
         try:
             async for document in feed:
@@ -388,6 +431,8 @@ class Epcis:
                     await socket.send_text(msgspec.json.encode(document).decode())
         except WebSocketDisconnect:
             log.debug("subscriber of %s went away", named.name)
+        except Problem as refused:  # an identifier that has no EPC URN: not left out, but said
+            await socket.close(4000 + refused.status % 1000, refused.detail[:120])
         finally:
             listener.cancel()
             await feed.aclose()
@@ -428,7 +473,7 @@ def _collection(members: list[str]) -> dict[str, Any]:
 
 
 def _format(request: Request) -> str:
-    return check_format(request.headers.get("gs1-epc-format", "No_Preference"))
+    return check_format(request.headers.get("gs1-epc-format"))
 
 
 def _uuid(text: str) -> uuid.UUID:

@@ -13,7 +13,6 @@ from starlette.responses import Response
 
 import stafett
 from stafett.exchange import epcis, epcis_xml, epcis_xml_write
-from stafett.exchange.captures import BEHAVIOURS
 from stafett.exchange.epcis_pages import MAX_PAGE
 from stafett.exchange.problem import Finding, Problem
 
@@ -32,15 +31,16 @@ STANDARD: Final = {
     "GS1-CBV-Max": VERSION,
     "GS1-Vendor-Version": f"stafett/{stafett.__version__}",
 }
+# One word each, as the published schema of the headers has it: any format may be asked for.
 DISCOVERY: Final = {
     **STANDARD,
-    "GS1-EPC-Format": "No_Preference, Never_Translates, Always_GS1_Digital_Link",
-    "GS1-CBV-XML-Format": ", ".join(epcis_xml_write.WORDS),
+    "GS1-EPC-Format": "No_Preference",
+    "GS1-CBV-XML-Format": "No_Preference",
 }
 LIMITS: Final = {
     "GS1-EPCIS-Capture-Limit": str(epcis.MAX_EVENTS),
     "GS1-EPCIS-Capture-File-Size-Limit": str(epcis.MAX_BYTES),
-    "GS1-Capture-Error-Behaviour": ", ".join(BEHAVIOURS),
+    "GS1-Capture-Error-Behaviour": "all",  # rollback and proceed,
 }
 
 

@@ -1,0 +1,43 @@
+"""Events in the order of an extension's field (`orderBy=prefix:name`, EPCIS 2.0 §8.2.7.1).
+
+Numbers and times go by size, texts by their UTF-8 octets, numbers before texts. Of several values
+the one counts that brings the event further forward. Events without the field come last, in the
+order in which they were captured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from stafett.exchange.epcis_facts import Facts
+
+MAX_SORTED: Final = 10_000  # events that are put in order for one page
+# Of numbers (0, size, b""), of texts (1, 0, octets).
+Rank = tuple[int, float, bytes]
+
+
+def rank(found: Facts, fields: Sequence[str], descending: bool) -> Rank | None:
+    """Give an event's place by a field, under each of its names; None if it has none."""
+    names = {*fields, *(f"{field}@t" for field in fields)}
+    ranks: list[Rank] = [(0, value, b"") for name, value in found.numbers if name in names]
+    if not ranks:
+        for token in found.tokens:
+            name, equals, text = token.partition("=")
+            if equals and name in fields:
+                ranks.append((1, 0.0, text.encode()))
+    if not ranks:
+        return None
+    return max(ranks) if descending else min(ranks)
+
+
+def in_order(places: Iterable[tuple[int, Rank | None]], descending: bool) -> list[int]:
+    """Give the positions of events in order; among equals as captured.
+
+    >>> in_order([(1, None), (2, (0, 7.0, b"")), (3, (0, 5.0, b""))], descending=False)
+    [3, 2, 1]
+    """
+    held = sorted(places, key=lambda place: place[0])
+    having = [(r, seq) for seq, r in held if r is not None]
+    having.sort(key=lambda one: one[0], reverse=descending)
+    return [seq for _, seq in having] + [seq for seq, r in held if r is None]
