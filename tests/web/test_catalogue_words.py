@@ -13,6 +13,7 @@ from stafett.design.incentives.reading import assumptions
 from stafett.design.incentives.reading import load as load_game
 from stafett.design.network import Network, Number
 from stafett.design.reading import load, names
+from stafett.registry import builtin
 from stafett.service.demo import TITLE
 from stafett.service.demo_capacity import RESOURCES
 from stafett.service.incentives_words import called, price
@@ -60,6 +61,12 @@ def texts() -> set[str]:
         found |= {figure.title, figure.unit}
     found |= {s.title for s in capital.sources.values()}
     prices = {k: c.price for k, c in capital.categories.items()}
+    for asked in builtin.requirement_lists():
+        for one in asked.requirements:
+            found |= {one.title, *one.choices} | ({one.unit} if one.unit == "people" else set())
+    for known in builtin.assessments("sweden"):
+        told = {known.product, known.indication, known.question, known.reasons, *known.conditions}
+        found |= told - {"Kymriah (tisagenlecleucel)"}
     found |= {TITLE, *(title for _, _, _, title, *_ in RESOURCES)}
     return found | noted(iter({**prices, **capital.split}.items()))
 

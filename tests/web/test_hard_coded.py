@@ -24,7 +24,10 @@ NAMES = {
     "Enter", "Esc", "min", "/log/checkpoint", "Europe/Stockholm",
 }  # fmt: skip
 # What one script says to another: nobody reads it.
-INNER = {"not an answer of the record", "this device has no key", "unsigned"}
+INNER = {
+    "not an answer of the record", "this device has no key", "unsigned",
+    "the challenge is not of these bytes",
+}  # fmt: skip
 SPOKEN = r"(?:aria-label|title|placeholder|alt|aria-description|aria-roledescription)"
 WORD = re.compile(r"[^\W\d_]{2,}")
 FIXED = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import operator
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
 from typing import Any
 from urllib.parse import quote
 
 import jinja2
+from babel.dates import format_date
 from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from starlette.requests import Request
@@ -25,7 +26,17 @@ from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
-from stafett.web import catalogue_words, chart, evidence, naming, noting, refusals, relay, zone
+from stafett.web import (
+    catalogue_words,
+    chart,
+    evidence,
+    naming,
+    noting,
+    numeral,
+    refusals,
+    relay,
+    zone,
+)
 from stafett.web import language as languages
 from stafett.web.area import Line, seen_by
 from stafett.web.country import country
@@ -51,6 +62,9 @@ def _environment() -> jinja2.Environment:
     environment.filters |= {
         "refusal": refusals.said,
         "catalogue": catalogue_words.said,
+        "entered": _entered,
+        "day": _day,
+        "figure": lambda value, language: numeral.written(str(value), language),
         "reason": _reason,
         "written": _written,
         "field": _field,
@@ -76,6 +90,25 @@ def _format(context: jinja2.runtime.Context, form: str, *values: Any) -> str:
 def _when(at: datetime, language: str) -> str:
     """Show a moment in the organisation's zone, which it names, as the language writes it."""
     return zone.written(at, language)
+
+
+def _day(value: str, language: str) -> str:
+    """Write a day, a month or a year (ISO 8601) as the language does; anything else as it is."""
+    form = {7: "LLLL y", 10: "d MMM y"}.get(len(str(value)))
+    if form is None:
+        return str(value)
+    try:
+        at = date.fromisoformat(f"{value}-01"[:10])
+    except ValueError:
+        return str(value)
+    return str(format_date(at, form, locale=language))
+
+
+def _entered(text: str, language: str) -> Markup:
+    """Show what was entered: in the page's language if it is the catalogue's, or as it was."""
+    if catalogue_words.knows(text):
+        return Markup.escape(catalogue_words.said(text, language))
+    return _in("", text)
 
 
 def _lasting(hours: float) -> str:
