@@ -23,7 +23,7 @@ from stafett.exchange.cloudevents import check, read
 from stafett.exchange.deliveries import Deliveries
 from stafett.journey.label import Labels
 from stafett.service.demo import NETWORK
-from stafett.service.mail import Mail, Server
+from stafett.service.mail import GIVE_UP, Mail, Server
 from stafett.service.tower import Tower
 from told_ import CLINIC, REFERRER, alerts, report, rows, wait_for
 from web_walk import walk
@@ -230,6 +230,52 @@ def test_mail_reaches_who_is_told_and_is_sent_again_after_a_failure(
         assert journey in content
         assert "Message-ID: <alert-" in content
         assert "19121212" not in content
+    finally:
+        smtp.stop()
+        with psycopg.connect(site.tower.url) as connection:
+            connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
+
+
+def test_mail_that_is_given_up_is_told_and_can_be_sent_again_to_a_mended_address(
+    site: Site, journey: str
+) -> None:
+    """Refused twelve times it stands on its person's page, with why, and on nobody else's; sent
+    again it goes to the address that they have now."""
+    inbox = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    smtp = Controller(inbox, hostname="127.0.0.1", port=port)
+    smtp.start()
+
+    def given_up(login: str) -> list[dict[str, Any]]:
+        told = site.call(login, "GET", "/api/alerts/unmailed").json()
+        return [one for one in told if one["journey"] == journey]
+
+    try:
+        server = Server("127.0.0.1", port, None, None, False, "stafett@example.org", "http://t")
+        sender = Mail(site.tower.pool, server)
+        site.call(CLINIC, "PUT", "/api/me/mail", json={"mail": "wrong@example.org"})
+        report(site, journey, "IDENTITY_MISMATCH")
+        wait_for(lambda: alerts(site, CLINIC, journey))
+        inbox.refusing = True
+        for _ in range(GIVE_UP):
+            assert given_up(CLINIC) == []
+            assert site.inside(sender.once())
+            with psycopg.connect(site.tower.url) as connection:
+                connection.execute("UPDATE alerts.message SET next_try = now() WHERE NOT dead")
+        assert not site.inside(sender.once())
+        (one,) = given_up(CLINIC)
+        assert (one["tries"], "try again later" in one["why"]) == (GIVE_UP, True)
+        assert "wrong@example.org" in site.call(CLINIC, "GET", "/alerts").text
+        assert given_up("pharmacy-1") == given_up("courier-1") == []
+        again = f"/api/alerts/unmailed/{one['message']}/again"
+        assert site.call("courier-1", "POST", again).status_code == 404
+        site.call(CLINIC, "PUT", "/api/me/mail", json={"mail": "right@example.org"})
+        assert site.call(CLINIC, "POST", again).status_code == 204
+        inbox.refusing = False
+        assert site.inside(sender.once())
+        assert [mail.rcpt_tos for mail in inbox.messages] == [["right@example.org"]]
+        assert given_up(CLINIC) == []
     finally:
         smtp.stop()
         with psycopg.connect(site.tower.url) as connection:

@@ -12,13 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.journey.deviation import catalogue
-from stafett.service import alertload, policy
+from stafett.service import alertload, policy, unmailed
 from stafett.service.accounts import Person
 from stafett.service.alertload import Load
 from stafett.service.alerts import Alert, Handover, Happened
 from stafett.service.refusal import No, unknown
 from stafett.service.rosters import Entry
 from stafett.service.tower import Tower
+from stafett.service.unmailed import Unmailed
 from stafett.web import naming, pages, refusals, sse
 from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
@@ -253,6 +254,20 @@ async def put_address(call: Call[Address, Nothing]) -> None:
         raise problem(no) from None
 
 
+async def get_unmailed(call: Call[Nothing, Nothing]) -> list[Unmailed]:
+    """List the mail that was given up: the person's own, or all for who keeps the hours."""
+    return await unmailed.unmailed(tower_of(call.request).pool, call.request.state.person)
+
+
+async def mail_again(call: Call[Nothing, Nothing]) -> None:
+    """Send a mail that was given up again, to the address that its person has now."""
+    tower, person = tower_of(call.request), call.request.state.person
+    try:
+        await unmailed.again(tower.pool, person, _number(call, "message"))
+    except No as no:
+        raise problem(no) from None
+
+
 async def get_load(call: Call[Nothing, Window]) -> list[Load]:
     """Measure the alert load of each role of the person's organisation."""
     tower, own = tower_of(call.request), call.request.state.person.organisation
@@ -289,6 +304,7 @@ async def alerts_page(request: Request) -> Response:
         own_zone=organisations[person.organisation].time_zone,
         mail=await tower.rosters.address(person.id),
         mailing=tower.mail is not None,
+        unmailed=await unmailed.unmailed(tower.pool, person),
     )
 
 
@@ -350,6 +366,11 @@ ENDPOINTS: tuple[Endpoint, ...] = (
              tag="alerts"),
     Endpoint("DELETE", "/api/roster/{shift}", drop_hours, "Take hours away", "roster", status=204,
              tag="alerts"),
+    Endpoint("GET", "/api/alerts/unmailed", get_unmailed, "Mail that was given up", "see",
+             answer=list[Unmailed], tag="alerts"),
+    Endpoint("POST", "/api/alerts/unmailed/{message}/again", mail_again,
+             "Send a mail that was given up again", "act", status=204, tag="alerts",
+             answers={409: "What it was about is over."}),
     Endpoint("PUT", "/api/me/mail", put_address, "Where mail reaches me", "see", Address,
              status=204, tag="alerts"),
 )  # fmt: skip

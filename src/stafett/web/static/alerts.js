@@ -41,12 +41,13 @@ setInterval(draw, 15000);
 
 const words = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ") : t("live.lost", { at: "" }));
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("button[data-take], button[data-accept], button[data-drop]");
+  const button = event.target.closest("button[data-take], button[data-accept], button[data-drop], button[data-again]");
   if (!button) return;
   button.disabled = true;
   try {
     if (button.dataset.take) await call("POST", `/api/alerts/${button.dataset.take}/acknowledge`, {});
     else if (button.dataset.accept) { await call("POST", `/api/alerts/handovers/${button.dataset.accept}/accept`); location.reload(); }
+    else if (button.dataset.again) { await call("POST", `/api/alerts/unmailed/${button.dataset.again}/again`); location.reload(); }
     else { await call("DELETE", `/api/roster/${button.dataset.drop}`); location.reload(); }
   } catch (error) { alert(words(error)); button.disabled = false; }
 });
