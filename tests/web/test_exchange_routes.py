@@ -80,6 +80,54 @@ def test_what_a_partner_captures_joins_the_journey_it_names(site: Site) -> None:
         assert stranger not in [epc for e in theirs for epc in e.get("epcList", ())], path
 
 
+def test_all_that_waits_and_all_that_was_captured_is_reached_by_pages(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each answer says where the next page is; following them gives every event once."""
+    monkeypatch.setattr("stafett.web.exchange.PAGE", 3)
+    journey = site.order()
+    coi = site.call(CLINIC, "GET", f"/api/journeys/{journey}/events").json()[0]["event"]["coi"]
+    strange = f"urn:stafett:coi:{uuid.uuid4().hex[:15].upper()}"
+    sent: dict[str, list[dict[str, Any]]] = {
+        about: [
+            {"type": "ObjectEvent", "eventID": uuid.uuid4().urn, "action": "OBSERVE",
+             "eventTime": "2026-11-01T08:00:00+01:00", "eventTimeZoneOffset": "+01:00",
+             "epcList": [about], "bizStep": "transporting"}
+            for _ in range(7)
+        ]
+        for about in (f"urn:stafett:coi:{coi}", strange)
+    }  # fmt: skip
+    body = epcis.document(
+        [e for each in sent.values() for e in each], created="2026-11-01T08:00:00Z"
+    )
+    job = site.call("courier-1", "POST", "/epcis/capture", json=body)
+    assert site.call("courier-1", "GET", job.headers["location"]).json()["captured"] == 14
+
+    def every(who: str, path: str) -> list[str]:
+        async def follow() -> list[str]:
+            async with Client(site.base, site.token(who)) as client:
+                return [
+                    event["eventID"]
+                    async for document in Exchange(client).documents(path)
+                    for event in epcis.judge(document).events
+                ]
+
+        return asyncio.run(follow())
+
+    about, waiting = sent.values()
+    for _ in range(100):
+        found = every(CLINIC, f"/api/journeys/{journey}/captured")
+        if len(found) == 7:
+            break
+        time.sleep(0.1)
+    assert sorted(found) == sorted(e["eventID"] for e in about)
+    got = every("courier-1", "/api/exchange/waiting")
+    assert len(got) == len(set(got)) and {e["eventID"] for e in waiting} <= set(got)
+    for path in ("exchange/waiting", f"journeys/{journey}/captured"):
+        wrong = site.call(CLINIC, "GET", f"/api/{path}?nextPageToken=zzz")
+        assert wrong.status_code == 400, path
+
+
 def test_a_foreign_page_cannot_capture_with_the_cookie(site: Site) -> None:
     """The session cookie alone changes nothing: the header X-Stafett is needed."""
     token = site.token("courier-1")

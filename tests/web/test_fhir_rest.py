@@ -101,6 +101,58 @@ def test_the_server_says_what_it_can_do_and_does_it(site: Site, treated: str, ve
             assert get(site, f"{version}/{kind}/{one['id']}", login).json() == one
 
 
+@pytest.mark.parametrize("version", ["R5", "R4B", "R4"])
+def test_a_search_brings_along_what_its_answers_refer_to(
+    site: Site, treated: str, version: str
+) -> None:
+    """Each thing once, marked so, under its own address; `total` does not count it."""
+    wish = [("_include", "Task:focus"), ("_include", "Task:patient"), ("_count", "500"),
+            ("_total", "accurate")]  # fmt: skip
+    told = get(site, f"{version}/Task", params=wish)
+    valid(version.replace("R4B", "R4").replace("R4", "R4B"), told.json())
+    entries = told.json()["entry"]
+    tasks = [e["resource"] for e in entries if e["search"]["mode"] == "match"]
+    along = [e for e in entries if e["search"]["mode"] == "include"]
+    assert told.json()["total"] == len(tasks)
+    wanted = {t[field]["reference"] for t in tasks for field in ("focus", "for") if field in t}
+    names = [f"{e['resource']['resourceType']}/{e['resource']['id']}" for e in along]
+    assert sorted(names) == sorted(wanted) and len(wanted) > 1
+    for entry, name in zip(along, names, strict=True):
+        assert entry["fullUrl"].endswith(f"/fhir/{version}/{name}")
+    assert get(site, f"{version}/{names[0]}").json() == along[0]["resource"]
+    some = [*wish[2:], ("_include", "Task:*:Patient")]
+    only = [r["resourceType"] for r in resources(get(site, f"{version}/Task", params=some))]
+    assert set(only) == {"Task", "Patient"}
+
+
+def test_the_patient_of_what_names_none_comes_from_the_order(site: Site, treated: str) -> None:
+    """A Provenance has no subject; the patient of its journey is brought along all the same."""
+    wish = {"_include": "Provenance:patient", "_count": "1"}
+    _, patient = resources(get(site, "R5/Provenance", params=wish))
+    assert patient["resourceType"] == "Patient"
+
+
+def test_nothing_is_brought_along_that_is_not_theirs(
+    site: Site, treated: str, outsider: str
+) -> None:
+    """An outsider's search brings nothing, whatever it asks to be brought."""
+    wish = {"_include": "Task:*"}
+    assert resources(get(site, "R5/Task", outsider, params=wish)) == []
+
+
+def test_r4_is_the_same_under_its_own_number(site: Site, treated: str) -> None:
+    """`/fhir/R4` says 4.0.1 and links to itself; its resources are those of R4B, byte for byte."""
+    said = get(site, "R4/metadata", None)
+    assert said.json()["fhirVersion"] == "4.0.1"
+    assert said.headers["content-type"] == "application/fhir+json; fhirVersion=4.0"
+    one = get(site, "R4/Task", params={"_count": "1"})
+    assert all("/fhir/R4/Task" in link["url"] for link in one.json()["link"])
+    assert resources(one) == resources(get(site, "R4B/Task", params={"_count": "1"}))
+    missing = get(site, "R4/Task/none")
+    assert (missing.status_code, missing.json()["resourceType"]) == (404, "OperationOutcome")
+    assert missing.headers["content-type"] == "application/fhir+json; fhirVersion=4.0"
+
+
 def test_a_patient_is_known_by_pseudonym_only(site: Site, treated: str) -> None:
     """No name, no date of birth, no wristband; what is about the patient is found by it."""
     order = resources(get(site, "R5/ServiceRequest", params={"identifier": treated}))[0]
@@ -349,7 +401,8 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
     ("method", "path"),
     [("GET", "Task/x/_history"), ("GET", "_history"), ("GET", "Task/_history"), ("GET", ""),
      ("GET", "Task/$validate"), ("GET", "a/b/c/d"), ("PUT", "Task/x"), ("PATCH", "Task/x"),
-     ("DELETE", "Task/x"), ("PUT", "metadata"), ("GET", "Task?_include=Task:focus"),
+     ("DELETE", "Task/x"), ("PUT", "metadata"), ("GET", "Task?_include=Task:nothing"),
+     ("GET", "Task?_include:iterate=Task:focus"), ("GET", "Task?_include=Patient:focus"),
      ("GET", "Task?_sort=-authored-on"), ("GET", "Task?_revinclude=Provenance:target"),
      ("GET", "Task?status:not=completed"), ("GET", "Observation")],
 )  # fmt: skip
@@ -358,7 +411,7 @@ def test_what_is_not_claimed_is_refused_as_fhir(
 ) -> None:
     """Neither done nor claimed: an OperationOutcome says so, and no answer is of another form."""
     claimed = json.dumps(get(site, f"{version}/metadata", None).json())
-    assert not [w for w in ("_include", "_sort", "history", "patch", "update") if w in claimed]
+    assert not [w for w in ("_revinclude", "_sort", "history", "patch", "update") if w in claimed]
     answer = site.call(CLINIC, method, f"/fhir/{version}/{path}")
     assert answer.status_code in (400, 404, 405), answer.text
     assert answer.headers["content-type"].startswith("application/fhir+json")

@@ -95,12 +95,26 @@ class Exchange:
         return await self._json(f"/api/journeys/{quote(journey, safe='')}/fhir")
 
     async def captured(self, journey: str) -> Json:
-        """Return what partners captured about a journey, as an EPCIS document."""
+        """Return what partners captured about a journey: the first thousand events, as EPCIS.
+
+        `documents` gives all of them.
+        """
         return await self._json(f"/api/journeys/{quote(journey, safe='')}/captured")
 
     async def waiting(self) -> Json:
-        """Return the captured events that no journey is known for yet, as an EPCIS document."""
+        """Return the captured events that no journey is known for yet: the first thousand.
+
+        `documents` gives all of them.
+        """
         return await self._json("/api/exchange/waiting")
+
+    async def documents(self, path: str) -> AsyncIterator[Json]:
+        """Yield the EPCIS documents of an address (`/api/exchange/waiting`), page by page."""
+        while path:
+            answer = await self._client.send("GET", path)
+            yield answer.json()
+            following = answer.links.get("next", {}).get("url", "")
+            path = httpx.URL(following).raw_path.decode() if following else ""
 
     async def release(self, journey: str) -> list[Release]:
         """Return for each certification what blocks it, what is open, and its evidence."""

@@ -8,7 +8,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import stafett
-from stafett.exchange.fhir_search import parameters, types
+from stafett.exchange.fhir_search import includable, parameters, types
 from stafett.exchange.fhir_write import JOURNEY, Bundle, Version
 from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Webhook
@@ -54,11 +54,12 @@ def of_problem(problem: Problem) -> Json:
     return outcome(problem.status, problem.detail, found)
 
 
-def capabilities(version: Version, base: str, since: str) -> Json:
+def capabilities(version: Version, base: str, since: str, number: str = "") -> Json:
     """Return the CapabilityStatement: what `/metadata` says."""
     resources: list[Json] = []
     for kind in types(version):
         interactions = ["read", "search-type"]
+        along = [f"{kind}:{name}" for name in includable(kind)]
         if kind == "Subscription":
             interactions += ["create", "delete"]
         resources.append(
@@ -70,6 +71,7 @@ def capabilities(version: Version, base: str, since: str) -> Json:
                     {"name": name, "type": "string" if what == "text" else what}
                     for name, (what, _) in parameters(kind).items()
                 ],
+                **({"searchInclude": along} if along else {}),
             }
         )
     return {
@@ -79,7 +81,7 @@ def capabilities(version: Version, base: str, since: str) -> Json:
         "kind": "instance",
         "software": {"name": "Stafett", "version": stafett.__version__},
         "implementation": {"description": "Stafett control tower", "url": base},
-        "fhirVersion": NUMBER[version],
+        "fhirVersion": number or NUMBER[version],
         "format": ["application/fhir+json"],
         "rest": [
             {

@@ -94,6 +94,13 @@ class Condition(msgspec.Struct, frozen=True):
     values: tuple[str, ...]
 
 
+class Include(msgspec.Struct, frozen=True):
+    """What else an answer brings: what a parameter refers to, of one type or ("") of any."""
+
+    paths: tuple[str, ...]
+    target: str
+
+
 class Search(msgspec.Struct, frozen=True):
     """A search that was understood; all conditions must hold."""
 
@@ -103,6 +110,7 @@ class Search(msgspec.Struct, frozen=True):
     only_count: bool
     accurate: bool
     page: str
+    includes: tuple[Include, ...] = ()
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return what was asked of one parameter; () where nothing was."""
@@ -138,8 +146,11 @@ def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
     known = parameters(kind)
     conditions: list[Condition] = []
     controls: dict[str, str] = {}
+    includes: list[Include] = []
     for name, value in given:
-        if name in CONTROLS:
+        if name == "_include":
+            includes += _includes(kind, value)
+        elif name in CONTROLS:
             controls[name] = value
         elif name == "patient.identifier" and "patient" in known:
             conditions.append(Condition(name, *BY_PATIENT, _values(name, value)))
@@ -165,7 +176,37 @@ def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
         controls.get("_summary") == "count" or controls.get("_count") == "0",
         controls.get("_total") == "accurate",
         controls.get("_page", ""),
+        tuple(includes),
     )
+
+
+def includable(kind: str) -> dict[str, tuple[str, ...]]:
+    """Return the parameters of a type whose references `_include` follows, and where they are."""
+    return {n: paths for n, (what, paths) in parameters(kind).items() if what == "reference"}
+
+
+def _includes(kind: str, value: str) -> list[Include]:
+    source, _, rest = value.partition(":")
+    name, colon, target = rest.partition(":")
+    known = includable(kind)
+    chosen = list(known) if name == "*" else [name]
+    right = source == kind and name in (*known, "*")
+    if not right or (bool(colon) != bool(target)) or (target and target not in PARAMETERS):
+        told = ", ".join(f"{kind}:{n}" for n in known) or "none of this type"
+        raise _wrong("_include", f"{value[:80]!r} is not brought along here; known: {told}")
+    return [Include(known[n], target) for n in chosen]
+
+
+def referred(search: Search, resource: Json, about: Mapping[str, Any]) -> list[str]:
+    """Give the references ("Type/id") that a resource's answer is to bring, each once."""
+    found: dict[str, None] = {}
+    for one in search.includes:
+        for value in values_at(resource, one.paths, about):
+            name = value.get("reference", "") if isinstance(value, dict) else str(value)
+            kind, slash, _ = name.partition("/")
+            if slash and (not one.target or kind == one.target):
+                found[name] = None
+    return list(found)
 
 
 def _values(name: str, value: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
@@ -25,11 +25,12 @@ from stafett.exchange.fhir_search import (
     Search,
     matches,
     read_search,
+    referred,
     since,
     types,
 )
 from stafett.exchange.fhir_store import Hits, Place
-from stafett.exchange.fhir_write import Version, journey_of
+from stafett.exchange.fhir_write import Bundle, Version, journey_of
 from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
 from stafett.ledger import Ledger
@@ -49,11 +50,15 @@ OTHERS = frozenset({"AuditEvent", "ResearchStudy", "Subscription"})
 
 
 class Found(NamedTuple):
-    """One page of a search: resources, the way to the next page, and how many where counted."""
+    """One page of a search: resources, the way to the next page, and how many where counted.
+
+    `included` is what they refer to, where that was asked for.
+    """
 
     resources: list[Json]
     next: str | None
     total: int | None
+    included: Sequence[Json] = ()
 
 
 class Fhir:
@@ -101,7 +106,9 @@ class Fhir:
         """Return a page of what answers to a search."""
         seek = _cursor(asked.page)
         if asked.kind in OTHERS:
-            return await self._among_others(person, version, asked, seek)
+            found = await self._among_others(person, version, asked, seek)
+            along = [(one, "") for one in found.resources]
+            return found._replace(included=await self._included(person, version, asked, along))
         assert person is not None
         after = _place(seek) if seek else None
         limit = 0 if asked.only_count else asked.count + 1
@@ -112,7 +119,51 @@ class Fhir:
         total = hits.total if not seek else None
         if total is None and not (more or seek):
             total = len(shown)
-        return Found([r for _, r in shown], _token(_said(shown[-1][0])) if more else None, total)
+        along = [(one, place[1]) for place, one in shown]
+        return Found(
+            [r for _, r in shown],
+            _token(_said(shown[-1][0])) if more else None,
+            total,
+            await self._included(person, version, asked, along),
+        )
+
+    async def _included(
+        self, person: Person | None, version: Version, asked: Search, shown: list[tuple[Json, str]]
+    ) -> list[Json]:
+        """Give what the resources shown, each with its journey, refer to and the person may see."""
+        if person is None or not asked.includes:
+            return []
+        patients = await self._patients(person, version, asked, {j for _, j in shown if j})
+        names: dict[str, None] = {}
+        for resource, journey in shown:
+            about = {"patient": patients[journey]} if journey in patients else {}
+            names.update(dict.fromkeys(referred(asked, resource, about)))
+        for resource, _ in shown:
+            names.pop(f"{resource['resourceType']}/{resource['id']}", None)
+        return await self._by_name(person, version, list(names))
+
+    async def _patients(
+        self, person: Person, version: Version, asked: Search, journeys: set[str]
+    ) -> dict[str, str]:
+        """Give the patient of each journey, as its order names them, where that is asked for."""
+        if not any("#patient" in one.paths for one in asked.includes):
+            return {}
+        orders = {Bundle(j, version).name("ServiceRequest", "order"): j for j in journeys}
+        found = await self._by_name(person, version, list(orders))
+        return {orders[f"ServiceRequest/{o['id']}"]: o["subject"]["reference"] for o in found}
+
+    async def _by_name(self, person: Person, version: Version, names: list[str]) -> list[Json]:
+        """Give the resources of journeys under these references, as far as the person has them."""
+        found: list[Json] = []
+        for kind in sorted({name.partition("/")[0] for name in names} - OTHERS):
+            ids = [name.partition("/")[2] for name in names if name.startswith(f"{kind}/")]
+            for first in range(0, len(ids), 100) if kind in types(version) else ():
+                some = ids[first : first + 100]
+                search = read_search(kind, [("_id", ",".join(some))])
+                hits = await self._hits(person, version, search, None, len(some))
+                await self._readings.note_journeys(person, {p[1] for p, _ in hits.resources})
+                found += [one for _, one in hits.resources]
+        return found
 
     async def _hits(
         self, person: Person, version: Version, asked: Search, after: Place | None, limit: int

@@ -91,9 +91,10 @@ async def as_epcis(call: Call[Nothing, Nothing]) -> Response:
 
 
 async def as_fhir(call: Call[Nothing, Nothing]) -> Response:
-    """Give a journey as a FHIR R5 bundle; R4B where the client accepts fhirVersion=4.3."""
-    version = "R4B" if "fhirversion=4.3" in _accept(call.request) else "R5"
-    number = "4.3" if version == "R4B" else "5.0"
+    """Give a journey as a FHIR R5 bundle; R4B or R4 where fhirVersion=4.3 or =4.0 is accepted."""
+    wish = _accept(call.request)
+    number = next((n for n in ("4.3", "4.0") if f"fhirversion={n}" in wish), "5.0")
+    version = "R5" if number == "5.0" else "R4B"  # R4 has the very same resources
     record = await _record(call)
     bundle = journey_bundle(
         call.path["journey"],
@@ -108,20 +109,49 @@ def _accept(request: Request) -> str:
     return request.headers.get("accept", "").lower().replace(" ", "")
 
 
-async def captured(call: Call[Nothing, Nothing]) -> Response:
-    """Give what partners captured about a journey."""
+PAGE = 1000
+
+
+class Paged(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Which page: the token of the Link that led to it."""
+
+    nextPageToken: Annotated[str, msgspec.Meta(max_length=400)] = ""
+
+
+def _paged(call: Call[Any, Any], answer: Response, token: str | None) -> Response:
+    """Say where the next page is, if there is one: nothing is cut off silently."""
+    if token:
+        here = call.request.url.include_query_params(nextPageToken=token)
+        answer.headers["Link"] = f'<{here}>; rel="next"'
+    return answer
+
+
+async def captured(call: Call[Nothing, Paged]) -> Response:
+    """Give what partners captured about a journey, by pages of a thousand events."""
     await _record(call)  # only who takes part in it may ask
     tower: Tower = call.request.app.state.tower
-    page = await tower.exchange.joins.events(call.path["journey"], limit=1000)
-    return _json(query_document(page.events), "application/ld+json")
+    try:
+        page = await tower.exchange.joins.events(
+            call.path["journey"], limit=PAGE, token=call.query.nextPageToken or None
+        )
+    except Refusal as refusal:
+        raise _refused(refusal) from None
+    answer = _json(query_document(page.events), "application/ld+json")
+    return _paged(call, answer, page.next_token)
 
 
-async def waiting(call: Call[Nothing, Nothing]) -> Response:
-    """Give the caller's captured events that no journey is known for yet."""
+async def waiting(call: Call[Nothing, Paged]) -> Response:
+    """Give the caller's captured events that no journey is known for yet, a thousand a page."""
     tower: Tower = call.request.app.state.tower
     own = call.request.state.person.organisation
-    found = await tower.exchange.joins.waiting(limit=1000, owner=own)
-    return _json(query_document(found), "application/ld+json")
+    token = call.query.nextPageToken or "0"
+    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        part = Part("nextPageToken", "take the address of the link as it is")
+        raise Problem(400, "query", "The page is none", part)
+    found = await tower.exchange.joins.waiting(limit=PAGE + 1, after=int(token), owner=own)
+    shown = found[:PAGE]
+    answer = _json(query_document(shown), "application/ld+json")
+    return _paged(call, answer, str(shown[-1].seq) if len(found) > PAGE else None)
 
 
 class Announce(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -222,11 +252,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/captured", captured, "What partners captured about it",
-        "read-record", answer=dict[str, Any], tag="exchange",
+        "read-record", query=Paged, answer=dict[str, Any], answers={400: "The page is none."},
+        tag="exchange",
     ),
     Endpoint(
         "GET", "/api/exchange/waiting", waiting, "Captured events that wait for a journey", "see",
-        answer=dict[str, Any], tag="exchange",
+        query=Paged, answer=dict[str, Any], answers={400: "The page is none."}, tag="exchange",
     ),
     Endpoint(
         "POST", "/api/webhooks", announce, "Be told of the record or of alerts", "administer",

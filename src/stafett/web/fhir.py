@@ -1,4 +1,8 @@
-"""FHIR over HTTP at `/fhir/R5` and `/fhir/R4B`: thin; what is done is in `stafett.service.fhir`."""
+"""FHIR over HTTP at `/fhir/R5`, `/fhir/R4B` and `/fhir/R4`: thin; the rest is in `service.fhir`.
+
+R4 has the very resources of R4B: none of those that are served here changed between the two (FHIR
+4.3.0, "Version History": medicinal products, evidence, subscription topics and statuses did).
+"""
 
 from __future__ import annotations
 
@@ -35,6 +39,10 @@ EVERY = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"]
 Handler = Callable[[Request, Version], Awaitable[Response]]
 
 
+NAMES: tuple[tuple[str, Version], ...] = (("R5", "R5"), ("R4B", "R4B"), ("R4", "R4B"))
+R4 = "4.0.1"
+
+
 def _answer(version: Version, body: Any, status: int = 200, **headers: str) -> Response:
     kind = f"application/fhir+json; fhirVersion={extra.NUMBER[version][:3]}"
     content = msgspec.json.encode(body) if body is not None else b""
@@ -42,13 +50,24 @@ def _answer(version: Version, body: Any, status: int = 200, **headers: str) -> R
 
 
 def _base(request: Request, version: Version) -> str:
-    return f"{str(request.base_url).rstrip('/').removesuffix(f'/fhir/{version}')}/fhir/{version}"
+    name = request.scope.get("stafett.fhir", version)
+    return f"{str(request.base_url).rstrip('/').removesuffix(f'/fhir/{name}')}/fhir/{name}"
 
 
-def _guarded(handler: Handler, version: Version) -> Callable[[Request], Awaitable[Response]]:
-    """Let a handler answer; whatever it refuses is an OperationOutcome."""
+def _guarded(
+    handler: Handler, version: Version, name: str
+) -> Callable[[Request], Awaitable[Response]]:
+    """Let a handler answer; whatever it refuses is an OperationOutcome. `name` is the address's."""
 
     async def serve(request: Request) -> Response:
+        request.scope["stafett.fhir"] = name
+        answer = await guarded(request)
+        if name == "R4" and "content-type" in answer.headers:
+            told = answer.headers["content-type"].replace("=4.3", f"={R4[:3]}")
+            answer.headers["content-type"] = told
+        return answer
+
+    async def guarded(request: Request) -> Response:
         try:
             if any("\x00" in str(v) for v in request.path_params.values()):
                 raise Problem(404, "NoSuchResourceException", "no such address")
@@ -97,7 +116,8 @@ def _tower(request: Request) -> Tower:
 
 async def metadata(request: Request, version: Version) -> Response:
     """Say what this server can do."""
-    return _answer(version, extra.capabilities(version, _base(request, version), STARTED))
+    number = R4 if request.scope["stafett.fhir"] == "R4" else ""
+    return _answer(version, extra.capabilities(version, _base(request, version), STARTED, number))
 
 
 async def read(request: Request, version: Version) -> Response:
@@ -156,6 +176,12 @@ def _bundle(
             {"fullUrl": f"{here}/{one['id']}", "resource": one, "search": {"mode": "match"}}
             for one in found.resources
         ]
+    if found.included:
+        body["entry"] += [
+            {"fullUrl": f"{base}/{one['resourceType']}/{one['id']}", "resource": one,
+             "search": {"mode": "include"}}
+            for one in found.included
+        ]  # fmt: skip
     return body
 
 
@@ -222,12 +248,11 @@ async def nowhere(request: Request, version: Version) -> Response:
 def routes(tower: Tower) -> list[BaseRoute]:
     """Give the routes of both versions."""
     found: list[BaseRoute] = []
-    versions: tuple[Version, ...] = ("R5", "R4B")
-    for version in versions:
-        under = partial(_guarded, version=version)
+    for name, version in NAMES:
+        under = partial(_guarded, version=version, name=name)
         found.append(
             Mount(
-                f"/fhir/{version}",
+                f"/fhir/{name}",
                 routes=[
                     Route("/metadata", under(metadata)),
                     Route("/", under(transact), methods=["POST"]),
@@ -240,5 +265,5 @@ def routes(tower: Tower) -> list[BaseRoute]:
                 ],
             )
         )
-        found.append(Route(f"/fhir/{version}", under(transact), methods=["POST"]))
+        found.append(Route(f"/fhir/{name}", under(transact), methods=["POST"]))
     return found
