@@ -296,10 +296,10 @@ class Administration:
         before = await self._networks.parties(network)
         called = (await self._networks.titles()).get(network, "")
         title = " ".join(title.split())
-        what = "network changed" if before else "network added"
+        kind = "network changed" if before else "network added"
         old = {"title": called, **before} if before else {}
         new = {"title": title, **parties}
-        async with self._changes.making(by, what, network, reason, old, new) as connection:
+        async with self._changes.making(by, kind, network, reason, old, new) as connection:
             await connection.execute("DELETE FROM service.party WHERE network = %s", (network,))
             async with connection.cursor() as cursor:
                 await cursor.executemany(

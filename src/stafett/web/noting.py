@@ -26,8 +26,9 @@ MEASURED = frozenset(
 # How the core notes what happened to a thing of the protocol, or when: it names one of them.
 NAMED = frozenset(
     f"refusal.{name}" for name in (
-        "expired-at-x", "it-lies-before-the-journey-was-opened", "it-lies-before-x-was-done",
-        "it-lies-before-x-was-released", "it-lies-before-x-was-started",
+        "expired-at-x", "expired-at-x-from", "it-lies-before-the-journey-was-opened",
+        "it-lies-before-x-was-done", "it-lies-before-x-was-released",
+        "it-lies-before-x-was-started",
         "it-lies-in-the-future-of-the", "told.nothing-about-since", "told.nothing-since",
         "x-ended-after-x-expired-at-x", "x-ended-as-x", "x-takes-at-most-x", "x-within-x-of-x",
     )

@@ -187,6 +187,13 @@ def _fit(text: str) -> Fit | None:
         return None
     if (key := _plain().get(text)) is not None:
         return key, ()
+    # A check that went wrong is named first (`seal: this is not the seal of shipper_out`). Where
+    # the rest names nothing it is looked for before the patterns: in `seal: answered so` nobody
+    # has answered anything.
+    first, parted, rest = text.partition(": ")
+    named = bool(parted) and _IDENTIFIER.fullmatch(first) is not None
+    if named and rest in _plain():
+        return first, parted, rest
     for key, pattern in _patterns(PREFIX):
         if found := pattern.fullmatch(text):
             holes = tuple(found.groupdict().items())
@@ -195,12 +202,10 @@ def _fit(text: str) -> Fit | None:
             ):
                 return key, holes
     for mark in ("\n", "; "):
-        first, parted, rest = text.partition(mark)
-        if parted and _fit(first) is not None and _fit(rest) is not None:
-            return first, mark, rest
-    # A check that went wrong is named first (`seal: this is not the seal of shipper_out`).
-    first, parted, rest = text.partition(": ")
-    if parted and _IDENTIFIER.fullmatch(first) and _fit(rest) is not None:
+        before, cut, after = text.partition(mark)
+        if cut and _fit(before) is not None and _fit(after) is not None:
+            return before, mark, after
+    if named and _fit(rest) is not None:
         return first, parted, rest
     return None
 
