@@ -13,7 +13,16 @@ import msgspec
 
 from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.reading import read_log
-from stafett.exchange import epcis, epcis_xml, fhir_read, hl7, hl7_mapping, query_file, tables
+from stafett.exchange import (
+    epcis,
+    epcis_xml,
+    fhir_read,
+    hl7,
+    hl7_mapping,
+    query_file,
+    schema_file,
+    tables,
+)
 from stafett.exchange.epcis import Document
 from stafett.exchange.epcis_facts import ahead, facts, micros
 from stafett.exchange.epcis_query import read_query
@@ -74,6 +83,10 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
     value = epcis.parse(data)
     if isinstance(value, dict) and "resourceType" in value:
         return _fhir(name, data)
+    if isinstance(value, dict) and schema_file.looks_so(value):
+        summary, amiss = schema_file.judge(name, value)
+        remark = Finding("", "a schema says how data must look, and holds none to capture")
+        return Report(name, "JSON schema", not amiss, summary, tuple(amiss[:SHOWN]), (remark,))
     if isinstance(value, dict) and {"events", "objects"} <= value.keys():
         return _log(path)
     if isinstance(value, dict) and not value.keys() & {"type", "eventTime"}:
@@ -92,9 +105,7 @@ def _other(name: str, value: dict[str, Any]) -> Report:
         summary = {"conditions": len(query.conditions), "parameters": sorted(given)}
         remark = Finding("", "ask it at POST /epcis/queries, or GET /epcis/events")
         return Report(name, "EPCIS query", True, summary, (), (remark,))
-    what = "a JSON schema: it says how data must look, and holds none"
-    if "$schema" not in value:
-        what = "JSON, and no EPCIS document, event or query, FHIR bundle or OCEL log"
+    what = "JSON, and no EPCIS document, event or query, FHIR bundle, OCEL log or schema"
     raise Problem(415, "UnsupportedMediaTypeException", f"{name} is {what}")
 
 
