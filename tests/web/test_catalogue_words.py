@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from english_ import FUNCTION
+from stafett.design.activities import order
 from stafett.design.assumptions import numbers
 from stafett.design.capital.reading import load as load_capital
 from stafett.design.incentives.reading import assumptions
@@ -18,6 +19,7 @@ from stafett.service.demo import TITLE
 from stafett.service.demo_capacity import RESOURCES
 from stafett.service.incentives_words import called, price
 from stafett.web import catalogue_words
+from stafett.web.design_sayings import Sayings
 from stafett.web.language import translator, words
 
 # Names of hospitals, of regions that are called so in every language, and of works as they were
@@ -67,6 +69,8 @@ def texts() -> set[str]:
     for known in builtin.assessments("sweden"):
         told = {known.product, known.indication, known.question, known.reasons, *known.conditions}
         found |= told - {"Kymriah (tisagenlecleucel)"}
+        found |= {source for source in known.sources if not source.startswith("https://")}
+    found |= {source for one in builtin.sites("sweden") for source in one.sources}
     found |= {TITLE, *(title for _, _, _, title, *_ in RESOURCES)}
     return found | noted(iter({**prices, **capital.split}.items()))
 
@@ -102,6 +106,18 @@ def test_every_figure_of_the_game_and_of_capital_is_called_something(language: s
     called_ += [t(f"incentives.split.{k}") for k in load_capital().split]
     assert [x for x in called_ if "incentives." in x or "{" in x] == []
     assert len(set(called_)) == len(called_)
+
+
+@pytest.mark.parametrize(
+    ("language", "rooms"),
+    [("sv", "Renrum på Hospital Clínic"), ("es", "Salas limpias del Hospital")],
+)
+def test_the_lanes_are_drawn_in_the_readers_language(language: str, rooms: str) -> None:
+    """Whose lane it is and who owns it are said before they are cut to fit."""
+    system = load("spain")
+    drawn = Sayings(language).lanes(system, order(system.protocol))
+    assert rooms in drawn
+    assert "Clean rooms" not in drawn and "Catalonia" not in drawn
 
 
 def test_somebodys_own_words_stay_as_they_are() -> None:

@@ -17,8 +17,14 @@ from stafett.service.incentives import Workbench
 from stafett.service.settlement import Counted, Settlement, Settling
 from stafett.web.design_sayings import Sayings
 
-# What stays in its file's language: names of figures, notes, titles of sources, and addresses.
+ADDRESS = re.compile(r"https?://[^\s\"]+")
 WORDS = re.compile(r"\b(the|of|which|what|each|journeys?|with|left|range|between|who|at)\b", re.I)
+
+
+def judge(text: str, language: str) -> None:
+    """Figures, notes and titles of sources too are in the report's language; addresses are none."""
+    found = WORDS.search(ADDRESS.sub("", text))
+    assert (found is not None) == (language == "en"), found
 
 
 def settlement() -> str:
@@ -67,6 +73,7 @@ def test_a_capital_map_names_systems_and_investments(language: str) -> None:
         assert say.t(f"incentives.investment.{name}") in text
     for name, source in catalogue.sources.items():
         assert f'"{name}"' in text and (source.url or "") in text
+    judge(text, language)
     assert (language == "en") == (
         "thousand US dollars for each journey" in text or "Capital map" in text
     )
@@ -93,4 +100,5 @@ def test_contracts_are_compared_by_name_with_what_to_beware_of(
         assert text.count(say.t(f"incentives.contract.{name}")) >= 2
     loses = bench.findings["penalties"].warnings
     assert loses and say.t(f"incentives.actor.{loses[0].values['who']}") in text
+    judge(text, language)
     assert report.contracts_report(bench, say).startswith(b"%PDF")

@@ -22,5 +22,11 @@ async function fill(place) {
         h("td", {}, h("span", { class: d.miss >= 0.5 ? "tag amber" : "tag" }, d.miss >= 0.5 ? `◷ ${t("outlook.likely")} ` : "", `${Math.round(100 * d.miss)} %`)),
         h("td", { class: "num" }, `${when(d.done_low)} – ${when(d.done_high)}`),
         h("td", {}, d.best ? t("outlook.best", { handoff: named(d.best), gain: Math.round(100 * d.gain) }) : "–"))))),
-    h("p", { class: "soft" }, t("outlook.basis", { n: Math.min(...seen.values()), most: Math.max(...seen.values()) }), " ", h("a", { href: "/forecasts" }, t("outlook.how-right"))));
+    h("p", { class: "soft" }, basis(...seen.values()), " ", h("a", { href: "/forecasts" }, t("outlook.how-right"))));
+}
+
+// How much was learnt: as a range only where it is one.
+function basis(...numbers) {
+  const n = Math.min(...numbers), most = Math.max(...numbers);
+  return n === most ? t("outlook.basis.same", { n }) : t("outlook.basis", { n, most });
 }
