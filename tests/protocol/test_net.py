@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from stafett.protocol.net import GONE, LIVE, QUARANTINED, Marking, Move, Net, NotPossible
+from stafett.protocol.net import GONE, LIVE, OPEN, QUARANTINED, Marking, Move, Net, NotPossible
 from stafett.protocol.read import parse
 
 
@@ -236,3 +236,21 @@ def test_one_move_is_permitted_exactly_when_it_is_listed(net: Net) -> None:
         listed = set(net.moves(marking))
         assert {move for move in every if net.permits(marking, move)} == listed & every
     assert len(seen) > 10
+
+
+def test_possible_is_what_is_under_way_or_enabled(sound: str) -> None:
+    """At every marking within eight moves: asked of the table that is kept, or one by one."""
+    net = Net(parse(sound).bind())
+    seen = {net.initial()}
+    edge = list(seen)
+    for _ in range(8):
+        edge = [net.fire(marking, move) for marking in edge for move in net.moves(marking)]
+        edge = list({marking for marking in edge if marking not in seen})
+        seen.update(edge)
+    assert len(seen) > 50
+    for marking in seen:
+        assert list(net.possible(marking)) == [
+            name
+            for name in net.activities
+            if net.state(marking, name) == OPEN or net.is_enabled(marking, name)
+        ]

@@ -46,7 +46,8 @@ def next_moves(net: Net, state: State) -> list[Task]:
     decisions = [
         _decision(net, state, net.activities[p.decision], p.about) for p in state.marking.pending
     ]
-    work = [task for name in net.activities if (task := _task(net, state, name)) is not None]
+    possible = net.possible(state.marking)
+    work = [task for name in possible if (task := _task(net, state, name)) is not None]
     return decisions + work + _notices(state)
 
 

@@ -260,12 +260,19 @@ class Ledger:
     ) -> AsyncIterator[list[Event]]:
         """Yield the events beyond position `after` in batches, now and as they come, for ever.
 
-        What comes within `rest_s` seconds of a look is looked at together.
+        What comes within `rest_s` seconds of a look is looked at together. What this process has
+        just appended itself is not asked of the database.
         """
         while True:
             looked = time.monotonic()
             known = self._listener.size
-            events = await self.read(after, limit, organisation=organisation, kinds=kinds)
+            here = None
+            if organisation is None and kinds is None:
+                here = self._sequencer.recent.beyond(after, known, limit)
+            if here is not None:
+                events = [leaf.read(*row) for row in here]
+            else:
+                events = await self.read(after, limit, organisation=organisation, kinds=kinds)
             if events:
                 after = events[-1].position
                 yield events

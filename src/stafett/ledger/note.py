@@ -361,10 +361,13 @@ def _check_name(name: str) -> None:
         raise BadNote(f"{name[:60]!r} is no key name: no blank, no plus sign, not empty")
 
 
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f]")  # all but the newline
+
+
 def _check_controls(text: str) -> None:
-    for character in text:
-        if character < " " and character != "\n":
-            raise BadNote(f"the note has the control character {character!r}")
+    found = _CONTROL.search(text)
+    if found:
+        raise BadNote(f"the note has the control character {found[0]!r}")
 
 
 def _check_text(text: str) -> None:

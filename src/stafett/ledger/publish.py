@@ -168,8 +168,14 @@ class Publisher:
         loop = asyncio.get_running_loop()
         size = signed.checkpoint.size
 
+        made: dict[int, asyncio.Task[list[bytes]]] = {}
+
+        async def once(old: int) -> list[bytes]:  # most witnesses stand at the same size
+            if old not in made:
+                made[old] = asyncio.create_task(tree.consistency(connection, old, size))
+            return await asyncio.shield(made[old])
+
         def prove(old: int) -> list[bytes]:
-            made = tree.consistency(connection, old, size)
-            return asyncio.run_coroutine_threadsafe(made, loop).result()
+            return asyncio.run_coroutine_threadsafe(once(old), loop).result()
 
         return await asyncio.to_thread(round_of, asked, signed, prove, post=self._post, known=known)

@@ -52,6 +52,7 @@ from stafett.ledger.event import (
 )
 from stafett.ledger.listener import FREE, WANTED, Listener
 from stafett.ledger.merkle import Frontier
+from stafett.ledger.recent import Recent
 from stafett.ledger.scribe import Scribe, Standing, Written, split
 from stafett.ledger.session import Doubtful, Fenced, Session
 
@@ -101,6 +102,7 @@ class Sequencer:
         self._epoch: int | None = None  # while we believe to hold the lease
         self._standing = Standing(Frontier(), datetime.min.replace(tzinfo=UTC))
         self._scribe = Scribe()
+        self.recent = Recent()
         self._closing = False
         self._halted: str | None = None
         self._trouble = "the database is slow"  # what holds us up, as far as we know
@@ -260,6 +262,7 @@ class Sequencer:
         size, self._epoch, recorded_at, clock, peaks = row
         self._standing = Standing(Frontier(size, split(bytes(peaks))), recorded_at)
         self._scribe.forget()
+        self.recent.forget()
         self._scribe.clock.set(clock)
         self.listener.wanted = False
         self.listener.grown(size)
@@ -322,6 +325,7 @@ class Sequencer:
             raise
         self._scribe.remember(committed)
         arranged = committed.arranged
+        self.recent.put(arranged.size, arranged.entries, arranged.leaf_hashes)
         self.listener.grown(arranged.size)
         # The next batch goes out first; then whoever was answered may submit again.
         asyncio.get_running_loop().call_soon(self._tell, batch, arranged.outcomes)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from stafett.protocol.marking import DONE, IDLE, NONE, PRESENT, Held, Marking
+from stafett.protocol.marking import DONE, IDLE, NONE, OPEN, PRESENT, Held, Marking
 from stafett.protocol.model import Handoff, Protocol, Ref, Step
 
 
@@ -114,6 +115,25 @@ class Index:
             if states[j] < DONE or (wanted != NONE and states[j] != DONE + wanted):
                 return False
         return True
+
+    def possible(self, marking: Marking) -> tuple[str, ...]:
+        """Return the activities that are under way or enabled, in the protocol's order."""
+        return self._possible(marking.activities)
+
+    @cached_property
+    def _possible(self) -> Callable[[tuple[int, ...]], tuple[str, ...]]:
+        """`possible`, kept: most events leave a marking as it is, and journeys share them."""
+
+        @lru_cache(maxsize=4096)
+        def of(states: tuple[int, ...]) -> tuple[str, ...]:
+            marking = Marking(states, (), (), 0)
+            return tuple(
+                name
+                for name, state in zip(self.activities, states, strict=True)
+                if state == OPEN or (state == IDLE and self.is_enabled(marking, name))
+            )
+
+        return of
 
     @cached_property
     def _awaits(self) -> tuple[tuple[tuple[int, int], ...], ...]:

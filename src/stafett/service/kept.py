@@ -19,6 +19,8 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.ledger import binarycopy as copy
+from stafett.ledger import columns
 from stafett.service.row import Row
 
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -108,9 +110,10 @@ class KeptRows:
         names, bodies, digests = [], [], []
         for journey, one in changed.items():
             body = b"" if one is None else msgspec.json.encode(one)
-            names.append(journey)
+            names.append(copy.text(journey))
             bodies.append(body)
             digests.append(BROKEN if one is None else hashlib.sha256(body).digest())
+        written = (columns.Texts(len(names), names), columns.data(bodies), columns.data(digests))
         async with self._pool.connection() as connection, connection.transaction():
             # A cache may lose its last save with the machine: nobody waits for the disk.
             await connection.execute("SET LOCAL synchronous_commit = off")
@@ -126,10 +129,10 @@ class KeptRows:
                 return True  # another process was here, and has kept all of this
             await connection.execute(
                 "INSERT INTO service.board_row (format, journey, body, digest)"
-                " SELECT %s, * FROM unnest(%s::text[], %s::bytea[], %s::bytea[])"
+                " SELECT %s, * FROM unnest(%s, %s, %s)"
                 " ON CONFLICT (format, journey)"
                 " DO UPDATE SET body = EXCLUDED.body, digest = EXCLUDED.digest",
-                (self.format, names, bodies, digests),
+                (self.format, *written),
             )
             await connection.execute(
                 "INSERT INTO service.board (format, position, rows) VALUES (%s, %s, %s)"

@@ -95,8 +95,8 @@ def _known(state: State, limit: Limit) -> bool:
 def _of_activities(net: Net, state: State, tasks: Sequence[Task]) -> list[Limit]:
     found = []
     waiting = {task.activity for task in tasks if task.kind != "decide"}
-    for name, at in zip(net.activities, state.marking.activities, strict=True):
-        if at != OPEN and name not in waiting:
+    for name in net.possible(state.marking):
+        if name not in waiting and net.state(state.marking, name) != OPEN:
             continue
         for due in clock.dues(net, state, name):
             key = f"{name}.{state.round(name)}.{due.originated}.{due.at:%Y%m%dT%H%M%S}"
@@ -124,11 +124,13 @@ def _of_decisions(net: Net, state: State) -> list[Limit]:
 def _of_materials(net: Net, state: State) -> list[Limit]:
     found = []
     for name, held in zip(net.materials, state.marking.materials, strict=True):
+        if held.state not in PRESENT:
+            continue
         at = clock.expiry(net, state, name)
         lot = state.lot(name)
         # Without a route for it an expiry moves nothing (the proof says so, `no-expiry-route`): it
         # is raised all the same, and the core refuses the material's use.
-        if at is None or lot is None or held.state not in PRESENT:
+        if at is None or lot is None:
             continue
         code, why = clock.expiry_code(net, name), f"{lot.lot} has outlived its shelf life"
         found.append(
