@@ -1,7 +1,7 @@
 """The watch: timers that fire when they should, and alerts that arrive while it is still of use.
 
-1. **Timers.** 100,000 pending ones in the watch's heap, spread over ten seconds; how late each
-   fires, beside `loop.call_at` of asyncio for the same moments in the same run.
+1. **Timers.** 100,000 pending ones in the watch itself, spread over ten seconds; how late each
+   fires (its look is empty), beside `loop.call_at` of asyncio for the same moments in the same run.
 2. **Alerts.** A served tower on its own PostgreSQL; critical deviations are reported over HTTP
    while other people act; from the moment the report is acknowledged to the moment the clinic's
    open stream has the alert.
@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import random
 import sys
 import tempfile
@@ -22,7 +21,8 @@ import time
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import numpy as np
 
@@ -44,22 +44,29 @@ def said(name: str, errors: list[float]) -> float:
 
 
 async def timers(count: int) -> None:
-    """Fire `count` timers from a heap as the watch does, then with asyncio's own."""
+    """Fire `count` timers of the watch itself, with a look that is empty; then asyncio's own."""
+    from stafett.service.watching import Watch
+
+    late: list[float] = []
+
+    class Empty(Watch):
+        async def _look(self, journey: str, now: datetime) -> None:
+            late.append((datetime.now(UTC) - due[journey]).total_seconds())
+
     chance = random.Random(1)
     print(f"{count} pending timers over {SPREAD_S:.0f} s")
-    start = datetime.now(UTC) + timedelta(seconds=1)
-    heap = [(start + timedelta(seconds=chance.random() * SPREAD_S), i) for i in range(count)]
-    heapq.heapify(heap)
-    late: list[float] = []
-    while heap:
-        # The loop of stafett.service.watching, with an empty look.
-        now = datetime.now(UTC)
-        while heap and heap[0][0] <= now:
-            at, _ = heapq.heappop(heap)
-            late.append((datetime.now(UTC) - at).total_seconds())
-        wait = 0.5 if not heap else min(0.5, max((heap[0][0] - now).total_seconds(), 0.005))
-        await asyncio.sleep(wait)
-    ours = said("heap of the watch", late)
+    start = datetime.now(UTC) + timedelta(seconds=3)
+    due = {str(i): start + timedelta(seconds=chance.random() * SPREAD_S) for i in range(count)}
+    board: Any = SimpleNamespace(listeners=[], ready=asyncio.Event())
+    watch = Empty(board, cast(Any, None))
+    for heard in board.listeners:
+        heard(due)
+    board.ready.set()
+    await watch.start()
+    while len(late) < count:
+        await asyncio.sleep(0.1)
+    await watch.close()
+    ours = said("the watch", late)
     loop, late = asyncio.get_running_loop(), []
     begin = loop.time() + 3
     for _ in range(count):

@@ -154,7 +154,9 @@ def _places(
         calendar = next((c for c in calendars if c.resource.id == kept.resource), None)
         if calendar is not None and calendar.fits(kept.unit, kept.begins, kept.ends):
             yield kept
-    starts = sorted({(at, k) for k, c in enumerate(calendars) for at in c.starts(low, high)})
+    starts = [(at, k) for k, c in enumerate(calendars) for at in c.starts(low, high)]
+    if len(calendars) > 1:
+        starts.sort()
     for at, k in starts:
         if (n, at, k) not in known:
             end, id_ = at + link.seconds, calendars[k].resource.id

@@ -8,6 +8,7 @@ ledger cannot be reached.
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
@@ -84,11 +85,20 @@ class Bookings:
 
     def __init__(self, pool: sql.Pool, ledger: Ledger, networks: Networks) -> None:
         self._pool, self._networks = pool, networks
+        self._lines = {"": asyncio.Lock()}
         self.record = self._record = SlotRecord(pool, ledger)
         self.holds = Holds(pool, self.record)
         self.calendars = Calendars(pool, self.record, self.holds)
         self.moves = Moves(pool, self.record, networks)
         self.replans = Replanning(pool, self.record, networks, self.holds)
+
+    def _line(self, network: str) -> asyncio.Lock:
+        """Return the line of this process's bookings in a network: one looks and writes at a time.
+
+        They would be overtaken by each other, and look again in vain. Other processes' bookings are
+        kept apart by the database alone.
+        """
+        return self._lines.setdefault(network, asyncio.Lock())
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -137,9 +147,10 @@ class Bookings:
         """
         await self.holds.sweep()
         networks = await self._networks.all()  # never while a connection of the pool is held
+        line = self._lines[""] if asked.network not in networks else self._line(asked.network)
         for attempt in range(TRIES):
             try:
-                async with self._pool.connection() as connection:
+                async with line, self._pool.connection() as connection:
                     if attempt >= PATIENT:
                         await connection.execute("SELECT pg_advisory_xact_lock(%s)", (QUEUE,))
                     chain, told = await self._book(connection, networks, person, asked, offered)
