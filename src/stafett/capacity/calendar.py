@@ -128,6 +128,7 @@ class Calendar:
         self._zone = ZoneInfo(resource.zone)
         self._busy: list[list[Span]] = [[] for _ in range(resource.units)]
         self._openings: dict[date, list[tuple[int, int, int]]] = {}
+        self._weeks: dict[tuple[int, int], list[tuple[int, int, int]]] = {}
         for unit, begins, ends in busy:
             if unit < resource.units:
                 self._busy[unit].append((begins, ends))
@@ -157,7 +158,13 @@ class Calendar:
 
     def unit(self, begins: int, ends: int) -> int | None:
         """Return the first unit that is open and free for all of [begins, ends); None if none."""
-        return next(self.units(begins, ends), None)
+        # `units`, written out: a search asks this of every start that it tries.
+        wanted = (begins, begins)
+        for unit, spans in enumerate(self._busy[: self._open(begins, ends)]):
+            n = bisect_left(spans, wanted)
+            if (n == len(spans) or spans[n][0] >= ends) and (n == 0 or spans[n - 1][1] <= begins):
+                return unit
+        return None
 
     def units(self, begins: int, ends: int) -> Iterator[int]:
         """Yield each unit that is open and free for all of [begins, ends)."""
@@ -213,14 +220,20 @@ class Calendar:
         return [o for o in self._week(begin, end + 1) if o[0] <= end and begin < o[1]] + extra
 
     def _week(self, begin: int, end: int) -> list[tuple[int, int, int]]:
-        day = moment(begin).astimezone(self._zone).date() - timedelta(days=1)
-        last = moment(end).astimezone(self._zone).date()
-        found: list[tuple[int, int, int]] = []
-        while day <= last:
-            if day not in self._openings:
-                self._openings[day] = list(self._of(day))
-            found += self._openings[day]
-            day += timedelta(days=1)
+        """Return the weekly openings that may meet [begin, end], and some around it."""
+        key = begin // DAY_S, end // DAY_S
+        found = self._weeks.get(key)
+        if found is None:
+            # The local day of any second in a day of UTC is that day's, or one beside it.
+            day = moment(begin).date() - timedelta(days=2)
+            last = moment(end).date() + timedelta(days=1)
+            found = []
+            while day <= last:
+                if day not in self._openings:
+                    self._openings[day] = list(self._of(day))
+                found += self._openings[day]
+                day += timedelta(days=1)
+            self._weeks[key] = found
         return found
 
     def _of(self, day: date) -> Iterator[tuple[int, int, int]]:

@@ -1,8 +1,8 @@
 """Find the earliest chain that fits the calendars; move one link and what depends on it.
 
 The search goes link by link, each link's starts in order, and turns back where the next link finds
-no place; that a link cannot follow a given end is remembered, so each is tried once. The chain
-found is the earliest by its first link, then by its second, and so on: the tests hold it to
+no place; from when to when no start of a link leads on is remembered, so each is tried once. The
+chain found is the earliest by its first link, then by its second, and so on: the tests hold it to
 `tests/naive_chains.py`, which tries everything.
 """
 
@@ -47,7 +47,7 @@ def earliest(
     link must begin by then.
     """
     keep, fixed, links = keep or {}, fixed or {}, template.links
-    dead: set[tuple[int, int]] = set()
+    dead: dict[int, tuple[int, int]] = {}  # link -> from when to when no start of it leads on
     known: dict[tuple[int, int, int], Slot | None] = {}  # link, start, calendar -> its free unit
     worst = (-1, Blocked(links[0].name, begin, end, True))
 
@@ -62,17 +62,21 @@ def earliest(
         due = latest[n]
         if due is not None:
             high = min(high, due)
-        if (n, low) in dead:
+        # Windows overlap nearly wholly: what was tried in the one before is not tried again.
+        tried = dead.get(n)
+        again = tried is not None and tried[0] <= low <= tried[1] + 1
+        first = tried[1] + 1 if tried is not None and again else low
+        if again and first > high:
             return None
         link = links[n]
         every = calendars.get(link.name, ())
-        for slot in _places(n, link, every, low, high, keep, fixed, known):
+        for slot in _places(n, link, every, first, high, keep, fixed, known):
             if n == len(links) - 1:
                 return [slot]
             rest = follow(n + 1, *links[n + 1].window(slot.ends))
             if rest is not None:
                 return [slot, *rest]
-        dead.add((n, low))
+        dead[n] = (tried[0] if tried is not None and again else low, high)
         if n > worst[0]:
             shut = not any(
                 c.opened(at, at + link.seconds)
