@@ -120,12 +120,12 @@ def _facts(event: Json, prefixes: dict[str, str]) -> Facts:
     tokens = {f"type={expand(kind, prefixes) if ':' in kind else kind}"}
     out = Facts(tokens, [], micros(event["eventTime"]))
     for field, value in event.items():
-        if field in EPC_LISTS:
+        if (handle := _FIELDS.get(field)) is not None:  # most fields are of this kind
+            handle(out, value, prefixes)
+        elif field in EPC_LISTS:
             _epcs(out, EPC_LISTS[field], value)
         elif field in CLASS_LISTS:
             _quantities(out, CLASS_LISTS[field], value)
-        elif field in _FIELDS:
-            _FIELDS[field](out, value, prefixes)
         elif ":" in field:
             _extension(out, "", field, value, prefixes)
     return out
