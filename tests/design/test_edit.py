@@ -7,16 +7,17 @@ from typing import Any
 
 import pytest
 
-from stafett.design.edit import (
+from stafett.design.acts import (
     Act,
     AddLane,
     AddSite,
+    ChangeLane,
+    ChangeSite,
     GiveRole,
     RemoveLane,
     RemoveSite,
-    Wrong,
-    done,
 )
+from stafett.design.edit import NOTE, REPLACED, Wrong, assumed, done
 from stafett.design.reading import document, document_of, examined
 from stafett.design.routes import own
 from stafett.service.own_networks import written
@@ -86,6 +87,83 @@ def test_a_lane_to_nowhere_may_be_written_and_is_found() -> None:
     ]
 
 
+def test_a_site_is_changed_where_it_stands_and_keeps_its_key() -> None:
+    """Name, owner (a new one too) and place; what is not said, and every other part, stays."""
+    before = sweden()
+    after = done(
+        before, ChangeSite("umea", title="  Umeå,  new ", owner="Norrland", at=(63.8, 20.3))
+    )
+    umea, was = after["centres"]["umea"], before["centres"]["umea"]
+    assert (umea["title"], umea["at"]) == ("Umeå, new", [63.8, 20.3])
+    assert after["owners"][umea["owner"]] == "Norrland" and list(after["centres"]) == list(
+        before["centres"]
+    )
+    assert (umea["share"], umea["places"]) == (was["share"], was["places"])
+    assert wrong(after) == [] and assumed(before, after) == []
+    nowhere = done(after, ChangeSite("umea", at=None))
+    assert "at" not in nowhere["centres"]["umea"] and wrong(nowhere) == []
+    maker = done(before, ChangeSite("manufacturer", title="Plant", owner="industry"))
+    assert maker["roles"] == before["roles"] and maker["centres"] == before["centres"]
+
+
+def test_a_share_that_changes_weighs_the_others_anew() -> None:
+    """They add up to 1; each figure that had a source is an assumption now, and is named."""
+    before, source = sweden(), next(iter(sweden()["sources"]))
+    for key in ("umea", "lund"):
+        share = before["centres"][key]["share"]
+        before["centres"][key]["share"] = {"value": share["value"], "source": source}
+    after = done(before, ChangeSite("umea", share=0.4, places={"bed": 5.0}))
+    centres = after["centres"]
+    assert centres["umea"]["share"]["value"] == 0.4
+    assert sum(c["share"]["value"] for c in centres.values()) == pytest.approx(1)
+    assert centres["umea"]["places"]["bed"]["value"] == 5.0 and wrong(after) == []
+    assert sorted(assumed(before, after)) == ["centres.lund.share", "centres.umea.share"]
+    for key, centre in centres.items():
+        low, high = centre["share"]["low"], centre["share"]["high"]
+        assert low <= centre["share"]["value"] <= high and centre["share"]["assumption"]
+        assert centre["share"]["note"] == (REPLACED if key == "umea" else NOTE)
+
+
+def test_a_published_time_that_is_changed_is_an_assumption_with_a_range() -> None:
+    """It says that a published figure stood there; one that is only said again keeps its source."""
+    before = sweden()
+    lane = {"value": 1.0, "low": 0.5, "high": 2.0, "source": next(iter(before["sources"]))}
+    before["lanes"]["TRANSPORT_OUT"]["median"] = lane
+    after = done(before, ChangeLane("lanes", "TRANSPORT_OUT", days=3.0, mode="road"))
+    changed = after["lanes"]["TRANSPORT_OUT"]
+    assert changed["median"] == {
+        "value": 3.0, "low": 1.5, "high": 6.0, "assumption": True, "note": REPLACED,
+    }  # fmt: skip
+    assert (
+        changed["mode"] == "road"
+        and changed["spread"] == before["lanes"]["TRANSPORT_OUT"]["spread"]
+    )
+    assert assumed(before, after) == ["lanes.TRANSPORT_OUT.median"] and wrong(after) == []
+    same = done(before, ChangeLane("lanes", "TRANSPORT_OUT", days=1.0))
+    assert same == before and assumed(before, same) == []
+
+
+def test_a_centres_own_lane_is_changed_in_length_and_mode_too() -> None:
+    """Or they are taken away; too fast or too short is found as in a file."""
+    there = done(sweden(), AddLane("umea", "manufacturer", 2.0, "air", 1900.0))
+    after = done(there, ChangeLane("routes", "umea_manufacturer", days=4.0, mode="road", km=2100.0))
+    route = after["routes"]["umea_manufacturer"]
+    assert (route["median"]["value"], route["mode"], route["km"]) == (4.0, "road", 2100.0)
+    assert (route["from"], route["to"]) == ("umea", "manufacturer") and wrong(after) == []
+    bare = done(after, ChangeLane("routes", "umea_manufacturer", mode=None, km=None))
+    assert not {"mode", "km"} & bare["routes"]["umea_manufacturer"].keys()
+    fast = done(after, ChangeLane("routes", "umea_manufacturer", days=0.1))
+    assert len(wrong(fast)) == 1 and "cannot be reached by road" in wrong(fast)[0]
+
+
+def test_the_only_centre_keeps_everybody() -> None:
+    """A share that nobody could take over is refused."""
+    one = sweden()
+    one["centres"] = {"umea": one["centres"]["umea"]}
+    with pytest.raises(Wrong, match="treats everybody"):
+        done(one, ChangeSite("umea", share=0.5))
+
+
 @pytest.mark.parametrize(
     ("act", "field"),
     [
@@ -97,6 +175,17 @@ def test_a_lane_to_nowhere_may_be_written_and_is_found() -> None:
         (AddSite("X", "industry", ["centre"], at=(60.0, None)), "at"),
         (RemoveSite("atlantis"), "site"),
         (RemoveLane("routes", "TRANSPORT_OUT"), "lane"),
+        (ChangeSite("atlantis", title="X"), "site"),
+        (ChangeSite("umea", title=" "), "title"),
+        (ChangeSite("umea", owner=""), "owner"),
+        (ChangeSite("umea", at=(None, 20.3)), "at"),
+        (ChangeSite("umea", share=0.0), "share"),
+        (ChangeSite("umea", share=1.0), "share"),
+        (ChangeSite("umea", places={"runway": 1.0}), "places"),
+        (ChangeSite("manufacturer", share=0.5), "share"),
+        (ChangeSite("manufacturer", places={"bed": 2.0}), "places"),
+        (ChangeLane("routes", "TRANSPORT_OUT", days=1.0), "lane"),
+        (ChangeLane("lanes", "TRANSPORT_OUT", km=900.0), "km"),
     ],
 )
 def test_what_cannot_be_done_says_which_part(act: Act, field: str) -> None:

@@ -10,6 +10,7 @@ from english_ import FUNCTION
 from stafett.design.activities import order
 from stafett.design.assumptions import numbers
 from stafett.design.capital.reading import load as load_capital
+from stafett.design.edit import NOTES
 from stafett.design.incentives.reading import assumptions
 from stafett.design.incentives.reading import load as load_game
 from stafett.design.network import Network, Number
@@ -71,7 +72,7 @@ def texts() -> set[str]:
         found |= told - {"Kymriah (tisagenlecleucel)"}
         found |= {source for source in known.sources if not source.startswith("https://")}
     found |= {source for one in builtin.sites("sweden") for source in one.sources}
-    found |= {TITLE, *(title for _, _, _, title, *_ in RESOURCES)}
+    found |= {TITLE, *NOTES, *(title for _, _, _, title, *_ in RESOURCES)}
     return found | noted(iter({**prices, **capital.split}.items()))
 
 

@@ -111,6 +111,11 @@ def test_what_cannot_be_kept_is_refused_with_its_part(
         ({"do": "remove-site", "site": "atlantis"}, 422, "/act/site"),
         ({"do": "add-site", "title": "X", "owner": "", "roles": ["centre"]}, 422, "/act/owner"),
         ({"do": "add-lane", "origin": "huddinge", "to": "maker", "days": "1"}, 422, "/act/days"),
+        ({"do": "change-site", "site": "huddinge", "share": 1.5}, 422, "/act/share"),
+        ({"do": "change-site", "site": "huddinge", "share": None}, 422, "/act/share"),
+        ({"do": "change-site", "site": "huddinge", "at": [1]}, 422, "/act/at"),
+        ({"do": "change-lane", "kind": "lanes", "lane": "x", "days": 1}, 422, "/act/lane"),
+        ({"do": "change-lane", "kind": "lanes", "lane": "x", "mode": "sea"}, 422, "/act/mode"),
     ],
 )
 def test_a_change_that_cannot_be_made_says_which_part(
@@ -121,6 +126,26 @@ def test_a_change_that_cannot_be_made_says_which_part(
     answer = site.call(CLINIC, "POST", "/api/design/draft", json=body)
     assert answer.status_code == status, answer.text
     assert answer.json()["reasons"][0]["field"].startswith(field)
+
+
+def test_a_published_figure_that_is_changed_is_said_to_be_an_assumption(site: Site) -> None:
+    """By its path in the answer, and beside its field on the page."""
+    network = json.loads(text("draft", "sweden"))
+    source = next(iter(network["sources"]))
+    days = {"value": 1.0, "low": 0.5, "high": 2.0, "source": source}
+    network["lanes"]["TRANSPORT_OUT"]["median"] = days
+    act = {"do": "change-lane", "kind": "lanes", "lane": "TRANSPORT_OUT", "days": 3.0}
+    body = {"network": network, "act": act}
+    answer = site.call(CLINIC, "POST", "/api/design/draft", json=body).json()
+    assert answer["assumed"] == ["lanes.TRANSPORT_OUT.median"] and answer["findings"] == []
+    assert answer["network"]["lanes"]["TRANSPORT_OUT"]["median"]["assumption"] is True
+    said = "(assumption, 1.5 to 6 · changed in the studio, where a published figure stood)"
+    assert said in answer["page"]
+    body = {"network": network}
+    before = site.call(CLINIC, "POST", "/api/design/draft", json=body).json()
+    assert (
+        before["assumed"] == [] and "(published: " in before["page"] and said not in before["page"]
+    )
 
 
 @pytest.mark.parametrize("network", [{}, {"network": 1}, {"centres": []}, {"roles": None}])
@@ -261,6 +286,58 @@ def test_a_site_and_a_lane_are_added_by_keyboard_saved_and_run(
         drawn = site.call(CLINIC, "GET", f"{base}/pictures/{picture}/{north}@1")
         assert drawn.status_code == 200 and drawn.text.startswith("<svg"), picture
     assert f"{north}@1" in site.call(CLINIC, "GET", f"{base}/table.csv").text
+
+
+@pytest.mark.browser
+def test_a_site_and_a_lane_are_changed_in_place_by_keyboard(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """The form holds what is there; what else is being filled in stays; all is undone again."""
+    page = browser_of(CLINIC, "es")
+    page.goto("/design/edit?from=sweden&language=es")
+    row = page.locator("[data-site=umea]")
+    was = row.locator("> div").inner_text()
+    page.locator("#c-lund > summary").press("Enter")
+    page.locator("#c-lund-title").fill("Lund, a medias")
+    tab_to(page, "#c-umea > summary")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.value") in was
+    page.keyboard.press("Enter")
+    expect(page.locator("#told")).to_contain_text("nada ha cambiado")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("Umeå norte")
+    tab_to(page, "#c-umea-owner")
+    page.keyboard.press("End")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Norrland")
+    tab_to(page, "#c-umea-share")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("40")
+    shoot(page, "design-change-site-es")
+    page.keyboard.press("Enter")
+    expect(row.locator("> div")).to_contain_text("Umeå norte")
+    expect(row.locator("> div")).to_contain_text("Norrland")
+    expect(row.locator("> div")).to_contain_text("40 % de los pacientes")
+    expect(page.locator("#told")).to_contain_text("No hay errores")
+    assert page.evaluate("document.activeElement.id") == "c-umea-share"
+    assert page.locator("#c-lund-title").input_value() == "Lund, a medias"
+    tab_to(page, "#c-lanes-TRANSPORT_OUT > summary")
+    page.keyboard.press("Enter")
+    tab_to(page, "#c-lanes-TRANSPORT_OUT-days")
+    page.keyboard.press("Control+a")
+    page.keyboard.type("0.01")
+    page.keyboard.press("Enter")
+    lane = page.locator("[data-lane='lanes-TRANSPORT_OUT']")
+    expect(lane.locator(".problem").first).to_contain_text("no se alcanza")
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+    page.set_viewport_size({"width": 320, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 320
+    shoot(page, "design-change-320-es")
+    for _ in range(2):
+        page.locator("#undo").press("Enter")
+    expect(row.locator("> div")).to_have_text(was)
+    expect(page.locator("#undo")).to_be_disabled()
 
 
 @pytest.mark.browser

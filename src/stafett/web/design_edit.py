@@ -25,6 +25,7 @@ from stafett.web import design_words as say
 from stafett.web import language as languages
 from stafett.web import numeral
 from stafett.web.catalogue_words import said
+from stafett.web.design_fields import Field, Fields
 from stafett.web.design_figures import T, known
 from stafett.web.design_map import Places
 from stafett.web.pages import fragment, page, signed_in
@@ -35,7 +36,7 @@ from stafett.web.problem import Part, Problem
 class Row:
     """A site, a lane or a role: its key, what is said of it, how to take it away, what is wrong.
 
-    `owner`: whose a site is.
+    `owner`: whose a site is. `fields`: what can be changed of it where it stands.
     """
 
     key: str
@@ -44,6 +45,7 @@ class Row:
     facts: tuple[str, ...]
     act: dict[str, str]
     findings: tuple[NetworkFinding, ...]
+    fields: tuple[Field, ...] = ()
 
 
 class Editor:
@@ -60,6 +62,7 @@ class Editor:
             for k, pool in self._n.pools.items()
             if pool.per == "centre"
         ]
+        self._fields = Fields(system, self._t, language, self.pools)
         self.transports = ends(self._n, self._p)
         roles = [(k, of_text(r.title, language)) for k, r in self._p.roles.items()]
         self.role_titles = dict(roles)
@@ -109,7 +112,7 @@ class Editor:
         return Row(
             key, self.titles[key], said(n.owners.get(one.owner, one.owner), self._language),
             tuple(facts), act,
-            self._about(f"{section}.{key}"),
+            self._about(f"{section}.{key}"), self._fields.site(key),
         )  # fmt: skip
 
     def _lane(self, kind: str, key: str) -> Row:
@@ -122,7 +125,8 @@ class Editor:
         else:
             lane, pair = n.lanes[key], self.transports.get(key, ("", ""))
         called = [self.titles.get(x, x) or "?" for x in pair]
-        facts = [t("design.edit.days", n=self._number(lane.median.value))]
+        days = lane.median.value
+        facts = [t("design.edit.days", n=1 if days == 1 else self._number(days))]
         if lane.mode:
             facts.append(t(f"design.edit.{lane.mode}"))
         if kind == "routes":
@@ -135,8 +139,9 @@ class Editor:
                 facts.append(t("design.edit.straight", km=self._number(round(straight))))
         act = {"do": "remove-lane", "kind": kind, "lane": key}
         return Row(
-            f"{kind}-{key}", " → ".join(called), "", tuple(facts), act, self._about(f"{kind}.{key}")
-        )
+            f"{kind}-{key}", " → ".join(called), "", tuple(facts), act,
+            self._about(f"{kind}.{key}"), self._fields.lane(lane),
+        )  # fmt: skip
 
     def _number(self, value: float) -> str:
         return numeral.written(f"{value:.4g}", self._language)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from starlette.responses import Response
 
-from stafett.design import edit
+from stafett.design import acts, edit
 from stafett.service.own_networks import (
     Examined,
     Faulty,
@@ -50,18 +50,20 @@ class NetworkDraft(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A network that is being changed, and the change to make of it."""
 
     network: dict[str, Any]
-    act: edit.Any_ | None = None
+    act: acts.Any_ | None = None
 
 
 class NetworkDrafted(msgspec.Struct, frozen=True):
     """The network after the change, and what is wrong with it.
 
-    `page`: both as the editor shows them, HTML in the reader's language.
+    `page`: both as the editor shows them, HTML in the reader's language. `assumed`: the figures
+    (paths with dots) that were published and that the change made assumptions with a range.
     """
 
     network: dict[str, Any]
     findings: list[NetworkFinding]
     page: str
+    assumed: list[str] = []
 
 
 def own_of(call: Call[Any, Any]) -> OwnNetworks:
@@ -129,7 +131,7 @@ def faulty(findings: tuple[NetworkFinding, ...], title: str) -> Problem:
 
 
 async def drafted(
-    network: dict[str, Any], act: edit.Any_ | None
+    network: dict[str, Any], act: acts.Any_ | None
 ) -> tuple[dict[str, Any], Examined]:
     """A network after a change, and what is wrong with it; Problem where that cannot be done."""
     found = await asyncio.to_thread(examine, written(network), DRAFT)
@@ -157,7 +159,8 @@ async def draft(call: Call[NetworkDraft, Nothing]) -> NetworkDrafted:
     person = by_of(call)
     page = shown(value, found, languages.of(call.request, person.language))
     language = refusals.language_of(call.request)
-    return NetworkDrafted(value, [said(f, language) for f in found.findings], page)
+    assumed = edit.assumed(call.body.network, value) if call.body.act else []
+    return NetworkDrafted(value, [said(f, language) for f in found.findings], page, assumed)
 
 
 def said(finding: NetworkFinding, language: str) -> NetworkFinding:

@@ -8,24 +8,41 @@ const [told, undo, saved] = ["told", "undo", "saved"].map((id) => document.getEl
 const before = [];
 let network = JSON.parse(start.network);
 
-function show(html) {
+// What stood in a field when the page was written.
+const stood = (field) => (field.tagName === "SELECT" ? ([...field.options].find((o) => o.defaultSelected) ?? field.options[0])?.value : field.defaultValue);
+// The fields of a form that were filled in differently, by name.
+const altered = (form) => Object.fromEntries([...form.elements].filter((f) => f.name && f.value !== stood(f)).map((f) => [f.name, f.value]));
+
+function show(html, sent) {
   const old = document.getElementById("parts"), here = document.activeElement?.id;
   const open = [...old.querySelectorAll("details[open]")].map((d) => d.id);
-  const next = new DOMParser().parseFromString(html, "text/html").getElementById("parts");
-  for (const id of open) next.querySelector(`#${id}`)?.setAttribute("open", "");
+  const there = new DOMParser().parseFromString(html, "text/html"), next = there.getElementById("parts");
+  for (const id of open) there.getElementById(id)?.setAttribute("open", "");
+  // What is being filled in elsewhere is not lost with the page.
+  for (const form of old.querySelectorAll("form")) {
+    if (form === sent) continue;
+    for (const field of form.elements) {
+      const again = field.id && field.type !== "checkbox" && field.value !== stood(field) && there.getElementById(field.id);
+      if (again) again.dataset.typed = field.value;
+    }
+  }
   old.replaceWith(next);
+  for (const field of next.querySelectorAll("[data-typed]")) field.value = field.dataset.typed;
   (document.getElementById(here) ?? (here ? next.querySelector("summary") : null))?.focus();
   undo.disabled = before.length === 0;
 }
 
-async function act(wish, from = network) {
+async function act(wish, from = network, sent = null) {
   try {
     const now = await call("POST", "/api/design/draft", wish ? { network: from, act: wish } : { network: from });
     if (wish) before.push(from);
     network = now.network;
-    show(now.page);
-    const n = now.findings.length;
-    told.textContent = n ? t("design.edit.now-wrong", { n }) : t("design.edit.now-right");
+    show(now.page, sent);
+    const n = now.findings.length, assumed = now.assumed.length;
+    told.textContent = [
+      n ? t("design.edit.now-wrong", { n }) : t("design.edit.now-right"),
+      assumed ? t("design.edit.now-assumed", { n: assumed }) : "",
+    ].join(" ").trim();
   } catch (no) { refused(told, no); }
 }
 
@@ -40,6 +57,23 @@ const filled = {
       at: lat === null && lon === null ? null : [lat, lon], share: Number(data.get("share")) / 100, places,
     };
   },
+  "change-site": (form) => {
+    const now = altered(form), { lat, lon, owner, owner_name } = form.elements, wish = {}, places = {};
+    if ("title" in now) wish.title = now.title;
+    if ("owner" in now) wish.owner = owner.value || owner_name.value;
+    if ("lat" in now || "lon" in now) wish.at = lat.value === "" && lon.value === "" ? null : [number(lat.value), number(lon.value)];
+    if ("share" in now) wish.share = Number(now.share) / 100;
+    for (const [name, value] of Object.entries(now)) if (name.startsWith("places:")) places[name.slice(7)] = Number(value);
+    if (Object.keys(places).length) wish.places = places;
+    return Object.keys(wish).length ? { do: "change-site", site: form.dataset.key, ...wish } : null;
+  },
+  "change-lane": (form) => {
+    const now = altered(form), wish = {};
+    if ("days" in now) wish.days = Number(now.days);
+    if ("mode" in now) wish.mode = now.mode || null;
+    if ("km" in now) wish.km = number(now.km);
+    return Object.keys(wish).length ? { do: "change-lane", kind: form.dataset.kind, lane: form.dataset.key, ...wish } : null;
+  },
   "add-lane": (form) => ({
     do: "add-lane", origin: form.origin.value, to: form.to.value, days: Number(form.days.value), mode: form.mode.value || null, km: number(form.km.value),
   }),
@@ -49,7 +83,9 @@ document.addEventListener("submit", (event) => {
   const make = filled[event.target.dataset.do];
   if (!make) return;
   event.preventDefault();
-  act(make(event.target));
+  const wish = make(event.target);
+  if (wish) act(wish, network, event.target);
+  else told.textContent = t("design.edit.unaltered");
 });
 document.addEventListener("click", (event) => {
   const button = event.target.closest?.("[data-act]");
