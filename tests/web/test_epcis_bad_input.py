@@ -16,7 +16,8 @@ from starlette.routing import Mount
 
 from stafett.exchange import epcis
 from stafett.exchange.epcis_store import EpcisStore
-from stafett.web.epcis import Caller, epcis_app
+from stafett.web.epcis import epcis_app
+from stafett.web.epcis_path import Caller
 
 pytestmark = pytest.mark.anyio
 JSON, XML = "application/json", "application/xml"

@@ -19,7 +19,8 @@ from stafett.exchange import epcis
 from stafett.exchange.deliveries import Deliveries
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.subscriptions import Subscriptions
-from stafett.web.epcis import Caller, epcis_app
+from stafett.web.epcis import epcis_app
+from stafett.web.epcis_path import Caller
 
 pytestmark = pytest.mark.anyio
 BAG = ("urn:epc:id:sgtin:9529004.067890.DP1", "https://id.gs1.org/01/09529004678905/21/DP1")

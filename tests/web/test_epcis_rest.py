@@ -19,7 +19,8 @@ from starlette.routing import Mount
 from stafett.exchange import epcis, epcis_xml
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
-from stafett.web.epcis import Caller, epcis_app
+from stafett.web.epcis import epcis_app
+from stafett.web.epcis_path import Caller
 
 pytestmark = pytest.mark.anyio
 EPC = "https://id.gs1.org/01/09529004678905/21/DP1"

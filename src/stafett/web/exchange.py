@@ -23,7 +23,8 @@ from stafett.exchange.views import ADMINISTERING, administering_steps, journey_d
 from stafett.service.tower import Tower
 from stafett.web import dossiers, fhir
 from stafett.web.endpoint import Call, Endpoint, Nothing
-from stafett.web.epcis import Caller, Epcis
+from stafett.web.epcis import Epcis
+from stafett.web.epcis_path import Caller
 from stafett.web.problem import Part, Problem
 from stafett.web.session import COOKIE, SAFE
 

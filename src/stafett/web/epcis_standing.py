@@ -1,0 +1,169 @@
+"""Named queries and who is told of their answers: the EPCIS interface below /queries."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from datetime import UTC, datetime
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from stafett.exchange import epcis
+from stafett.exchange.epcis_identifiers import check_format
+from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.problem import Problem
+from stafett.exchange.subscriptions import Subscriptions
+from stafett.web.epcis_http import answer, body_of, extensions_of, next_link, parameters_of
+from stafett.web.epcis_path import (
+    Caller,
+    Who,
+    format_of,
+    own,
+    refuse_rest,
+    segments,
+    url_of,
+    uuid_of,
+)
+from stafett.web.epcis_stream import initial, stream
+
+log = logging.getLogger(__name__)
+
+
+class Standing:
+    """The handlers of queries that are kept under a name, and of their subscriptions."""
+
+    def __init__(self, store: EpcisStore, who: Who) -> None:
+        self.store = store
+        self.who = who
+        self.subscriptions = Subscriptions(store)
+
+    async def reached(self, caller: Caller, parts: list[str]) -> dict[str, str]:
+        """Say from which record time on a subscription of the caller's has not told yet."""
+        hook = await self.subscriptions.webhook(uuid_of(parts[3]), parts[1])
+        own(hook.owner, caller)
+        moment = hook.last_run or hook.initial_time or hook.created
+        return {"GS1-Query-Min-Record-Time": moment.isoformat()}
+
+    async def queries(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """List the named queries."""
+        rest, limit, token = parameters_of(request)
+        refuse_rest(rest)
+        found = await self.subscriptions.queries(limit + 1, token)
+        following = found[limit - 1].name if len(found) > limit else None
+        return answer(
+            [{"name": q.name, "query": q.query} for q in found[:limit]],
+            headers=next_link(request, following),
+        )
+
+    async def define(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """Keep a query under a name."""
+        body = epcis.parse(await body_of(request))
+        if not isinstance(body, dict) or "name" not in body or "query" not in body:
+            raise Problem(400, "ValidationException", "give an object with 'name' and 'query'")
+        context = body.get("@context") or extensions_of(request) or None
+        named = await self.subscriptions.define(
+            body["name"], body["query"], owner=caller.organisation, context=context
+        )
+        return answer(None, 201, {"Location": url_of(request, "queries", named.name)})
+
+    async def definition(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """Show a named query."""
+        named = await self.subscriptions.query(names[1])
+        return answer({"name": named.name, "query": named.query})
+
+    async def undefine(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """Remove a named query and its subscriptions; only who defined it may."""
+        named = await self.subscriptions.query(names[1])
+        own(named.owner, caller)
+        await self.subscriptions.remove(named.name)
+        return answer(None, 204)
+
+    async def hooks(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """List the caller's subscriptions to a query."""
+        await self.subscriptions.query(names[1])
+        rest, limit, token = parameters_of(request)
+        refuse_rest(rest)
+        found = [h for h in await self.subscriptions.webhooks(names[1])
+                 if h.owner == caller.organisation]  # fmt: skip
+        if token is not None:
+            ids = [str(h.id) for h in found]
+            if token not in ids:
+                why = "the subscription that the page began after is gone; begin again"
+                raise Problem(400, "QueryParameterException", f"nextPageToken: {why}")
+            found = found[ids.index(token) + 1 :]
+        following = str(found[limit - 1].id) if len(found) > limit else None
+        return answer([h.body() for h in found[:limit]], headers=next_link(request, following))
+
+    async def subscribe(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """Subscribe a webhook to a query."""
+        wish = epcis.parse(await body_of(request))
+        hook = await self.subscriptions.subscribe(
+            names[1], wish, owner=caller.organisation, epc_format=format_of(request)
+        )
+        location = url_of(request, "queries", names[1], "subscriptions", str(hook.id))
+        return answer(hook.body(), 201, {"Location": location})
+
+    async def hook(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """Show one subscription."""
+        hook = await self.subscriptions.webhook(uuid_of(names[3]), names[1])
+        own(hook.owner, caller)
+        return answer(hook.body())
+
+    async def unsubscribe(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """End one subscription."""
+        hook = await self.subscriptions.webhook(uuid_of(names[3]), names[1])
+        own(hook.owner, caller)
+        await self.subscriptions.unsubscribe(hook.id)
+        return answer(None, 204)
+
+    async def replay(self, request: Request, caller: Caller, names: list[str]) -> Response:
+        """Revive a subscription, with `{"position": n}` from there (an addition of Stafett's)."""
+        hook = await self.subscriptions.webhook(uuid_of(names[3]), names[1])
+        own(hook.owner, caller)
+        wish = epcis.parse(await body_of(request))
+        position = wish.get("position") if isinstance(wish, dict) else None
+        if position is not None and (isinstance(position, bool) or not isinstance(position, int)):
+            raise Problem(400, "SubscriptionControlsException", "position is a whole number")
+        return answer((await self.subscriptions.replay(hook.id, position)).body())
+
+    async def websocket(self, socket: WebSocket) -> None:
+        """Serve /queries/{name}/events as a WebSocket subscription."""
+        parts = segments(socket.scope)
+        try:
+            caller = await self.who(socket)
+            if len(parts) != 3 or parts[0] != "queries" or parts[2] != "events":
+                raise Problem(404, "NoSuchResourceException", "subscribe at /queries/{name}/events")
+            named = await self.subscriptions.query(parts[1])
+            wish = dict(socket.query_params)
+            wanted = check_format(socket.headers.get("gs1-epc-format"))
+            feed = stream(self.store, self.subscriptions, named, wish, caller.may_read, wanted)
+            first = await anext(feed)  # nothing yet, but the wish is checked before accepting
+            assert first is None
+        except Problem as refused:
+            await socket.close(4000 + refused.status % 1000, refused.detail[:120])
+            return
+        since = (initial(wish) or datetime.now(UTC)).isoformat()
+        told = {"GS1-Query-Min-Record-Time": since, "GS1-EPC-Format": wanted}
+        await socket.accept(headers=[(k.lower().encode(), v.encode()) for k, v in told.items()])
+        listener = asyncio.create_task(_until_gone(socket))
+        try:
+            async for document in feed:
+                if listener.done():
+                    break
+                if document is not None:
+                    await socket.send_text(msgspec.json.encode(document).decode())
+        except WebSocketDisconnect:
+            log.debug("subscriber of %s went away", named.name)
+        except Problem as refused:  # an identifier that has no EPC URN: not left out, but said
+            await socket.close(4000 + refused.status % 1000, refused.detail[:120])
+        finally:
+            listener.cancel()
+            await feed.aclose()
+
+
+async def _until_gone(socket: WebSocket) -> None:
+    while (await socket.receive())["type"] != "websocket.disconnect":
+        continue  # a subscriber has nothing to say
