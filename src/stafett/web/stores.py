@@ -18,6 +18,8 @@ from stafett.web.api import tower_of
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import role_titles
 
+SHOWN = 50  # lots of one store, by name
+
 
 class UnheardLot(msgspec.Struct, frozen=True):
     """A lot that stands in a store of which no logger tells; `since` when nobody has measured."""
@@ -46,11 +48,12 @@ async def stores(request: Request, person: Person, *, own: bool = False) -> list
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
     found = []
     every = tower.conditions.unheard(person.organisation)
-    for (organisation, role), those in itertools.groupby(every, _store):
+    for (organisation, role), group in itertools.groupby(every, _store):
+        those = list(group)  # since when nobody measures: the longest first
         if own and organisation != person.organisation:
             continue
         lots: list[dict[str, Any]] = []
-        for one in those:
+        for one in those[:SHOWN]:
             live = await tower.journeys.live(one.journey)
             if live is not None:
                 title = text(live.net.protocol.materials[one.material].title, language)
@@ -63,8 +66,10 @@ async def stores(request: Request, person: Person, *, own: bool = False) -> list
                 "organisation": names.get(organisation, organisation),
                 "mine": organisation == person.organisation
                 and policy.allows("register-logger", person),
-                "since": min(one["lot"].since for one in lots),
+                "since": those[0].since,
                 "lots": lots,
+                "count": len(those),
+                "more": len(those) - len(lots),
             }
         )
     return found
