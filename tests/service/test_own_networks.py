@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from importlib.resources import files
@@ -13,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from small_network import person
 from stafett.design.reading import document, document_of
-from stafett.service.own_networks import MOST, Faulty, OwnNetworks, examine
+from stafett.service.own_networks import MOST, Faulty, NetworkVersion, OwnNetworks, examine
 from stafett.service.refusal import No
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +34,7 @@ async def _as_service(connection: psycopg.AsyncConnection[Any]) -> None:
 @pytest.fixture
 async def own(database: str) -> AsyncIterator[OwnNetworks]:
     """The store, in a database of its own."""
-    async with AsyncConnectionPool(database, min_size=1, configure=_as_service) as pool:
+    async with AsyncConnectionPool(database, min_size=2, configure=_as_service) as pool:
         yield OwnNetworks(pool)
 
 
@@ -58,7 +59,7 @@ async def test_a_version_cannot_be_changed_or_taken_away(own: OwnNetworks, datab
     """Not by the service, which has no right to; not by the database's owner, by a slip."""
     await own.save(MINE, "nord", text(), "to begin with", 0)
     tries = ("UPDATE service.own_network SET content = ''", "DELETE FROM service.own_network",
-             "TRUNCATE service.own_network")  # fmt: skip
+             "TRUNCATE service.own_network CASCADE")  # fmt: skip
     with psycopg.connect(database, autocommit=True) as connection:
         for statement in tries:
             with pytest.raises(psycopg.errors.RaiseException, match="never changed"):
@@ -84,6 +85,116 @@ async def test_another_organisation_sees_nothing_and_may_use_the_same_name(
             connection.execute("SELECT set_config('stafett.organisation', %s, false)", [who])
             rows = connection.execute("SELECT title FROM service.own_network").fetchall()
             assert [r[0] for r in rows] == titles
+
+
+async def test_a_withdrawn_network_is_not_offered_and_its_versions_stay(own: OwnNetworks) -> None:
+    """With who, when and why; a run that named a version finds it as it was."""
+    await own.save(MINE, "nord", text(title="One"), "to begin with", 0)
+    await own.save(MINE, "nord", text(title="Two"), "a better title", 1)
+    await own.save(MINE, "syd", text("syd"), "another one", 0)
+    gone = await own.withdraw(MINE, "nord", 2, "nobody  wants it")
+    assert gone is not None and gone.withdrawn is not None
+    assert (gone.ref, gone.withdrawn.reason, gone.withdrawn.by) == (
+        "nord@2",
+        "nobody wants it",
+        "mine",
+    )
+    assert gone.withdrawn.at > gone.saved_at and gone.withdrawn.at.tzinfo is not None
+    assert [v.ref for v in await own.all_of("mine")] == ["syd@1"]
+    assert [v.ref for v in await own.withdrawn("mine")] == ["nord@2"]
+    assert [v.withdrawn is not None for v in await own.versions("mine", "nord")] == [True, False]
+    for ref, title in (("nord@1", "One"), ("nord@2", "Two")):
+        found = await own.content("mine", ref)
+        assert found is not None and found[0].title == title
+    assert await own.content("mine", "nord") is None
+
+
+@pytest.mark.parametrize("after", [0, 1])
+async def test_a_withdrawn_name_is_taken_up_by_saving_it_again(
+    own: OwnNetworks, after: int
+) -> None:
+    """As a new network or from what was withdrawn: the next version, and the history stays."""
+    await own.save(MINE, "nord", text(title="One"), "to begin with", 0)
+    await own.withdraw(MINE, "nord", 1, "nobody wants it")
+    again = await own.save(MINE, "nord", text(title="Two"), "wanted after all", after)
+    assert again.version == 2 and await own.withdrawn("mine") == []
+    assert [v.ref for v in await own.all_of("mine")] == ["nord@2"]
+    assert [v.withdrawn is not None for v in await own.versions("mine", "nord")] == [False, True]
+    assert await own.withdraw(MINE, "nord", 2, "and again not") is not None
+    assert await own.all_of("mine") == []
+
+
+@pytest.mark.parametrize(
+    ("version", "reason", "code"),
+    [
+        (1, "nobody wants it", "conflict"),
+        (3, "nobody wants it", "conflict"),
+        (2, " x ", "bad-value"),
+    ],
+)
+async def test_what_cannot_be_withdrawn_is_refused(
+    own: OwnNetworks, version: int, reason: str, code: str
+) -> None:
+    """Without a reason, or by who did not see the newest version; it is offered as before."""
+    await own.save(MINE, "nord", text(title="One"), "to begin with", 0)
+    await own.save(MINE, "nord", text(title="Two"), "a better title", 1)
+    with pytest.raises(No) as no:
+        await own.withdraw(MINE, "nord", version, reason)
+    assert no.value.code == code and [v.ref for v in await own.all_of("mine")] == ["nord@2"]
+    await own.withdraw(MINE, "nord", 2, "nobody wants it")
+    with pytest.raises(No, match="withdrawn already"):
+        await own.withdraw(MINE, "nord", 2, "nobody wants it")
+
+
+async def test_nobody_withdraws_or_sees_the_withdrawal_of_another_organisations_network(
+    own: OwnNetworks, database: str
+) -> None:
+    """Not by name; and the database shows a withdrawal to its own organisation only."""
+    await own.save(MINE, "nord", text(), "to begin with", 0)
+    assert await own.withdraw(THEIRS, "nord", 1, "we do not like it") is None
+    assert [v.ref for v in await own.all_of("mine")] == ["nord@1"]
+    await own.save(THEIRS, "nord", text(), "also ours", 0)
+    await own.withdraw(THEIRS, "nord", 1, "ours only")
+    assert [v.withdrawn for v in await own.versions("mine", "nord")] == [None]
+    assert await own.withdrawn("mine") == []
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("SET ROLE stafett_read")
+        for who, reasons in (("theirs", ["ours only"]), ("mine", []), ("nobody", [])):
+            connection.execute("SELECT set_config('stafett.organisation', %s, false)", [who])
+            rows = connection.execute("SELECT reason FROM service.own_network_withdrawn").fetchall()
+            assert [r[0] for r in rows] == reasons
+
+
+async def test_a_withdrawal_cannot_be_changed_or_taken_away(
+    own: OwnNetworks, database: str
+) -> None:
+    """Not by the service, nor by the database's owner by a slip."""
+    await own.save(MINE, "nord", text(), "to begin with", 0)
+    await own.withdraw(MINE, "nord", 1, "nobody wants it")
+    tries = ("UPDATE service.own_network_withdrawn SET reason = 'x'",
+             "DELETE FROM service.own_network_withdrawn",
+             "TRUNCATE service.own_network_withdrawn")  # fmt: skip
+    with psycopg.connect(database, autocommit=True) as connection:
+        for statement in tries:
+            with pytest.raises(psycopg.errors.RaiseException, match="never changed"):
+                connection.execute(statement)
+        connection.execute("SET ROLE stafett_append")
+        for statement in tries:
+            with pytest.raises(psycopg.errors.InsufficientPrivilege):
+                connection.execute(statement)
+
+
+async def test_one_of_two_who_save_at_once_and_withdraw_is_told(own: OwnNetworks) -> None:
+    """Saved and withdrawn at one moment, one of both comes late and changes nothing."""
+    await own.save(MINE, "nord", text(title="One"), "to begin with", 0)
+    saved, gone = await asyncio.gather(
+        own.save(MINE, "nord", text(title="Two"), "a better title", 1),
+        own.withdraw(MINE, "nord", 1, "nobody wants it"),
+        return_exceptions=True,
+    )
+    versions = await own.versions("mine", "nord")
+    assert isinstance(saved, NetworkVersion) and versions[0].ref == "nord@2"
+    assert isinstance(gone, No) == (versions[1].withdrawn is None)
 
 
 async def test_faults_are_named_by_part_and_line_and_nothing_is_kept(own: OwnNetworks) -> None:

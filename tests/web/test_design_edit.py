@@ -78,6 +78,33 @@ def test_another_organisation_gets_404_and_can_run_none_of_it(site: Site) -> Non
         assert site.call(COURIER, "GET", address, headers=page).status_code == 404
 
 
+def test_a_network_is_withdrawn_by_its_own_organisation_and_stays_readable(site: Site) -> None:
+    """Offered nowhere any more; by its exact version it is shown, downloaded and run again."""
+    for name in ("goes", "stays"):
+        assert put(site, name).status_code == 200
+    why = {"reason": "nobody wants it", "version": 1}
+    assert site.call(COURIER, "DELETE", "/api/design/own/goes", json=why).status_code == 404
+    gone = site.call(CLINIC, "DELETE", "/api/design/own/goes", json=why).json()
+    assert gone["withdrawn"]["reason"] == "nobody wants it"
+    for path in ("own", "networks"):
+        names_ = str(site.call(CLINIC, "GET", f"/api/design/{path}").json())
+        assert "stays" in names_ and "goes" not in names_, path
+    looked = site.call(CLINIC, "GET", "/api/design/own/goes").json()
+    assert looked[0]["withdrawn"] == gone["withdrawn"]
+    for path in ("own/goes/1", "own/goes/1/network.yaml", "networks/goes@1"):
+        assert site.call(CLINIC, "GET", f"/api/design/{path}").status_code == 200, path
+        assert site.call(COURIER, "GET", f"/api/design/{path}").status_code == 404, path
+    wish = {"networks": ["goes"], "replications": 2, "years": 0.25}
+    assert site.call(CLINIC, "POST", "/api/design/runs", json=wish).status_code == 422
+    exact = site.call(CLINIC, "POST", "/api/design/runs", json={**wish, "networks": ["goes@1"]})
+    assert exact.status_code == 202
+    site.call(CLINIC, "DELETE", f"/api/design/runs/{exact.json()['id']}")
+    for body, status in ((why, 409), ({"version": 1}, 422), ({**why, "reason": " "}, 422)):
+        assert site.call(CLINIC, "DELETE", "/api/design/own/goes", json=body).status_code == status
+    assert put(site, "goes", 0).json()["version"] == 2
+    assert "goes" in str(site.call(CLINIC, "GET", "/api/design/own").json())
+
+
 @pytest.mark.parametrize(
     ("name", "body", "status", "field"),
     [
@@ -338,6 +365,38 @@ def test_a_site_and_a_lane_are_changed_in_place_by_keyboard(
         page.locator("#undo").press("Enter")
     expect(row.locator("> div")).to_have_text(was)
     expect(page.locator("#undo")).to_be_disabled()
+
+
+@pytest.mark.browser
+def test_a_network_is_withdrawn_on_the_page_with_a_reason(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Asked once more, it leaves the list; who, when and why stand where the withdrawn are."""
+    page, name = browser_of(CLINIC, "sv"), f"page-{secrets.token_hex(3)}"
+    assert put(site, name, title="Prov").status_code == 200
+    page.goto(f"/design?network={name}@1&language=sv")
+    row = page.locator(f"[data-own={name}]")
+    row.locator("summary").press("Enter")
+    row.locator("[name=reason]").fill("ingen vill ha det")
+    page.once("dialog", lambda dialog: dialog.dismiss())
+    row.locator("button").press("Enter")
+    expect(row).to_have_count(1)
+    page.once("dialog", lambda dialog: dialog.accept())
+    row.locator("button").press("Enter")
+    expect(row).to_have_count(0)
+    assert page.locator(f"input.pick[value='{name}@1']").count() == 0
+    page.locator("#withdrawn > summary").press("Enter")
+    gone = page.locator(f"[data-withdrawn={name}]")
+    expect(gone).to_contain_text("tillbakadraget av")
+    expect(gone).to_contain_text("ingen vill ha det")
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+    shoot(page, "design-withdrawn-sv")
+    gone.locator("a").press("Enter")
+    expect(page.locator("#is-withdrawn")).to_contain_text("erbjuds det igen")
+    page.locator("#save [name=reason]").fill("någon ville ändå")
+    page.locator("#save button").press("Enter")
+    page.wait_for_url(f"**/design?network={name}@2")
+    expect(page.locator(f"[data-own={name}]")).to_have_count(1)
 
 
 @pytest.mark.browser

@@ -297,7 +297,8 @@ async def studio(request: Request) -> Response:
     t = say.words_of(request, person)
     title = say.system(t, system.name)
     language = languages.of(request, person.language)
-    own = await studio_of(request).own.all_of(person.organisation)
+    networks = studio_of(request).own
+    own = await networks.all_of(person.organisation)
     every = [(n, say.title(load(n), t, language)) for n in names()]
     every += [(x.ref, f"{x.title} ({say.system(t, x.ref)})") for x in own]
     drawn = lanes(
@@ -308,8 +309,10 @@ async def studio(request: Request) -> Response:
     return await page(
         request, "design.html", person, networks=every, chosen=system.network, picture=drawn,
         figures=_figures(system, t, language), places=Places(system, t, language), runs=runs,
-        start={"network": system.name}, own=own, protocol=text_of(system.protocol.title, language),
-        title=say.title(system, t, language), named=lambda n: say.system(t, n),
+        start={"network": system.name}, own=own,
+        withdrawn=await networks.withdrawn(person.organisation),
+        protocol=text_of(system.protocol.title, language), title=say.title(system, t, language),
+        named=lambda n: say.system(t, n),
     )  # fmt: skip
 
 

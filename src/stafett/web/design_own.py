@@ -39,6 +39,13 @@ class NetworkSave(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     after: int = 0
 
 
+class NetworkWithdraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Why a network is to be offered no longer. `version`: the newest that was seen."""
+
+    reason: str
+    version: int
+
+
 class NetworkText(msgspec.Struct, frozen=True):
     """A version and its text."""
 
@@ -72,7 +79,7 @@ def own_of(call: Call[Any, Any]) -> OwnNetworks:
 
 
 async def every(call: Call[Nothing, Nothing]) -> list[NetworkVersion]:
-    """The newest version of each network of the organisation."""
+    """The newest version of each network that the organisation offers."""
     return await own_of(call).all_of(by_of(call).organisation)
 
 
@@ -122,6 +129,16 @@ async def save(call: Call[NetworkSave, Nothing]) -> NetworkVersion:
         return await own_of(call).save(by_of(call), name, body.text, body.reason, body.after)
     except Faulty as no:
         raise faulty(no.findings, "This network is not kept") from None
+
+
+@refusing
+async def withdraw(call: Call[NetworkWithdraw, Nothing]) -> NetworkVersion:
+    """Offer a network no longer; its versions stay readable, for the runs that named them."""
+    name, body = call.path["name"], call.body
+    found = await own_of(call).withdraw(by_of(call), name, body.version, body.reason)
+    if found is None:
+        raise none(name)
+    return found
 
 
 def faulty(findings: tuple[NetworkFinding, ...], title: str) -> Problem:
@@ -183,6 +200,10 @@ ENDPOINTS = (
              body=NetworkSave, answer=NetworkVersion, tag="design",
              answers={409: "the name is taken, or somebody saved meanwhile",
                       422: "the network has faults: each with its part and its line"}),
+    Endpoint("DELETE", f"{OWN}/{{name}}", withdraw, "Withdraw an own network", "design",
+             body=NetworkWithdraw, answer=NetworkVersion, tag="design",
+             answers={**GONE, 409: "it is withdrawn already, or somebody saved meanwhile",
+                      422: "no reason"}),
     Endpoint("GET", f"{OWN}/{{name}}/{{version}}", look, "A version with its text", "design",
              answer=NetworkText, answers=GONE, tag="design"),
     Endpoint("GET", f"{OWN}/{{name}}/{{version}}/network.yaml", download,

@@ -100,3 +100,16 @@ document.getElementById("upload").addEventListener("submit", async (event) => {
     location.assign(`/design?network=${saved.name}@${saved.version}`);
   } catch (no) { refused(document.getElementById("uploaded"), no); }
 });
+
+// A network that is to be offered no longer: with a reason, and asked once more.
+document.addEventListener("submit", async (event) => {
+  const form = event.target;
+  if (!form.matches("form.withdraw")) return;
+  event.preventDefault();
+  const { name, version, title } = form.dataset;
+  if (!confirm(`${t("design.own.withdraw")}: ${title}`)) return;
+  try {
+    await call("DELETE", `/api/design/own/${encodeURIComponent(name)}`, { reason: form.elements.reason.value, version: Number(version) });
+    location.assign("/design"); // what is shown may be the one that went
+  } catch (no) { refused(form.querySelector(".told"), no); }
+});
