@@ -128,6 +128,36 @@ def test_all_that_waits_and_all_that_was_captured_is_reached_by_pages(
         assert wrong.status_code == 400, path
 
 
+def test_a_partner_subscribes_by_a_websocket_of_the_very_server(site: Site) -> None:
+    """Over a real connection: new events come as asked; a wrong wish is refused in words."""
+    from websockets.exceptions import InvalidStatus
+    from websockets.sync.client import connect
+
+    name, bag = f"ws-{uuid.uuid4().hex[:8]}", uuid.uuid4().hex[:8].upper()
+    site.call("courier-1", "POST", "/epcis/queries",
+              json={"name": name, "query": {"EQ_bizStep": ["transporting"]}})  # fmt: skip
+    where = site.base.replace("http", "ws") + f"/epcis/queries/{name}/events"
+    mine = {"Authorization": f"Bearer {site.token('courier-1')}", "GS1-EPC-Format": "No_Preference"}
+    with connect(f"{where}?stream=true", additional_headers=mine) as socket:
+        assert socket.response is not None
+        assert "GS1-Query-Min-Record-Time" in socket.response.headers
+        event = {
+            "type": "ObjectEvent", "eventTime": "2026-11-01T08:00:00+01:00", "action": "OBSERVE",
+            "eventTimeZoneOffset": "+01:00", "bizStep": "transporting",
+            "epcList": [f"urn:epc:id:sgtin:9529004.067890.{bag}"],
+        }  # fmt: skip
+        body = epcis.document([event], created="2026-11-01T08:00:00Z")
+        assert site.call("courier-1", "POST", "/epcis/capture", json=body).status_code == 202
+        told = epcis.read(str(socket.recv(timeout=10)).encode()).events
+        assert [e["epcList"] for e in told] == [event["epcList"]]
+    for query, headers, status in (("streem=true", mine, 400), ("second=61", mine, 400),
+                                   ("stream=true", {}, 401)):  # fmt: skip
+        with pytest.raises(InvalidStatus) as refused:
+            connect(f"{where}?{query}", additional_headers=headers)
+        assert refused.value.response.status_code == status
+        assert json.loads(refused.value.response.body or b"")["status"] == status
+
+
 def test_a_foreign_page_cannot_capture_with_the_cookie(site: Site) -> None:
     """The session cookie alone changes nothing: the header X-Stafett is needed."""
     token = site.token("courier-1")

@@ -157,6 +157,7 @@ async def _serve(
             # now and then meets a connection that is just being closed.
             timeout_keep_alive=75,
             access_log=False,
+            ws_max_size=65_536,  # subscribers of EPCIS have nothing to say
         )
         server = uvicorn.Server(config)
         server.install_signal_handlers = lambda: None  # type: ignore[attr-defined]

@@ -16,7 +16,7 @@ from stafett.exchange.epcis_identifiers import check_format
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Subscriptions
-from stafett.web.epcis_http import answer, body_of, extensions_of, next_link, parameters_of
+from stafett.web.epcis_http import answer, body_of, extensions_of, next_link, parameters_of, refusal
 from stafett.web.epcis_path import (
     Caller,
     Who,
@@ -143,7 +143,10 @@ class Standing:
             first = await anext(feed)  # nothing yet, but the wish is checked before accepting
             assert first is None
         except Problem as refused:
-            await socket.close(4000 + refused.status % 1000, refused.detail[:120])
+            if "websocket.http.response" in socket.scope.get("extensions", {}):
+                await socket.send_denial_response(refusal(refused, socket.url.path))
+            else:
+                await socket.close(4000 + refused.status % 1000, refused.detail[:120])
             return
         since = (initial(wish) or datetime.now(UTC)).isoformat()
         told = {"GS1-Query-Min-Record-Time": since, "GS1-EPC-Format": wanted}

@@ -56,7 +56,7 @@ def routes(tower: Tower) -> list[BaseRoute]:
     ]
 
 
-async def _record(call: Call[Nothing, Nothing]) -> list[tuple[int, dict[str, Any]]]:
+async def _record(call: Call[Nothing, Any]) -> list[tuple[int, dict[str, Any]]]:
     tower: Tower = call.request.app.state.tower
     person = call.request.state.person
     entries = await tower.record.entries(call.path["journey"], person.organisation)
