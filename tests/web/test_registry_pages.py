@@ -378,7 +378,7 @@ def test_a_drill_is_carried_on_the_page_of_a_real_station(
     page.goto("/training")
     shoot(page, "training")
     labels = page.locator("#place option").all_inner_texts()
-    wanted = next(n for n, text in enumerate(labels) if "autologous-car-t: H08" in text)
+    wanted = next(n for n, text in enumerate(labels) if ": H08 " in text)
     page.locator("#place").select_option(index=wanted)
     page.locator("#begin button").click()
     page.wait_for_url("**/practice/*")
