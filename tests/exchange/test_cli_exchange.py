@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
+import stafett
 from stafett.cli.main import main
 from stafett.exchange import epcis
 from stafett.exchange.epcis_store import EpcisStore
@@ -101,6 +102,20 @@ def test_each_file_of_the_standards_is_taken_by_one_command(shared: Path) -> Non
                 report.get(n)
                 for n in ("events", "resources", "cases", "conditions", "queries", "requires")
             ), path
+
+
+def test_a_message_of_an_unknown_sender_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """The line says which sender, and before it what is wrong with it."""
+    path = tmp_path / "result.hl7"
+    segments = (
+        "MSH|^~\\&|LAB|QC|STAFETT|T|20261101080000+0100||ORU^R01^ORU_R01|MSG1|P|2.5.1",
+        "PID|1||P1", "OBR|1|ORD1|F1|CD3^CD3", "OBX|1|NM|CD3^CD3||82.5|%|||||F",
+    )  # fmt: skip
+    path.write_text("\r".join(segments))
+    mapping = Path(stafett.__file__).parent / "catalogue/hl7/laboratory.yaml"
+    result = run("import", "--mapping", mapping, path)
+    assert result.exit_code == 2
+    assert "sender" in result.output and "LAB|QC" in result.output
 
 
 def test_a_schema_is_held_to_our_own_export(shared: Path, tmp_path: Path) -> None:

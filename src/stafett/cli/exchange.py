@@ -225,8 +225,9 @@ def _plain(value: Any) -> str:
 def _tell(body: dict[str, Any]) -> None:
     mark = "ok" if body["ok"] else "WRONG"
     click.secho(f"{body['file']}: {mark}  {body.get('kind', '')}".rstrip(), bold=True)
-    if "detail" in body and len(body.get("errors", ())) != 1:  # one is said below, with its place
-        click.echo(f"  {body['detail']}")
+    detail, errors = body.get("detail", ""), body.get("errors", ())
+    if detail and not (len(errors) == 1 and errors[0] in detail):  # else it is said below
+        click.echo(f"  {detail}")
     for name, value in body.items():
         if name in ("file", "ok", "kind", "detail", "errors", "remarks") or value in (None, {}, []):
             continue
