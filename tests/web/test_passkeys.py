@@ -67,7 +67,7 @@ def test_a_handoff_is_signed_by_a_passkey_and_verified_without_the_system(
     said = page.locator("[aria-labelledby=signed-h]")
     expect(said).to_contain_text(f"signed by the passkey of {mine[-1]['name']}")
     expect(said).to_contain_text(mine[-1]["over"].removeprefix("sha256:"))
-    said.locator("details").evaluate("box => { box.open = true; }")
+    said.locator("details").evaluate_all("boxes => boxes.forEach((b) => { b.open = true; })")
     shoot(page, "journey-signatures")
     context.close()
 
