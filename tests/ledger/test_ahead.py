@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 
 import psycopg
@@ -11,7 +12,8 @@ import pytest
 from doubtful_ import WARN_AT_COMMIT
 from stafett.ledger import InDoubt, Ledger, NotAcknowledged, Receipt
 from stafett.ledger.author import BadSignature, Signer
-from stafett.ledger.sequencer import FEW
+from stafett.ledger.listener import GREW
+from stafett.ledger.sequencer import FEW, TELL_S
 
 pytestmark = pytest.mark.anyio
 
@@ -127,3 +129,32 @@ async def test_under_load_another_process_gets_its_turn(database, submission):
         events = await busy.read(0, limit=10**6)
     assert [e.position for e in events] == list(range(1, len(events) + 1))
     assert events[receipt.first_position - 1].stream == "mine"
+
+
+async def test_listeners_hear_of_the_last_event_at_once_and_of_few_before(
+    database, ledger, submission
+):
+    """Under load not each batch wakes every process that listens; that it ended they all hear."""
+    many = 20 * MANY
+    ear = await psycopg.AsyncConnection.connect(database, autocommit=True)
+    async with ear:
+        await ear.execute(f"LISTEN {GREW}")
+        began = time.monotonic()
+        await all_of(ledger, [submission(f"s{n % 7}") for n in range(many)])
+        took = time.monotonic() - began
+        heard = [int(note.payload) async for note in ear.notifies(timeout=1.0)]
+    assert heard[-1] == many and heard == sorted(heard)
+    assert len(heard) <= took / TELL_S + 2
+
+
+async def test_what_a_batch_left_to_the_one_behind_it_is_told_alone(database, ledger, submission):
+    """A batch leaves the news to the one behind it; when that one is refused, it is told alone."""
+    ear = await psycopg.AsyncConnection.connect(database, autocommit=True)
+    async with ear:
+        await ear.execute(f"LISTEN {GREW}")
+        ledger._sequencer._told = time.monotonic() + 60  # as if they had heard a moment ago
+        stale = [submission("one", expected=0) for _ in range(MANY)]  # the first only is right
+        outcomes = await all_of(ledger, stale)
+        heard = [int(note.payload) async for note in ear.notifies(timeout=1.0)]
+    assert sum(isinstance(one, Receipt) for one in outcomes) == 1
+    assert heard[-1] == 1

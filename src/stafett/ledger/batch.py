@@ -31,6 +31,7 @@ from stafett.ledger.event import (
     Submission,
 )
 
+NOTHING_AHEAD: Mapping[str, int] = {}
 LONGEST_NAME = 1000  # characters; an index entry of PostgreSQL holds about 2,700 bytes
 
 
@@ -261,11 +262,13 @@ def arrange(
     versions: Mapping[str, int],
     size: int,
     recorded_at: datetime,
+    ahead: Mapping[str, int] = NOTHING_AHEAD,
 ) -> Arranged:
     """Give each submission of `batch` its place after the first `size` events, or its refusal.
 
     `known` holds what the ledger has for the batch's keys, `versions` the current version of every
-    stream in the batch. Submissions see those before them in the same batch.
+    stream in the batch, `ahead` those that are newer because of what has been sent before it.
+    Submissions see those before them in the same batch.
     """
     out = Arranged(size, recorded_at)
     in_batch: dict[str, Known] = {}
@@ -283,9 +286,7 @@ def arrange(
             out.outcomes.append(prepared.refused)
             continue
         stream = submission.stream
-        version = out.reached.get(stream)
-        if version is None:
-            version = versions.get(stream, 0)
+        version = out.reached.get(stream) or ahead.get(stream) or versions.get(stream, 0)
         expected = submission.expected_version
         if expected is not None and expected != version:
             out.outcomes.append(StaleVersion(stream, expected, version))

@@ -11,6 +11,7 @@ import msgspec
 import rfc8785
 
 _encode = msgspec.json.Encoder(order="sorted").encode
+_AS_THEY_ARE = frozenset({str, bool, type(None)})
 _LARGEST = 2**53 - 1  # RFC 8785 section 3.2.2.3: what an IEEE 754 double holds exactly
 
 
@@ -48,13 +49,13 @@ def _plain(value: object) -> bool:
             # ASCII keys sort alike by code point and by UTF-16 unit (RFC 8785 section 3.2.3).
             if type(key) is not str or not key.isascii():
                 return False
-            if type(inner) is not str and not _plain(inner):
+            if type(inner) not in _AS_THEY_ARE and not _plain(inner):
                 return False
         return True
-    if kind is str or kind is bool or value is None:
+    if kind in _AS_THEY_ARE:
         return True
     if kind is int:
         return -_LARGEST <= value <= _LARGEST  # type: ignore[operator]
     if kind is list or kind is tuple:
-        return all(type(inner) is str or _plain(inner) for inner in value)  # type: ignore[attr-defined]
+        return all(type(inner) in _AS_THEY_ARE or _plain(inner) for inner in value)  # type: ignore[attr-defined]
     return False

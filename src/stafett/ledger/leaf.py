@@ -116,7 +116,7 @@ kind_text = functools.lru_cache(maxsize=1024)(text)
 
 def timestamp(moment: datetime) -> bytes:
     """Write an aware time in UTC with microseconds, as RFC 3339."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ").encode()
+    return moment.astimezone(UTC).isoformat(timespec="microseconds")[:-6].encode() + b"Z"
 
 
 def read(position: int, leaf: bytes, hashed: bytes) -> Event:

@@ -126,17 +126,18 @@ class Ledger:
         NotAcknowledged (nothing was appended) or InDoubt (ask `outcome_of`, or submit again with
         the same key). What its author has not signed is signed by `signing`, where that is set.
         """
-        receipt = await self._append(submission)
+        if self.signing is None or all(draft.signature for draft in submission.drafts):
+            receipt = await self._sequencer.append(submission)
+        else:
+            receipt = await self._append_signed(submission, self.signing)
         return self._accepted(receipt, submission.request_hash)
 
-    async def _append(self, submission: Submission) -> Receipt:
-        if self.signing is None or all(draft.signature for draft in submission.drafts):
-            return await self._sequencer.append(submission)
-        signed = await self.signing(submission)
+    async def _append_signed(self, submission: Submission, signing: Signing) -> Receipt:
+        signed = await signing(submission)
         try:
             return await self._sequencer.append(signed)
         except BadSignature:
-            again = await self.signing(submission)  # the key may have been rotated meanwhile
+            again = await signing(submission)  # the key may have been rotated meanwhile
             if again == signed:
                 raise
             return await self._sequencer.append(again)

@@ -17,7 +17,7 @@ from stafett.ledger.ending import ended
 
 log = logging.getLogger(__name__)
 
-GREW = "ledger_grew"  # payload: the new size; one per batch
+GREW = "ledger_grew"  # payload: the new size; at most one in `sequencer.TELL_S` under load
 WANTED = "ledger_wanted"  # payload: who would like to append
 FREE = "ledger_free"  # the lease was handed back
 

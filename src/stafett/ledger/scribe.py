@@ -8,9 +8,9 @@ ask; all of that holds only as long as nobody else appends.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
-from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -87,7 +87,7 @@ class Scribe:
 
     def __init__(self) -> None:
         self.clock = DatabaseClock()
-        self._versions: OrderedDict[str, int] = OrderedDict()
+        self._versions: dict[str, int] = {}
         self._keys: Keys | None = None  # of the authors; None: to be read
 
     def forget(self) -> None:
@@ -99,11 +99,12 @@ class Scribe:
         """Take note that `written` has committed."""
         if written.keys_grow:
             self._keys = None
-        for stream, version in written.arranged.reached.items():
-            self._versions[stream] = version
-            self._versions.move_to_end(stream)
-        while len(self._versions) > REMEMBERED_STREAMS:
-            self._versions.popitem(last=False)
+        self._versions.update(written.arranged.reached)
+        if (
+            len(self._versions) > REMEMBERED_STREAMS
+        ):  # those first met go, to be read if they return
+            for stream in list(itertools.islice(self._versions, REMEMBERED_STREAMS // 10)):
+                del self._versions[stream]
 
     async def write(
         self,
@@ -132,6 +133,7 @@ class Scribe:
         refused: Written,
     ) -> Written:
         """Write the batch that the database `refused` because it knows some of the keys."""
+        await self._learn_versions(connection, batch)
         known = await look_up(connection, [p.submission.key for p in batch])
         arranged = self._arrange(batch, known, refused.before, {})
         return _written(arranged, refused.before, refused.keys_grow)
@@ -145,11 +147,7 @@ class Scribe:
     ) -> Arranged:
         """Give places to a batch."""
         now = max(self.clock.now(), standing.recorded_at)
-        versions: Mapping[str, int] = self._versions
-        if reached:
-            streams = {p.submission.stream for p in batch}
-            versions = {s: reached[s] if s in reached else versions[s] for s in streams}
-        return arrange(batch, known, versions, standing.frontier.size, now)
+        return arrange(batch, known, self._versions, standing.frontier.size, now, reached)
 
     async def _check_authors(
         self, connection: psycopg.AsyncConnection[Any], batch: Sequence[Prepared]
@@ -168,10 +166,10 @@ class Scribe:
         self, connection: psycopg.AsyncConnection[Any], batch: Sequence[Prepared]
     ) -> None:
         """Read the versions of the streams that we don't remember."""
-        streams = {p.submission.stream for p in batch}
-        unknown = [s for s in streams if s not in self._versions]
+        known = self._versions
+        unknown = {stream for p in batch if (stream := p.submission.stream) not in known}
         if unknown:
-            rows = await connection.execute(STREAM_VERSIONS, [unknown], prepare=True)
+            rows = await connection.execute(STREAM_VERSIONS, [list(unknown)], prepare=True)
             async for stream, version in rows:
                 self._versions[stream] = version or 0
 

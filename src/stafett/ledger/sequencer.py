@@ -34,10 +34,10 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, LiteralString
 
+import msgspec
 import psycopg
 
 from stafett.ledger.batch import Prepared, prepare
@@ -50,7 +50,7 @@ from stafett.ledger.event import (
     Refused,
     Submission,
 )
-from stafett.ledger.listener import FREE, WANTED, Listener
+from stafett.ledger.listener import FREE, GREW, WANTED, Listener
 from stafett.ledger.merkle import Frontier
 from stafett.ledger.recent import Recent
 from stafett.ledger.scribe import Scribe, Standing, Written, split
@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 LEASE_S = 2.0  # how long a silent holder keeps others away
 BATCH_EVENTS = 4_000
 FEW, MANY = 32, 256  # submissions: fewer are not parted, more never go together
+TELL_S = 0.01  # under load, listeners in other processes hear of growth this seldom
 TURNS = 3  # of the loop, until those who were answered have submitted again
 BATCH_BYTES = 8 * 2**20
 
@@ -78,8 +79,7 @@ SELECT pg_notify(%s, '') FROM given
 """
 
 
-@dataclass(slots=True, eq=False)
-class _Waiting:
+class _Waiting(msgspec.Struct, eq=False):
     """A submission on its way."""
 
     prepared: Prepared
@@ -103,6 +103,7 @@ class Sequencer:
         self._standing = Standing(Frontier(), datetime.min.replace(tzinfo=UTC))
         self._scribe = Scribe()
         self.recent = Recent()
+        self._told, self._untold = 0.0, False  # when listeners last heard; is there more to say
         self._closing = False
         self._halted: str | None = None
         self._trouble = "the database is slow"  # what holds us up, as far as we know
@@ -110,6 +111,8 @@ class Sequencer:
 
     async def start(self) -> None:
         """Begin to serve."""
+        # Kept: asking for the running loop is a system call each time (Python 3.11, `getpid`).
+        self._new_answer = asyncio.get_running_loop().create_future
         self.listener.on_wanted = self._arrived.set
         self._task = asyncio.create_task(self._serve(), name="ledger sequencer")
         self._sweeper = asyncio.create_task(self._expire(), name="ledger sweeper")
@@ -124,20 +127,24 @@ class Sequencer:
             await ended(self._task, self._sweeper)
             self._task = None
 
-    async def append(self, submission: Submission) -> Receipt:
-        """Append and return when durable. Raises Refused, NotAcknowledged or InDoubt."""
+    def append(self, submission: Submission) -> asyncio.Future[Receipt]:
+        """Take a submission; its answer comes when it is durable.
+
+        Raises InvalidSubmission or NotAcknowledged at once, the answer any Refused, NotAcknowledged
+        or InDoubt. It is no coroutine: whoever submits awaits the answer itself.
+        """
         if self._closing:
             raise NotAcknowledged(submission.key, "the ledger is closed")
         if self._halted is not None:
             raise NotAcknowledged(submission.key, self._halted)
         waiting = _Waiting(
             prepare(submission),
-            asyncio.get_running_loop().create_future(),
+            self._new_answer(),
             time.monotonic() + self.patience_s,
         )
         self._queue.append(waiting)
         self._arrived.set()
-        return await waiting.answer
+        return waiting.answer
 
     def halt(self, why: str) -> None:
         """Take nothing more, for good: the record must not go on from here."""
@@ -181,6 +188,8 @@ class Sequencer:
     async def _idle(self) -> None:
         """Wait for something to append or, while holding the lease, for someone who wants it."""
         self._arrived.clear()
+        if self._untold:
+            await self._tell_others()
         if self._epoch is None or not self.listener.wanted:
             await self._arrived.wait()
 
@@ -287,6 +296,14 @@ class Sequencer:
         self._epoch = None
         await self._session.close()
 
+    async def _tell_others(self) -> None:
+        """Tell who listens what the last transaction did not say: another was to follow it."""
+        self._untold = False
+        with contextlib.suppress(psycopg.Error, TimeoutError):
+            connection = await self._connected()
+            size = str(self._standing.frontier.size)
+            await connection.execute("SELECT pg_notify(%s, %s)", [GREW, size], prepare=True)
+
     # ---- one batch -----------------------------------------------------------------------------
 
     async def _append(
@@ -386,10 +403,14 @@ class Sequencer:
     async def _send(self, connection: psycopg.AsyncConnection[Any], written: Written) -> None:
         """Run one transaction, which is one statement."""
         before, after = written.before.frontier, written.after.frontier
+        now = time.monotonic()
+        tell = not self._queue or now - self._told > TELL_S
         values = [
-            before.size, self._epoch, written.after.recorded_at, LEASE_S,
+            before.size, self._epoch, written.after.recorded_at, LEASE_S, tell,
             b"".join(after.peaks), after.root, *written.columns,
         ]  # fmt: skip
         clock = await self._session.append(connection, values)
+        if after.size > before.size:  # else there was nothing to tell of
+            self._untold, self._told = not tell, now if tell else self._told
         self._standing = written.after
         self._scribe.clock.set(clock)

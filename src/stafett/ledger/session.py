@@ -16,7 +16,7 @@ FENCED = "SF001"  # what `ledger.append` raises where the head has moved on with
 CONNECT_S = 5.0
 
 APPEND: LiteralString = (
-    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 18 + ")"
+    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 19 + ")"
 )
 # The session settings that durability and fencing rest on, whatever the server's defaults are.
 SESSION: LiteralString = """
