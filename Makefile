@@ -3,10 +3,10 @@
 PY := .venv/bin/python
 # Every interpreter that is started finds compiled code, whatever the shell was told.
 unexport PYTHONDONTWRITEBYTECODE
-.PHONY: help run test check format types floors docs bench clean
+.PHONY: help run test check format screenshots docs bench clean
 
 help: ## say what can be made
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: ## set everything up and start the control tower with its demo day
 	@sh scripts/setup.sh run
@@ -40,6 +40,12 @@ format: ## format and mend what can be mended by itself
 bench: ## every benchmark, each against a peer or a limit in the same run
 	@sh scripts/setup.sh dev
 	@for b in bench/bench_*.py; do echo "== $$b"; $(PY) $$b || exit 1; done
+
+screenshots: ## the pages in the tests' browsers, as pictures in screenshots/ for a person to look at
+	@sh scripts/setup.sh dev
+	@sh scripts/test-tools.sh
+	@STAFETT_SCREENSHOTS=1 $(PY) -m pytest -m browser -n $(WORKERS) --dist loadfile
+	@echo "The pictures are in screenshots/"
 
 docs: ## build the documentation (warnings are errors)
 	@sh scripts/setup.sh dev

@@ -82,7 +82,7 @@ def brought_to(site: Site) -> Callable[[str, str], Under]:
 
 @pytest.fixture
 def shoot() -> Callable[[Page, str], None]:
-    """Keep screenshots in a folder for a person to look at, where `STAFETT_SCREENSHOTS` is set.
+    """Keep screenshots in a folder for a person to look at, where `make screenshots` asks for it.
 
     Nothing is held against them, and each costs as much as the page that it shows.
     """
