@@ -98,6 +98,8 @@ def ask(app: Starlette, body: bytes = b'{"size": 3}', path: str = "/things/a", *
         {"headers": {"authorization": ""}},
         {"headers": {"content-type": "text/plain"}},
         {"path": "/things/a%00b"},
+        {"path": "/things/a?size=%00"},
+        {"path": "/things/a?%00"},
         {"path": "/things/a/b"},
         {"path": "/things/a?size=4"},
         {"method": "GET"},

@@ -31,6 +31,7 @@ class AuthorKeys:
         self._folder, self._ledger = folder, ledger
         self._signers: dict[str, Signer] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
+        self._files: dict[str, str] = {}  # of the keys held: looked at before each signature
         self._vouched: set[str] = set()
         self._lock = asyncio.Lock()
 
@@ -73,7 +74,7 @@ class AuthorKeys:
     def _held(self, organisation: str) -> Signer | None:
         """Return the key that we hold, unless another process has put a new one in its place."""
         signer = self._signers.get(organisation)
-        if signer is not None and self._stamps[organisation] != _stamp(self._path(organisation)):
+        if signer is not None and self._stamps[organisation] != _stamp(self._files[organisation]):
             return None
         return signer
 
@@ -102,7 +103,7 @@ class AuthorKeys:
                 what = f"{path} is not the key {active[0].id} that the record knows"
                 raise KeyLost(organisation, what)
             await self._ledger.append(signer.registration())
-        self._signers[organisation], self._stamps[organisation] = signer, _stamp(path)
+        self._hold(organisation, signer)
         return signer
 
     async def rotate(self, organisation: str, reason: str, *, lost: bool = False) -> Signer:
@@ -119,8 +120,13 @@ class AuthorKeys:
             gone = tuple(key.id for key in active) if lost else ()
             await self._ledger.append(fresh.registration(retires=old, lost=gone, reason=reason))
             path.with_name(f".{path.name}.new").replace(path)
-            self._signers[organisation], self._stamps[organisation] = fresh, _stamp(path)
+            self._hold(organisation, fresh)
             return fresh
+
+    def _hold(self, organisation: str, signer: Signer) -> None:
+        self._files[organisation] = str(self._path(organisation))
+        self._stamps[organisation] = _stamp(self._files[organisation])
+        self._signers[organisation] = signer
 
     def _path(self, organisation: str) -> Path:
         if not organisation or "/" in organisation or organisation.startswith("."):
@@ -133,9 +139,9 @@ def _own(keys: Keys, organisation: str) -> list[Key]:
     return [key for key in keys.active(organisation) if not key.is_persons]
 
 
-def _stamp(path: Path) -> tuple[int, int]:
+def _stamp(path: str) -> tuple[int, int]:
     try:
-        found = path.stat()
+        found = os.stat(path)
     except FileNotFoundError:
         return 0, 0
     return found.st_ino, found.st_mtime_ns
