@@ -31,7 +31,7 @@ class AuthorKeys:
         self._folder, self._ledger = folder, ledger
         self._signers: dict[str, Signer] = {}
         self._stamps: dict[str, tuple[int, int]] = {}
-        self._files: dict[str, str] = {}  # of the keys held: looked at before each signature
+        self._files: dict[str, Path] = {}  # of the keys held: looked at before each signature
         self._vouched: set[str] = set()
         self._lock = asyncio.Lock()
 
@@ -124,7 +124,7 @@ class AuthorKeys:
             return fresh
 
     def _hold(self, organisation: str, signer: Signer) -> None:
-        self._files[organisation] = str(self._path(organisation))
+        self._files[organisation] = self._path(organisation)
         self._stamps[organisation] = _stamp(self._files[organisation])
         self._signers[organisation] = signer
 
@@ -139,9 +139,9 @@ def _own(keys: Keys, organisation: str) -> list[Key]:
     return [key for key in keys.active(organisation) if not key.is_persons]
 
 
-def _stamp(path: str) -> tuple[int, int]:
+def _stamp(path: Path) -> tuple[int, int]:
     try:
-        found = os.stat(path)
+        found = path.stat()
     except FileNotFoundError:
         return 0, 0
     return found.st_ino, found.st_mtime_ns
