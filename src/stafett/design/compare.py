@@ -8,7 +8,7 @@ constraint is relieved; where it does most, there the pressure is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,7 +17,7 @@ from stafett.design.activities import carried
 from stafett.design.compile import Disruption
 from stafett.design.estimate import Estimate, estimate, paired, summary, without_luck
 from stafett.design.experiment import YEAR, Design, Plan, Run, run
-from stafett.design.levers import LEVERS, demand
+from stafett.design.levers import GROUPS, LEVERS, demand
 from stafett.design.reading import System
 from stafett.simulation import Store
 
@@ -46,6 +46,19 @@ class Pressure:
     def clear(self) -> bool:
         """Whether that effect is clear: if not, no pressure may be claimed."""
         return self.pressure_effect.clear
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What levers, scale and disruptions do in each system, as far as they were run.
+
+    `marginal`: system, lever, measure; `scale`: system, "2x" -> treated of 100 referred;
+    `resilience`: system, disruption -> difference of treated of 100 referred.
+    """
+
+    marginal: dict[str, dict[str, dict[str, Estimate]]]
+    scale: dict[str, dict[str, Estimate]]
+    resilience: dict[str, dict[str, Estimate]]
 
 
 @dataclass(frozen=True)
@@ -111,8 +124,13 @@ def compare(
     workers: int | None = None,
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
+    see: Callable[[Sides], None] | None = None,
 ) -> Comparison:
-    """Run everything and put it into tables; interrupted, those of what is finished."""
+    """Run everything and put it into tables; interrupted, those of what is finished.
+
+    `see` is told after each group of levers, the disruptions and the scales what was found; the
+    figures that it is told are final.
+    """
     every = designs(systems, plan)
     base = {n: d for n, d in every.items() if n in systems}
     # More demand is more journeys: fewer replications carry as much.
@@ -124,9 +142,20 @@ def compare(
     )  # fmt: skip
     go = partial(run, executor=executor, workers=workers, store=store, progress=progress)
     runs = go(base, plan)
+    side = big = Run({}, 0)
+
+    def so_far() -> Sides:
+        return _sides(systems, plan, runs, side, big)
+
     # Ctrl-C ends the whole, not the part that it happens to be in.
-    side = go(rest, fewer, only_kept=runs.missing > 0)
+    for part in [rest] if see is None else _groups(systems, rest):
+        side = side.with_(go(part, fewer, only_kept=runs.missing + side.missing > 0))
+        if see is not None:
+            see(so_far())
     big = go(more, few, only_kept=runs.missing + side.missing > 0)
+    sides = so_far()
+    if see is not None:
+        see(sides)
     first = next(iter(systems))
     how = plan.assumptions
     figures, against = {}, {}
@@ -144,26 +173,47 @@ def compare(
         plan=plan,
         figures=figures,
         against_first=against,
+        marginal=sides.marginal,
+        pressure={n: _pressure(n, effects, how) for n in systems},
+        scale=sides.scale,
+        resilience=sides.resilience,
+        missing=runs.missing + side.missing + big.missing,
+    )
+
+
+def _groups(
+    systems: Mapping[str, System], rest: Mapping[str, Design]
+) -> Iterator[dict[str, Design]]:
+    """Levers and disruptions in parts that each say something: by the levers' groups, then those.
+
+    Few parts: each waits for its last replication.
+    """
+    levers = {f"{n}+{x.name}": x.group for n in systems for x in LEVERS}
+    for group in GROUPS:
+        yield {n: d for n, d in rest.items() if levers.get(n) == group}
+    if events := {n: d for n, d in rest.items() if n not in levers}:
+        yield events
+
+
+def _sides(systems: Mapping[str, System], plan: Plan, runs: Run, side: Run, big: Run) -> Sides:
+    how = plan.assumptions
+    effects = {n: _effects(n, runs, side) for n in systems}
+    scales = {n: [f for f in SCALES if f"{n}*{f:g}" in big.figures] for n in systems}
+    events = {n: [w for w in disruptions(systems[n], plan) if f"{n}-{w}" in side.figures]
+              for n in systems}  # fmt: skip
+    return Sides(
         marginal={
-            n: {
-                lever.name: {m: summary(effects[n][lever.name][m], how) for m in MARGINAL}
-                for lever in LEVERS
-            }
+            n: {x: {m: summary(e[m], how) for m in MARGINAL} for x, e in effects[n].items()}
             for n in systems
         },
-        pressure={n: _pressure(n, effects, how) for n in systems},
         scale={
-            n: {f"{f:g}x": summary(big.values(f"{n}*{f:g}", "treated_share"), how) for f in SCALES}
-            for n in systems
+            n: {f"{f:g}x": summary(big.values(f"{n}*{f:g}", "treated_share"), how) for f in found}
+            for n, found in scales.items()
         },
         resilience={
-            n: {
-                what: _against(side, f"{n}-{what}", runs, n, "treated_share", how)
-                for what in disruptions(systems[n], plan)
-            }
-            for n in systems
+            n: {w: _against(side, f"{n}-{w}", runs, n, "treated_share", how) for w in found}
+            for n, found in events.items()
         },
-        missing=runs.missing + side.missing + big.missing,
     )
 
 
@@ -178,9 +228,11 @@ def _against(one: Run, a: str, other: Run, b: str, measure: str, how: str) -> Es
 
 
 def _effects(name: str, base: Run, side: Run) -> dict[str, dict[str, list[float]]]:
-    """Paired effects of each lever, replication by replication."""
+    """Paired effects of each lever that was run, replication by replication."""
     out: dict[str, dict[str, list[float]]] = {}
     for lever in LEVERS:
+        if f"{name}+{lever.name}" not in side.figures:
+            continue
         out[lever.name] = {}
         for m in MARGINAL:
             after = side.values(f"{name}+{lever.name}", m)

@@ -49,6 +49,10 @@ class Run:
         """One figure over the replications."""
         return [f.get(measure, float("nan")) for f in self.figures[design]]
 
+    def with_(self, other: Run) -> Run:
+        """This and what other designs gave."""
+        return Run({**self.figures, **other.figures}, self.missing + other.missing)
+
 
 @dataclass(frozen=True)
 class Design:

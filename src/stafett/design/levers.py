@@ -21,6 +21,7 @@ from stafett.design.routes import transport_of
 
 W = TypeVar("W", bound=Work)
 Group = Literal["component", "interface", "institution"]
+GROUPS: tuple[Group, ...] = ("component", "interface", "institution")
 
 
 @dataclass(frozen=True)

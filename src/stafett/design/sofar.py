@@ -1,10 +1,16 @@
-"""A comparison while it runs: the figures of the systems after the first replications."""
+"""A comparison while it runs: first the systems, then what levers, disruptions and scale do.
+
+The systems themselves are looked at after more and more replications. Levers, disruptions and
+scales come after them, a group at a time, each with all its replications: those figures are final
+when they are seen.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
+from stafett.design.compare import Comparison, Sides, compare
 from stafett.design.estimate import Estimate, summary
 from stafett.design.experiment import Design, Plan, run
 from stafett.design.reading import System
@@ -13,11 +19,36 @@ from stafett.simulation import Store
 
 @dataclass(frozen=True)
 class SoFar:
-    """Figures by system and measure over the first `replications` of `of`, the same in each."""
+    """Figures by system and measure over the first `replications` of `of`, the same in each.
+
+    `levers`, `resilience` and `scale`, by system: what is finished of them (of 100 referred,
+    treated: gained, lost, and in all). `drawn`: as `figures`, with assumptions drawn, over the
+    first `drawn_replications`.
+    """
 
     replications: int
     of: int
     figures: dict[str, dict[str, Estimate]]
+    levers: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    resilience: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    scale: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    drawn: dict[str, dict[str, Estimate]] = field(default_factory=dict)
+    drawn_replications: int = 0
+
+    @property
+    def seen(self) -> int:
+        """How much there is to see; it only grows."""
+        tables = (self.levers, self.resilience, self.scale)
+        rows = sum(len(rows) for table in tables for rows in table.values())
+        return self.replications + self.drawn_replications + rows
+
+    def with_sides(self, sides: Sides) -> SoFar:
+        """This, and what was tried on the systems."""
+        levers = {
+            n: {x: e["treated_share"] for x, e in found.items()}
+            for n, found in sides.marginal.items()
+        }
+        return replace(self, levers=levers, resilience=sides.resilience, scale=sides.scale)
 
 
 def looks(replications: int) -> Iterator[int]:
@@ -27,6 +58,26 @@ def looks(replications: int) -> Iterator[int]:
         yield n
         n *= 2
     yield replications
+
+
+def watched(
+    systems: Mapping[str, System],
+    plan: Plan,
+    store: Store,
+    see: Callable[[SoFar], None],
+    progress: Callable[[int], None],
+) -> Comparison:
+    """Compare, and say what was found each time that there is more; nothing is run twice."""
+    last: list[SoFar] = []
+
+    def keep(seen: SoFar) -> None:
+        last[:] = [seen]
+        see(seen)
+
+    rest = watch(systems, plan, store, keep, progress)
+    return compare(
+        systems, plan, store=store, progress=rest, see=lambda s: see(last[0].with_sides(s))
+    )
 
 
 def watch(

@@ -49,6 +49,7 @@ from stafett.web.design_figures import T
 from stafett.web.design_figures import path as called
 from stafett.web.design_map import Places
 from stafett.web.design_sayings import Sayings
+from stafett.web.design_sofar import so_far
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.pages import page, signed_in
 from stafett.web.problem import Part, Problem
@@ -90,6 +91,7 @@ class State(msgspec.Struct, frozen=True):
     problem: str
     networks: list[str]
     replications: int  # whose figures the page shows so far
+    seen: int  # how much the page shows so far; it only grows
 
 
 def studio_of(request: Request) -> Studio:
@@ -165,8 +167,8 @@ async def stop(call: Call[Nothing, Nothing]) -> State:
 
 def _state(run: Run) -> State:
     c = run.computation
-    seen = run.so_far.replications if run.so_far else 0
-    return State(c.id, c.state, c.done, c.total, c.problem, run.wish.networks, seen)
+    n, seen = (run.so_far.replications, run.so_far.seen) if run.so_far else (0, 0)
+    return State(c.id, c.state, c.done, c.total, c.problem, run.wish.networks, n, seen)
 
 
 async def _run(request: Request) -> Run:
@@ -341,7 +343,7 @@ async def comparison(request: Request) -> Response:
         return person
     run = await _run(request)
     t, language = say.words_of(request, person), languages.of(request, person.language)
-    found = _so_far(run, t, language)
+    found = so_far(run.so_far, t, language)
     if run.answer is not None:
         found |= _tables(run.answer, t, language)
     return await page(
@@ -349,24 +351,6 @@ async def comparison(request: Request) -> Response:
         named=lambda n: say.system(t, n),
         changes=say.changes(run.wish, t, language), **found,
     )  # fmt: skip
-
-
-def _so_far(run: Run, t: T, language: str) -> dict[str, Any]:
-    """The figures of a run that goes on or was stopped, as far as it got."""
-    if run.so_far is None:
-        return {"so_far": []}
-    heads = list(run.so_far.figures)
-    return {
-        "heads": heads,
-        "called": {n: say.system(t, n) for n in heads},
-        "so_far": [
-            (
-                say.measure(t, k),
-                [say.figure(run.so_far.figures[n].get(k), 1, language) for n in heads],
-            )
-            for k in TITLES
-        ],
-    }
 
 
 def _tables(answer: Answer, t: T, language: str) -> dict[str, Any]:

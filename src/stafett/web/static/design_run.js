@@ -7,7 +7,7 @@ const [state, progress, count, cancel] = ["state", "progress", "count", "cancel"
 // The figures so far: the server writes them into the page, in its words; they are taken from there.
 async function see(now) {
   const here = document.getElementById("so-far");
-  if (here.dataset.seen === `${now.replications} ${now.state}`) return;
+  if (here.dataset.seen === `${now.seen} ${now.state}`) return;
   const answer = await fetch(location.href);
   const there = new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("so-far");
   if (there) here.replaceWith(there);
