@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from authenticator_ import Authenticator, enrolled, signed_by, taken_away
 from stafett.ledger import Author, Draft, Submission, archive, checkpoint
 from stafett.ledger.author import Signer
 from stafett.ledger.batch import arrange, prepare
@@ -50,8 +51,16 @@ def scan(number: int) -> Submission:
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Write an archive of 600 signed entries, cosigned, as one reader may see it."""
-    made = [HOSPITAL.registration(), *(HOSPITAL.sign(scan(n)) for n in range(599))]
+    """Write an archive of 600 signed entries, one by a passkey, as a reader may see it."""
+    phone = Authenticator()
+    made = [
+        HOSPITAL.registration(),
+        *(HOSPITAL.sign(scan(n)) for n in range(594)),
+        enrolled(phone, HOSPITAL, "anna"),
+        signed_by(phone, scan(594)),
+        taken_away(phone, HOSPITAL),
+        *(HOSPITAL.sign(scan(n)) for n in (595, 596)),
+    ]
     entries = arrange(map(prepare, made), {}, {}, 0, AT).entries
     head = Checkpoint(LOG.name, len(entries), Frontier().append(map(leaf_hash, entries)).root)
     seen = WITNESS.cosign(head, 1_764_000_000)
@@ -116,7 +125,18 @@ def test_what_was_changed_is_named(
 
 
 @pytest.mark.parametrize(
-    "word", ["recorded_at", "WebAuthn", "ML-DSA-44", "subtree/v1", "record/keys", "retires", "x001"]
+    "word",
+    [
+        "recorded_at",
+        "WebAuthn",
+        "ML-DSA-44",
+        "subtree/v1",
+        "record/keys",
+        "retires",
+        "holder",
+        "AuthorKeyRetired",
+        "x001",
+    ],
 )
 def test_the_readme_speaks_of_every_part(whole: Path, word: str) -> None:
     """What no script of 80 lines needs is explained too."""

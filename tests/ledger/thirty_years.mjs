@@ -38,6 +38,15 @@ const over = (from, to) => {
 };
 if (over(0, size).toString("base64") !== top) wrong.push("root");
 
+// A passkey's signature (README, 6): an ES256 key in COSE, whose two halves stand at fixed places.
+const passkey = (cose, message, { client_data, authenticator_data, value }) => {
+  const [client, data] = [client_data, authenticator_data].map((part) => Buffer.from(part, "base64url"));
+  const [x, y] = [cose.subarray(10, 42), cose.subarray(45, 77)].map((half) => half.toString("base64url"));
+  const key = createPublicKey({ key: { kty: "EC", crv: "P-256", x, y }, format: "jwk" });
+  return JSON.parse(client).challenge === sha(message).toString("base64url") && (data[32] & 4) === 4
+    && verify("sha256", Buffer.concat([data, sha(client)]), key, Buffer.from(value, "base64url"));
+};
+
 // The entries, and who wrote them.
 let entries = 0, authors = 0;
 const keys = new Map();
@@ -53,10 +62,14 @@ for (const file of readdirSync(`${root}/entries`).sort()) {
       const name = sha(jcs([body.organisation, body.algorithm, body.public])).toString("hex").slice(0, 16);
       if (name === body.key) keys.set(name, body);
     }
+    if (stream === "record/keys" && kind === "AuthorKeyRetired") keys.delete(body.key);
     if (!signature) continue;
     const key = keys.get(signature.key);
     const message = Buffer.from(jcs({ ...said, act: signature.act }));
-    if (key?.organisation === said.author.organisation && signature.alg === "Ed25519"
+    if (key?.algorithm === "WebAuthn" && signature.alg === "WebAuthn"
+      && key.holder === sha(jcs([said.author.organisation, said.author.person, key.public])).toString("hex")
+      && passkey(Buffer.from(key.public, "base64"), message, signature)) authors++;
+    else if (key?.organisation === said.author.organisation && signature.alg === "Ed25519"
       && ed25519(Buffer.from(key.public, "base64"), message, Buffer.from(signature.value, "base64"))) authors++;
     else wrong.push(`author ${index}`);
   }
