@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 from dataclasses import dataclass
 
+from stafett.ledger.author import PASSKEY
 from stafett.ledger.ledger import Ledger
 from stafett.service.accounts import Person
 from stafett.service.author_keys import AuthorKeys, KeyLost
@@ -58,7 +59,8 @@ class Keys:
 
     async def replace(self, by: Person, reason: str) -> str:
         """Give the person's organisation a new key; return its id. Raises No."""
-        before = [key.id for key in await self.of(by.organisation) if key.until is None]
+        active = [key for key in await self.of(by.organisation) if key.until is None]
+        before = [key.id for key in active if key.algorithm != PASSKEY]  # people's stay as they are
         try:
             async with self._changes.making(
                 by, "signing key replaced", by.organisation, reason, {"keys": before}
