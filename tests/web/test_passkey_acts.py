@@ -27,7 +27,7 @@ from stafett.service import demo
 from web_hands import Under, authenticated, device, do_side, enrol, settled, sign_in
 
 pytestmark = pytest.mark.browser
-FIRST, SECOND = "treating-clinic-1", "treating-clinic-2"
+FIRST, SECOND, THIRD = (f"treating-clinic-{n}" for n in (1, 2, 3))
 
 # Ask what `asked` signs; answer it with the passkeys `allowed`; send `sent` with that answer.
 ACT = """async ([journey, asked, sent, allowed]) => {
@@ -193,7 +193,7 @@ def test_a_passkey_that_is_taken_away_signs_nothing_more_and_the_record_says_so(
 ) -> None:
     """From the first event that it signs the record knows it; taken away, it knows that too."""
     journey = site.order()
-    context, page = authenticated(chromium, site, FIRST)
+    context, page = authenticated(chromium, site, THIRD)
     known = len(events_of(site, STREAM))
     enrol(page)
     assert len(events_of(site, STREAM)) == known  # nothing is told of one that only signs in
