@@ -181,6 +181,51 @@ def test_an_unstable_queue_is_said_with_its_load_and_the_line_of_its_places(tmp_
     assert CliRunner().invoke(main, ["design", "check", "uk"]).exit_code == 0
 
 
+def test_demand_that_a_file_adds_to_another_is_said_at_its_own_line(tmp_path) -> None:
+    """The places stand in the built-in network that it extends; what is too much stands here."""
+    file = tmp_path / "crowd.yaml"
+    more = "patients:\n  per_year: {value: 5000, low: 1, high: 9000, assumption: true}\n"
+    file.write_text(f"extends: sweden\nnetwork: crowd\n{more}")
+    result = CliRunner().invoke(main, ["design", "check", str(file)])
+    assert result.exit_code == 1
+    assert re.search(
+        r"crowd\.yaml:4:3: line \(all\): offered load \d+%, .*5000 patients a year", result.output
+    )
+
+
+@pytest.mark.parametrize(
+    ("over", "line", "words"),
+    [
+        ("labelling: {consequences: {making: {lost: {value: 0.9, low: 0, high: 1, assumption: true}"
+         ", rework: {value: 0.9, low: 0, high: 1, assumption: true}}}}", 3, "add up to 2"),
+        ("timing: {effect: {digital: {value: -1, low: -1, high: 1, assumption: true}}}", 3,
+         "must not be below 0"),
+        ("timing: {found_later: {value: 1.1, low: 0, high: 2, assumption: true}}", 3,
+         "1.1 is no probability"),
+    ],
+)  # fmt: skip
+def test_an_interface_model_that_cannot_be_is_refused(tmp_path, over, line, words) -> None:
+    """Its probabilities and its factors, with the line where the network lays them over."""
+    file = tmp_path / "odd.yaml"
+    file.write_text(f"extends: sweden\nnetwork: odd\ninterfaces: {{kinds: {{{over}}}}}\n")
+    result = CliRunner().invoke(main, ["design", "check", str(file)])
+    assert result.exit_code == 2
+    assert f"odd.yaml:{line}:" in result.output and words in result.output
+
+
+def test_every_fault_of_a_file_is_told_at_once_in_the_order_of_its_lines(tmp_path) -> None:
+    """Whoever mends one does not meet the next only then."""
+    file = tmp_path / "two.yaml"
+    file.write_text(
+        "extends: sweden\nnetwork: two\nhabits:\n"
+        "  digital: {value: 7, low: 0, high: 8, assumption: true}\n"
+        "lanes:\n  TRANSPORT_OUT: null\n"
+    )
+    said = CliRunner().invoke(main, ["design", "check", str(file)]).output
+    assert "two.yaml:4:3: a share lies" in said and "two.yaml:5:1: there is no lane" in said
+    assert said.index("two.yaml:4") < said.index("two.yaml:5")
+
+
 def test_an_interrupted_comparison_goes_on_from_its_store(tmp_path) -> None:
     """What was stored is not run again, and the answer is the same."""
     args = ["design", "validate", "spain", "--replications", "3", "--years", "0.5", "--json"]

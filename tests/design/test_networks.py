@@ -65,6 +65,14 @@ def test_a_hybrid_changes_what_it_says_and_nothing_else() -> None:
          "umea lies 1,564 km away and cannot be reached by road in 0.5 days"),
         (lambda s: s.replace("mode: air", "mode: camel", 1), "Invalid enum value 'camel'"),
         (lambda s: s.replace("protocol: autologous-car-t", "protocol: alchemy"), "no built-in"),
+        (lambda s: s.replace("value: 115,", "value: 115 a year,", 1), "the number alone"),
+        (lambda s: s.replace("dwell_hours: {", "dwell: {", 1), "did you mean `dwell_hours`"),
+        (lambda s: s.replace("patients:\n", "patient:\n", 1), "did you mean `patients`"),
+        (lambda s: s.replace("chair: {value: 2, low: 1,", "chair: {value: 1.5, low: 1,", 1),
+         "1.5 places at"),
+        (lambda s: s.replace("dwell_spread: {value: 0.8, low: 0.4,",
+                             "dwell_spread: {value: -1, low: -1,"),
+         "must not be below 0"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_named_with_its_line(

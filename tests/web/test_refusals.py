@@ -139,6 +139,28 @@ def test_every_refusal_of_every_room_is_said_in_each_language(file: Path) -> Non
     assert sorted(unsaid) == []
 
 
+@pytest.mark.parametrize("name", ["edit", "interface_checks", "misfit", "reading", "routes"])
+def test_every_finding_of_a_network_is_said_in_each_language(name: str) -> None:
+    """The studio shows what `stafett design check` says of a file, in the reader's language."""
+    file = SOURCE / "design" / f"{name}.py"
+    tree = ast.parse(file.read_text("utf-8"))
+    found = {
+        t
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Yield) and isinstance(node.value, ast.Tuple)
+        for t in _pieces(node.value)
+    }
+    found |= set(told(file, ("ReadError", "Wrong")))
+    named = (n for n in ast.walk(tree) if isinstance(n, ast.Assign))
+    found |= {
+        t for n in named if getattr(n.targets[0], "id", "") in (*NAMED, "ALONE", "WHOLE")
+        for t in _pieces(n.value)
+    }  # fmt: skip
+    assert found
+    by_way = {t for t in found if "cannot be reached NAME in" in t}  # said for each way: by road …
+    assert sorted(t for t in found - by_way if not knows(t)) == []
+
+
 def test_the_rooms_are_searched_for_what_they_refuse() -> None:
     """The search finds refusals in most rooms: were it blind, nothing would be untranslated."""
     found = {file: len(set(told(file, SAYING))) for file in ROOMS}

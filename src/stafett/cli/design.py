@@ -13,8 +13,8 @@ from stafett.cli.design_compare import compare_
 from stafett.cli.design_fit import fit_
 from stafett.cli.design_levers import levers_, sensitivity_, validate_
 from stafett.cli.design_verify import verify_
-from stafett.cli.design_words import Failed, out, systems_of, worked
-from stafett.design.reading import document, load, names
+from stafett.cli.design_words import Failed, out, overloaded, systems_of, worked
+from stafett.design.reading import document, examined, load, names
 from stafett.protocol.read import ReadError
 
 
@@ -51,12 +51,14 @@ def check(file: str, as_json: bool) -> None:
     from stafett.design.stability import offered_loads
 
     try:
-        system = load(file)
+        written = document(file)
+        system, problems = examined(written)
     except ReadError as problem:
         raise Failed(str(problem)) from None
+    if problems:
+        raise Failed("\n".join(map(str, sorted(problems, key=lambda p: p.place))))
     loads = list(offered_loads(system))
     unstable = not all(load_.stable for load_ in loads)
-    written = document(file)
     if as_json:
         rows = [
             {"pool": o.pool, "where": o.where, "offered_load": o.load,
@@ -71,7 +73,7 @@ def check(file: str, as_json: bool) -> None:
         if load_.stable:
             click.echo(f"{said}, stable")
             continue
-        click.echo(f"{written.place(*load_.path)}: {said}, unstable: the queue grows without end")
+        click.echo(overloaded(written, system, load_))
     if unstable:
         sys.exit(1)
     click.echo(f"{file}: {len(system.network.centres)} centres, nothing wrong")

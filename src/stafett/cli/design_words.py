@@ -13,7 +13,8 @@ from rich.console import Console
 
 from stafett.design.estimate import Estimate
 from stafett.design.reading import System, document, load
-from stafett.protocol.read import ReadError
+from stafett.design.stability import Load
+from stafett.protocol.read import Document, ReadError
 from stafett.simulation import ModelError
 
 Assumptions = Literal["fixed", "sampled"]
@@ -45,12 +46,25 @@ def _warn(file_or_name: str, system: System) -> None:
 
     for load_ in offered_loads(system):
         if not load_.stable:
-            place = document(file_or_name).place(*load_.path)
-            err.print(
-                f"{place}: {load_.pool} ({load_.where}): offered load {load_.load:.0%}, unstable: "
-                "the queue grows without end, and figures depend on how long it runs",
-                soft_wrap=True, highlight=False,
-            )  # fmt: skip
+            said = overloaded(document(file_or_name), system, load_)
+            err.print(f"{said}, and figures depend on how long it runs",
+                      soft_wrap=True, highlight=False)  # fmt: skip
+
+
+def overloaded(written: Document, system: System, load_: Load) -> str:
+    """Which queue has no end, with its offered load, and where the file says what is too much.
+
+    That is where the places are written that are too few; where they stand in a network that this
+    one extends, and this one says how many patients come, it is there.
+    """
+    place, demand = written.place(*load_.path), written.place("patients", "per_year")
+    if place.file != written.file and demand.file == written.file:
+        place = demand
+    return (
+        f"{place}: {load_.pool} ({load_.where}): offered load {load_.load:.0%}, unstable: "
+        f"the queue grows without end with {system.network.patients.per_year.value:g} patients "
+        "a year"
+    )
 
 
 class Failed(click.ClickException):
@@ -107,7 +121,8 @@ def figure(e: Estimate | None, digits: int = 1) -> str:
     """A figure with its interval."""
     if e is None or math.isnan(e.mean):
         return "–"
-    return f"{e.mean:.{digits}f} [dim]({e.low:.{digits}f} to {e.high:.{digits}f})[/dim]"
+    spec = f"z.{digits}f"  # nothing is less than nothing: no -0.0
+    return f"{e.mean:{spec}} [dim]({e.low:{spec}} to {e.high:{spec}})[/dim]"
 
 
 def heading(title: str, what: str) -> None:

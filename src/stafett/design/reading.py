@@ -12,6 +12,8 @@ from typing import Any
 import msgspec
 
 from stafett.design.distance import FASTEST, distance
+from stafett.design.interface_checks import wrong
+from stafett.design.misfit import network_of
 from stafett.design.network import CENTRE, Interfaces, Network, Number
 from stafett.design.routes import own
 from stafett.design.routes import problems as _of_routes
@@ -109,13 +111,8 @@ def _interfaces_of(doc: Document, network: Network) -> Interfaces:
         found = msgspec.convert(merged, Interfaces)
     except msgspec.ValidationError as error:
         raise ReadError(doc.place("interfaces"), str(error), "see interfaces.yaml") from None
-    for kind, one in found.kinds.items():
-        for name, p in (("found_here", one.found_here), ("found_later", one.found_later)):
-            if not 0 <= p.value <= 1:
-                place = doc.place("interfaces", "kinds", kind, name)
-                raise ReadError(place, f"{p.value:g} is no probability", "0 to 1")
-        if one.rate.value < 0:
-            raise ReadError(doc.place("interfaces", "kinds", kind), "a rate below 0", "")
+    for path, what, todo in wrong(found):
+        raise ReadError(doc.place("interfaces", *path), what, todo)
     return found
 
 
@@ -146,7 +143,7 @@ def system_of(doc: Document) -> System:
 
 def examined(doc: Document) -> tuple[System, list[ReadError]]:
     """A network and everything that is wrong with it; ReadError if it cannot be read at all."""
-    network = doc.convert(doc.value, Network)
+    network = network_of(doc)
     try:
         protocol = load_protocol(network.protocol).bind(network.product)
     except ReadError as problem:
@@ -187,7 +184,7 @@ def _problems(doc: Document, n: Network, p: Protocol) -> Iterator[tuple[Place, s
         if role not in p.roles:
             yield place, f"the protocol has no role {role!r}", f"it has: {', '.join(p.roles)}"
         if who != CENTRE and who not in n.organisations:
-            yield place, f"there is no organisation {who!r}", f"or `{CENTRE}`"
+            yield place, f"there is no organisation {who!r}", "or `centre`"
     for kind, group in (("organisations", n.organisations), ("centres", n.centres)):
         for name, one in group.items():
             if one.owner not in n.owners:
@@ -300,6 +297,9 @@ def _probabilities(
     for field in ("crossing", "dwell_hours"):
         if getattr(n.habits, field).value <= 0:
             yield doc.place("habits", field), "must be above 0", ""
+    for field in ("dwell_spread", "pair_cases"):
+        if getattr(n.habits, field).value < 0:
+            yield doc.place("habits", field), "must not be below 0", ""
 
 
 def _capacities(
@@ -319,3 +319,6 @@ def _capacities(
             if here is None or here.value < 1:
                 where = doc.place("centres", centre, "places")
                 yield where, f"{centre} has no place in pool {name!r}", "give at least 1"
+            elif here.value != round(here.value):
+                where = doc.place("centres", centre, "places", name)
+                yield where, f"{here.value:g} places at {centre}", "places at a centre are whole"

@@ -77,7 +77,8 @@ def cell(e: Estimate | None, digits: int = 1) -> str:
     """A figure with its interval."""
     if e is None or math.isnan(e.mean):
         return "–"
-    return f"{e.mean:.{digits}f} ({e.low:.{digits}f} to {e.high:.{digits}f})"
+    spec = f"z.{digits}f"  # nothing is less than nothing: no -0.0
+    return f"{e.mean:{spec}} ({e.low:{spec}} to {e.high:{spec}})"
 
 
 def _words(text: str) -> str:

@@ -348,7 +348,7 @@ async def comparison(request: Request) -> Response:
         found |= _tables(run.answer, t, language)
     return await page(
         request, "comparison.html", person, run=run, start={"run": run.id},
-        named=lambda n: say.system(t, n),
+        named=lambda n: say.system(t, n), years=say.number(run.wish.years, language),
         changes=say.changes(run.wish, t, language), **found,
     )  # fmt: skip
 
