@@ -220,7 +220,7 @@ async def test_faults_are_named_by_part_and_line_and_nothing_is_kept(own: OwnNet
         ("[1, 2]", ""),
         ("network: [", ""),
         (text(habits=None), "habits"),
-        (text(colour="red"), ""),
+        (text(colour="red"), "colour"),
         (text(protocol="magic"), "protocol"),
         (text(protocol="/dev/zero"), "protocol"),
         (text(protocol="/etc/hostname"), "protocol"),
