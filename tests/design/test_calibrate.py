@@ -192,3 +192,13 @@ def test_the_command_fits_and_the_result_can_be_compared(tmp_path) -> None:
     (tmp_path / "empty.csv").write_text("case,activity\n")
     bad = r.invoke(main, ["design", "fit", str(tmp_path / "empty.csv"), "--network", "us"])
     assert bad.exit_code == 2 and "Error" in bad.output
+    # A log of somebody else's: the error says how to name a column, and the command knows how.
+    head, _, rows = (tmp_path / "log.csv").read_text("utf-8").partition("\n")
+    first = head.split(",")[0]
+    (tmp_path / "theirs.csv").write_text(f"{head.replace(first, 'odd', 1)}\n{rows}", "utf-8")
+    theirs = ["design", "fit", str(tmp_path / "theirs.csv"), "--network", "sweden-tissue", "--raw"]
+    lost = r.invoke(main, theirs)
+    assert lost.exit_code == 2 and "--column" in lost.output, lost.output
+    found = r.invoke(main, [*theirs, "--column", f"{first}=odd"])
+    assert found.exit_code == 0, found.output
+    assert r.invoke(main, [*theirs, "--column", "odd"]).exit_code == 2

@@ -43,7 +43,7 @@ def list_(as_json: bool) -> None:
     out.print(table)
 
 
-@design.command("check")
+@design.command("check", short_help="Check a network file; say what is wrong, and where.")
 @click.argument("file")
 @_json
 def check(file: str, as_json: bool) -> None:
@@ -79,7 +79,7 @@ def check(file: str, as_json: bool) -> None:
     click.echo(f"{file}: {len(system.network.centres)} centres, nothing wrong")
 
 
-@design.command("run")
+@design.command("run", short_help="Run one system once, and write its event log.")
 @click.argument("system")
 @click.option("--days", type=click.FloatRange(1), default=365.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)

@@ -35,7 +35,7 @@ from stafett.service.studio import evaluations
 from stafett.simulation import Store
 
 
-@click.command("compare")
+@click.command("compare", short_help="Compare delivery systems under the same luck.")
 @click.option("--protocol", "protocol", help="Every built-in network of this protocol.")
 @options
 def compare_(

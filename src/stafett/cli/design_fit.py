@@ -10,22 +10,25 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from stafett.cli.columns import columns as columns_
+from stafett.cli.columns import stated
 from stafett.cli.design_words import Failed, err, heading, out, plain, systems_of, worked
 
 
-@click.command("fit")
+@click.command("fit", short_help="Estimate a network's figures, with intervals, from a log.")
 @click.argument("log", type=click.Path(path_type=Path))
 @click.option("--network", "base", required=True, help="The network that the log comes from.")
 @click.option("--out", "path", type=click.Path(path_type=Path), help="Write the overlay (YAML).")
 @click.option("--name", help="What the new network is called (default: NETWORK-fitted).")
 @click.option("--plot", type=click.Path(path_type=Path), help="Write quantile plots (SVG).")
+@columns_
 @click.option("--zone", help="Time zone of times that name none, e.g. Europe/Stockholm.")
 @click.option("--raw", is_flag=True, help="Leave out the correction by simulating the answer.")
 @click.option("--seed", type=click.IntRange(0, 2**31), default=1, show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def fit_(
     log: Path, base: str, path: Path | None, name: str | None, plot: Path | None,
-    zone: str | None, raw: bool, seed: int, as_json: bool,
+    columns: tuple[str, ...], zone: str | None, raw: bool, seed: int, as_json: bool,
 ) -> None:  # fmt: skip
     """Estimate a network's figures, with intervals, from a LOG or an exported ledger.
 
@@ -39,7 +42,7 @@ def fit_(
 
     (_, system), *_ = systems_of([base]).items()
     try:
-        table = read_log(log, reading=Reading(zone, None, False))
+        table = read_log(log, columns=stated(columns), reading=Reading(zone))
     except LogUnreadableError as problem:
         raise Failed(f"{log.name}: {problem}") from None
     with err.status("Estimating") if err.is_terminal else nullcontext():

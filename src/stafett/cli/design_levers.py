@@ -33,7 +33,7 @@ from stafett.design.validate import Validation, validate
 from stafett.simulation import Store
 
 
-@click.command("validate")
+@click.command("validate", short_help="Hold the simulation against published figures.")
 @options
 def validate_(
     systems: tuple[str, ...], replications: int, years: float, seed: int, workers: int | None,
@@ -92,7 +92,7 @@ def validate_(
     sys.exit(0 if all(r.inside for r in rows) else 1)
 
 
-@click.command("levers")
+@click.command("levers", short_help="The same effort on components and on interfaces.")
 @click.option("--effort", type=click.FloatRange(0.05, 3.0), default=0.7, show_default=True,
               help="Sum of the logarithms of all improvements.")  # fmt: skip
 @options
@@ -161,7 +161,7 @@ def _print_interactions(found: dict[str, Outcome], effort: float) -> None:
     out.print(table)
 
 
-@click.command("sensitivity")
+@click.command("sensitivity", short_help="Rank figures by how far they move a result.")
 @click.argument("system")
 @click.option("--measure", default="treated_share", show_default=True,
               help="The figure that is asked about.")  # fmt: skip

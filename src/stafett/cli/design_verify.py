@@ -14,7 +14,7 @@ from stafett.cli.design_words import out
 from stafett.simulation.exact import REPLICATIONS, Verdict, cases, verdicts
 
 
-@click.command("verify")
+@click.command("verify", short_help="Hold the simulation kernel against exact results.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def verify_(as_json: bool) -> None:
     """Hold the simulation kernel against exact results: queues whose figures theory gives.

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from stafett.cli.columns import columns as columns_
+from stafett.cli.columns import stated
 from stafett.insight.chapters import OUTCOMES
 
 if TYPE_CHECKING:
@@ -22,14 +24,7 @@ if TYPE_CHECKING:
     "--out", "-o", type=click.Path(path_type=Path), help="Where to write the page (FILE.html)."
 )
 @click.option("--json", "to_json", is_flag=True, help="Write JSON to standard output instead.")
-@click.option(
-    "--column",
-    "-c",
-    "columns",
-    multiple=True,
-    metavar="ROLE=NAME",
-    help="Say what a column means, e.g. group=Department.",
-)
+@columns_
 @click.option("--zone", help="Time zone of times that name none, e.g. Europe/Stockholm.")
 @click.option("--time-format", help="How times are written, e.g. '%d/%m/%Y %H:%M'.")
 @click.option("--skip-bad", is_flag=True, help="Leave broken rows out, and count them.")
@@ -95,13 +90,13 @@ def insight(
     from stafett.insight.conformance import Reference
     from stafett.insight.report import as_html, as_json, make_report
 
-    stated = dict(_pair(column) for column in columns)
+    named = stated(columns)
     reference = None
     if expect:
         reference = Reference(tuple(name.strip() for name in expect.split(",") if name.strip()), {})
     try:
         log = read_log(
-            file, columns=stated, reading=Reading(zone, time_format, skip_bad, without),
+            file, columns=named, reading=Reading(zone, time_format, skip_bad, without),
             case_type=case_type, group_type=group_type,
         )  # fmt: skip
     except LogUnreadableError as error:
@@ -156,10 +151,3 @@ def _words(language: str) -> Words | None:
         language, page, lambda text: findings.in_language(text, language) or text,
         lambda svg: findings.picture(svg, language),
     )  # fmt: skip
-
-
-def _pair(text: str) -> tuple[str, str]:
-    role, mark, name = text.partition("=")
-    if not mark or not role or not name:
-        raise click.BadParameter(f"{text!r} is not of the form ROLE=NAME", param_hint="--column")
-    return role, name
