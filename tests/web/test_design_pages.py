@@ -17,10 +17,14 @@ from drawn_ import bars, spots
 from site_ import Site
 from stafett.design.activities import order
 from stafett.design.assumptions import numbers
+from stafett.design.compare import disruptions
+from stafett.design.experiment import Plan
+from stafett.design.reading import load, names
 from stafett.service.design_report import source
 from stafett.service.studio import Unusable, Wish, systems_of
 from stafett.web.design_sayings import Sayings
-from stafett.web.language import words
+from stafett.web.design_words import event
+from stafett.web.language import translator, words
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SMALL = {"networks": ["sweden-tissue"], "replications": 2, "years": 0.25}
@@ -219,6 +223,22 @@ def test_a_site_of_the_map_is_chosen_with_the_keyboard_and_its_figures_changed(
     page.wait_for_url("**/design/runs/*")
     page.locator(".design-exports").wait_for(timeout=60_000)
     assert "Karolinska Huddinge: beds = 7" in page.locator("main").inner_text()
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "lane to the plant closed 30 days"),
+     ("sv", "transport till anläggningen stängd 30 dagar"),
+     ("es", "ruta a la planta cerrada 30 días")],
+)  # fmt: skip
+def test_a_closed_lane_is_called_by_where_it_leads(language: str, said: str) -> None:
+    """Not by the name that it has in the protocol's file; a lane of one's own keeps its name."""
+    t = translator(language)
+    assert event(t, "lane TRANSPORT_OUT closed 30 days") == said
+    assert "FERRY" in event(t, "lane FERRY closed 30 days")
+    for name in names():
+        for what in disruptions(load(name), Plan()):
+            assert not re.search("[A-Z]{4}", event(t, what)), what
 
 
 def test_a_run_is_watched_and_stopped_with_what_it_found_so_far(

@@ -90,6 +90,8 @@ def event(t: T, what: str) -> str:
         if found := re.fullmatch(pattern, what):
             named = found.groupdict().get("what", "")
             pools = {translator("en")(f"design.pool.{p}"): t(f"design.pool.{p}") for p in POOLS}
+            if kind == "lane":
+                named = known(t, f"design.lane.{named}", named)
             return t(f"design.event.{kind}", what=pools.get(named, named))
     return what
 
