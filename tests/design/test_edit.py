@@ -20,7 +20,7 @@ from stafett.design.acts import (
 from stafett.design.edit import NOTE, REPLACED, Wrong, assumed, done
 from stafett.design.reading import document, document_of, examined
 from stafett.design.routes import own
-from stafett.service.own_networks import written
+from stafett.service.own_text import written
 
 BODO = AddSite("Bodø", "Helse Nord", ["centre"], at=(67.28, 14.4), share=0.2, places={"bed": 3.0})
 

@@ -14,7 +14,8 @@ from psycopg_pool import AsyncConnectionPool
 
 from small_network import person
 from stafett.design.reading import document, document_of
-from stafett.service.own_networks import MOST, Faulty, NetworkVersion, OwnNetworks, examine
+from stafett.service.own_networks import MOST, NetworkVersion, OwnNetworks
+from stafett.service.own_text import Faulty, examine
 from stafett.service.refusal import No
 
 pytestmark = pytest.mark.anyio

@@ -15,12 +15,8 @@ from stafett.design.network import CENTRE, Centre, Lane, Network, Organisation
 from stafett.design.reading import System, document, document_of, names
 from stafett.design.routes import ends
 from stafett.protocol.model import text as of_text
-from stafett.service.own_networks import (
-    Examined,
-    NetworkFinding,
-    OwnNetworks,
-    examine,
-)
+from stafett.service.own_networks import OwnNetworks
+from stafett.service.own_text import Examined, NetworkFinding, examine
 from stafett.web import design_words as say
 from stafett.web import language as languages
 from stafett.web import numeral

@@ -9,14 +9,8 @@ import msgspec
 from starlette.responses import Response
 
 from stafett.design import acts, edit
-from stafett.service.own_networks import (
-    Examined,
-    Faulty,
-    NetworkFinding,
-    NetworkVersion,
-    OwnNetworks,
-    examine,
-)
+from stafett.service.own_networks import NetworkVersion, OwnNetworks
+from stafett.service.own_text import Examined, Faulty, NetworkFinding, examine
 from stafett.web import language as languages
 from stafett.web import refusals
 from stafett.web.administration import by_of, refusing
