@@ -368,6 +368,27 @@ def test_a_site_and_a_lane_are_changed_in_place_by_keyboard(
 
 
 @pytest.mark.browser
+def test_a_site_or_a_lane_on_the_map_opens_its_form(
+    site: Site, browser_of: Callable[..., Page]
+) -> None:
+    """By pointer and by keyboard; after a change the new map does the same."""
+    page = browser_of(CLINIC)
+    page.goto("/design/edit?from=sweden")
+    page.locator(".network-map [data-key='centre:umea']").click()
+    expect(page.locator("#c-umea")).to_have_attribute("open", "")
+    expect(page.locator("#c-umea > summary")).to_be_focused()
+    page.locator("#c-umea-title").fill("Umeå norte")
+    page.locator("#c-umea-go").press("Enter")
+    expect(page.locator("#told")).to_contain_text("Nothing is wrong")
+    page.locator(".network-map [data-key='lane:manufacturer']").first.focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#c-lanes-TRANSPORT_OUT > summary")).to_be_focused()
+    page.locator(".network-map [data-key='lane:referrer']").first.focus()
+    page.keyboard.press(" ")  # nothing is carried there: its site
+    expect(page.locator("[data-site=referrer] .design-change > summary")).to_be_focused()
+
+
+@pytest.mark.browser
 def test_a_network_is_withdrawn_on_the_page_with_a_reason(
     site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
 ) -> None:

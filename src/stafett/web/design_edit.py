@@ -32,7 +32,8 @@ from stafett.web.problem import Part, Problem
 class Row:
     """A site, a lane or a role: its key, what is said of it, how to take it away, what is wrong.
 
-    `owner`: whose a site is. `fields`: what can be changed of it where it stands.
+    `owner`: whose a site is. `fields`: what can be changed of it where it stands. `ends`: the keys
+    of the sites that a lane joins.
     """
 
     key: str
@@ -42,6 +43,7 @@ class Row:
     act: dict[str, str]
     findings: tuple[NetworkFinding, ...]
     fields: tuple[Field, ...] = ()
+    ends: tuple[str, ...] = ()
 
 
 class Editor:
@@ -136,7 +138,7 @@ class Editor:
         act = {"do": "remove-lane", "kind": kind, "lane": key}
         return Row(
             f"{kind}-{key}", " → ".join(called), "", tuple(facts), act,
-            self._about(f"{kind}.{key}"), self._fields.lane(lane),
+            self._about(f"{kind}.{key}"), self._fields.lane(lane), pair,
         )  # fmt: skip
 
     def _number(self, value: float) -> str:

@@ -87,9 +87,27 @@ document.addEventListener("submit", (event) => {
   if (wish) act(wish, network, event.target);
   else told.textContent = t("design.edit.unaltered");
 });
+// What is chosen on the map is changed beside it: a site, or the first lane that leads there.
+function choose(key) {
+  const kind = key.slice(0, key.indexOf(":")), name = key.slice(kind.length + 1);
+  const rows = [...document.querySelectorAll(".design-rows > li")];
+  const lane = kind === "lane" && rows.find((row) => row.dataset.ends?.split(" ").includes(name));
+  const form = (lane || rows.find((row) => row.dataset.site === name))?.querySelector(".design-change");
+  if (!form) return;
+  form.open = true;
+  form.querySelector("summary").focus();
+}
+
 document.addEventListener("click", (event) => {
-  const button = event.target.closest?.("[data-act]");
+  const button = event.target.closest?.("[data-act]"), place = event.target.closest?.(".network-map [data-key]");
   if (button) act(JSON.parse(button.dataset.act));
+  if (place) choose(place.dataset.key);
+});
+document.addEventListener("keydown", (event) => {
+  const place = event.target.closest?.(".network-map [data-key]");
+  if (!place || (event.key !== "Enter" && event.key !== " ")) return;
+  event.preventDefault();
+  choose(place.dataset.key);
 });
 document.addEventListener("change", (event) => {
   const { role } = event.target.dataset;
