@@ -39,4 +39,8 @@ def _of_kind(path: tuple[str, ...], kind: ErrorKind) -> Iterator[Wrong]:
             if not 0 <= p <= 1:
                 yield (*where, field), f"{p:g} is no probability", "0 to 1"
         if (total := sum(chances.values())) > 1 + 1e-9:
-            yield where, f"{', '.join(FOLLOWS)} add up to {total:g}", "they must add up to at most 1"
+            yield (
+                where,
+                f"{', '.join(FOLLOWS)} add up to {total:g}",
+                "they must add up to at most 1",
+            )
