@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -36,13 +37,18 @@ async def carry(site: Site, organisation: str) -> None:
                 parties = dict.fromkeys(body["parties"], organisation)  # type: ignore[call-overload]
                 body |= {"journey": name, "coi": name, "parties": parties}
             drafts.append(Draft(str(body["type"]), {**head, "event": body}, at))
-        for first in range(0, len(drafts), 100):
-            part = drafts[first : first + 100]
-            key = f"{name}.{first}"
-            author = Author(organisation)
-            await site.tower.ledger.append(
-                Submission(name, first, part, [organisation], author, key, key.encode())
+        # All at once: whoever watches must not find the first part alone, and raise what is late.
+        await asyncio.gather(
+            *(
+                site.tower.ledger.append(
+                    Submission(
+                        name, first, drafts[first : first + 100], [organisation],
+                        Author(organisation), f"{name}.{first}", f"{name}.{first}".encode(),
+                    )
+                )
+                for first in range(0, len(drafts), 100)
             )
+        )  # fmt: skip
     await site.tower.board.caught_up(60)
 
 

@@ -30,7 +30,8 @@ FILES = [
 # the commands write to a terminal; the record's own tools (ledger) and the analyses speak through
 # findings (see test_findings.py).
 PROGRAMS = (
-    "web/epcis.py", "web/epcis_http.py", "web/epcis_stream.py", "web/fhir.py", "service/fhir.py",
+    "web/epcis.py", "web/epcis_http.py", "web/epcis_path.py", "web/epcis_standing.py",
+    "web/epcis_stream.py", "web/fhir.py", "service/fhir.py",
 )  # fmt: skip
 ROOMS = [
     file

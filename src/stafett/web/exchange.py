@@ -147,8 +147,8 @@ async def waiting(call: Call[Nothing, Paged]) -> Response:
     own = call.request.state.person.organisation
     token = call.query.nextPageToken or "0"
     if not token.isascii() or not token.isdigit() or len(token) > 18:
-        part = Part("nextPageToken", "take the address of the link as it is")
-        raise Problem(400, "query", "The page is none", part)
+        part = Part("nextPageToken", "it is no page that was given", "take the link as it came")
+        raise Problem(400, "query", "There is no such page", part)
     found = await tower.exchange.joins.waiting(limit=PAGE + 1, after=int(token), owner=own)
     shown = found[:PAGE]
     answer = _json(query_document(shown), "application/ld+json")
@@ -253,12 +253,12 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/captured", captured, "What partners captured about it",
-        "read-record", query=Paged, answer=dict[str, Any], answers={400: "The page is none."},
+        "read-record", query=Paged, answer=dict[str, Any], answers={400: "There is no such page."},
         tag="exchange",
     ),
     Endpoint(
         "GET", "/api/exchange/waiting", waiting, "Captured events that wait for a journey", "see",
-        query=Paged, answer=dict[str, Any], answers={400: "The page is none."}, tag="exchange",
+        query=Paged, answer=dict[str, Any], answers={400: "There is no such page."}, tag="exchange",
     ),
     Endpoint(
         "POST", "/api/webhooks", announce, "Be told of the record or of alerts", "administer",
