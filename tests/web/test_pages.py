@@ -158,6 +158,33 @@ def test_nothing_is_ordered_that_nobody_chose(browser_of: Open, chosen: str | No
     assert page.url.endswith("/order")
 
 
+def test_what_others_do_takes_the_keyboard_from_nothing(
+    site: Site, browser_of: Open, brought_to: Bring
+) -> None:
+    """The station is drawn anew when the journey moves: focus, open parts and words stay."""
+    under = brought_to("H08", "release")
+    page = browser_of("cell-laboratory-1")
+    ready = "all is answered, and what it asks for is attached"
+    do_side(site, page, under, "H08", "release",
+            until=lambda view: view.kind == "release" and view.next is None
+            and all(d.attached for d in view.documents if d.required))  # fmt: skip
+    page.reload()
+    button = page.locator("[data-option=release]")
+    trouble = page.locator("#station details", has=page.locator("#note"))
+    trouble.locator("summary").click()
+    page.locator("#note").fill(ready)
+    button.focus()
+    page.evaluate("window.before = document.querySelector('[data-option=release]')")
+    raised = {"type": "RaiseDeviation", "code": "LATE_DELIVERY", "about": "H08", "note": "late",
+              "detected": "H08"}  # fmt: skip
+    done = site.send("cell-laboratory-2", under.journey, raised, role="cell_laboratory")
+    assert done.status_code == 200, done.text
+    page.wait_for_function("window.before.isConnected === false")
+    expect(button).to_be_focused()
+    expect(trouble).to_have_attribute("open", "")
+    expect(page.locator("#note")).to_have_value(ready)
+
+
 def test_tasks_show_what_waits_for_this_person(
     site: Site, browser_of: Open, brought_to: Bring, shoot: Any
 ) -> None:

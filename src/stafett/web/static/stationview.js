@@ -22,18 +22,26 @@ export function draw(root, view, s) {
   root.dataset.check = view.next ?? "";
 }
 
-// What is being filled in outlives a drawing, as long as it belongs to the same question.
+// What is being filled in, what is open and where the keyboard is outlive a drawing, as long as they
+// belong to the same question: a button that was reached by Tab is not lost to what others do.
 function kept(root) {
   const fields = [...root.querySelectorAll("input:not([type=file]), select")].filter((e) => e.value);
-  return { check: root.dataset.check, active: document.activeElement?.id, values: fields.map((e) => [e.id || "scan", e.value]) };
+  const open = [...root.querySelectorAll("details[open] > summary")].map(same);
+  const at = document.activeElement;
+  return { check: root.dataset.check, active: root.contains(at) ? same(at) : null, open, values: fields.map((e) => [e.id || "scan", e.value]) };
 }
 function carry(root, before, next) {
   if (before.check !== (next ?? "")) return;
+  for (const summary of before.open) summary(root)?.parentElement.setAttribute("open", "");
   for (const [id, value] of before.values) {
     const field = id === "scan" ? root.querySelector("section.card input:not([id])") : root.querySelector(`#${CSS.escape(id)}`);
     if (field) field.value = value;
   }
-  if (before.active) root.querySelector(`#${CSS.escape(before.active)}`)?.focus();
+  before.active?.(root)?.focus();
+}
+// How an element is found again: by its id, else by what it says.
+function same({ id, tagName, textContent }) {
+  return (root) => (id ? root.querySelector(`#${CSS.escape(id)}`) : [...root.querySelectorAll(tagName)].find((e) => textContent && e.textContent === textContent));
 }
 
 function note({ said }) { return said && h("p", { class: `note ${said.red ? "red" : ""}`, role: "alert" }, said.red ? "✖ " : "", said.text); }
