@@ -104,6 +104,7 @@ def site(postgres: Server, in_memory: Path, furnished: Path) -> Iterator[Site]:
 # busy in turn with those that wait for clocks and for servers to come back.
 LONG = (
     "test_by_hand.py",
+    "test_no_english.py",
     "test_readings.py",
     "test_every_page.py",
     "test_machine.py",
@@ -113,6 +114,8 @@ LONG = (
     "test_offline.py",
     "test_mqtt.py",
     "test_mutations.py",
+    "test_computing.py",
+    "test_design_edit.py",
     "test_report.py",
     "test_design_pages.py",
     "test_keeping.py",
