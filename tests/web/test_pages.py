@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.label import make
+from told_ import wait_for
 from web_hands import do_side, scan, view_of
 
 pytestmark = [pytest.mark.browser]
@@ -179,7 +180,7 @@ def test_what_others_do_takes_the_keyboard_from_nothing(
               "detected": "H08"}  # fmt: skip
     done = site.send("cell-laboratory-2", under.journey, raised, role="cell_laboratory")
     assert done.status_code == 200, done.text
-    page.wait_for_function("window.before.isConnected === false")
+    wait_for(lambda: page.evaluate("window.before.isConnected === false"))
     expect(button).to_be_focused()
     expect(trouble).to_have_attribute("open", "")
     expect(page.locator("#note")).to_have_value(ready)
