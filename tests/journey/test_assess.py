@@ -194,13 +194,9 @@ def test_an_action_has_an_owner_a_date_and_a_second_look(raised: Any) -> None:
     assert (action.effective, action.finished_by) == (True, raised.by("courier").person)
 
 
-def test_an_action_that_did_not_work_is_followed_by_another(raised: Any) -> None:
-    """Until one is planned the case stays open; found out later, one can be planned all the same,
-    and the owner is called until it is."""
-    raised.ok(triage(raised))
-    raised.ok(c.NameCause(**by(raised, "clinic"), deviation="D1", cause="timing", why="x"))
-    raised.ok(decide(raised))
-    plan = c.PlanAction(
+def one_form(raised: Any) -> c.PlanAction:
+    """Return the plan of a corrective action that the courier owns."""
+    return c.PlanAction(
         **by(raised, "clinic"),
         deviation="D1",
         what="one version of the form",
@@ -208,6 +204,15 @@ def test_an_action_that_did_not_work_is_followed_by_another(raised: Any) -> None
         due=raised.at + timedelta(days=1),
         check_by=raised.at + timedelta(days=9),
     )
+
+
+def test_an_action_that_did_not_work_is_followed_by_another(raised: Any) -> None:
+    """Until one is planned the case stays open; found out later, one can be planned all the same,
+    and the owner is called until it is."""
+    raised.ok(triage(raised))
+    raised.ok(c.NameCause(**by(raised, "clinic"), deviation="D1", cause="timing", why="x"))
+    raised.ok(decide(raised))
+    plan = one_form(raised)
     clinic = raised.by("clinic")
 
     def tried(action: str, *, worked: bool) -> None:
@@ -248,14 +253,7 @@ def test_an_action_that_proves_useless_after_closing_can_be_followed_by_another(
     raised.ok(triage(raised))
     raised.ok(c.NameCause(**by(raised, "clinic"), deviation="D1", cause="timing", why="x"))
     raised.ok(decide(raised))
-    plan = c.PlanAction(
-        **by(raised, "clinic"),
-        deviation="D1",
-        what="one version of the form",
-        owner="courier",
-        due=raised.at + timedelta(days=1),
-        check_by=raised.at + timedelta(days=9),
-    )
+    plan = one_form(raised)
     clinic = raised.by("clinic")
     raised.ok(plan)
     raised.ok(

@@ -39,17 +39,31 @@ def _undecided(state: State) -> list[Raised]:
 
 def _overdue(net: Net, state: State, raised: Raised) -> Cause:
     at = decide_by(raised)
+    return _cause(
+        raised,
+        f"{raised.deviation}.{raised.severity}.undecided",
+        raised.severity if raised.severity != "critical" else "major",
+        at,
+        f"{raised.deviation} ({raised.code}) is still to be decided",
+        (call(state, 0, at, state.owner.role),),
+    )
+
+
+def _cause(
+    raised: Raised, key: str, urgency: Severity, since: datetime, why: str, calls: tuple[Call, ...]
+) -> Cause:
+    """Say that work on a deviation waits."""
     return Cause(
-        key=f"{raised.deviation}.{raised.severity}.undecided",
+        key=key,
         kind="work",
-        urgency=raised.severity if raised.severity != "critical" else "major",
+        urgency=urgency,
         code=raised.code,
         activity=raised.detected or "",
         about=raised.about,
-        since=at,
-        why=f"{raised.deviation} ({raised.code}) is still to be decided",
+        since=since,
+        why=why,
         worse="never",
-        calls=(call(state, 0, at, state.owner.role),),
+        calls=calls,
     )
 
 
@@ -62,17 +76,13 @@ def _supply(net: Net, state: State, raised: Raised) -> Cause:
     at = max([raised.raised_at, *(s.at for s in raised.work.statements)])
     first = tuple(call(state, 0, at, role) for role in roles if role in state.parties)
     severity: Severity = "critical" if raised.severity == "critical" else "major"
-    return Cause(
-        key=f"{raised.deviation}.supply.{part}",
-        kind="work",
-        urgency=severity,
-        code=raised.code,
-        activity=raised.detected or "",
-        about=raised.about,
-        since=at,
-        why=f"{raised.deviation} ({raised.code}): out of specification, it waits for: {part}",
-        worse="never",
-        calls=(
+    return _cause(
+        raised,
+        f"{raised.deviation}.supply.{part}",
+        severity,
+        at,
+        f"{raised.deviation} ({raised.code}): out of specification, it waits for: {part}",
+        (
             *first,
             *(c._replace(rung=1, at=at + DEPUTY_AFTER[severity], deputy=True) for c in first),
             call(state, 2, at + OWNER_AFTER[severity], state.owner.role),
@@ -121,20 +131,8 @@ def _actions(state: State) -> list[Cause]:
                 call(state, 0, at, role),
                 call(state, 1, at + timedelta(days=1), state.owner.role),
             )
-            found.append(
-                Cause(
-                    key=f"{action.action}.{what.rpartition(' ')[2]}",
-                    kind="work",
-                    urgency="minor",
-                    code=raised.code,
-                    activity=raised.detected or "",
-                    about=raised.about,
-                    since=at,
-                    why=f"{action.action} {what}: {action.what}",
-                    worse="never",
-                    calls=calls,
-                )
-            )
+            key, why = f"{action.action}.{what.rpartition(' ')[2]}", f"{action.action} {what}"
+            found.append(_cause(raised, key, "minor", at, f"{why}: {action.what}", calls))
         found += _failed(state, raised)
     return found
 
@@ -147,17 +145,13 @@ def _failed(state: State, raised: Raised) -> list[Cause]:
     at, severity = action.checked_at, raised.severity
     roles = dict.fromkeys((action.owner, state.owner.role))
     return [
-        Cause(
-            key=f"{action.action}.failed",
-            kind="work",
-            urgency=severity if severity != "critical" else "major",
-            code=raised.code,
-            activity=raised.detected or "",
-            about=raised.about,
-            since=at,
-            why=f"{action.action} did not work: {action.what}",
-            worse="never",
-            calls=(
+        _cause(
+            raised,
+            f"{action.action}.failed",
+            severity if severity != "critical" else "major",
+            at,
+            f"{action.action} did not work: {action.what}",
+            (
                 *(call(state, 0, at, role) for role in roles),
                 call(state, 1, at + timedelta(days=1), state.owner.role),
             ),

@@ -132,18 +132,23 @@ async def report(call: Call[Nothing, Nothing]) -> list[Interface]:
 
 async def _stretches(
     tower: Tower, organisation: str
-) -> tuple[list[Between], int, int, dict[str, Net]]:
-    """Return the stretches, the gaps, how many journeys, and the latest net of each protocol."""
+) -> tuple[list[Between], int, int, dict[tuple[str, str], Net]]:
+    """Return the stretches, the gaps, how many journeys, and a net for each handoff's words.
+
+    By protocol and handoff, the latest that has it: an older version may have others.
+    """
     rows = sorted(tower.board.of(organisation), key=lambda row: -row.position)[:MOST]
     found: list[Between] = []
     broken, now = 0, datetime.now(UTC)
-    nets: dict[str, Net] = {}
+    nets: dict[tuple[str, str], Net] = {}
     for row in rows:
         live = await tower.journeys.live(row.journey)
         if live is not None:
-            found += ownership.between_hands(live.net, live.state, now)
+            mine = ownership.between_hands(live.net, live.state, now)
+            found += mine
+            for one in mine:
+                nets.setdefault((one.protocol, one.handoff), live.net)
             broken += len(ownership.gaps(live.state))
-            nets.setdefault(live.net.protocol.protocol, live.net)
     return found, broken, len(rows), nets
 
 
@@ -165,6 +170,7 @@ async def ownership_page(request: Request) -> Response:
         broken=broken,
         journeys=journeys,
         nets=nets,
+        several=len({protocol for protocol, _ in nets}) > 1,
         names={o.id: o.name for o in organisations.values()},
     )
 
