@@ -15,6 +15,7 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.label import Labels
+from stafett.protocol.model import text
 from stafett.service import demo
 from told_ import report
 from web_walk import walk
@@ -245,3 +246,23 @@ def test_what_is_about_to_be_late_stands_among_the_deviations(
     assert [one["id"] for one in found] == []
     page.goto("/deviations?stage=closed")
     expect(page.locator("tr[data-coming]")).to_have_count(0)
+
+
+def test_handoffs_of_two_protocols_are_told_apart_by_their_chains(
+    site: Site, browser_of: Callable[..., Page]
+) -> None:
+    """Between hands names the protocol where there are several, each with its own roles."""
+    for protocol, product in (("autologous-car-t", "kymriah"), ("in-vivo-aav", None)):
+        labels = Labels(random.SystemRandom().randrange(1, 400_000))
+        if product is None:
+            product = next(iter(site.tower.library.current()[protocol].document.bind().products))
+        journey = site.order(
+            labels.patient, coi=labels.coi, protocol=protocol, product=product, key=uuid.uuid4().hex
+        )
+        first = next(iter(site.tower.library.current()[protocol].document.bind().handoffs))
+        site.inside(walk(site, journey, labels, (first, "accept")))
+    page = browser_of("treating-clinic-1")
+    page.goto("/ownership")
+    for protocol in ("autologous-car-t", "in-vivo-aav"):
+        title = text(site.tower.library.current()[protocol].document.bind().title, "en")
+        expect(page.get_by_role("rowheader").filter(has_text=title).first).to_be_visible()
