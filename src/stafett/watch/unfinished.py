@@ -44,13 +44,19 @@ def _overdue(net: Net, state: State, raised: Raised) -> Cause:
         f"{raised.deviation}.{raised.severity}.undecided",
         raised.severity if raised.severity != "critical" else "major",
         at,
-        f"{raised.deviation} ({raised.code}) is still to be decided",
-        (call(state, 0, at, state.owner.role),),
+        why=f"{raised.deviation} ({raised.code}) is still to be decided",
+        calls=(call(state, 0, at, state.owner.role),),
     )
 
 
 def _cause(
-    raised: Raised, key: str, urgency: Severity, since: datetime, why: str, calls: tuple[Call, ...]
+    raised: Raised,
+    key: str,
+    urgency: Severity,
+    since: datetime,
+    *,
+    why: str,
+    calls: tuple[Call, ...],
 ) -> Cause:
     """Say that work on a deviation waits."""
     return Cause(
@@ -81,8 +87,8 @@ def _supply(net: Net, state: State, raised: Raised) -> Cause:
         f"{raised.deviation}.supply.{part}",
         severity,
         at,
-        f"{raised.deviation} ({raised.code}): out of specification, it waits for: {part}",
-        (
+        why=f"{raised.deviation} ({raised.code}): out of specification, it waits for: {part}",
+        calls=(
             *first,
             *(c._replace(rung=1, at=at + DEPUTY_AFTER[severity], deputy=True) for c in first),
             call(state, 2, at + OWNER_AFTER[severity], state.owner.role),
@@ -131,8 +137,9 @@ def _actions(state: State) -> list[Cause]:
                 call(state, 0, at, role),
                 call(state, 1, at + timedelta(days=1), state.owner.role),
             )
-            key, why = f"{action.action}.{what.rpartition(' ')[2]}", f"{action.action} {what}"
-            found.append(_cause(raised, key, "minor", at, f"{why}: {action.what}", calls))
+            key = f"{action.action}.{what.rpartition(' ')[2]}"
+            why = f"{action.action} {what}: {action.what}"
+            found.append(_cause(raised, key, "minor", at, why=why, calls=calls))
         found += _failed(state, raised)
     return found
 
@@ -150,8 +157,8 @@ def _failed(state: State, raised: Raised) -> list[Cause]:
             f"{action.action}.failed",
             severity if severity != "critical" else "major",
             at,
-            f"{action.action} did not work: {action.what}",
-            (
+            why=f"{action.action} did not work: {action.what}",
+            calls=(
                 *(call(state, 0, at, role) for role in roles),
                 call(state, 1, at + timedelta(days=1), state.owner.role),
             ),
