@@ -176,15 +176,13 @@ class Conditions:
         swept = 0.0
         while True:
             try:
-                journeys, self._changed_journeys = self._changed_journeys, set()
-                for journey in journeys:
-                    await self._take_in(journey)
-                dirty, self._dirty = self._dirty, set()
+                await self._take_in_changed()
                 if time.monotonic() - swept > SILENCE_S:
-                    swept = time.monotonic()
                     # Another process may have been told that a logger stands elsewhere now.
-                    dirty |= await self._travel.look_at_places()
-                    dirty |= self._travel.under_way()
+                    self._dirty |= await self._travel.look_at_places()
+                    self._dirty |= self._travel.under_way()
+                    swept = time.monotonic()
+                dirty, self._dirty = self._dirty, set()
                 due = {name for name, at in self._again.items() if at <= time.monotonic()}
                 for name in dirty | due:
                     self._again.pop(name, None)
@@ -207,6 +205,16 @@ class Conditions:
                 names.add(self._urgent.get_nowait())
             for name in names:
                 await self._look(name)
+
+    async def _take_in_changed(self) -> None:
+        """Read the journeys that moved; one that cannot be read stays to be read again."""
+        while self._changed_journeys:
+            journey = self._changed_journeys.pop()
+            try:
+                await self._take_in(journey)
+            except BaseException:
+                self._changed_journeys.add(journey)
+                raise
 
     async def _take_in(self, journey: str) -> None:
         """Read a journey's shipments, and write down which loggers travel with them."""

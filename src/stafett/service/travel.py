@@ -7,6 +7,7 @@ fixed, and can be made again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from typing import Any
 
@@ -30,6 +31,9 @@ class Travel:
         self._of_journey: dict[str, list[str]] = {}
         self._with: dict[Id, set[str]] = {}
         self._ids: dict[str, tuple[Id, ...]] = {}
+        # A journey that is read and a logger that is fixed come at once; what one has half
+        # replaced, the other must not read.
+        self._turn = asyncio.Lock()
 
     def of(self, organisation: str) -> list[Shipment]:
         """Return the shipments of journeys that `organisation` takes part in, the latest first."""
@@ -78,19 +82,25 @@ class Travel:
     async def take_in(self, live: Live) -> set[str]:
         """Read a journey's shipments; return the names of those that are new or changed."""
         journey = live.state.journey
-        self._stays[journey] = stays(live.net, live.state)
-        return await self._replace(journey, await self.shipments_of(live))
+        async with self._turn:
+            self._stays[journey] = stays(live.net, live.state)
+            return await self._replace(journey, await self.shipments_of(live))
 
     async def rebind(self) -> set[str]:
         """Look again at shipments without a logger that is known: one has been registered."""
-        return await self.look_at_places() | await self._bind_all(
-            one
-            for one in list(self.shipments.values())
-            if one.until is None and not self._ids.get(one.id)
-        )
+        async with self._turn:
+            return await self._look_at_places() | await self._bind_all(
+                one
+                for one in list(self.shipments.values())
+                if one.until is None and not self._ids.get(one.id)
+            )
 
     async def look_at_places(self) -> set[str]:
         """Read where loggers are fixed; return the names of what is new or changed by that."""
+        async with self._turn:
+            return await self._look_at_places()
+
+    async def _look_at_places(self) -> set[str]:
         before, self._fixed = self._fixed, await self._stands.all()
         if before == self._fixed:
             return set()
@@ -115,12 +125,13 @@ class Travel:
         found = {one.id: one for one in those}
         for name in set(self._of_journey.get(journey, ())) - found.keys():
             await self._forget(name)
-        self._of_journey[journey] = list(found)
-        return await self._bind_all(
+        names = await self._bind_all(
             one
             for id, one in found.items()
             if not (self.shipments.get(id) == one and self._ids.get(id))
         )
+        self._of_journey[journey] = list(found)
+        return names
 
     async def _forget(self, name: str) -> None:
         """Drop a stay that is none any more: its loggers turned out to stand elsewhere."""
@@ -150,11 +161,6 @@ class Travel:
         ids = [Id(*one) for one in shipment.fixed or ()]
         if shipment.fixed is None and shipment.logger is not None:
             ids = await self._loggers.owners(shipment.logger, shipment.readers)
-        for id in self._ids.get(shipment.id, ()):
-            self._with.get(id, set()).discard(shipment.id)
-        self._ids[shipment.id] = tuple(ids)
-        for id in ids:
-            self._with.setdefault(id, set()).add(shipment.id)
         async with self._pool.connection() as connection:
             await connection.execute(
                 "DELETE FROM watch.travel WHERE journey = %s AND lot = %s"
@@ -169,3 +175,9 @@ class Travel:
                     (*id, shipment.journey, shipment.lot, shipment.since, shipment.until,
                      sorted(shipment.readers)),
                 )  # fmt: skip
+        # Only once it is written: what could not be written is tried again.
+        for id in self._ids.get(shipment.id, ()):
+            self._with.get(id, set()).discard(shipment.id)
+        self._ids[shipment.id] = tuple(ids)
+        for id in ids:
+            self._with.setdefault(id, set()).add(shipment.id)
