@@ -62,9 +62,8 @@ def live(states: tuple[Net, list[State]]) -> Live:
 
 def tank(live: Live) -> Stand:
     """Return a logger that stands in a store of that journey since before it began."""
-    stay = stays(live.net, live.state)[0]
-    place = {"role": stay.spell.role, "organisation": stay.spell.organisation}
-    return Stand(1, number="T-1", place="Tank 1", since=stay.spell.since, **place)
+    spell = stays(live.net, live.state)[0].spell
+    return Stand(1, spell.organisation, "T-1", spell.role, "Tank 1", spell.since)
 
 
 async def written(pool: AsyncConnectionPool[Any]) -> set[tuple[str, str]]:
