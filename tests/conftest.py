@@ -132,12 +132,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 # Where a real clock, broker or browser is in play, a machine with other work may be too slow once.
 # Such a test is tried once more, and the second attempt is named in the output: never silently.
-TIMED = ("watch", "service", "web")
+TIMED = ("watch", "service", "web", "cli", "tlog")
+
+
+def _timed(item: pytest.Item) -> bool:
+    """Say whether a server, a broker or a browser is at work in a test."""
+    return any(part in TIMED for part in item.path.parts) or "postgres" in getattr(
+        item, "fixturenames", ()
+    )
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> bool | None:
     """Try a test of real time once more when it fails; every other test has one attempt."""
-    if not any(part in TIMED for part in item.path.parts):
+    if not _timed(item):
         return None
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -146,6 +153,10 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if failed:
         why = "\n".join(report.longreprtext[-3000:] for report in failed)
         warnings.warn(f"tried a second time: {item.nodeid}: at first:\n{why}", stacklevel=1)
+        # What its file shares is made anew too: the first attempt has left something there.
+        module = item.getparent(pytest.Module)
+        if module is not None and module.parent is not None:
+            item.session._setupstate.teardown_exact(module.parent)  # type: ignore[arg-type]
         item._initrequest()  # type: ignore[attr-defined]
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
     for report in reports:
