@@ -19,6 +19,7 @@ from starlette.applications import Starlette
 
 import http_
 from stafett.client.day import Day
+from stafett.protocol.net import Net
 from stafett.service import demo
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
@@ -95,7 +96,9 @@ class Site:
     def day(self, **more: Any) -> Day:
         """Return scripted people for this site, who do not pause."""
         pinned = self.tower.library.current()[PROTOCOL]
-        nets = {p: self.tower.library.net(pinned.sha256, p) for p in pinned.document.products}
+        nets: dict[str | None, Net] = {
+            p: self.tower.library.net(pinned.sha256, p) for p in pinned.document.products
+        }
         people: dict[str, list[str]] = {}
         for person in self.people:
             for role in person.roles:
