@@ -1,20 +1,26 @@
-"""Real browsers for the pages, and journeys brought to where a test wants them."""
+"""Real browsers for the pages, journeys brought to where a test wants them, an EPCIS server."""
 
 from __future__ import annotations
 
 import os
 import random
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from browser_ import CHROMIUM
+from epcis_ import who
 from site_ import Site
+from stafett.exchange.epcis_store import EpcisStore
 from stafett.journey.label import Labels
 from stafett.service import demo
+from stafett.web.epcis import epcis_app
 from web_hands import Under
 from web_walk import walk
 
@@ -94,3 +100,24 @@ def shoot() -> Callable[[Page, str], None]:
         page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
 
     return keep
+
+
+@pytest.fixture
+async def store(database: str, anyio_backend: str) -> AsyncIterator[EpcisStore]:
+    """Open an event store on a fresh database."""
+    async with EpcisStore(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def app(store: EpcisStore) -> Starlette:
+    """Mount the EPCIS interface below /epcis, as the control tower does."""
+    return Starlette(routes=[Mount("/epcis", epcis_app(store, who))])
+
+
+@pytest.fixture
+async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
+    """Give a client of the EPCIS interface."""
+    transport = httpx.ASGITransport(app=app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://s/epcis") as client:
+        yield client

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import json
-import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
-from starlette.routing import Mount
 
+from epcis_ import document, event
 from stafett.exchange import epcis
-from stafett.exchange.epcis_store import EpcisStore
-from stafett.web.epcis import epcis_app
-from stafett.web.epcis_path import Caller
 
 pytestmark = pytest.mark.anyio
 JSON, XML = "application/json", "application/xml"
@@ -28,18 +22,9 @@ LAUGHS = (
 )
 
 
-def event(n: int, **more: Any) -> dict[str, Any]:
-    """Make an event that differs from others by its number."""
-    return {
-        "type": "ObjectEvent", "eventID": uuid.UUID(int=n).urn,
-        "eventTime": "2026-01-01T00:00:00Z", "eventTimeZoneOffset": "+00:00",
-        "action": "OBSERVE", "epcList": [f"urn:epc:id:sgtin:9529004.067890.DP{n}"], **more,
-    }  # fmt: skip
-
-
 def sent(*events: Any, context: Any = None) -> bytes:
     """Give a document as bytes."""
-    found = epcis.document(list(events), created="2026-01-01T00:00:00Z")
+    found = document(*events)
     return json.dumps(found if context is None else {**found, "@context": context}).encode()
 
 
@@ -67,7 +52,7 @@ OWN = [epcis.CONTEXT_URI, {"ext": "https://ns.example/"}]
 LIST = "/epcisBody/eventList"
 # What is sent, as what, the status, and what the answer must name.
 BAD: dict[str, tuple[bytes, str, int, str]] = {
-    "truncated": (sent(event(1), event(2))[:-30], JSON, 400, f"{LIST}/1/epcList/0"),
+    "truncated": (sent(event(1), event(2))[:-30], JSON, 400, f"{LIST}/1/readPoint/id"),
     "truncated XML": (xml("")[:-30], XML, 400, "line 4"),
     "too many events": (sent(*[event(n) for n in range(20_001)]), JSON, 413, "20,000"),
     "deep": (sent(event(1), {**event(2), "ext:in": deep(60)}, context=OWN), JSON, 400,
@@ -103,20 +88,6 @@ BAD: dict[str, tuple[bytes, str, int, str]] = {
                        "512 characters"),
     "no event": (sent(event(1), 7), JSON, 400, f"{LIST}/1"),
 }  # fmt: skip
-
-
-@pytest.fixture
-async def http(database: str, anyio_backend: str) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of the interface over a fresh database."""
-
-    async def who(request: HTTPConnection) -> Caller:
-        return Caller("maker")
-
-    async with EpcisStore(database) as store:
-        app = Starlette(routes=[Mount("/epcis", epcis_app(store, who))])
-        transport = httpx.ASGITransport(app=app)
-        async with httpx.AsyncClient(transport=transport, base_url="http://s/epcis") as client:
-            yield client
 
 
 async def kept(http: httpx.AsyncClient) -> tuple[int, int]:

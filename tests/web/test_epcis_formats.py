@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
-from collections.abc import AsyncIterator
 from typing import Any
 from urllib.parse import quote
 
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
 from starlette.routing import Mount
 
+from epcis_ import Socket, who
 from stafett.exchange import epcis
 from stafett.exchange.deliveries import Deliveries
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.web.epcis import epcis_app
-from stafett.web.epcis_path import Caller
 
 pytestmark = pytest.mark.anyio
 BAG = ("urn:epc:id:sgtin:9529004.067890.DP1", "https://id.gs1.org/01/09529004678905/21/DP1")
@@ -60,36 +57,11 @@ async def put(store: EpcisStore, *events: Any, owner: str = "maker") -> None:
     await store.capture(epcis.judge(document), owner=owner)
 
 
-async def who(request: HTTPConnection) -> Caller:
-    """Read the caller from a header; each sees what it captured."""
-    name = request.headers.get("x-organisation", "maker")
-    return Caller(name, (name,))
-
-
-@pytest.fixture
-async def store(database: str, anyio_backend: str) -> AsyncIterator[EpcisStore]:
-    """Open an event store on a fresh database."""
-    async with EpcisStore(database) as opened:
-        yield opened
-
-
-@pytest.fixture
-def app(store: EpcisStore) -> Starlette:
-    """Mount the interface below /epcis."""
-    return Starlette(routes=[Mount("/epcis", epcis_app(store, who))])
-
-
-@pytest.fixture
-async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of the mounted interface."""
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://s/epcis") as client:
-        yield client
-
-
-async def ask(http: httpx.AsyncClient, wanted: str | None, path: str = "/events") -> Any:
+async def ask(
+    http: httpx.AsyncClient, wanted: str | None, path: str = "/events", asker: str = "maker"
+) -> Any:
     """Ask with a format; give the answer's events, or its problem."""
-    headers = {"gs1-epc-format": wanted} if wanted else {}
+    headers = {"x-organisation": asker, **({"gs1-epc-format": wanted} if wanted else {})}
     reply = await http.get(path, headers=headers)
     if reply.status_code != 200:
         return reply.json()
@@ -143,8 +115,9 @@ async def test_a_link_without_a_known_company_prefix_is_406_with_its_place(
 ) -> None:
     """Nothing is guessed, and what another organisation captured tells this one nothing."""
     await put(store, event(1), owner="courier")
-    await put(store, event(2, epcList=[BAG[1]], readPoint={"id": "https://ward.example/7"}))
-    problem = await ask(http, "Always_EPC_URN")
+    link = event(2, epcList=[BAG[1]], readPoint={"id": "https://ward.example/7"})
+    await put(store, link, owner="ward")
+    problem = await ask(http, "Always_EPC_URN", asker="ward")
     assert problem["status"] == 406
     where = "/epcisBody/queryResults/resultsBody/eventList/0/epcList/0"
     assert [e["pointer"] for e in problem["errors"]] == [where]
@@ -233,23 +206,13 @@ async def test_a_websocket_that_cannot_be_told_in_its_form_is_closed_with_the_re
 ) -> None:
     """Links come until an identifier has no URN; then the socket closes, and leaves none out."""
     await http.post("/queries", json={"name": "q", "query": {}})
-    sent: asyncio.Queue[Any] = asyncio.Queue()
-    got: asyncio.Queue[Any] = asyncio.Queue()
-    path = "/epcis/queries/q/events"
-    scope: dict[str, Any] = {
-        "type": "websocket", "path": path, "raw_path": path.encode(), "root_path": "",
-        "query_string": b"stream=true&initialRecordTime=" + quote("2020-01-01T00:00:00Z").encode(),
-        "headers": [(b"gs1-epc-format", b"Always_EPC_URN")], "scheme": "ws", "client": None,
-        "server": None, "subprotocols": [], "state": {}, "extensions": {},
-    }  # fmt: skip
-    sent.put_nowait({"type": "websocket.connect"})
-    task = asyncio.create_task(app(scope, sent.get, got.put))
-    accepted = await asyncio.wait_for(got.get(), 10)
+    since = "stream=true&initialRecordTime=" + quote("2020-01-01T00:00:00Z")
+    socket = Socket(app, "/queries/q/events", since, {"gs1-epc-format": "Always_EPC_URN"})
+    accepted = await socket.next()
     told = dict(accepted["headers"])
     assert told[b"gs1-query-min-record-time"] == b"2020-01-01T00:00:00+00:00"
     assert told[b"gs1-epc-format"] == b"Always_EPC_URN"
     await put(store, event(1, epcList=["https://id.gs1.org/00/123456789012345675"]))
-    closed = await asyncio.wait_for(got.get(), 10)
+    closed = await socket.next()
     assert (closed["type"], closed["code"]) == ("websocket.close", 4406)
-    sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
-    await asyncio.wait_for(task, 10)
+    await socket.close()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import uuid
 from collections.abc import AsyncIterator
@@ -13,70 +12,12 @@ from urllib.parse import quote
 import httpx
 import pytest
 from starlette.applications import Starlette
-from starlette.requests import HTTPConnection
-from starlette.routing import Mount
 
+from epcis_ import Socket, document, event, members
 from stafett.exchange import epcis, epcis_xml
-from stafett.exchange.epcis_store import EpcisStore
-from stafett.exchange.problem import Problem
-from stafett.web.epcis import epcis_app
-from stafett.web.epcis_path import Caller
 
 pytestmark = pytest.mark.anyio
 EPC = "https://id.gs1.org/01/09529004678905/21/DP1"
-
-
-def event(n: int, **more: Any) -> dict[str, Any]:
-    """Make an event that differs from others by its number."""
-    return {
-        "type": "ObjectEvent", "eventID": uuid.UUID(int=n).urn,
-        "eventTime": f"2026-01-01T00:{n % 60:02d}:00Z", "eventTimeZoneOffset": "+00:00",
-        "action": "OBSERVE", "epcList": [f"urn:epc:id:sgtin:9529004.067890.DP{n}"],
-        "bizStep": "shipping", "readPoint": {"id": "urn:epc:id:sgln:9529004.00001.0"}, **more,
-    }  # fmt: skip
-
-
-def document(*events: Any) -> dict[str, Any]:
-    """Wrap events in a document."""
-    return epcis.document(list(events), created="2026-01-01T00:00:00Z")
-
-
-async def who(request: HTTPConnection) -> Caller:
-    """Read the caller from a header: the courier sees only what it captured itself."""
-    name = request.headers.get("x-organisation", "maker")
-    if name == "nobody":
-        raise Problem(401, "SecurityException", "who are you?")
-    return Caller(name, ("courier",) if name == "courier" else None)
-
-
-@pytest.fixture
-async def store(database: str, anyio_backend: str) -> AsyncIterator[EpcisStore]:
-    """Open an event store on a fresh database."""
-    async with EpcisStore(database) as opened:
-        yield opened
-
-
-@pytest.fixture
-def app(store: EpcisStore) -> Starlette:
-    """Mount the interface below /epcis, as the control tower does."""
-    return Starlette(routes=[Mount("/epcis", epcis_app(store, who))])
-
-
-@pytest.fixture
-async def http(app: Starlette) -> AsyncIterator[httpx.AsyncClient]:
-    """Give a client of the mounted interface."""
-    transport = httpx.ASGITransport(app=app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://s/epcis") as client:
-        yield client
-
-
-def members(reply: httpx.Response) -> list[dict[str, Any]]:
-    """Give the events of a query document."""
-    assert reply.status_code == 200, reply.text
-    found: list[dict[str, Any]] = reply.json()["epcisBody"]["queryResults"]["resultsBody"][
-        "eventList"
-    ]
-    return found
 
 
 async def all_pages(http: httpx.AsyncClient, path: str, params: dict[str, Any]) -> list[str]:
@@ -353,12 +294,11 @@ async def test_hostile_addresses_are_answered_calmly(
     assert (await http.get(path)).status_code == status
 
 
-async def test_other_methods_are_405_and_tokens_hold_nothing(http: httpx.AsyncClient) -> None:
-    """Events cannot be deleted or put; a page token has no state to delete."""
+async def test_other_methods_are_405(http: httpx.AsyncClient) -> None:
+    """Events cannot be deleted or put."""
     reply = await http.delete("/events")
     assert (reply.status_code, reply.headers["allow"]) == (405, "OPTIONS, GET, POST")
     assert (await http.put("/capture")).status_code == 405
-    assert (await http.delete("/nextPageToken/x")).status_code == 501
 
 
 async def test_a_body_that_is_too_large_is_refused_while_it_arrives(
@@ -376,30 +316,6 @@ async def test_a_body_that_is_too_large_is_refused_while_it_arrives(
         reply = await http.post("/capture", content=content, headers=kind)
         assert reply.status_code == 413
         assert "gs1-epcis-capture-file-size-limit" in reply.headers
-
-
-class Socket:
-    """A WebSocket client on the ASGI protocol itself."""
-
-    def __init__(self, app: Starlette, path: str, query: str) -> None:
-        self.sent: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        self.got: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
-        scope = {
-            "type": "websocket", "path": "/epcis" + path, "raw_path": ("/epcis" + path).encode(),
-            "query_string": query.encode(), "headers": [], "scheme": "ws", "root_path": "",
-            "client": None, "server": None, "subprotocols": [], "state": {}, "extensions": {},
-        }  # fmt: skip
-        self.sent.put_nowait({"type": "websocket.connect"})
-        self.task = asyncio.create_task(app(scope, self.sent.get, self.got.put))  # type: ignore[arg-type]
-
-    async def next(self) -> dict[str, Any]:
-        """Wait for the next message."""
-        return await asyncio.wait_for(self.got.get(), 10)
-
-    async def close(self) -> None:
-        """Leave, and see the server let go."""
-        self.sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait_for(self.task, 10)
 
 
 async def test_a_websocket_gets_what_matches_as_it_is_captured(

@@ -1,7 +1,8 @@
-"""Page tokens: where the next page of a query starts, and for which query that is good.
+"""Where the next page of a query starts, and for which query that is good.
 
-A token holds all there is to know, so nothing is kept on the server and none runs out. It grants
-nothing: what may be read is asked anew with each page.
+This is the store's own word for a place, wrapped for clients by `page_tokens`. It holds all there
+is to know, so nothing is kept for it. It grants nothing: what may be read is asked anew with each
+page.
 """
 
 from __future__ import annotations

@@ -42,9 +42,7 @@ from stafett.web.epcis_http import (
     events_answer,
     extensions_of,
     negotiate,
-    next_link,
     page_size,
-    parameters_of,
     refusal,
 )
 from stafett.web.epcis_path import (
@@ -198,12 +196,12 @@ class Epcis(Standing):
 
     async def jobs(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List the caller's capture jobs."""
-        rest, limit, token = parameters_of(request)
+        rest, limit, token = await self.asked(request, caller)
         refuse_rest(rest)
         jobs, following = await self.captures.page(
             limit=limit, after=token, owners=[caller.organisation]
         )
-        return answer([j.body() for j in jobs], headers=next_link(request, following))
+        return answer([j.body() for j in jobs], headers=self.following(request, caller, following))
 
     async def job(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Show one capture job of the caller's."""
@@ -245,7 +243,7 @@ class Epcis(Standing):
         self, request: Request, caller: Caller, fixed: dict[str, Any]
     ) -> Response:
         """Answer a query in the URL together with what the path fixes."""
-        given, limit, token = parameters_of(request)
+        given, limit, token = await self.asked(request, caller)
         query = await self.read(request, given)
         for name, value in fixed.items():
             extra = read_query({name: value})
@@ -272,14 +270,15 @@ class Epcis(Standing):
         """Give one page as a query document."""
         page = await self.store.query(query, limit=limit, token=token, owners=caller.may_read)
         document, headers = await self.documented(request, caller, page.events, name)
-        return events_answer(request, document, {**next_link(request, page.next_token), **headers})
+        headers |= self.following(request, caller, page.next_token)
+        return events_answer(request, document, headers)
 
     async def members(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List a top-level resource's members."""
-        rest, limit, token = parameters_of(request)
+        rest, limit, token = await self.asked(request, caller)
         refuse_rest(rest)
         members, following = await self.listing.members(names[0], limit, token, caller.may_read)
-        headers = next_link(request, following)
+        headers = self.following(request, caller, following)
         if names[0] in ("epcs", "readPoints", "bizLocations"):
             # Listed once, however often and in whatever spelling it was captured: as a link.
             wanted = URNS if format_of(request) == URNS else LINKS
@@ -296,7 +295,7 @@ class Epcis(Standing):
     async def query_events(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Answer a named query."""
         named = await self.subscriptions.query(names[1])
-        rest, limit, token = parameters_of(request)
+        rest, limit, token = await self.asked(request, caller)
         limit = page_size(str(named.query["perPage"])) if "perPage" in named.query else limit
         refuse_rest(rest)
         return await self.page(
@@ -304,10 +303,9 @@ class Epcis(Standing):
         )
 
     async def forget_token(self, request: Request, caller: Caller, names: list[str]) -> Response:
-        """Say that page tokens hold no state that could be given up."""
-        raise Problem(
-            501, "ImplementationException", "page tokens keep nothing on the server; just drop it"
-        )
+        """Give up a page token of the caller's: no page is given for it any more."""
+        await self.tokens.give_up(names[1], owner=caller.organisation)
+        return answer(None, 204)
 
 
 def epcis_app(store: EpcisStore, who: Who) -> Starlette:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import parse_qsl, quote, urlencode
 
@@ -206,17 +207,16 @@ def page_size(text: str | None) -> int:
     return min(int(text), MAX_PAGE)
 
 
-def next_link(request: Request, token: str | None) -> dict[str, str]:
-    """Give the Link header of the next page (RFC 8288), if there is one."""
-    if token is None:
-        return {}
+def next_link(request: Request, token: str, expires: datetime) -> dict[str, str]:
+    """Give the Link header of the next page (RFC 8288), and when its token runs out."""
     pairs = [
         (k, v) for k, v in parse_qsl(request.scope["query_string"].decode("ascii"),
                                      keep_blank_values=True) if k != "nextPageToken"
     ]  # fmt: skip
     query = urlencode([*pairs, ("nextPageToken", token)], quote_via=quote)
     url = f"{request.url.scheme}://{request.url.netloc}{_raw_path(request)}?{query}"
-    return {"Link": f'<{url}>; rel="next"'}
+    until = expires.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {"Link": f'<{url}>; rel="next"', "GS1-Next-Page-Token-Expires": until}
 
 
 def _raw_path(request: Request) -> str:

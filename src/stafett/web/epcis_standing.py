@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from stafett.exchange import epcis
 from stafett.exchange.epcis_identifiers import check_format
 from stafett.exchange.epcis_store import EpcisStore
+from stafett.exchange.page_tokens import PageTokens
 from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.web.epcis_http import answer, body_of, extensions_of, next_link, parameters_of, refusal
@@ -39,6 +40,25 @@ class Standing:
         self.store = store
         self.who = who
         self.subscriptions = Subscriptions(store)
+        self.tokens = PageTokens(store)
+
+    async def asked(
+        self, request: Request, caller: Caller
+    ) -> tuple[dict[str, str], int, str | None]:
+        """Give a URL's parameters, the page size, and where the page starts (None: first)."""
+        given, limit, token = parameters_of(request)
+        if token is None:
+            return given, limit, None
+        path = segments(request.scope)
+        return given, limit, await self.tokens.read(token, owner=caller.organisation, path=path)
+
+    def following(self, request: Request, caller: Caller, place: str | None) -> dict[str, str]:
+        """Give the headers of a page that goes on at `place` (None: it is the last)."""
+        if place is None:
+            return {}
+        path = segments(request.scope)
+        token, expires = self.tokens.write(place, owner=caller.organisation, path=path)
+        return next_link(request, token, expires)
 
     async def reached(self, caller: Caller, parts: list[str]) -> dict[str, str]:
         """Say from which record time on a subscription of the caller's has not told yet."""
@@ -49,13 +69,13 @@ class Standing:
 
     async def queries(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List the named queries."""
-        rest, limit, token = parameters_of(request)
+        rest, limit, token = await self.asked(request, caller)
         refuse_rest(rest)
         found = await self.subscriptions.queries(limit + 1, token)
         following = found[limit - 1].name if len(found) > limit else None
         return answer(
             [{"name": q.name, "query": q.query} for q in found[:limit]],
-            headers=next_link(request, following),
+            headers=self.following(request, caller, following),
         )
 
     async def define(self, request: Request, caller: Caller, names: list[str]) -> Response:
@@ -84,7 +104,7 @@ class Standing:
     async def hooks(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List the caller's subscriptions to a query."""
         await self.subscriptions.query(names[1])
-        rest, limit, token = parameters_of(request)
+        rest, limit, token = await self.asked(request, caller)
         refuse_rest(rest)
         found = [h for h in await self.subscriptions.webhooks(names[1])
                  if h.owner == caller.organisation]  # fmt: skip
@@ -95,7 +115,9 @@ class Standing:
                 raise Problem(400, "QueryParameterException", f"nextPageToken: {why}")
             found = found[ids.index(token) + 1 :]
         following = str(found[limit - 1].id) if len(found) > limit else None
-        return answer([h.body() for h in found[:limit]], headers=next_link(request, following))
+        return answer(
+            [h.body() for h in found[:limit]], headers=self.following(request, caller, following)
+        )
 
     async def subscribe(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Subscribe a webhook to a query."""
