@@ -75,9 +75,10 @@ def followers(base: str, token: str, number: int, ready: Any, stop: Any) -> None
     asyncio.run(run())
 
 
-def signed_in(browser: Any, site: Site, login: str) -> Page:
+def signed_in(browser: Any, site: Site, login: str, **more: Any) -> Page:
     """Return a page of a browser of its own, signed in."""
-    context = browser.new_context(base_url=site.base, viewport={"width": 1280, "height": 900})
+    screen = {"width": 1280, "height": 900}
+    context = browser.new_context(base_url=site.base, viewport=screen, **more)
     page: Page = context.new_page()
     page.goto("/sign-in")
     page.locator("#login").fill(login)
@@ -169,8 +170,11 @@ def board(site: Site, browser: Any) -> tuple[float, float, float, int]:
 
 
 def weights(site: Site, browser: Any, journey: str) -> dict[str, tuple[int, int]]:
-    """Return the compressed bytes of each main page: (page with scripts and styles, data)."""
-    page = signed_in(browser, site, RECEIVER)
+    """Return the compressed bytes of each main page: (page with scripts and styles, data).
+
+    Without the service worker: what comes through it is counted as it was before it was packed.
+    """
+    page = signed_in(browser, site, RECEIVER, service_workers="block")
     found = {}
     for path in ("/board", "/tasks", f"/journeys/{journey}", f"/journeys/{journey}/H08/accept"):
         page.goto(path)

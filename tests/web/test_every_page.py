@@ -25,6 +25,7 @@ from stafett.journey.view import Station, StationCheck
 from stafett.protocol.net import Net
 from stafett.service import demo
 from stafett.web.areas import AREAS
+from stafett.web.language import words
 from web_hands import Under, net_of, view_of
 from web_walk import walk
 
@@ -35,7 +36,8 @@ PEOPLE = ("treating-clinic-1", "administrator", "courier-1")
 NOT_PAGES = re.compile(
     r"^/(worker\.js|welcome/|sign-in/(with/|from/|back)|sign-out|\.well-known/)|/embed"
 )
-LIMIT_BYTES = 300_000
+# What the heaviest page (the studio) carries is 45 kB; the aim is 300.
+LIMIT_BYTES = 60_000
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 
@@ -58,8 +60,16 @@ def journey(site: Site) -> str:
 
 @pytest.fixture
 def people(browser_of: Callable[..., Page]) -> Iterator[dict[str, Page]]:
-    """Give a browser to each person the pages may be for."""
-    yield {login: browser_of(login) for login in PEOPLE}
+    """Give a browser to each person the pages may be for; its service worker stands aside.
+
+    What comes through the worker is counted as it was before it was compressed.
+    """
+    found = {login: browser_of(login) for login in PEOPLE}
+    for page in found.values():
+        session = page.context.new_cdp_session(page)
+        session.send("Network.enable")
+        session.send("Network.setBypassServiceWorker", {"bypass": True})
+    yield found
 
 
 def settle(page: Page, asked: set[Request]) -> None:
@@ -115,6 +125,19 @@ COLOURED = """() => {
 }"""
 
 
+# A message that a script asks for and did not get stands there as its key.
+TEXTS = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest("script, style"))
+      texts.push(...walker.currentNode.data.split(/[\\s:;,()]+/));
+  for (const e of document.querySelectorAll("[aria-label], [title], [placeholder]"))
+    for (const name of ["aria-label", "title", "placeholder"]) texts.push(e.getAttribute(name));
+  return [...new Set(texts.filter(Boolean))];
+}"""
+
+
 def faults(page: Page, path: str) -> list[str]:
     """Return what is wrong with the page that is open."""
     found = []
@@ -123,6 +146,8 @@ def faults(page: Page, path: str) -> list[str]:
         nodes = "; ".join(node["html"][:160] for node in violation["nodes"][:3])
         found.append(f"{path}: {violation['id']}: {violation['help']}: {nodes}")
     found += [f"{path}: colour alone: {html}" for html in page.evaluate(COLOURED)]
+    keys = {text for text in page.evaluate(TEXTS) if "." in text} & set(words("en"))
+    found += [f"{path}: a key instead of its message: {key}" for key in sorted(keys)]
     for width in (320, 3840):
         page.set_viewport_size({"width": width, "height": 900})
         wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
@@ -138,7 +163,7 @@ def faults(page: Page, path: str) -> list[str]:
 def test_every_page_is_accessible_fits_and_is_light(
     site: Site, journey: str, people: dict[str, Page], shoot: Any
 ) -> None:
-    """WCAG 2.2 AA by axe; no sideways scrolling at 320 px and on a 4K wall; below 300 kB."""
+    """WCAG 2.2 AA by axe; no sideways scrolling at 320 px and on a 4K wall; below 60 kB."""
     todo = {r.path: r for r in routes()}
     filled = {"journey": journey, "activity": "H08", "side": "accept", "lot": "none"}
     links: set[str] = set()

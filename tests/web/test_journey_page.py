@@ -125,3 +125,23 @@ def test_the_outlook_stays_when_the_journey_moves(site: Site, browser_of: Open) 
     assert site.send("treating-clinic-1", journey, command).status_code == 200
     expect(page.locator("#outlook[data-old]")).to_have_count(0)
     expect(outlook).to_contain_text("is expected in")
+
+
+def test_the_entries_come_when_they_are_unfolded_and_stay_when_the_journey_moves(
+    site: Site, browser_of: Open
+) -> None:
+    """Few look at them: they are not in the page, and have one of their own."""
+    journey = site.order()
+    page = browser_of("treating-clinic-1")
+    page.goto(f"/journeys/{journey}")
+    expect(page.locator("#live")).to_have_attribute("data-state", "live")
+    folded = page.locator("details[data-page]")
+    expect(folded.locator("table")).to_have_count(0)
+    folded.locator("summary").click()
+    expect(folded.locator("tbody tr")).to_have_count(1)
+    expect(folded.locator("tbody")).to_contain_text("JourneyOpened")
+    command = {"type": "RaiseDeviation", "code": "LATE_DELIVERY", "about": "H01", "note": "seen"}
+    assert site.send("treating-clinic-1", journey, command).status_code == 200
+    expect(folded.locator("tbody")).to_contain_text("DeviationRaised")
+    page.goto(f"/journeys/{journey}/events")
+    expect(page.locator("#events tbody")).to_contain_text("DeviationRaised")

@@ -313,7 +313,6 @@ ENDPOINTS = (
     ),
 )  # fmt: skip
 MENU = (Line("account", "/account", "menu.admin"),)
-WORDS = ("account.",)
 ROUTES = [
     Route("/account", account_page),
     Route("/.well-known/change-password", well_known),

@@ -18,8 +18,6 @@ from stafett.web import pages
 from stafett.web.api import problem, tower_of
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("accountability.",)
-
 
 class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """An offer that waits for an answer: who asks whom, since when and why."""

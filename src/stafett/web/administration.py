@@ -27,7 +27,6 @@ Because = Annotated[str, msgspec.Meta(min_length=4, max_length=500)]
 Names = list[Short]
 Handler = Callable[[Call[Any, Any]], Awaitable[Any]]
 REASON = {409: "It does not fit what is there; the reasons say why."}
-WORDS = ("admin.said.", "admin.proof.")
 
 
 class Why(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -37,18 +37,13 @@ class Line:
 
 @dataclass(frozen=True)
 class Area:
-    """One room's part of the application.
-
-    `mounts` are routes that need the tower; `words` are the prefixes of the messages that the
-    area's scripts use.
-    """
+    """One room's part of the application; `mounts` are routes that need the tower."""
 
     name: str
     endpoints: Sequence[Endpoint] = ()
     routes: Sequence[BaseRoute] = ()
     mounts: Callable[[Tower], Sequence[BaseRoute]] | None = None
     menu: Sequence[Line] = ()
-    words: Sequence[str] = ()
 
 
 def seen_by(person: Person | None, areas: Sequence[Area]) -> list[tuple[str, list[Line]]]:

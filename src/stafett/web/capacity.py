@@ -26,7 +26,6 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line as MenuLine
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("capacity.",)
 MENU = (
     MenuLine("capacity", "/capacity", "menu.watch"),
     MenuLine("capacity.waitlist", "/capacity/waiting", "menu.watch"),

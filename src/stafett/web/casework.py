@@ -28,7 +28,6 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line as MenuLine
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("work.",)
 MENU = (
     MenuLine("deviations", "/deviations", "menu.watch"),
     MenuLine("peers", "/peers", "menu.watch"),

@@ -56,7 +56,6 @@ from stafett.web.problem import Part, Problem
 from stafett.web.session import person_of
 
 MENU = (Line("design.studio", "/design", "menu.design", "design"),)
-WORDS = ("design.",)
 KINDS = ("tornado", "lanes", "forest", "frontier")
 
 

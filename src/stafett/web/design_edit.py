@@ -191,4 +191,3 @@ async def edit(request: Request) -> Response:
 
 
 ROUTES = [Route("/design/edit", edit)]
-WORDS = ("design.",)

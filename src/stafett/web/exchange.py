@@ -239,7 +239,6 @@ async def replay(call: Call[Replay, Nothing]) -> dict[str, Any]:
 
 
 MENU = (*dossiers.MENU,)
-WORDS: tuple[str, ...] = ()
 ROUTES = (*dossiers.ROUTES,)
 ENDPOINTS: tuple[Endpoint, ...] = (
     *dossiers.ENDPOINTS,

@@ -22,7 +22,6 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("hindcast.",)
 MENU = (Line("hindcast", "/forecasts", "menu.watch"),)
 SIDE, LEFT, TOP, RIGHT, BOTTOM = 360.0, 64.0, 16.0, 24.0, 52.0
 Translate = Callable[..., str]

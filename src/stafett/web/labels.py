@@ -153,5 +153,4 @@ ENDPOINTS = (
         "act", Fate, status=204, tag="labels", answers=REFUSED,
     ),
 )  # fmt: skip
-WORDS = ("labels.said.",)
 ROUTES = [Route("/journeys/{journey}/labels", labels_page)]

@@ -40,7 +40,6 @@ MENU = (
         for name in CHAPTERS
     ),
 )
-WORDS = ("learn.",)
 KEPT = ("source", "protocol", "since", "until", "site", "outcome")
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=120)]
 

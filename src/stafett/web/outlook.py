@@ -20,7 +20,6 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("outlook.",)
 MENU = (Line("ownership", "/ownership", "menu.watch"),)
 MOST = 2000  # journeys that the report counts: the latest ones
 

@@ -13,7 +13,6 @@ from urllib.parse import quote
 
 import jinja2
 from babel.dates import format_date
-from jinja2.utils import htmlsafe_json_dumps
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
@@ -35,6 +34,7 @@ from stafett.web import (
     numeral,
     refusals,
     relay,
+    spoken,
     zone,
 )
 from stafett.web import language as languages
@@ -45,8 +45,6 @@ from stafett.web.session import person_of
 
 MENU = (Line("board", "/board"), Line("tasks", "/tasks"), Line("order.new", "/order", may="order"))
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d[\d:.]*(?:Z|[+-]\d\d:\d\d)")
-# The messages that the scripts of these pages use, and those that every page's script may.
-WORDS = ("state.", "live.", "held.", "sign-in", "board.", "order.", "journey.", "tasks.")
 
 
 @cache
@@ -221,7 +219,7 @@ async def page(
             t=languages.translator(language),
             language=language,
             languages=languages.LANGUAGES.items(),
-            words=_for_scripts(language, tuple(p for area in areas for p in area.words)),
+            words=spoken.words,
             person=person,
             organisation=organisation,
             zone=zone.here().key,
@@ -266,13 +264,6 @@ def fragment(template: str, language: str, **values: Any) -> str:
 
 def _may(person: Person, line: str) -> bool:
     return policy.allows(line, person)
-
-
-@cache
-def _for_scripts(language: str, prefixes: tuple[str, ...]) -> Markup:
-    """Return the words that scripts use, as JSON for a page: written once for all pages."""
-    words = languages.words(language)
-    return htmlsafe_json_dumps({k: v for k, v in words.items() if k.startswith(prefixes)})
 
 
 def wants_page(request: Request) -> bool:
@@ -413,6 +404,28 @@ async def journey(request: Request) -> Response:
     )
 
 
+async def events(request: Request) -> Response:
+    """The record of one journey, entry by entry: what the page of the journey tells in words."""
+    person = await signed_in(request)
+    if isinstance(person, Response):
+        return person
+    tower: Tower = request.app.state.tower
+    try:
+        live = await tower.journeys.see(person, request.path_params["journey"])
+    except No as no:
+        return await no_such(request, person, no)
+    organisations = await tower.accounts.organisations()
+    return await page(
+        request,
+        "journey_events.html",
+        person,
+        journey=live.state.journey,
+        coi=live.state.coi,
+        entries=await tower.record.entries(live.state.journey, person.organisation),
+        names={o.id: o.name for o in organisations.values()},
+    )
+
+
 async def no_such(request: Request, person: Person, no: No) -> Response:
     """Say as a page why a use case said no: what is not there and what is not yours look alike."""
     parts = tuple(Part(r.field, r.what, r.todo) for r in no.reasons)
@@ -425,4 +438,5 @@ ROUTES = [
     Route("/tasks", tasks),
     Route("/order", order),
     Route("/journeys/{journey}", journey),
+    Route("/journeys/{journey}/events", events),
 ]

@@ -32,7 +32,6 @@ MENU = (
     Line("readiness.compare", "/registry/requirements", "menu.registry", "anyone"),
     Line("readiness.onboarding", "/onboarding", "menu.registry", "onboard"),
 )
-WORDS = ("readiness.",)
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=130)]
 
 

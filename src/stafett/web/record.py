@@ -26,7 +26,6 @@ from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
 
 MENU = (Line("record", "/record", "menu.record"),)
-WORDS = ("record.",)
 
 
 class Newest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

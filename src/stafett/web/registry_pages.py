@@ -40,7 +40,6 @@ MENU = (
     Line("registry.system", "/registry/system", "menu.registry", "anyone"),
     Line("registry.keep", "/registry/keep", "menu.registry", "change-registry"),
 )
-WORDS = ("registry.",)
 KEPT = 2000
 LIVE_S = 30  # how old free capacity may be
 # A page that others may show inside theirs.

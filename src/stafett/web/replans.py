@@ -22,7 +22,6 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line as MenuLine
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("replans.",)
 MENU = (MenuLine("replans", "/capacity/replans", "menu.watch"),)
 SIGN = {"open": "◌", "chosen": "▸", "applied": "✓", "declined": "✖", "overtaken": "⚠", "ended": "■"}
 Seen = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]

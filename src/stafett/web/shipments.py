@@ -31,8 +31,6 @@ MENU = (
     Line("shipments", "/shipments", "menu.watch"),
     Line("loggers", "/loggers", "menu.watch"),
 )
-# The messages that the scripts of these pages use.
-WORDS = ("loggers.",)
 
 
 async def shipments_page(request: Request) -> Response:

@@ -23,7 +23,6 @@ from stafett.web.area import Line
 from stafett.web.pages import no_such, page, signed_in, stamp, start_of
 
 MENU = (Line("scanner", "/scanner"),)
-WORDS = ("station.", "stop.", "scanner", "field")
 # What a station and the list of tasks need without a network, beside their pages.
 FILES = (
     "stafett.css",

@@ -25,7 +25,6 @@ from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
 
-WORDS = ("alerts.", "alert.", "urgency.", "day.")
 MENU = (
     Line("alerts", "/alerts", "menu.watch"),
     Line("alert-load", "/alert-load", "menu.watch"),

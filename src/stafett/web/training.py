@@ -23,7 +23,6 @@ from stafett.web.pages import page, signed_in, start_of
 from stafett.web.problem import Part, Problem
 
 MENU = (Line("training", "/training", "menu.registry", "see"),)
-WORDS = ("training.",)
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
 
 

@@ -29,11 +29,22 @@ async function refresh() {
   const live = document.getElementById("live");
   const main = fresh.getElementById("main");
   main.querySelectorAll("details").forEach((d) => { d.open = open.get(section(d)) ?? d.open; });
+  await Promise.all([...main.querySelectorAll("details[data-page][open]")].map(fill));
   main.querySelector("#live").replaceWith(live); // the stream goes on writing into the same element
   document.getElementById("main").replaceChildren(...main.childNodes);
   drawOutlook();
   if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
 }
+
+// What few look at, and is large, is fetched when it is unfolded; its link leads there without us.
+async function fill(details) {
+  const answer = await fetch(details.dataset.page, { headers: { Accept: "text/html" } }).catch(() => null);
+  const there = answer?.ok && new DOMParser().parseFromString(await answer.text(), "text/html").getElementById("events");
+  if (!there) return; // the link stays
+  details.querySelector("#events")?.remove();
+  details.append(there);
+}
+document.addEventListener("toggle", ({ target }) => { if (target.open && target.matches("details[data-page]") && !target.querySelector("#events")) fill(target); }, true);
 
 // Ask for `fields` under a heading; `send(values)` makes the command. Stays open until it is
 // recorded or a person leaves it.

@@ -159,7 +159,7 @@ function attaching(view, s, paper) {
 // An empty field of a document, as it is filled in: a time has no zone on screen and gets this one's.
 function blank({ id, kind, min, max, choices }) {
   const common = { id: `f-${id}`, name: id, required: true };
-  if (kind === "choice") return h("select", common, h("option", { value: "" }, "–"), ...choices.map((one) => h("option", { value: one }, word("field-choice", one))));
+  if (kind === "choice") return h("select", common, h("option", { value: "" }, "–"), ...choices.map((one) => h("option", { value: one }, word(`field-choice.${one}`, one))));
   if (kind === "time") return h("input", { ...common, type: "datetime-local" });
   if (kind === "number") return h("input", { ...common, type: "number", step: "any", min: min ?? undefined, max: max ?? undefined });
   return h("input", { ...common, maxlength: 400 });
@@ -169,10 +169,9 @@ function blank({ id, kind, min, max, choices }) {
 function called({ id, unit }) {
   const ending = unit ? `_${unit.toLowerCase().replace("°", "")}` : "";
   const name = ending && id.endsWith(ending) ? id.slice(0, -ending.length) : id;
-  return (known("field", id) ?? name.replaceAll("_", " ")) + (unit ? ` (${unit})` : "");
+  return word(`field.${id}`, name) + (unit ? ` (${unit})` : "");
 }
-const known = (kind, name) => { const key = `${kind}.${name}`, found = t(key); return found === key ? null : found; };
-const word = (kind, name) => known(kind, name) ?? name.replaceAll("_", " ");
+const word = (key, name) => { const found = t(key); return found === key ? name.replaceAll("_", " ") : found; };
 
 function said({ kind }, value) {
   return kind === "time" && value ? new Date(value).toISOString() : value;
