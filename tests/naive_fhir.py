@@ -7,7 +7,8 @@ from typing import Any
 from urllib.parse import quote
 
 from site_ import Site
-from stafett.exchange.fhir_search import matches, parameters, read_search, values_at
+from stafett.exchange.fhir_parameters import parameters, values_at
+from stafett.exchange.fhir_search import matches, read_search
 from stafett.exchange.fhir_write import PSEUDONYM, Version
 from stafett.service.row import Row
 

@@ -8,7 +8,9 @@ from typing import Any, Final
 from urllib.parse import quote
 
 import stafett
-from stafett.exchange.fhir_search import includable, parameters, types
+from stafett.exchange.fhir_along import includable, revincludable
+from stafett.exchange.fhir_parameters import parameters, types
+from stafett.exchange.fhir_sort import sortable
 from stafett.exchange.fhir_write import JOURNEY, Bundle, Version
 from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Webhook
@@ -32,6 +34,12 @@ _PROGRESS: Final = {
     "withdrawn": "withdrawn",
     "unknown": "in-review",
 }  # fmt: skip
+
+_RULES: Final = (
+    "Searches are handled strictly, whatever Prefer says: what is not listed is refused with its "
+    "place. Each type's documentation names what _sort takes, up or (with -) down; where a name "
+    "has its - already, only so. _include and _revinclude take :iterate."
+)
 
 
 def outcome(status: int, detail: str, findings: list[tuple[str, str]] | None = None) -> Json:
@@ -59,7 +67,7 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
     resources: list[Json] = []
     for kind in types(version):
         interactions = ["read", "search-type"]
-        along = [f"{kind}:{name}" for name in includable(kind)]
+        along, back = list(includable(kind)), list(revincludable(kind, version))
         if kind == "Subscription":
             interactions += ["create", "delete"]
         resources.append(
@@ -72,6 +80,8 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
                     for name, (what, _) in parameters(kind).items()
                 ],
                 **({"searchInclude": along} if along else {}),
+                **({"searchRevInclude": back} if back else {}),
+                "documentation": f"_sort: {', '.join(sortable(kind))}",
             }
         )
     return {
@@ -90,6 +100,7 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
                     "description": "Bearer token of POST /api/session. An organisation reads the "
                     "journeys that it takes part in; ResearchStudy is public."
                 },
+                "documentation": _RULES,
                 "resource": resources,
                 "interaction": [{"code": "transaction"}],
             }

@@ -16,15 +16,10 @@ from uuid import UUID
 
 import msgspec
 
-from stafett.exchange.fhir_search import (
-    BY_PATIENT,
-    Condition,
-    Json,
-    Search,
-    parameters,
-    period,
-    values_at,
-)
+from stafett.exchange import fhir_sort
+from stafett.exchange.fhir_parameters import BY_PATIENT, Json, parameters, values_at
+from stafett.exchange.fhir_search import Condition, Search, period
+from stafett.exchange.fhir_sort import Sort
 
 # Date parameters -> the column that holds them; no type has two of one column.
 COLUMNS: Final = {
@@ -41,6 +36,7 @@ class Found(NamedTuple):
     made: datetime | None
     modified: datetime | None
     words: str
+    sorts: dict[str, list[str]]
     keys: tuple[UUID, ...]
 
 
@@ -54,6 +50,7 @@ class Wanted(NamedTuple):
     one_of: tuple[frozenset[UUID], ...]
     within: tuple[tuple[str, tuple[tuple[datetime | None, datetime | None], ...]], ...]
     words: tuple[tuple[str, ...], ...]
+    sorts: tuple[Sort, ...] = ()
 
 
 @lru_cache(maxsize=100_000)
@@ -86,7 +83,7 @@ def found_by(resource: Json, about: Mapping[str, Any], audience: Iterable[str]) 
                 words.append(str(value).casefold().replace("\0", ""))
     return Found(
         kind, times["updated"], times.get("made"), times.get("modified"), "\n".join(words),
-        tuple(sorted(keys)),
+        fhir_sort.texts(resource, about), tuple(sorted(keys)),
     )  # fmt: skip
 
 
@@ -133,7 +130,7 @@ def wanted(search: Search) -> Wanted:
             within.append((COLUMNS[one.name], tuple(_stretches(one))))
         else:
             words.append(tuple(v.casefold() for v in one.values))
-    return Wanted(tuple(one_of), tuple(within), tuple(words))
+    return Wanted(tuple(one_of), tuple(within), tuple(words), search.sorts)
 
 
 def _asked_token(kind: str, name: str, value: str) -> UUID:

@@ -10,76 +10,16 @@ from __future__ import annotations
 from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 
-from stafett.exchange.problem import Finding, Problem
+from stafett.exchange.fhir_along import Along, read_along
+from stafett.exchange.fhir_parameters import BY_PATIENT, Json, Kind, parameters, values_at, wrong
+from stafett.exchange.fhir_sort import Sort, read_sort
 
-Json = dict[str, Any]
-Kind = Literal["token", "reference", "date", "text"]
-# Where a parameter looks: dotted paths; a list is looked into.
-Paths = tuple[Kind, tuple[str, ...]]
-
-_ALL: Final[dict[str, Paths]] = {
-    "_id": ("token", ("id",)),
-    "_lastUpdated": ("date", ("meta.lastUpdated",)),
-    "identifier": ("token", ("identifier",)),
-}
-BY_PATIENT: Final[Paths] = ("token", ("#identifier",))
-_PATIENT: Final[Paths] = ("reference", ("subject", "for", "patient", "#patient"))
-PARAMETERS: Final[dict[str, dict[str, Paths]]] = {
-    "Patient": {},
-    "Organization": {"name": ("text", ("name",))},
-    "ServiceRequest": {
-        "patient": _PATIENT, "subject": _PATIENT, "status": ("token", ("status",)),
-        "requester": ("reference", ("requester",)), "authored": ("date", ("authoredOn",)),
-    },
-    "Task": {
-        "patient": _PATIENT, "status": ("token", ("status",)), "owner": ("reference", ("owner",)),
-        "requester": ("reference", ("requester",)), "focus": ("reference", ("focus",)),
-        "authored-on": ("date", ("authoredOn",)), "modified": ("date", ("lastModified",)),
-    },
-    "Specimen": {
-        "patient": _PATIENT, "subject": _PATIENT,
-        "collected": ("date", ("collection.collectedDateTime",)),
-    },
-    "BiologicallyDerivedProduct": {
-        "patient": _PATIENT, "status": ("token", ("productStatus", "status")),
-        "product-status": ("token", ("productStatus",)),
-        "product-category": ("token", ("productCategory",)),
-        "biological-source-event": ("token", ("biologicalSourceEvent",)),
-    },
-    "BiologicallyDerivedProductDispense": {
-        "patient": _PATIENT, "status": ("token", ("status",)),
-        "product": ("reference", ("product",)),
-    },
-    "Transport": {
-        "patient": _PATIENT, "status": ("token", ("status",)), "focus": ("reference", ("focus",)),
-    },
-    "SupplyDelivery": {
-        "patient": _PATIENT, "status": ("token", ("status",)),
-        "supplier": ("reference", ("supplier",)),
-    },
-    "Provenance": {
-        "patient": _PATIENT, "target": ("reference", ("target",)),
-        "recorded": ("date", ("recorded",)), "agent": ("reference", ("agent.who",)),
-    },
-    "AuditEvent": {
-        "date": ("date", ("recorded",)), "entity": ("reference", ("entity.what",)),
-        "patient": _PATIENT,
-    },
-    "ResearchStudy": {
-        "status": ("token", ("status",)), "title": ("text", ("title",)),
-        "condition": ("text", ("condition.text", "condition.coding.display")),
-    },
-    "Subscription": {
-        "status": ("token", ("status",)), "url": ("text", ("endpoint", "channel.endpoint")),
-    },
-}  # fmt: skip
-_R5_ONLY: Final = ("Transport", "BiologicallyDerivedProductDispense")
-_R4B_ONLY: Final = ("SupplyDelivery",)
 CONTROLS: Final = ("_count", "_summary", "_total", "_page", "_format")
+MORE: Final = ("_sort", "_include", "_revinclude")  # of values that have a grammar of their own
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 500
 _PREFIXES: Final = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
@@ -94,13 +34,6 @@ class Condition(msgspec.Struct, frozen=True):
     values: tuple[str, ...]
 
 
-class Include(msgspec.Struct, frozen=True):
-    """What else an answer brings: what a parameter refers to, of one type or ("") of any."""
-
-    paths: tuple[str, ...]
-    target: str
-
-
 class Search(msgspec.Struct, frozen=True):
     """A search that was understood; all conditions must hold."""
 
@@ -110,7 +43,8 @@ class Search(msgspec.Struct, frozen=True):
     only_count: bool
     accurate: bool
     page: str
-    includes: tuple[Include, ...] = ()
+    alongs: tuple[Along, ...] = ()
+    sorts: tuple[Sort, ...] = ()
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return what was asked of one parameter; () where nothing was."""
@@ -130,26 +64,21 @@ def since(search: Search, name: str = "_lastUpdated") -> Iterable[datetime]:
                 yield min(low for _, low, _ in asked)
 
 
-def types(version: str) -> tuple[str, ...]:
-    """Return the resource types of a FHIR version."""
-    not_here = _R4B_ONLY if version == "R5" else _R5_ONLY
-    return tuple(t for t in PARAMETERS if t not in not_here)
+def read_search(kind: str, given: Sequence[tuple[str, str]], version: str = "R5") -> Search:
+    """Read the parameters of a search; raise `Problem` 400 for what is not understood.
 
-
-def parameters(kind: str) -> dict[str, Paths]:
-    """Return the search parameters of a resource type."""
-    return {**_ALL, **PARAMETERS[kind]}
-
-
-def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
-    """Read the parameters of a search; raise `Problem` 400 for what is not understood."""
+    `version` says which types there are to bring along.
+    """
     known = parameters(kind)
     conditions: list[Condition] = []
     controls: dict[str, str] = {}
-    includes: list[Include] = []
+    alongs: list[Along] = []
+    sorts: list[Sort] = []
     for name, value in given:
-        if name == "_include":
-            includes += _includes(kind, value)
+        if name.startswith(("_include", "_revinclude")):
+            alongs += read_along(kind, name, value, version)
+        elif name == "_sort":
+            sorts += read_sort(kind, value)
         elif name in CONTROLS:
             controls[name] = value
         elif name == "patient.identifier" and "patient" in known:
@@ -168,7 +97,7 @@ def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
                 if modifier and base in known
                 else f"{kind} is not searched by {name!r} here"
             )
-            raise _wrong(name, f"{why}; known: {', '.join((*known, *CONTROLS))}")
+            raise wrong(name, f"{why}; known: {', '.join((*known, *CONTROLS, *MORE))}")
     return Search(
         kind,
         tuple(conditions),
@@ -176,43 +105,15 @@ def read_search(kind: str, given: Sequence[tuple[str, str]]) -> Search:
         controls.get("_summary") == "count" or controls.get("_count") == "0",
         controls.get("_total") == "accurate",
         controls.get("_page", ""),
-        tuple(includes),
+        tuple(alongs),
+        tuple(sorts),
     )
-
-
-def includable(kind: str) -> dict[str, tuple[str, ...]]:
-    """Return the parameters of a type whose references `_include` follows, and where they are."""
-    return {n: paths for n, (what, paths) in parameters(kind).items() if what == "reference"}
-
-
-def _includes(kind: str, value: str) -> list[Include]:
-    source, _, rest = value.partition(":")
-    name, colon, target = rest.partition(":")
-    known = includable(kind)
-    chosen = list(known) if name == "*" else [name]
-    right = source == kind and name in (*known, "*")
-    if not right or (bool(colon) != bool(target)) or (target and target not in PARAMETERS):
-        told = ", ".join(f"{kind}:{n}" for n in known) or "none of this type"
-        raise _wrong("_include", f"{value[:80]!r} is not brought along here; known: {told}")
-    return [Include(known[n], target) for n in chosen]
-
-
-def referred(search: Search, resource: Json, about: Mapping[str, Any]) -> list[str]:
-    """Give the references ("Type/id") that a resource's answer is to bring, each once."""
-    found: dict[str, None] = {}
-    for one in search.includes:
-        for value in values_at(resource, one.paths, about):
-            name = value.get("reference", "") if isinstance(value, dict) else str(value)
-            kind, slash, _ = name.partition("/")
-            if slash and (not one.target or kind == one.target):
-                found[name] = None
-    return list(found)
 
 
 def _values(name: str, value: str) -> tuple[str, ...]:
     found = tuple(v for v in value.replace("\\,", "\x00").split(",") if v)
     if not found or len(found) > 100:
-        raise _wrong(name, "1 to 100 values are needed")
+        raise wrong(name, "1 to 100 values are needed")
     return tuple(v.replace("\x00", ",") for v in found)
 
 
@@ -220,12 +121,8 @@ def _count(text: str | None) -> int:
     if text is None:
         return DEFAULT_COUNT
     if not text.isascii() or not text.isdigit() or len(text) > 9:
-        raise _wrong("_count", "a number of resources, 0 or more")
+        raise wrong("_count", "a number of resources, 0 or more")
     return min(int(text), MAX_COUNT)
-
-
-def _wrong(name: str, why: str) -> Problem:
-    return Problem(400, "QueryParameterException", f"{name}: {why}", [Finding(name, why)])
 
 
 def matches(search: Search, resource: Json, about: Mapping[str, Any]) -> bool:
@@ -236,31 +133,10 @@ def matches(search: Search, resource: Json, about: Mapping[str, Any]) -> bool:
     return all(_holds(one, resource, about) for one in search.conditions)
 
 
-def values_at(resource: Json, paths: Iterable[str], about: Mapping[str, Any]) -> list[Any]:
-    """Give what a parameter looks at."""
-    found: list[Any] = []
-    for path in paths:
-        if path.startswith("#"):
-            found += [about[path[1:]]] if path[1:] in about else []
-        else:
-            found += list(_at(resource, path.split(".")))
-    return found
-
-
 def _holds(condition: Condition, resource: Json, about: Mapping[str, Any]) -> bool:
     found = values_at(resource, condition.paths, about)
     test = {"token": _token, "reference": _refers, "date": _date, "text": _text}[condition.kind]
     return any(test(value, wanted) for value in found for wanted in condition.values)
-
-
-def _at(node: Any, path: Sequence[str]) -> Iterable[Any]:
-    if isinstance(node, list):
-        for one in node:
-            yield from _at(one, path)
-    elif not path:
-        yield node
-    elif isinstance(node, dict) and path[0] in node:
-        yield from _at(node[path[0]], path[1:])
 
 
 def _token(value: Any, wanted: str) -> bool:
@@ -327,4 +203,4 @@ def period(text: str) -> tuple[str, datetime, datetime]:
         return prefix, low, low + step
     except (ValueError, OverflowError):
         why = "a date, or a time with its zone: 2026-11-25, ge2026-11-25T08:00:00+01:00"
-        raise _wrong(text, why) from None
+        raise wrong(text, why) from None

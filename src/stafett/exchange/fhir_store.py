@@ -19,20 +19,29 @@ import msgspec
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.exchange.fhir_keys import Found, Wanted, reader
-from stafett.exchange.fhir_search import Json
+from stafett.exchange.fhir_keys import COLUMNS, Found, Wanted, reader
+from stafett.exchange.fhir_parameters import Json
+from stafett.exchange.fhir_sort import Key, Sort
 from stafett.exchange.fhir_write import Version
 
 PACKAGE: Final = Path(__file__).resolve().parent.parent
 # What resources, and what they are found by, are made by: changing any of it makes all anew.
 MADE_BY: Final = (
     "exchange/fhir_write.py", "exchange/fhir_read.py", "exchange/fhir_search.py",
-    "exchange/fhir_keys.py", "exchange/fhir_store.py", "exchange/views.py",
-    "service/fhir_index.py",
+    "exchange/fhir_parameters.py", "exchange/fhir_sort.py", "exchange/fhir_keys.py",
+    "exchange/fhir_store.py", "exchange/views.py", "service/fhir_index.py",
 )  # fmt: skip
 OLD_DAYS: Final = 7  # a format that nobody has asked for so long is no longer kept
 WALK: Final = 4  # times as many rows as are wanted are looked at in order, before all are sought
-Place = tuple[datetime, str, int]  # in the order of answers: the journey, and the resource in it
+
+
+class Place(NamedTuple):
+    """Where a resource is in the order of answers: by the keys of `_sort`, then as it was made."""
+
+    opened: datetime
+    journey: str
+    n: int
+    keys: tuple[Key, ...] = ()
 
 
 class Kept(NamedTuple):
@@ -155,10 +164,11 @@ class FhirStore:
                 total = int(row[0]) if row else 0
             if limit == 0:
                 return Hits([], total)
-            for text, of in ways(where, values, after, limit):
+            for text, of in ways(where, values, after, limit, wanted.sorts):
                 # Planned for these very values: what is rare for one of them is not for another.
                 await cursor.execute(text.encode(), of, prepare=False)
-                places: list[Place] = [row[:3] for row in await cursor.fetchall()]
+                rows = await cursor.fetchall()
+                places = [Place(row[0], row[1], row[2], tuple(row[3:])) for row in rows]
                 if len(places) >= limit:
                     break
             # From here on as the organisation: no condition of ours shows what it may not read.
@@ -172,7 +182,7 @@ class FhirStore:
                 [[p[1] for p in places], [p[2] for p in places], format_(version)],
             )
             read = {tuple(row[:3]): _decode(row[3]) for row in await cursor.fetchall()}
-        return Hits([(p, read[p]) for p in places if p in read], total)
+        return Hits([(p, read[p[:3]]) for p in places if p[:3] in read], total)
 
     async def weigh(self) -> None:
         """Count what there is, so that the planner knows; it knows nothing of a new table."""
@@ -187,29 +197,31 @@ _decode = msgspec.json.Decoder(Json).decode
 # A row that stays as it was is not written: most of a journey's resources do.
 _ROWS: Final[LiteralString] = """
 INSERT INTO exchange.fhir_resource AS r
-  (format, opened, journey, n, kind, updated, made, modified, words, keys, body)
-SELECT %s, %s, %s, n - 1, kind, updated, made, modified, words, keys::uuid[], body
+  (format, opened, journey, n, kind, updated, made, modified, words, sorts, keys, body)
+SELECT %s, %s, %s, n - 1, kind, updated, made, modified, words, sorts::jsonb, keys::uuid[], body
   FROM unnest(%s::text[], %s::timestamptz[], %s::timestamptz[], %s::timestamptz[], %s::text[],
-              %s::text[], %s::text[])
-       WITH ORDINALITY AS t (kind, updated, made, modified, words, keys, body, n)
+              %s::text[], %s::text[], %s::text[])
+       WITH ORDINALITY AS t (kind, updated, made, modified, words, sorts, keys, body, n)
 ON CONFLICT (format, journey, n) DO UPDATE SET opened = EXCLUDED.opened, kind = EXCLUDED.kind,
   updated = EXCLUDED.updated, made = EXCLUDED.made, modified = EXCLUDED.modified,
-  words = EXCLUDED.words, keys = EXCLUDED.keys, body = EXCLUDED.body
-  WHERE (r.opened, r.kind, r.updated, r.made, r.modified, r.words, r.keys, r.body) IS DISTINCT FROM
+  words = EXCLUDED.words, sorts = EXCLUDED.sorts, keys = EXCLUDED.keys, body = EXCLUDED.body
+  WHERE (r.opened, r.kind, r.updated, r.made, r.modified, r.words, r.sorts, r.keys, r.body)
+    IS DISTINCT FROM
     (EXCLUDED.opened, EXCLUDED.kind, EXCLUDED.updated, EXCLUDED.made, EXCLUDED.modified,
-     EXCLUDED.words, EXCLUDED.keys, EXCLUDED.body)
+     EXCLUDED.words, EXCLUDED.sorts, EXCLUDED.keys, EXCLUDED.body)
 """
 
 
 def _columns(kept: Kept) -> Iterable[list[Any]]:
     for name in ("kind", "updated", "made", "modified", "words"):
         yield [getattr(one, name) for one in kept.found]
+    yield [msgspec.json.encode(one.sorts).decode() for one in kept.found]
     yield ["{" + ",".join(key.hex for key in one.keys) + "}" for one in kept.found]
     yield [msgspec.json.encode(one).decode() for one in kept.resources.values()]
 
 
 def ways(
-    where: str, values: Sequence[Any], after: Place | None, limit: int
+    where: str, values: Sequence[Any], after: Place | None, limit: int, sorts: Sequence[Sort] = ()
 ) -> Iterator[tuple[str, list[Any]]]:
     """Write the ways to the first places that answer; the second, if the first finds too few.
 
@@ -217,18 +229,64 @@ def ways(
     What is rare is found by its keys, and is soon sorted; the planner cannot know which it is,
     because the keys of a resource go together.
     """
-    head, order = "SELECT opened, journey, n FROM", "ORDER BY opened, journey, n LIMIT %s"
-    beyond = "" if after is None else " AND (opened, journey, n) > (%s, %s, %s)"
     table, kind = "exchange.fhir_resource", "format = %s AND kind = %s"
-    yield (
-        f"{head} (SELECT * FROM {table} WHERE {kind}{beyond} {order}) r WHERE {where} {order}",
-        [*values[:2], *(after or ()), WALK * limit, *values, limit],
-    )
+    names = "".join(f", {expression(one)} AS k{n}" for n, one in enumerate(sorts))
+    columns = "opened, journey, n" + "".join(f", k{n}" for n in range(len(sorts)))
+    order = f"ORDER BY {_order(sorts)} LIMIT %s"
+    beyond, given = _beyond(sorts, after)
+    # With an index for the order it can be walked: as things were made, or by `_lastUpdated`.
+    if not sorts or sorts[0].name == "_lastUpdated":
+        edge, at = _edge(sorts, after)
+        yield (
+            f"SELECT {columns} FROM (SELECT *{names} FROM {table} WHERE {kind}{edge} {order}) r"
+            f" WHERE {where}{beyond} {order}",
+            [*values[:2], *at, WALK * limit, *values, *given, limit],
+        )
     yield (
         # Without OFFSET 0 it would walk again, and as far as it takes.
-        f"{head} (SELECT opened, journey, n FROM {table} WHERE {where}{beyond} OFFSET 0) r {order}",
-        [*values, *(after or ()), limit],
+        f"SELECT {columns} FROM (SELECT opened, journey, n{names} FROM {table} WHERE {where}"
+        f" OFFSET 0) r WHERE true{beyond} {order}",
+        [*values, *given, limit],
     )
+
+
+def expression(sort: Sort) -> str:
+    """Write what is sorted by as SQL; the names are those of our own table of parameters."""
+    if sort.kind == "date":
+        return COLUMNS[sort.name]
+    return f"(sorts -> '{sort.name}' ->> {-1 if sort.down else 0}) COLLATE \"C\""
+
+
+def _order(sorts: Sequence[Sort]) -> str:
+    keys = [f"k{n} {'DESC' if s.down else 'ASC'} NULLS LAST, " for n, s in enumerate(sorts)]
+    return "".join(keys) + "opened, journey, n"
+
+
+def _beyond(sorts: Sequence[Sort], after: Place | None) -> tuple[str, list[Any]]:
+    """Write "after this place": what is beyond it by one key, and the same by those before."""
+    if after is None:
+        return "", []
+    choices: list[str] = []
+    given: list[Any] = []
+    before: list[Any] = []
+    same = ""
+    for n, (sort, key) in enumerate(zip(sorts, after.keys, strict=True)):
+        if key is not None:  # beyond nothing there is nothing: it comes last
+            choices.append(f"({same}(k{n} {'<' if sort.down else '>'} %s OR k{n} IS NULL))")
+            given += [*before, key]
+        same += f"k{n} IS NOT DISTINCT FROM %s AND "
+        before.append(key)
+    choices.append(f"({same}(opened, journey, n) > (%s, %s, %s))")
+    return f" AND ({' OR '.join(choices)})", [*given, *before, *after[:3]]
+
+
+def _edge(sorts: Sequence[Sort], after: Place | None) -> tuple[str, list[Any]]:
+    """Write from where an index is walked: at or before the place, never beyond it."""
+    if after is None:
+        return "", []
+    if not sorts:
+        return " AND (opened, journey, n) > (%s, %s, %s)", list(after[:3])
+    return f" AND updated {'<=' if sorts[0].down else '>='} %s", [after.keys[0]]
 
 
 def conditions(

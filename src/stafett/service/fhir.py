@@ -7,12 +7,10 @@ index (`fhir_index`). Each journey that an answer shows is noted in the audit of
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from functools import cmp_to_key
 from typing import Any, NamedTuple
 
 import msgspec
@@ -20,24 +18,20 @@ import msgspec
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange import fhir_order
 from stafett.exchange.fhir_keys import wanted
-from stafett.exchange.fhir_search import (
-    WITHIN,
-    Search,
-    matches,
-    read_search,
-    referred,
-    since,
-    types,
-)
+from stafett.exchange.fhir_parameters import types
+from stafett.exchange.fhir_search import WITHIN, Search, matches, read_search, since
+from stafett.exchange.fhir_sort import compare, keys
 from stafett.exchange.fhir_store import Hits, Place
-from stafett.exchange.fhir_write import Bundle, Version, journey_of
+from stafett.exchange.fhir_write import Version, journey_of
 from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
 from stafett.ledger import Ledger
-from stafett.service import policy
+from stafett.service import fhir_pages, policy
 from stafett.service.accounts import Person
 from stafett.service.board import Board
+from stafett.service.fhir_along import OTHERS, Companions
 from stafett.service.fhir_index import FhirIndex
+from stafett.service.fhir_pages import OtherPlace
 from stafett.service.journeys import Journeys
 from stafett.service.network import Networks
 from stafett.service.readings import Look, Readings
@@ -46,7 +40,6 @@ from stafett.service.request import Order
 
 Json = dict[str, Any]
 PUBLIC = frozenset({"ResearchStudy"})
-OTHERS = frozenset({"AuditEvent", "ResearchStudy", "Subscription"})
 
 
 class Found(NamedTuple):
@@ -79,6 +72,7 @@ class Fhir:
         self._networks, self._registry, self._readings = networks, registry, readings
         self._subscriptions = subscriptions
         self._index = index
+        self._companions = Companions(self._hits, readings)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -98,31 +92,30 @@ class Fhir:
                     yield one
             return
         assert person is not None
-        for (_, journey, _), one in (await self._hits(person, version, asked, None, 1)).resources:
-            await self._readings.note(person, "journey", journey)
+        for place, one in (await self._hits(person, version, asked, None, 1)).resources:
+            await self._readings.note(person, "journey", place.journey)
             yield one
 
     async def search(self, person: Person | None, version: Version, asked: Search) -> Found:
         """Return a page of what answers to a search."""
-        seek = _cursor(asked.page)
         if asked.kind in OTHERS:
-            found = await self._among_others(person, version, asked, seek)
+            found = await self._among_others(person, version, asked)
             along = [(one, "") for one in found.resources]
             return found._replace(included=await self._included(person, version, asked, along))
         assert person is not None
-        after = _place(seek) if seek else None
+        after = fhir_pages.read_place(asked.page, asked.sorts)
         limit = 0 if asked.only_count else asked.count + 1
         hits = await self._hits(person, version, asked, after, limit)
         shown = hits.resources[: asked.count]
         more = len(hits.resources) > len(shown) and bool(shown)
-        await self._readings.note_journeys(person, {place[1] for place, _ in shown})
-        total = hits.total if not seek else None
-        if total is None and not (more or seek):
+        await self._readings.note_journeys(person, {place.journey for place, _ in shown})
+        total = hits.total if after is None else None
+        if total is None and not (more or after):
             total = len(shown)
-        along = [(one, place[1]) for place, one in shown]
+        along = [(one, place.journey) for place, one in shown]
         return Found(
             [r for _, r in shown],
-            _token(_said(shown[-1][0])) if more else None,
+            fhir_pages.write(shown[-1][0], asked.sorts) if more else None,
             total,
             await self._included(person, version, asked, along),
         )
@@ -130,40 +123,9 @@ class Fhir:
     async def _included(
         self, person: Person | None, version: Version, asked: Search, shown: list[tuple[Json, str]]
     ) -> list[Json]:
-        """Give what the resources shown, each with its journey, refer to and the person may see."""
-        if person is None or not asked.includes:
+        if person is None or not asked.alongs:
             return []
-        patients = await self._patients(person, version, asked, {j for _, j in shown if j})
-        names: dict[str, None] = {}
-        for resource, journey in shown:
-            about = {"patient": patients[journey]} if journey in patients else {}
-            names.update(dict.fromkeys(referred(asked, resource, about)))
-        for resource, _ in shown:
-            names.pop(f"{resource['resourceType']}/{resource['id']}", None)
-        return await self._by_name(person, version, list(names))
-
-    async def _patients(
-        self, person: Person, version: Version, asked: Search, journeys: set[str]
-    ) -> dict[str, str]:
-        """Give the patient of each journey, as its order names them, where that is asked for."""
-        if not any("#patient" in one.paths for one in asked.includes):
-            return {}
-        orders = {Bundle(j, version).name("ServiceRequest", "order"): j for j in journeys}
-        found = await self._by_name(person, version, list(orders))
-        return {orders[f"ServiceRequest/{o['id']}"]: o["subject"]["reference"] for o in found}
-
-    async def _by_name(self, person: Person, version: Version, names: list[str]) -> list[Json]:
-        """Give the resources of journeys under these references, as far as the person has them."""
-        found: list[Json] = []
-        for kind in sorted({name.partition("/")[0] for name in names} - OTHERS):
-            ids = [name.partition("/")[2] for name in names if name.startswith(f"{kind}/")]
-            for first in range(0, len(ids), 100) if kind in types(version) else ():
-                some = ids[first : first + 100]
-                search = read_search(kind, [("_id", ",".join(some))])
-                hits = await self._hits(person, version, search, None, len(some))
-                await self._readings.note_journeys(person, {p[1] for p, _ in hits.resources})
-                found += [one for _, one in hits.resources]
-        return found
+        return await self._companions.of(person, version, asked, shown)
 
     async def _hits(
         self, person: Person, version: Version, asked: Search, after: Place | None, limit: int
@@ -183,16 +145,13 @@ class Fhir:
             after=after, limit=limit, count=counting and after is None,
         )  # fmt: skip
 
-    async def _among_others(
-        self, person: Person | None, version: Version, asked: Search, seek: str
-    ) -> Found:
+    async def _among_others(self, person: Person | None, version: Version, asked: Search) -> Found:
         """Look at each of what is no journey's: they are few, or in order of time."""
         found: list[Json] = []
-        total, last, more = 0, "", False
+        total, last, more = 0, OtherPlace(""), False
         counting = asked.only_count or asked.accurate
-        async for key, resource in self._others(person, version, asked, seek):
-            if not matches(asked, resource, {}):
-                continue
+        after = fhir_pages.read_other(asked.page, asked.sorts)
+        async for place, resource in self._in_order(person, version, asked, after):
             total += 1
             if asked.only_count or len(found) == asked.count:
                 more = not asked.only_count
@@ -200,9 +159,37 @@ class Fhir:
                     break
                 continue
             found.append(resource)
-            last = key
-        known = counting or not (more or seek)
-        return Found(found, _token(last) if more else None, total if known and not seek else None)
+            last = place
+        known = counting or not (more or after)
+        following = fhir_pages.write(last, asked.sorts) if more else None
+        return Found(found, following, total if known and not after else None)
+
+    async def _in_order(
+        self, person: Person | None, version: Version, asked: Search, after: OtherPlace | None
+    ) -> AsyncIterator[tuple[OtherPlace, Json]]:
+        """Give what answers and is no journey's, beyond `after`, in the order that is asked for."""
+        if asked.kind == "AuditEvent" or not asked.sorts:  # the one order of looks is their own
+            seek = after.id if after else ""
+            async for name, one in self._others(person, version, asked, seek):
+                if matches(asked, one, {}):
+                    yield OtherPlace(name, keys(asked.sorts, one, {})), one
+            return
+        order = asked.sorts
+
+        def before(a: OtherPlace, b: OtherPlace) -> int:
+            return compare(order, a.keys, b.keys) or (a.id > b.id) - (a.id < b.id)
+
+        def both(a: tuple[OtherPlace, Json], b: tuple[OtherPlace, Json]) -> int:
+            return before(a[0], b[0])
+
+        every = [
+            (OtherPlace(name, keys(order, one, {})), one)
+            async for name, one in self._others(person, version, asked)
+            if matches(asked, one, {})
+        ]
+        for place, one in sorted(every, key=cmp_to_key(both)):
+            if after is None or before(place, after) > 0:
+                yield place, one
 
     async def _others(
         self, person: Person | None, version: Version, asked: Search, seek: str = ""
@@ -348,42 +335,8 @@ def _shown(resources: Mapping[str, Json]) -> Iterator[tuple[str, str]]:
         yield name, str(resource["meta"]["versionId"])
 
 
-def _said(place: Place) -> str:
-    return f"{place[0].astimezone(UTC).isoformat()}|{place[1]}|{place[2]:06d}"
-
-
-def _place(said: str) -> Place:
-    opened, _, rest = said.partition("|")
-    journey, _, n = rest.rpartition("|")
-    try:
-        at = datetime.fromisoformat(opened)
-        if at.tzinfo is None or "\0" in journey or not 0 <= int(n) < 2**31:
-            raise ValueError
-        return at, journey, int(n)
-    except ValueError:
-        raise _no_page() from None
-
-
 def _number(identifier: str) -> int:
     """Return the number of an AuditEvent's id; 0, which none has, where it is none."""
     digits = identifier.removeprefix("read-")
     good = digits.isascii() and digits.isdigit() and len(digits) < 19
     return int(digits) if good and identifier.startswith("read-") else 0
-
-
-def _token(key: str) -> str:
-    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
-
-
-def _cursor(token: str) -> str:
-    if not token:
-        return ""
-    try:
-        return base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)).decode()
-    except (binascii.Error, UnicodeDecodeError, ValueError):
-        raise _no_page() from None
-
-
-def _no_page() -> Problem:
-    why = "take the address of the `next` link as it is"
-    return Problem(400, "QueryParameterException", why, [Finding("_page", why)])

@@ -19,7 +19,8 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange.epcis import DEEP, deep, parse, too_deep
-from stafett.exchange.fhir_search import Search, read_search, types
+from stafett.exchange.fhir_parameters import types
+from stafett.exchange.fhir_search import Search, read_search
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
 from stafett.service.accounts import Person
@@ -142,7 +143,7 @@ async def search(request: Request, version: Version) -> Response:
     if request.method == "POST":
         data = await read_body(request, MAX_QUERY)
         given += parse_qsl(data.decode("utf-8", "replace"), keep_blank_values=True)
-    asked = read_search(kind, given)
+    asked = read_search(kind, given, version)
     found = await _tower(request).outside.fhir.search(person, version, asked)
     return _answer(version, _bundle(request, version, asked, given, found))
 
