@@ -23,7 +23,7 @@ from stafett.design.reading import load
 from stafett.design.record import record
 from stafett.protocol.net import Net
 from stafett.watch import calibration, prediction
-from stafett.watch.prediction import Limit
+from stafett.watch.plan import Limit, plan_of
 
 SINCE, GOAL = "H06", "H22"
 EVERY_D = 4.0  # asked every so many days after collection, while the journey lasts
@@ -32,7 +32,7 @@ EVERY_D = 4.0  # asked every so many days after collection, while the journey la
 def main(network: str = "sweden", days: float = 1460.0, seed: int = 11) -> dict[str, float]:
     """Print the table; return the scores by name."""
     system = load(network)
-    plan = prediction.plan(Net(system.protocol))
+    plan = plan_of(Net(system.protocol))
     made = calibration.histories(record(compile_system(system), days, seed).frame)
     treated = [h for h in made if {SINCE, GOAL} <= calibration.whole(plan, h).done.keys()]
     half = treated[len(treated) // 2].opened
@@ -40,7 +40,7 @@ def main(network: str = "sweden", days: float = 1460.0, seed: int = 11) -> dict[
     first += [h for h in made if h.opened < half <= h.ended]  # still under way: censored
     past = [calibration.at(plan, h, half) for h in first]
     began = time.process_time()
-    curves = prediction.learn(plan, past)
+    learnt = prediction.learn(plan, past)
     learnt_s = time.process_time() - began
     planned = prediction.learn(plan, [])
     lengths = sorted(
@@ -59,7 +59,7 @@ def main(network: str = "sweden", days: float = 1460.0, seed: int = 11) -> dict[
             if SINCE not in now.done:
                 continue
             began = time.process_time()
-            outlook = prediction.look_ahead(plan._replace(limits=tuple(limits)), curves, now)
+            outlook = prediction.look_ahead(plan._replace(limits=tuple(limits)), learnt, now)
             spent += time.process_time() - began
             blank = prediction.look_ahead(plan._replace(limits=tuple(limits)), planned, now)
             miss = {(d.activity, round(d.due or 0)): d.miss for d in outlook.deadlines}

@@ -43,6 +43,21 @@ def test_expiry_takes_the_protocols_way(stage: Any) -> None:
     assert "collect" in only(events, e.StartedAfresh).activities
 
 
+def test_what_begins_afresh_keeps_when_it_had_been_done(stage: Any) -> None:
+    """Collection had been; what comes after the handoff that was under way had not."""
+    release = stage.to_closing("H2", "release")
+    collected = stage.state.done["collect"]
+    stage.at += timedelta(hours=49)
+    late = replace(release, occurred_at=stage.at)
+    events = stage.ok(stage.no(late, "expired").then[0])
+    kept = {one.activity: one for one in stage.state.afresh}
+    assert tuple(kept) == only(events, e.StartedAfresh).activities
+    assert kept["collect"].done_at == collected
+    assert kept["H2"].done_at is None
+    assert {one.at for one in stage.state.afresh} == {stage.at}
+    assert "collect" not in stage.state.done
+
+
 def test_the_watch_may_report_an_expiry(stage: Any) -> None:
     """The service's own clock reports, in no organisation's name."""
     stage.walk_to("H2", "release")

@@ -7,9 +7,10 @@ import random
 import pytest
 
 from stafett.watch import calibration
+from stafett.watch.course import Progress, as_of
 from stafett.watch.curve import Target
-from stafett.watch.hindcast import ASKED_AT, LEAST, at, hindcast
-from stafett.watch.prediction import Limit, Plan, Progress
+from stafett.watch.hindcast import ASKED_AT, LEAST, hindcast
+from stafett.watch.plan import Limit, Plan
 
 HOUR, DAY = 3600.0, 86400.0
 LIMIT = Limit("b", "a", 3 * HOUR)
@@ -76,4 +77,4 @@ def test_a_deadline_is_asked_about_only_while_it_is_open() -> None:
 def test_a_journey_as_it_was_knows_nothing_of_later(now: float, known: set[str]) -> None:
     """Done is what was done by then."""
     one = Progress(0.0, {"a": HOUR, "b": 2 * HOUR}, 2 * HOUR)
-    assert set(at(one, now * HOUR).done) == known
+    assert set(as_of(one, now * HOUR).done) == known

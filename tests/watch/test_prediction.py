@@ -9,9 +9,11 @@ import pytest
 
 from stafett.journey.state import State
 from stafett.protocol.net import Net
-from stafett.watch import calibration, prediction
+from stafett.watch import calibration, course
+from stafett.watch.course import Again, Progress
 from stafett.watch.curve import ENOUGH, Seen, Target, curve
-from stafett.watch.prediction import Limit, Plan, Progress, learn, look_ahead
+from stafett.watch.plan import Limit, Plan, plan_of
+from stafett.watch.prediction import learn, look_ahead
 
 HOUR = 3600.0
 PLAN = Plan(
@@ -86,14 +88,22 @@ def test_a_built_in_journey_has_an_outlook_in_every_state(
 ) -> None:
     """From the first event to the last: what is left is never in the past."""
     net, every = states
-    plan = prediction.plan(net)
+    plan = plan_of(net)
     curves = learn(plan, [])
     for state in every[:: len(every) // 8]:
-        at = prediction.progress(net, state, state.latest_at)
+        at = course.progress(net, state, state.latest_at)
         outlook = look_ahead(plan, curves, at, draws=50)
         assert all(segment.low >= 0 for segment in outlook.segments)
         assert all(0 <= deadline.miss <= 1 for deadline in outlook.deadlines)
         assert not {segment.activity for segment in outlook.segments} & at.done.keys()
+
+
+def test_two_activities_have_one_limit_the_shortest(states: tuple[Net, list[State]]) -> None:
+    """A thawed product's deadline and its shelf life are one line on the page, not two."""
+    limits = plan_of(states[0]).limits
+    pairs = [(limit.name, limit.since) for limit in limits]
+    assert len(pairs) == len(set(pairs))
+    assert next(x for x in limits if (x.name, x.since) == ("H22", "THAW")).seconds == 1800
 
 
 def test_probabilities_are_calibrated_on_held_out_journeys_and_beat_the_base_rate() -> None:
@@ -126,3 +136,45 @@ def test_probabilities_are_calibrated_on_held_out_journeys_and_beat_the_base_rat
     assert score < 0.95 * calibration.brier([rate] * len(said), happened), f"seed {seed}"
     off = [b for b in calibration.reliability(said, happened, 5) if not b.low <= b.said <= b.high]
     assert len(off) <= 1, f"seed {seed}: {off}"
+
+
+def again(chance: random.Random, share: float) -> Progress:
+    """Return a finished journey; `share` of them go back from `c` to `b`, and again."""
+    now = chance.lognormvariate(8.3, 0.6)
+    done = {"a": now}
+    afresh: list[Again] = []
+    while True:
+        now = done["b"] = now + chance.lognormvariate(8.3, 0.6)
+        now += chance.lognormvariate(8.3, 0.6)
+        if chance.random() >= share:
+            done["c"] = now
+            return Progress(0.0, done, now, tuple(afresh))
+        afresh += [Again("b", done["b"], now), Again("c", None, now)]
+
+
+def test_journeys_that_go_back_are_foretold_as_often_as_they_do() -> None:
+    """A third goes back from `c` to `b`. What is said agrees with what happens; learnt from what
+    is left at the end only, as if nobody had gone back, lateness would be said too seldom."""
+    seed = 20_261_126
+    chance = random.Random(seed)
+    past = [again(chance, 1 / 3) for _ in range(400)]
+    learnt = learn(PLAN, past)
+    assert learnt.back.keys() == {"c"}
+    assert learnt.back["c"].share == pytest.approx(1 / 3, abs=0.07), f"seed {seed}"
+    blind = learn(PLAN, [one._replace(again=()) for one in past])
+    said, without, happened = [], [], []
+    limit = 4 * HOUR
+    plan = PLAN._replace(limits=(Limit("c", "a", limit),))
+    for n in range(900):
+        one = again(chance, 1 / 3)
+        now = course.as_of(one, one.done["a"] + (0.2 * HOUR, HOUR, 2 * HOUR)[n % 3])
+        if "c" in now.done:
+            continue
+        said.append(look_ahead(plan, learnt, now).deadlines[0].miss)
+        without.append(look_ahead(plan, blind, now._replace(again=())).deadlines[0].miss)
+        happened.append(one.done["c"] - one.done["a"] > limit)
+    off = [b for b in calibration.reliability(said, happened, 5) if not b.low <= b.said <= b.high]
+    assert len(off) <= 1, f"seed {seed}: {off}"
+    rate = sum(happened) / len(happened)
+    assert abs(sum(said) / len(said) - rate) < 0.04, f"seed {seed}"
+    assert calibration.brier(said, happened) < calibration.brier(without, happened)

@@ -8,12 +8,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.event import to_json
-from stafett.journey.script import play
+from stafett.journey.script import Fault, play
 from stafett.ledger import Author, Draft, Submission
 
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
@@ -22,15 +23,17 @@ WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 
 
 async def carry(site: Site, organisation: str) -> None:
-    """Put finished journeys into the record: the same steps, quicker and slower, one a day."""
+    """Put finished journeys into the record, quicker and slower, one a day; every fourth went back
+    at the handoff H05, which was refused once."""
     pinned = site.tower.library.current()["autologous-car-t"]
-    story = play(site.tower.library.net(pinned.sha256, None), START)
+    net = site.tower.library.net(pinned.sha256, None)
+    stories = play(net, START), play(net, START, faults=(Fault("REFUSE", "H05"),))
     chance = random.Random(4)
     head = {"pinned": pinned.sha256, "pseudonym": "P-TEST"}
     for n in range(MANY):
         pace, name = 40 * chance.lognormvariate(0, 1.2), f"J-PAST-{n}"
         drafts = []
-        for event in story.events:
+        for event in stories[n % 4 == 3].events:
             at = START + timedelta(days=n) + pace * (event.occurred_at - START)
             body = {**to_json(event), "occurred_at": at.isoformat()}
             if body["type"] == "JourneyOpened":
@@ -89,3 +92,14 @@ def test_the_record_of_the_forecasts_is_drawn_told_and_taken_home(
     narrow.goto("/forecasts?language=sv")
     expect(narrow.locator("section.card").first).to_contain_text("undanhållna resor")
     assert narrow.evaluate("document.documentElement.scrollWidth") <= 320
+    journey = site.order()
+    site.tower.forecasts._learnt.clear()  # what may have been learnt while the record was filled
+    (back,) = site.call("treating-clinic-1", "GET", f"/api/journeys/{journey}/forecast").json()[
+        "back"
+    ]
+    assert (back["activity"], back["n"]) == ("H05", MANY // 4)
+    assert back["share"] == pytest.approx(11 / 56)
+    page.goto(f"/journeys/{journey}")
+    expect(page.locator("#outlook")).to_contain_text("It may yet go back")
+    expect(page.locator("#outlook")).to_contain_text("(H05) in 20 % of all cases (seen 11 times)")
+    shoot(page, "outlook-back")

@@ -17,6 +17,7 @@ from stafett.journey import event as e
 from stafett.journey.state import (
     EMPTY,
     PATIENT,
+    Afresh,
     Answered,
     Attached,
     Carried,
@@ -196,15 +197,24 @@ def _started_afresh(net: Net, state: State, event: e.StartedAfresh) -> State:
         for name in event.activities
         if name in waiting and name in state.begun and name in net.protocol.handoffs
     ]
+    at = event.occurred_at
+    afresh = [Afresh(activity=n, done_at=_done(state, n), at=at) for n in event.activities]
     return replace(
         state,
         rounds=rounds,
         earlier=(*state.earlier, *before),
+        afresh=(*state.afresh, *afresh),
         begun={k: v for k, v in state.begun.items() if k not in waiting},
         done={k: v for k, v in state.done.items() if k not in waiting},
-        renewed={**state.renewed, **dict.fromkeys(event.activities, event.occurred_at)},
+        renewed={**state.renewed, **dict.fromkeys(event.activities, at)},
         sheets={k: v for k, v in state.sheets.items() if k.partition(":")[0] not in again},
     )
+
+
+def _done(state: State, name: str) -> datetime | None:
+    """Return when an activity had been done in the round that ends now, if it had been."""
+    done, begun = state.done.get(name), state.renewed.get(name)
+    return None if done is None or (begun is not None and done <= begun) else done
 
 
 # -- materials -----------------------------------------------------------------------------------

@@ -255,6 +255,14 @@ class Carried(Frozen, frozen=True, kw_only=True):
     until: datetime
 
 
+class Afresh(Frozen, frozen=True, kw_only=True):
+    """An activity that was begun afresh `at` a moment; it had been done at `done_at`, if at all."""
+
+    activity: str
+    done_at: datetime | None
+    at: datetime
+
+
 class State(Frozen, frozen=True, kw_only=True):
     """A journey. `position` counts its events; `rounds` how often an activity was taken up."""
 
@@ -277,6 +285,7 @@ class State(Frozen, frozen=True, kw_only=True):
     done: dict[str, datetime] = {}
     renewed: dict[str, datetime] = {}
     earlier: tuple[Carried, ...] = ()
+    afresh: tuple[Afresh, ...] = ()
     awaited: dict[str, datetime] = {}
     sheets: dict[str, Sheet] = {}
     lots: dict[str, Lot] = {}

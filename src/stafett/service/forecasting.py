@@ -23,8 +23,9 @@ from stafett.service.accounts import Person
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys
 from stafett.service.live import Live
-from stafett.watch import prediction
-from stafett.watch.prediction import Curves, Deadline, Outlook, Plan
+from stafett.watch import course, prediction
+from stafett.watch.plan import Plan, plan_of
+from stafett.watch.prediction import Deadline, Learnt, Outlook
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 5.0
@@ -39,7 +40,7 @@ class Forecasts:
 
     def __init__(self, board: Board, journeys: Journeys) -> None:
         self._board, self._journeys = board, journeys
-        self._learnt: dict[tuple[str, str | None], tuple[float, Plan, Curves]] = {}
+        self._learnt: dict[tuple[str, str | None], tuple[float, Plan, Learnt]] = {}
         self._known: dict[str, tuple[int, float, Outlook]] = {}
         self._task: asyncio.Task[None] | None = None
 
@@ -74,28 +75,28 @@ class Forecasts:
 
     async def of(self, live: Live) -> Outlook:
         """Return the outlook of one journey as it is now."""
-        plan, curves = await self._curves(live)
+        plan, learnt = await self._learn(live)
         journey = live.state.journey
         row = self._board.rows.get(journey)
-        at = prediction.progress(live.net, live.state, datetime.now(UTC))
-        outlook = await anyio.to_thread.run_sync(prediction.look_ahead, plan, curves, at)
+        at = course.progress(live.net, live.state, datetime.now(UTC))
+        outlook = await anyio.to_thread.run_sync(prediction.look_ahead, plan, learnt, at)
         self._known[journey] = (row.position if row else 0, time.monotonic(), outlook)
         return outlook
 
-    async def _curves(self, live: Live) -> tuple[Plan, Curves]:
+    async def _learn(self, live: Live) -> tuple[Plan, Learnt]:
         key = (live.pinned, live.state.product)
         found = self._learnt.get(key)
         if found is None or time.monotonic() - found[0] > LEARN_S:
-            plan, past = prediction.plan(live.net), []
+            plan, past = plan_of(live.net), []
             name = f"{live.state.protocol} {live.state.version}"
             now = datetime.now(UTC)
             same = [r for r in self._board.rows.values() if r.protocol == name]
             for row in sorted(same, key=lambda r: -r.position)[:MOST]:
                 other = await self._journeys.live(row.journey)
                 if other is not None and other.pinned == live.pinned:
-                    past.append(prediction.progress(other.net, other.state, now))
-            curves = await anyio.to_thread.run_sync(prediction.learn, plan, past)
-            found = self._learnt[key] = (time.monotonic(), plan, curves)
+                    past.append(course.progress(other.net, other.state, now))
+            learnt = await anyio.to_thread.run_sync(prediction.learn, plan, past)
+            found = self._learnt[key] = (time.monotonic(), plan, learnt)
         return found[1], found[2]
 
     def likely_late(self, person: Person) -> dict[str, Deadline]:
@@ -110,7 +111,6 @@ class Forecasts:
                 found[journey] = worst
         return found
 
-    async def basis(self, live: Live) -> dict[str, int]:
-        """Return how many finished stretches each activity's curve rests on."""
-        _, curves = await self._curves(live)
-        return {name: curve.finished for name, curve in curves.items()}
+    async def learnt(self, live: Live) -> Learnt:
+        """Return what the journey's outlook rests on."""
+        return (await self._learn(live))[1]

@@ -17,9 +17,10 @@ import msgspec
 from stafett.service.accounts import Person
 from stafett.service.board import Board, Row
 from stafett.service.journeys import Journeys
-from stafett.watch import calibration, prediction
+from stafett.watch import calibration, course, prediction
+from stafett.watch.course import Progress
 from stafett.watch.hindcast import LEAST, Hindcast, hindcast
-from stafett.watch.prediction import Plan, Progress
+from stafett.watch.plan import Plan, plan_of
 
 KEPT_S: Final = 600.0
 MOST: Final = 1000  # journeys of a protocol: the latest ones
@@ -97,9 +98,9 @@ class Hindcasts:
             if live is None or (plan is not None and live.pinned != pinned):
                 continue
             if plan is None:
-                plan, pinned = prediction.plan(live.net), live.pinned
+                plan, pinned = plan_of(live.net), live.pinned
             (finished if live.state.ended_at else going).append(
-                prediction.progress(live.net, live.state, now)
+                course.progress(live.net, live.state, now)
             )
         found = None
         if plan is not None:

@@ -12,7 +12,8 @@ from datetime import datetime
 from math import sqrt
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from stafett.watch.prediction import Plan, Progress
+from stafett.watch.course import Again, Progress
+from stafett.watch.plan import Plan
 
 if TYPE_CHECKING:
     import polars as pl
@@ -100,18 +101,41 @@ def _s(moment: Any) -> float:
 
 
 def at(plan: Plan, history: History, now: float) -> Progress:
-    """Return how far a journey was at `now`: what was begun again since is not done."""
+    """Return how far a journey was at `now`.
+
+    What begins again after it was done is begun afresh, with all that comes after it in the
+    protocol, at the moment when the last passage before that ended.
+    """
     done: dict[str, float] = {}
-    last: dict[str, float | None] = {}
+    again: list[Again] = []
+    ends: list[float] = []
+    begun: set[str] = set()
     for activity, start, end in history.passages:
-        if start <= now:
-            last[activity] = end
+        if start > now:
+            break
+        if activity in begun:
+            moment = max((e for e in ends if e <= start), default=start)
+            names = _after(plan, activity) & begun
+            for name in plan.order:
+                if name in names:
+                    was = done.pop(name, None)
+                    again.append(Again(name, was if was and was <= moment else None, moment))
+            begun -= names
+        begun.add(activity)
+        if end is not None and end <= now:
+            ends.append(end)
+            done[activity] = end
+    known = {n: d for n, d in done.items() if n in plan.before}
+    return Progress(history.opened, known, min(now, history.ended), tuple(again))
+
+
+def _after(plan: Plan, activity: str) -> set[str]:
+    """Return an activity and all that comes after it."""
+    found = {activity}
     for name in plan.order:
-        end = last.get(name)
-        earlier = [done.get(b) for b in plan.before[name]]
-        if end is not None and end <= now and all(b is not None and b <= end for b in earlier):
-            done[name] = end
-    return Progress(history.opened, done, min(now, history.ended))
+        if found & set(plan.before[name]):
+            found.add(name)
+    return found
 
 
 def whole(plan: Plan, history: History) -> Progress:

@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from stafett.watch import prediction
-from stafett.watch.prediction import Limit, Plan, Progress
+from stafett.watch.course import Progress, as_of
+from stafett.watch.plan import Limit, Plan
 
 ASKED_AT: Final = (0.1, 0.4, 0.7)  # shares of a deadline's time that have passed
 LEAST: Final = 20  # finished journeys on each side of the cut; below, nothing can be said
@@ -58,8 +59,8 @@ def hindcast(
     cut = journeys[len(journeys) // 2].opened
     before = [one for one in journeys if one.opened < cut]
     held = [one for one in journeys if one.opened >= cut]
-    past = [at(one, cut) for one in (*before, *(g for g in going if g.opened < cut))]
-    curves = prediction.learn(plan, past)
+    past = [as_of(one, cut) for one in (*before, *(g for g in going if g.opened < cut))]
+    learnt = prediction.learn(plan, past)
     rates = {limit: _rate(limit, past) for limit in plan.limits}
     asked = [q for i, one in enumerate(held) for q in _questions(plan, i, one)]
     if len(asked) > QUESTIONS:
@@ -67,7 +68,7 @@ def hindcast(
     said = []
     for one in asked:
         alone = plan._replace(limits=(one.limit,))
-        (found,) = prediction.look_ahead(alone, curves, at(held[one.journey], one.now)).deadlines
+        (found,) = prediction.look_ahead(alone, learnt, as_of(held[one.journey], one.now)).deadlines
         said.append(found.miss)
     return Hindcast(
         len(past),
@@ -78,12 +79,6 @@ def hindcast(
         held[0].opened,
         held[-1].opened,
     )
-
-
-def at(journey: Progress, now: float) -> Progress:
-    """Return a journey as it was at `now`."""
-    done = {name: moment for name, moment in journey.done.items() if moment <= now}
-    return Progress(journey.opened, done, min(now, journey.now))
 
 
 def _questions(plan: Plan, number: int, one: Progress) -> list[Question]:

@@ -1,10 +1,11 @@
 """When an open journey will be done with what is left, and which of its deadlines it will miss.
 
 Each activity has a survival curve (`stafett.watch.curve`) of the time from when it could begin to
-when it was done, learnt from finished and open journeys of the same protocol. What is left of a
-journey is drawn many times along the protocol's order; each deadline's probability is the share of
-draws that miss it. The journey is taken to go well: refusals and repetitions are in the lengths
-that were seen, not in the paths.
+when it was done, learnt from finished and open journeys of the same protocol, round by round. What
+is left of a journey is drawn many times along the protocol's order; each deadline's probability is
+the share of draws that miss it. A draw may go back at an activity where journeys have gone back
+(`stafett.watch.course`), as often as they did, and loses there the time that they lost, until they
+were past it for good.
 
 The gain of an interface is how much less would be missed if it took no longer than its best tenth:
 the same draws, with that one handoff shortened.
@@ -13,6 +14,7 @@ the same draws, with that one handoff shortened.
 from __future__ import annotations
 
 import functools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
@@ -20,44 +22,33 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from stafett.journey.state import State
-from stafett.protocol.model import Step
-from stafett.protocol.net import DONE, NONE, Net, target
+from stafett.protocol.net import NONE
+from stafett.watch.course import Progress, could_begin, dones, returns, stretches
 from stafett.watch.curve import Curve, Floats, Seen, Target, curve
+from stafett.watch.plan import Limit, Plan
 
 DRAWS: Final = 400
 BEST: Final = 0.1
 # A deadline that is missed less often than this is not looked at further.
 WORTH: Final = 0.02
-# Where the protocol plans no time for an activity. An assumption.
-UNPLANNED: Final = Target(3600.0, 4 * 3600.0)
-
-Curves = Mapping[str, Curve]
 
 
-class Limit(NamedTuple):
-    """Activity `name` is to be done within `seconds` of `since` (an activity)."""
+class Back(NamedTuple):
+    """How often journeys go back at an activity, and how long until it is done after all.
 
-    name: str
-    since: str
-    seconds: float
+    `share` is of the rounds that came to an end there; `seen` is how often it happened.
+    """
 
-
-class Plan(NamedTuple):
-    """What must come before what, in an order that respects it; targets; deadlines; handoffs."""
-
-    order: tuple[str, ...]
-    before: dict[str, tuple[str, ...]]
-    targets: dict[str, Target]
-    limits: tuple[Limit, ...]
-    handoffs: frozenset[str]
+    share: float
+    seen: int
+    curve: Curve
 
 
-class Progress(NamedTuple):
-    """How far a journey is: when each activity was done, in seconds of one clock, and now."""
+class Learnt(NamedTuple):
+    """What a protocol's journeys teach: each activity's curve, and where journeys go back."""
 
-    opened: float
-    done: dict[str, float]
-    now: float
+    curves: Mapping[str, Curve]
+    back: Mapping[str, Back]
 
 
 class Deadline(NamedTuple):
@@ -86,92 +77,37 @@ class Segment(NamedTuple):
     high: float
 
 
-def plan(net: Net) -> Plan:
-    """Return the plan of a protocol: everything that is not on demand."""
-    names = [name for name in net.activities if not net.activity(name).on_demand]
-    before = {
-        name: tuple(
-            dict.fromkeys(t for ref in net.activity(name).after if (t := target(ref)) in names)
-        )
-        for name in names
-    }
-    targets, limits = {}, []
-    for name in names:
-        activity = net.activity(name)
-        takes = activity.takes
-        targets[name] = UNPLANNED
-        if takes is not None:
-            most = takes.at_most.timedelta.total_seconds()
-            usual = takes.usual.timedelta.total_seconds() if takes.usual else most / 2
-            targets[name] = Target(max(min(usual, most), 1.0), max(most, 1.0))
-        limits += [
-            Limit(name, target(line.since), line.at_most.timedelta.total_seconds())
-            for line in activity.deadlines
-            if target(line.since) in names
-        ]
-    limits += [x for x in _shelf_lives(net) if x.name in names and x.since in names]
-    return Plan(_ordered(names, before), before, targets, tuple(limits),
-                frozenset(net.protocol.handoffs) & frozenset(names))  # fmt: skip
-
-
-def _shelf_lives(net: Net) -> Iterable[Limit]:
-    """Whatever works on or carries a material is done before the material expires."""
-    for material, entry in net.protocol.materials.items():
-        if entry.shelf_life is None:
-            continue
-        most = entry.shelf_life.at_most.timedelta.total_seconds()
-        since = target(entry.shelf_life.counts_from)
-        for name in net.activities:
-            activity = net.activity(name)
-            used = activity.inputs if isinstance(activity, Step) else activity.carries
-            if material in used and name != since:
-                yield Limit(name, since, most)
-
-
-def _ordered(names: list[str], before: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
-    left = list(names)
-    while left:
-        ready = [n for n in left if all(b in found for b in before[n])]
-        for name in ready or left[:1]:  # a protocol without a cycle always has one that is ready
-            found[name] = None
-        left = [n for n in left if n not in found]
-    return tuple(found)
-
-
-def progress(net: Net, state: State, now: datetime) -> Progress:
-    """Return how far a journey is."""
-    done = {
-        name: at.timestamp()
-        for name, at in state.done.items()
-        if name in net.index and net.state(state.marking, name) >= DONE
-    }
-    end = state.ended_at or now
-    return Progress(state.opened_at.timestamp(), done, min(end, now).timestamp())
-
-
-def could_begin(plan: Plan, at: Progress, name: str) -> float | None:
-    """Return from when on `name` could begin; None while something before it is not done."""
-    moments = [at.done.get(b) for b in plan.before[name]]
-    if any(moment is None for moment in moments):
-        return None
-    return max([at.opened, *(m for m in moments if m is not None)])
-
-
-def learn(plan: Plan, journeys: Iterable[Progress]) -> dict[str, Curve]:
-    """Return the curve of each activity, from journeys that are finished or still under way."""
+def learn(plan: Plan, journeys: Iterable[Progress]) -> Learnt:
+    """Return what is to be learnt from journeys that are finished or still under way."""
     seen: dict[str, list[Seen]] = {name: [] for name in plan.order}
+    until: dict[str, list[Seen]] = {}
+    again: dict[str, frozenset[str]] = {}
+    done: Counter[str] = Counter()
     for at in journeys:
-        for name in plan.order:
-            begin = could_begin(plan, at, name)
-            if begin is None:
-                continue
-            end = at.done.get(name)
-            if end is not None and end >= begin:
-                seen[name].append(Seen(end - begin, whole=True))
-            elif end is None and at.now > begin:
-                seen[name].append(Seen(at.now - begin, whole=False))
-    return {name: curve(seen[name], plan.targets[name]) for name in plan.order}
+        for name, stretch in stretches(plan, at):
+            seen[name].append(stretch)
+        done.update(dones(plan, at))
+        for one in returns(plan, at):
+            until.setdefault(one.place, []).append(one.until)
+            again[one.place] = again.get(one.place, frozenset()) | one.activities
+    back = {}
+    for name, those in until.items():
+        # One more than there were: of few, a share says little, and one of one is not for sure.
+        share = len(those) / (len(those) + done[name] + 1)
+        back[name] = Back(share, len(those), curve(those, _way(plan, again[name], name)))
+    return Learnt({name: curve(seen[name], plan.targets[name]) for name in plan.order}, back)
+
+
+def _way(plan: Plan, again: frozenset[str], place: str) -> Target:
+    """Return what the protocol plans for the longest way through `again` to `place`."""
+    usual: dict[str, float] = {}
+    most: dict[str, float] = {}
+    for name in plan.order:
+        own = plan.targets[name] if name in again else Target(0.0, 0.0)
+        before = plan.before[name]
+        usual[name] = own.usual + max((usual[b] for b in before), default=0.0)
+        most[name] = own.at_most + max((most[b] for b in before), default=0.0)
+    return Target(max(usual[place], 1.0), max(most[place], 1.0))
 
 
 class Outlook(NamedTuple):
@@ -182,11 +118,11 @@ class Outlook(NamedTuple):
 
 
 def look_ahead(
-    plan: Plan, curves: Curves, at: Progress, seed: int = 1, draws: int = DRAWS
+    plan: Plan, learnt: Learnt, at: Progress, seed: int = 1, draws: int = DRAWS
 ) -> Outlook:
     """Return when each activity that is left will be done, and each deadline's probability."""
-    uniform = _uniform(len(plan.order), draws, seed)
-    finished = _draw(plan, curves, at, uniform)
+    uniform = _uniform(2 * len(plan.order), draws, seed)
+    finished = _draw(plan, learnt, at, uniform)
     left = [name for name in plan.order if name not in at.done]
     middles = _middles(left, finished)
     segments = tuple(Segment(name, *(q - at.now for q in middles[name])) for name in left)
@@ -196,7 +132,7 @@ def look_ahead(
     doubtful = [limit for limit in limits if missed[limit] >= WORTH]
     on_the_way = {limit: _on_the_way(plan, at, limit) for limit in doubtful}
     for handoff in dict.fromkeys(h for way in on_the_way.values() for h in way):
-        shorter = _draw(plan, curves, at, uniform, handoff, finished)
+        shorter = _draw(plan, learnt, at, uniform, handoff, finished)
         for limit in doubtful:
             gain = missed[limit] - _missed(limit, shorter)
             if handoff in on_the_way[limit] and gain > best[limit][1]:
@@ -233,7 +169,7 @@ def _middles(
 
 def _draw(
     plan: Plan,
-    curves: Curves,
+    learnt: Learnt,
     at: Progress,
     uniform: Floats,
     shortened: str | None = None,
@@ -255,14 +191,23 @@ def _draw(
             continue
         begin = could_begin(plan, at, name)
         elapsed = 0.0 if begin is None else max(at.now - begin, 0.0)
-        lengths = curves[name].draw(1 - uniform[row], elapsed)
+        lengths = learnt.curves[name].draw(1 - uniform[row], elapsed)
         if name == shortened:
-            lengths = np.maximum(np.minimum(lengths, curves[name].quantile(BEST)), elapsed)
+            lengths = np.maximum(np.minimum(lengths, learnt.curves[name].quantile(BEST)), elapsed)
         start = np.full(uniform.shape[1], at.opened if begin is None else begin)
         for earlier in plan.before[name]:
             start = np.maximum(start, finished[earlier])
+        back = learnt.back.get(name)
+        if back is not None:
+            lengths = lengths + _lost(back, uniform[len(plan.order) + row])
         finished[name] = np.maximum(start + lengths, at.now)
     return finished
+
+
+def _lost(back: Back, uniform: Floats) -> Floats:
+    """Return what going back costs each draw: nothing, or as long as it took those that did."""
+    goes = uniform < back.share
+    return np.where(goes, back.curve.draw(1 - uniform / back.share, 0.0), 0.0)
 
 
 def _missed(limit: Limit, finished: Mapping[str, Floats]) -> float:
@@ -295,6 +240,3 @@ def is_running(state: State) -> bool:
 def moment(seconds: float) -> datetime:
     """Return a moment of the journeys' clock."""
     return datetime.fromtimestamp(seconds, UTC)
-
-
-__all__ = ["learn", "likely_late", "look_ahead", "plan", "progress"]

@@ -14,7 +14,7 @@ from stafett.service.refusal import No
 from stafett.service.tower import Tower
 from stafett.watch import ownership, prediction
 from stafett.watch.ownership import Between, Interface
-from stafett.watch.prediction import Deadline
+from stafett.watch.prediction import Deadline, Learnt
 from stafett.web import pages
 from stafett.web.api import problem, tower_of
 from stafett.web.area import Line
@@ -51,10 +51,23 @@ class Rest(msgspec.Struct, frozen=True):
     seen: int
 
 
+class Backwards(msgspec.Struct, frozen=True):
+    """That journeys go back at an activity: `share` of its rounds, seen `n` times.
+
+    `median_s` is how many seconds it then takes until it is done after all.
+    """
+
+    activity: str
+    share: float
+    n: int
+    median_s: float
+
+
 class Forecast(msgspec.Struct, frozen=True):
     """What is to be expected of one journey. Intervals hold 80 %.
 
-    `titles` are those of the activities that are named, by language.
+    `back` is where it may yet go back, the likeliest first. `titles` are those of the activities
+    that are named, by language.
     """
 
     journey: str
@@ -62,6 +75,7 @@ class Forecast(msgspec.Struct, frozen=True):
     deadlines: list[Likely]
     segments: list[Rest]
     titles: dict[str, Title]
+    back: list[Backwards] = []
 
 
 class Holding(msgspec.Struct, frozen=True):
@@ -98,16 +112,31 @@ async def forecast(call: Call[Nothing, Nothing]) -> Forecast:
     if not prediction.is_running(live.state):
         return Forecast(live.state.journey, now, [], [], {})
     outlook = await tower.forecasts.of(live)
-    basis = await tower.forecasts.basis(live)
+    learnt = await tower.forecasts.learnt(live)
+    back = backwards(learnt, {s.activity for s in outlook.segments})
     named = {s.activity for s in outlook.segments}
     named |= {name for d in outlook.deadlines for name in (d.activity, d.since, d.best) if name}
     return Forecast(
         live.state.journey,
         now,
         [likely(one) for one in outlook.deadlines],
-        [Rest(s.activity, s.median, s.low, s.high, basis[s.activity]) for s in outlook.segments],
+        [
+            Rest(s.activity, s.median, s.low, s.high, learnt.curves[s.activity].finished)
+            for s in outlook.segments
+        ],
         {name: live.net.activity(name).title for name in sorted(named)},
+        back,
     )
+
+
+def backwards(learnt: Learnt, left: set[str]) -> list[Backwards]:
+    """Return where a journey with these activities left may go back, the likeliest first."""
+    found = [
+        Backwards(name, back.share, back.seen, back.curve.quantile(0.5))
+        for name, back in learnt.back.items()
+        if name in left
+    ]
+    return sorted(found, key=lambda one: (-one.share, one.activity))
 
 
 async def holding(call: Call[Nothing, Nothing]) -> Holding:

@@ -8,7 +8,7 @@ export async function draw() {
 }
 
 async function fill(place) {
-  const { deadlines, segments, titles } = await call("GET", `/api/journeys/${place.dataset.journey}/forecast`);
+  const { deadlines, segments, titles, back } = await call("GET", `/api/journeys/${place.dataset.journey}/forecast`);
   if (!segments.length) { place.classList.add("hidden"); return; }
   const seen = new Map(segments.map((s) => [s.activity, s.seen]));
   const last = segments.reduce((a, b) => (b.median_s > a.median_s ? b : a));
@@ -22,7 +22,13 @@ async function fill(place) {
         h("td", {}, h("span", { class: d.miss >= 0.5 ? "tag amber" : "tag" }, d.miss >= 0.5 ? `◷ ${t("outlook.likely")} ` : "", `${Math.round(100 * d.miss)} %`)),
         h("td", { class: "num" }, `${when(d.done_low)} – ${when(d.done_high)}`),
         h("td", {}, d.best ? t("outlook.best", { handoff: named(d.best), gain: Math.round(100 * d.gain) }) : "–"))))),
+    !back.length ? "" : h("p", {}, t("outlook.back"), " ", back.slice(0, 3).map((b) => t("outlook.back.at", { activity: named(b.activity), p: percent(b.share), n: b.n, median: span(b.median_s) })).join("; "), "."),
     h("p", { class: "soft" }, basis(...seen.values()), " ", h("a", { href: "/forecasts" }, t("outlook.how-right"))));
+}
+
+// A share that was seen is never said to be nothing.
+function percent(share) {
+  return share < 0.01 ? "< 1" : Math.round(100 * share);
 }
 
 // How much was learnt: as a range only where it is one.
