@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import random
 import uuid
 from collections.abc import AsyncIterator
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 import pytest
 
 from stafett.exchange import epcis, epcis_order
+from stafett.exchange.epcis_facts import facts
+from stafett.exchange.epcis_order import in_order, rank
 from stafett.exchange.epcis_query import read_query
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
@@ -122,15 +125,84 @@ async def test_the_largest_few_can_be_asked_for(store: EpcisStore) -> None:
     assert await order(store, "ext:x", **asked) == [19, 17, 15, 13, 11]
 
 
-async def test_too_many_to_order_is_refused_and_not_cut(
+VALUES: list[Any] = [
+    5, 5, 5, 1, -3, 0, -0.0, 2.5, 10**400, -(10**400), [9, 1], [1, 1], [2, "word"], "word", "Word",
+    ["b", "a"], True, "2026-01-01T02:00:00+02:00", ["2026-01-01T00:00:00Z", 5], None, None, None,
+    5, 1,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("direction", ["ASC", "DESC"])
+@pytest.mark.parametrize("few", [10_000, 5])
+async def test_many_come_in_the_order_that_few_come_in(
+    store: EpcisStore, monkeypatch: pytest.MonkeyPatch, direction: str, few: int
+) -> None:
+    """Walked by the index in small steps, or put in order in memory: as by ranking them all."""
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.FEW", few)
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.CHUNK", 2)
+    dice = random.Random(20261126)
+    for trial in range(3):
+        given = dice.sample(VALUES, len(VALUES))
+        first = 1 + trial * len(given)
+        events = [
+            event(n, bizStep=["storing", "packing"][n % 3 > 0],
+                  epcList=[f"urn:epc:id:sgtin:9529004.06789{n % 2}.X"],
+                  **({} if v is None else {"ext:x": v}))
+            for n, v in enumerate(given, first)
+        ]  # fmt: skip
+        await put(store, *events)
+        for limit in (1, 3, 100):
+            ranked = await _ranked(store, direction == "DESC")
+            assert await order(store, "ext:x", limit=limit, direction=direction) == ranked
+            for pattern, more in (("9529004.067890.*", {0}), ("9529004.*.*", {0, 1})):
+                some = await order(
+                    store, "ext:x", limit=limit, direction=direction, EQ_bizStep=["packing"],
+                    MATCH_epc=[f"urn:epc:idpat:sgtin:{pattern}"],
+                )  # fmt: skip
+                assert some == [n for n in ranked if n % 3 and n % 2 in more]
+
+
+async def _ranked(store: EpcisStore, down: bool) -> list[int]:
+    """Rank every event by what it holds: the shortest way, and the slowest."""
+    page = await store.query(read_query({}), limit=1000)
+    places, numbers = [], {}
+    for one in page.events:
+        found = facts(one.event, {"ext": "https://ns.example/x/"})
+        places.append((one.seq, rank(found, [":{https://ns.example/x/}x"], down)))
+        numbers[one.seq] = uuid.UUID(one.event["eventID"]).int
+    return [numbers[seq] for seq in in_order(places, down)]
+
+
+async def test_too_many_words_to_order_are_refused_and_not_cut(
     store: EpcisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """413 says to narrow the query."""
-    monkeypatch.setattr("stafett.exchange.epcis_pages.MAX_SORTED", 3)
-    await put(store, *(event(n, **{"ext:x": n}) for n in range(1, 6)))
+    """413 says to narrow the query, at the first page; numbers and what has none are no burden."""
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.FEW", 3)
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.MAX_SORTED", 3)
+    values = [1, 2, 3, 4, 5, *["a", "b", "c", "d"], *[None] * 5]
+    await put(store, *(event(n, **({"ext:x": v} if v is not None else {}))
+                       for n, v in enumerate(values, 1)))  # fmt: skip
     with pytest.raises(Problem) as refused:
-        await order(store, "ext:x")
+        await order(store, "ext:x", limit=2)
     assert (refused.value.status, refused.value.name) == (413, "QueryTooComplexException")
+    assert (
+        len(await order(store, "ext:x", EQ_eventID=[uuid.UUID(int=n).urn for n in (1, 6, 9)])) == 3
+    )
+
+
+async def test_the_index_gives_the_order(store: EpcisStore) -> None:
+    """With the choice taken from the planner of sorting everything, numbers are not all sorted."""
+    await put(store, *(event(n, **{"ext:x": n % 7}) for n in range(1, 400)))
+    async with store.pool.connection() as connection, connection.transaction():
+        for other in ("seqscan", "bitmapscan"):
+            await connection.execute(f"SET LOCAL enable_{other} = off".encode())
+        for way in ("value, seq", "value DESC, seq"):
+            rows = await connection.execute(
+                f"EXPLAIN SELECT value, seq FROM exchange.epcis_number WHERE name = %s"
+                f" ORDER BY {way} LIMIT 10".encode(), [uuid.UUID(int=1)],
+            )  # fmt: skip
+            plan = "\n".join(row[0] for row in await rows.fetchall())
+            assert "Index Only Scan" in plan and "Incremental Sort" in plan, plan
 
 
 async def test_a_damaged_page_token_is_refused(store: EpcisStore) -> None:

@@ -19,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.exchange import epcis
 from stafett.exchange.epcis import Json
 from stafett.exchange.epcis_facts import EPOCH, Facts, digest, facts, plain
-from stafett.exchange.epcis_order import MAX_SORTED, in_order, rank
+from stafett.exchange.epcis_ordered import Asked, Ordered, left_of
 from stafett.exchange.epcis_query import (
     Attribute,
     Compare,
@@ -32,7 +32,14 @@ from stafett.exchange.epcis_query import (
     like,
     resolve,
 )
-from stafett.exchange.epcis_token import MOST, Mark, fingerprint_of, read_mark, write_mark
+from stafett.exchange.epcis_token import (
+    MOST,
+    Mark,
+    fingerprint_of,
+    read_mark,
+    read_order_mark,
+    write_mark,
+)
 from stafett.exchange.problem import Finding, Problem
 
 MAX_PAGE: Final = 1000
@@ -88,7 +95,7 @@ class Reader:
         """
         limit = max(1, min(limit, MAX_PAGE))
         fingerprint = fingerprint_of(query, after_seq, upto_seq, owners)
-        mark = read_mark(token, fingerprint) if token else None
+        mark = read_mark(token, fingerprint) if token and not query.order_fields else None
         query = await self._resolved(query)
         where, values, rest = _where(query.conditions)
         where += [b"seq > %s", b"seq <= %s"]
@@ -96,10 +103,10 @@ class Reader:
         if owners is not None:
             where.append(b"owner = ANY(%s)")
             values.append(list(owners))
-        if query.ceiling is not None and mark is None:
+        if query.ceiling is not None and token is None:
             await self._refuse_if_more(where, values, rest, query.ceiling)
         if query.order_fields:
-            return await self._sorted_page(query, where, values, rest, limit, mark, fingerprint)
+            return await self._sorted_page(query, where, values, rest, limit, token, fingerprint)
         if query.conditions:
             few = await self._few(where, values)
             if few is not None:
@@ -133,42 +140,22 @@ class Reader:
         values: list[Any],
         rest: list[Like],
         limit: int,
-        mark: Mark | None,
+        token: str | None,
         fingerprint: str,
     ) -> Page:
-        """Give a page in the order of an extension's field.
+        """Give a page in the order of an extension's field."""
+        mark = read_order_mark(token, fingerprint) if token else None
 
-        The field has no index of its own: all that matches is put in order for each page. The
-        token keeps how far the store went at the first page, so that what is captured meanwhile
-        shifts nothing.
-        """
-        top = mark.seq if mark else await self._top()
-        statement = (
-            b"SELECT seq, record_time, context, body, owner FROM exchange.epcis_event WHERE "
-            + b" AND ".join([*where, b"seq <= %s"]) + b" LIMIT %s"
-        )  # fmt: skip
-        async with self._pool.connection() as connection:
-            cursor = await connection.execute(
-                statement, [*values, top, MAX_SORTED + 1], prepare=False
-            )
-            rows = {row[0]: row for row in await cursor.fetchall()}
-        if len(rows) > MAX_SORTED:
-            why = f"more than {MAX_SORTED:,} events match: narrow the query to order by a field"
-            raise Problem(413, "QueryTooComplexException", why, [Finding("/orderBy", why)])
-        places = [
-            (seq, rank(found, query.order_fields, query.descending))
-            for seq, found in [(seq, await self._facts(row)) for seq, row in rows.items()]
-            if all(like(condition, found.tokens) for condition in rest)
-        ]
-        order = in_order(places, query.descending)
-        start = max(0, mark.key) if mark else 0
-        left = mark.left if mark else query.limit if query.limit is not None else MOST
-        shown = order[start : start + min(limit, left)]
-        events = tuple([await self._stored(rows[seq]) for seq in shown])
-        if start + len(shown) >= len(order) or left <= len(shown):
-            return Page(events)
-        following = Mark(fingerprint, start + len(shown), top, left - len(shown))
-        return Page(events, write_mark(following))
+        def holds(found: Facts) -> bool:
+            return all(like(condition, found.tokens) for condition in rest)
+
+        asked = Asked(query, where, values, self._facts, holds)
+        left = left_of(query, mark)
+        top = mark.top if mark else await self._top()
+        ordered = Ordered(self._pool, asked, top)
+        rows, following = await ordered.page(mark, min(limit, left), left, fingerprint)
+        events = tuple([await self._stored(row) for row in rows])
+        return Page(events, write_mark(following) if following else None)
 
     async def _top(self) -> int:
         async with self._pool.connection() as connection:

@@ -1,0 +1,258 @@
+"""Pages of captured events in the order of an extension's field (see `epcis_order`).
+
+Where few events match they are put in order in memory. Of many, those that hold numbers or times
+under the field, those that hold texts, and those without it come one kind after another. Numbers
+are walked by the store's index. Texts have none: all that match are put in order for each page, so
+more than `MAX_SORTED` of them are refused. What is without the field is walked as it was captured.
+
+The token keeps how far the store went at the first page, so that what is captured meanwhile shifts
+nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Any, Final
+from uuid import UUID
+
+import msgspec
+import psycopg
+from psycopg_pool import AsyncConnectionPool
+
+from stafett.exchange.epcis_facts import Facts, digest
+from stafett.exchange.epcis_order import MAX_SORTED, in_order, rank
+from stafett.exchange.epcis_query import Query
+from stafett.exchange.epcis_token import MOST, OrderMark, Stage
+from stafett.exchange.problem import Finding, Problem
+
+FEW: Final = 1_000  # as many are ranked at once: some 60 ms of work
+CHUNK: Final = 500  # numbers that are looked at first; twice as many each time it was not enough
+MAX_CHUNK: Final = 50_000
+NUMBERS: Final[Stage] = "n"
+TEXTS: Final[Stage] = "t"
+NONE: Final[Stage] = "-"
+COLUMNS: Final = b"SELECT seq, record_time, context, body, owner"
+Row = tuple[Any, ...]  # seq, record_time, context, body, owner
+Number = tuple[float, int]  # value, seq
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What is asked: the query, its conditions as SQL, and a test for what SQL cannot say."""
+
+    query: Query
+    where: Sequence[bytes]
+    values: Sequence[Any]
+    facts_of: Callable[[Row], Awaitable[Facts]]
+    holds: Callable[[Facts], bool]
+
+
+class Ordered:
+    """One query over one pool, up to the position `top` of the store."""
+
+    def __init__(
+        self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], asked: Asked, top: int
+    ) -> None:
+        self._pool, self._asked, self._top = pool, asked, top
+        fields = asked.query.order_fields
+        self._names = [UUID(bytes=digest(n)) for f in fields for n in (f, f"{f}@t")]
+        self._keys = [UUID(bytes=digest(f)) for f in fields]
+        self._down = asked.query.descending
+
+    async def page(
+        self, mark: OrderMark | None, wanted: int, left: int, fingerprint: str
+    ) -> tuple[list[Row], OrderMark | None]:
+        """Give at most `wanted` rows beyond `mark`, and the mark to go on from if there are more.
+
+        `left` is how many the query still gives, over all pages.
+        """
+        few = await self._seqs([], [], FEW)
+        if few is not None:
+            return await self._few_page(few, mark, wanted, left, fingerprint)
+        stages: tuple[Stage, ...] = (TEXTS, NUMBERS, NONE) if self._down else (NUMBERS, TEXTS, NONE)
+        at = mark or OrderMark(fingerprint, self._top, left, stages[0])
+        if mark is None:
+            await self._texts()  # too many are refused at once, not in the middle
+        found: list[tuple[Row, OrderMark]] = []
+        for stage in stages[stages.index(at.stage) :]:
+            begin = at if stage == at.stage else msgspec.structs.replace(
+                at, stage=stage, at="", seq=0
+            )  # fmt: skip
+            source = {NUMBERS: self._numbered, TEXTS: self._worded, NONE: self._without}[stage]
+            async for row, value in source(begin, wanted + 1 - len(found)):
+                here = "" if value is None else value.hex()
+                found.append((row, OrderMark(fingerprint, self._top, 0, stage, here, row[0])))
+                if len(found) > wanted:
+                    break
+            if len(found) > wanted:
+                break
+        shown = found[:wanted]
+        rows = [row for row, _ in shown]
+        if len(found) <= wanted or left <= wanted:
+            return rows, None
+        return rows, msgspec.structs.replace(shown[-1][1], left=left - len(shown))
+
+    async def _few_page(
+        self, few: list[int], mark: OrderMark | None, wanted: int, left: int, fingerprint: str
+    ) -> tuple[list[Row], OrderMark | None]:
+        rows, order = await self._ranked(few)
+        # What is in the store stays there, up to `top`: the last event shown is among them.
+        start = order.index(mark.seq) + 1 if mark and mark.seq in order else 0
+        shown = order[start : start + wanted]
+        found = [rows[seq] for seq in shown]
+        if not shown or start + len(shown) >= len(order) or left <= len(shown):
+            return found, None
+        return found, OrderMark(fingerprint, self._top, left - len(shown), NONE, "", shown[-1])
+
+    async def _ranked(self, seqs: list[int]) -> tuple[dict[int, Row], list[int]]:
+        """Put events in order that match, by all that they hold."""
+        rows = {row[0]: row for row in await self._of(seqs)}
+        places = []
+        for n, (seq, row) in enumerate(rows.items()):
+            facts = await self._asked.facts_of(row)
+            if self._asked.holds(facts):
+                places.append((seq, rank(facts, self._asked.query.order_fields, self._down)))
+            if n % 200 == 199:
+                await asyncio.sleep(0)  # others are waiting
+        return rows, in_order(places, self._down)
+
+    # -- numbers and times -------------------------------------------------------------------------
+
+    async def _numbered(
+        self, begin: OrderMark, wanted: int
+    ) -> AsyncIterator[tuple[Row, float | None]]:
+        shown: set[int] = set()
+        async for chunk in self._walk(begin):
+            rows = {row[0]: row for row in await self._of([seq for _, seq in chunk])}
+            for value, seq in chunk:
+                if seq not in rows or seq in shown:
+                    continue
+                facts = await self._asked.facts_of(rows[seq])
+                place = rank(facts, self._asked.query.order_fields, self._down)
+                # Of several values one counts; the event is met at the others too.
+                if place is None or place[1] != value or not self._asked.holds(facts):
+                    continue
+                shown.add(seq)
+                yield rows[seq], value
+
+    async def _walk(self, begin: OrderMark) -> AsyncIterator[list[Number]]:
+        """Give all events' values in order, by the index, from `begin` on."""
+        order = b"value DESC, seq" if self._down else b"value, seq"
+        compare = b"<" if self._down else b">"
+        beyond, at, size = b"", list[Any](), CHUNK
+        if begin.value is not None:
+            beyond = b" AND value " + compare + b"= %s AND (value <> %s OR seq > %s)"
+            at = [begin.value, begin.value, begin.seq]
+        while True:
+            # Name by name, for an index is walked in order only within one; then merged.
+            several: list[list[Number]] = [
+                [(v, s) for v, s in await self._all(
+                    b"SELECT value, seq FROM exchange.epcis_number WHERE name = %s AND seq <= %s"
+                    + beyond + b" ORDER BY " + order + b" LIMIT %s",
+                    [name, self._top, *at, size],
+                )]
+                for name in self._names
+            ]  # fmt: skip
+            # Where one gave all it could, what lies beyond its last is not known yet.
+            ends = [numbers[-1] for numbers in several if len(numbers) == size]
+            end = min(map(self._place, ends), default=None)
+            merged = list(heapq.merge(*several, key=self._place))
+            chunk = [n for n in merged if end is None or self._place(n) <= end]
+            if chunk:
+                yield chunk
+            if end is None:
+                return
+            value, seq = chunk[-1]
+            beyond = b" AND value " + compare + b"= %s AND (value <> %s OR seq > %s)"
+            at, size = [value, value, seq], min(2 * size, MAX_CHUNK)
+
+    def _place(self, number: Number) -> Number:
+        value, seq = number
+        return (-value if self._down else value), seq
+
+    # -- texts -------------------------------------------------------------------------------------
+
+    async def _texts(self) -> list[int]:
+        """Give the events that match and hold only texts under the field; `Problem` 413."""
+        found = await self._seqs(
+            [
+                b"keys && %s",
+                b"NOT EXISTS (SELECT FROM exchange.epcis_number n"
+                b" WHERE n.name = ANY(%s) AND n.seq = epcis_event.seq)",
+            ],
+            [self._keys, self._names],
+            MAX_SORTED,
+        )
+        if found is None:
+            why = (
+                f"more than {MAX_SORTED:,} events that match hold texts there: narrow the query "
+                "to order by such a field"
+            )
+            raise Problem(413, "QueryTooComplexException", why, [Finding("/orderBy", why)])
+        return found
+
+    async def _worded(
+        self, begin: OrderMark, wanted: int
+    ) -> AsyncIterator[tuple[Row, float | None]]:
+        rows, order = await self._ranked(await self._texts())
+        for seq in order[order.index(begin.seq) + 1 if begin.seq in order else 0 :]:
+            yield rows[seq], None
+
+    # -- without the field -------------------------------------------------------------------------
+
+    async def _without(
+        self, begin: OrderMark, wanted: int
+    ) -> AsyncIterator[tuple[Row, float | None]]:
+        seq = begin.seq
+        while True:
+            where = b" AND ".join([*self._asked.where, b"seq <= %s", b"seq > %s",
+                                   b"NOT keys && %s"])  # fmt: skip
+            rows = await self._all(
+                COLUMNS + b" FROM exchange.epcis_event WHERE " + where + b" ORDER BY seq LIMIT %s",
+                [*self._asked.values, self._top, seq, self._keys, wanted],
+            )
+            for row in rows:
+                seq = row[0]
+                if self._asked.holds(await self._asked.facts_of(row)):
+                    yield row, None
+            if len(rows) < wanted:
+                return
+
+    # -- the database ------------------------------------------------------------------------------
+
+    async def _seqs(
+        self, more: Sequence[bytes], values: Sequence[Any], most: int
+    ) -> list[int] | None:
+        """Give what matches and also `more`; None if it is more than `most`."""
+        where = b" AND ".join([*self._asked.where, b"seq <= %s", *more])
+        found = await self._all(
+            b"SELECT seq FROM exchange.epcis_event WHERE " + where + b" LIMIT %s",
+            [*self._asked.values, self._top, *values, most + 1],
+        )
+        return [row[0] for row in found] if len(found) <= most else None
+
+    async def _of(self, seqs: Sequence[int]) -> list[Row]:
+        """Give those of some events that match."""
+        # OFFSET 0: looked up one by one and then tested. The tests' own indexes find far more.
+        where = b" AND ".join(self._asked.where)
+        return await self._all(
+            COLUMNS + b" FROM (SELECT * FROM exchange.epcis_event WHERE seq = ANY(%s) OFFSET 0)"
+            b" epcis_event WHERE " + where,
+            [list(seqs), *self._asked.values],
+        )  # fmt: skip
+
+    async def _all(self, statement: bytes, values: Sequence[Any]) -> list[Row]:
+        async with self._pool.connection() as connection, connection.transaction():
+            # How many match is guessed badly, and a loop over more than was guessed never ends.
+            await connection.execute("SET LOCAL enable_nestloop = off")
+            # Never prepared, as in `epcis_pages`: a generic plan would not know what is rare.
+            cursor = await connection.execute(statement, values, prepare=False)
+            return await cursor.fetchall()
+
+
+def left_of(query: Query, mark: OrderMark | None) -> int:
+    """Give how many events a query still gives."""
+    if mark is not None:
+        return mark.left
+    return query.limit if query.limit is not None else MOST
