@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from collections.abc import Callable
@@ -10,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 import http_
 from drawn_ import bars, spots
@@ -248,8 +249,13 @@ def test_a_run_is_watched_and_stopped_with_what_it_found_so_far(
     page = browser_of("treating-clinic-1")
     wish = {"networks": ["us", "uk"], "replications": 60, "years": 5.0, "seed": 7}
     run = signed(site, "treating-clinic-1").post("/api/design/runs", json=wish).json()["id"]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("/api/")[2]))
     page.goto(f"/design/runs/{run}")
     page.locator("#so-far table").wait_for(timeout=120_000)
+    assert page.locator("#live").get_attribute("data-state") == "live"
+    steps = [path for path in asked if path.startswith("design/")]
+    assert steps == [f"design/runs/{run}/stream"]  # told, and never asked again
     assert re.search(r"So far: \d+ of 60 replications", page.locator("#so-far h2").inner_text())
     assert "still move" in page.locator("#so-far").inner_text()
     treated = page.locator("#so-far tr", has_text="treated").first.inner_text()
@@ -260,12 +266,44 @@ def test_a_run_is_watched_and_stopped_with_what_it_found_so_far(
     page.locator("#cancel").click()
     page.locator("#so-far", has_text="Stopped here").wait_for()
     assert page.locator("#so-far table").count() >= 1 and page.locator("#cancel").count() == 0
+    expect(page.locator("#live")).to_have_count(0)  # there is nothing more to follow
     page.set_viewport_size({"width": 320, "height": 800})
     for language, words_ in (("sv", "Hittills"), ("es", "Hasta ahora")):
         page.goto(f"/design/runs/{run}?language={language}")
         assert words_ in page.locator("#so-far h2").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= 320
     shoot(page, "design-so-far-320-es")
+
+
+def test_a_run_is_asked_for_where_its_stream_does_not_come(
+    site: Site, browser_of: Callable[..., Page]
+) -> None:
+    """Behind a proxy that lets no stream through the page says so, and still gets to the end."""
+    page = browser_of("treating-clinic-1")
+    page.route("**/stream", lambda route: route.abort())
+    wish = {**SMALL, "replications": 5, "seed": 4242}
+    run = signed(site, "treating-clinic-1").post("/api/design/runs", json=wish).json()["id"]
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"/design/runs/{run}")
+    expect(page.locator("#live")).to_have_attribute("data-state", "lost")
+    page.locator(".design-exports").wait_for(timeout=120_000)
+    assert any(url.endswith(f"/api/design/runs/{run}") for url in asked)
+
+
+def test_the_stream_of_a_run_tells_each_step_and_ends_with_it(site: Site) -> None:
+    """The last `state` says that it is done; a run of others is not there."""
+    client = signed(site, "treating-clinic-1")
+    wish = {**SMALL, "networks": ["sweden-tissue", "sweden-aav"], "seed": 4243}
+    run = client.post("/api/design/runs", json=wish).json()["id"]
+    with client.stream("GET", f"/api/design/runs/{run}/stream") as answer:
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        lines = list(answer.iter_lines())
+    told = [json.loads(line[6:]) for line in lines if line.startswith("data: ") and "state" in line]
+    assert told[-1]["state"] == "done" and told[-1]["done"] == told[-1]["total"]
+    assert [one["done"] for one in told] == sorted(one["done"] for one in told) and len(told) > 1
+    elsewhere = signed(site, "courier-1").get(f"/api/design/runs/{run}/stream")
+    assert elsewhere.status_code == 404
 
 
 def test_levers_are_watched_while_disruptions_and_scale_are_still_to_come(

@@ -202,8 +202,9 @@ def listened(site: Site, login: str, path: str, into: list[str], seconds: float)
 
 def test_no_stream_tells_of_a_strangers_journey(site: Site, outsider: str) -> None:
     """While a journey is opened and a deviation raised, its own people hear of it; nobody else."""
+    ours = sorted(path for path in STREAMS if "{" not in path)
     heard: dict[tuple[str, str], list[str]] = {
-        (login, path): [] for login in (outsider, HOSPITAL) for path in sorted(STREAMS)
+        (login, path): [] for login in (outsider, HOSPITAL) for path in ours
     }
     listening = [
         threading.Thread(target=listened, args=(site, *who, into, 3.0))
@@ -218,9 +219,9 @@ def test_no_stream_tells_of_a_strangers_journey(site: Site, outsider: str) -> No
     for one in listening:
         one.join()
     said = {who: "\n".join(lines) for who, lines in heard.items()}
-    assert len(STREAMS) >= 3
+    assert len(ours) >= 3
     assert journey in said[HOSPITAL, "/api/stream"]
-    for path in STREAMS:
+    for path in ours:
         assert journey not in said[outsider, path], path
 
 

@@ -16,6 +16,7 @@ import logging
 import os
 import secrets
 import sys
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -36,6 +37,7 @@ LANES: dict[Lane, int] = {"runs": 0x5374616665747403, "pages": 0x537461666574740
 MOST = {"runs": 2, "pages": 8}  # waiting or running, for each person
 MOST_KEPT = 200  # answers
 IDLE = 60.0  # seconds that a process is kept for the next question
+ELSEWHERE_S = 1.0  # how soon a step that another server worked out is seen here
 PACKAGE = Path(__file__).resolve().parent.parent
 ANSWERED_BY = ("design", "simulation", "protocol", "catalogue", "eventlog")
 DIED = "The process that computes was ended, most likely for want of memory: ask for less."
@@ -92,6 +94,7 @@ class Computing:
         """`folder` keeps what unfinished runs have done so far."""
         self._url, self._pool, self._folder = url, pool, folder / "computing"
         self._workers = {lane: _Worker(self, lane) for lane in LANES}
+        self._watching: set[asyncio.Event] = set()
 
     async def start(self) -> None:
         """Go on with what waits."""
@@ -200,8 +203,32 @@ class Computing:
                 " WHERE id = %s AND state IN ('waiting', 'running')",
                 [id_],
             )
+        self._moved()
         for worker in self._workers.values():
             worker.drop(id_)
+
+    @contextlib.contextmanager
+    def watched(self) -> Iterator[Callable[[], Awaitable[None]]]:
+        """Give a function that waits until some computation may have moved since it last waited.
+
+        What moves here is told at once; what another server computes is looked for every second.
+        """
+        moved = asyncio.Event()
+
+        async def wait() -> None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(moved.wait(), ELSEWHERE_S)
+            moved.clear()
+
+        self._watching.add(moved)
+        try:
+            yield wait
+        finally:
+            self._watching.discard(moved)
+
+    def _moved(self) -> None:
+        for event in self._watching:
+            event.set()
 
     async def _rows(self, where: str, *values: object) -> list[Computation]:
         async with (
@@ -239,6 +266,7 @@ class Computing:
                 " WHERE id = %s AND state IN ('waiting', 'running')",
                 [done, id_],
             )
+        self._moved()
         return bool(moved.rowcount > 0)
 
     async def saw(self, id_: str, so_far: bytes) -> None:
@@ -249,6 +277,7 @@ class Computing:
                 " WHERE id = %s AND state IN ('waiting', 'running')",
                 [so_far, id_],
             )
+        self._moved()
 
     async def ends(self, c: Computation, answer: bytes | None, problem: str = "") -> None:
         """Keep an answer, or say why there is none; whoever asked the same has it too."""
@@ -285,6 +314,7 @@ class Computing:
                 "DELETE FROM service.computation WHERE state IN ('cancelled', 'failed')"
                 " AND ended_at < now() - interval '30 days'"
             )
+        self._moved()
 
     def task(self, c: Computation) -> Task:
         """What the process is handed."""

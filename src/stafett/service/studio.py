@@ -6,10 +6,12 @@ nobody else sees it. How it is computed and kept: `computing`.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import math
+import time
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
@@ -29,6 +31,7 @@ from stafett.service.own_networks import OwnNetworks
 
 KIND = "comparison"
 MOST_READ = 8  # answers held decoded
+PAUSE_S = 0.2  # between two steps that are told
 KEY_FIGURES = (
     ("patients", "per_year"), ("patients", "dies"), ("patients", "unfit"),
     ("pools", "line", "places"),
@@ -254,6 +257,29 @@ class Studio:
             while len(self._read) > MOST_READ:
                 self._read.popitem(last=False)
         return Run(found, run.wish, self._read[found.digest])
+
+    async def follow(
+        self, organisation: str, id_: str, beat_s: float
+    ) -> AsyncGenerator[Run | None, None]:
+        """Yield a run now and whenever it is further, until it has ended; None at `beat_s` of calm.
+
+        A run that nobody may see yields nothing. Steps that come faster than a reader follows are
+        told as one.
+        """
+        last, told = None, time.monotonic()
+        with self._computing.watched() as moved:
+            while (run := await self.of(organisation, id_)) is not None:
+                now = (run.computation.state, run.computation.done, run.so_far and run.so_far.seen)
+                if now != last:
+                    yield run
+                    last, told = now, time.monotonic()
+                elif time.monotonic() - told > beat_s:
+                    yield None
+                    told = time.monotonic()
+                if not run.computation.going:
+                    return
+                await asyncio.sleep(PAUSE_S)
+                await moved()
 
     async def all_of(self, organisation: str) -> list[Run]:
         """The runs of an organisation, the newest first, without their answers."""

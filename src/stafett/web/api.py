@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -27,7 +27,6 @@ from stafett.service.tower import Tower
 from stafett.web import naming, refusals, sse
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.problem import Part, Problem
-from stafett.web.session import token_of
 
 STATUS = {
     "unknown": 404,
@@ -341,14 +340,11 @@ async def stream(call: Call[Nothing, Since]) -> Response:
     person = call.request.state.person
     resumed = call.request.headers.get("last-event-id", "")
     after = int(resumed) if resumed.isdigit() else call.query.after
-    token, sessions = token_of(call.request), tower_of(call.request).sessions
 
-    async def events() -> AsyncIterator[bytes]:
+    async def events() -> AsyncGenerator[bytes, None]:
         beat = Sealed(await tower_of(call.request).record.sealed())
-        yield b"retry: 1000\n\n" + sse.event("beat", msgspec.json.encode(beat))
+        yield sse.OPENING + sse.event("beat", msgspec.json.encode(beat))
         async for rows in board.follow(after, person.organisation, sse.BEAT_S):
-            if token and not await sessions.still(token):
-                return  # signed out, suspended or timed out: nothing more is shown
             if rows is None:
                 beat = Sealed(await tower_of(call.request).record.sealed())
                 yield sse.event("beat", msgspec.json.encode(beat))
@@ -356,7 +352,7 @@ async def stream(call: Call[Nothing, Since]) -> Response:
             data = (sse.event("row", board.encoded(row), row.position) for row in rows)
             yield b"".join(data)
 
-    return sse.response(events())
+    return sse.response(call.request, events())
 
 
 async def health(call: Call[Nothing, Nothing]) -> Health:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -358,15 +358,15 @@ async def shipment_stream(call: Call[Nothing, Nothing]) -> Response:
     watch = tower_of(call.request).conditions
     person = call.request.state.person
 
-    async def events() -> AsyncIterator[bytes]:
-        yield b"retry: 1000\n\n"
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield sse.OPENING + sse.event("beat", b"{}")
         async for id in watch.follow(person.organisation, sse.BEAT_S):
             if id is None:
                 yield sse.event("beat", b"{}")
             else:
                 yield sse.event("shipment", msgspec.json.encode({"id": id}))
 
-    return sse.response(events())
+    return sse.response(call.request, events())
 
 
 _ONE = "/api/shipments/{journey}/{material}/{number}"

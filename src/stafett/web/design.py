@@ -6,7 +6,8 @@ import asyncio
 import csv
 import io
 import math
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import asdict
 from typing import Any
 
@@ -42,6 +43,7 @@ from stafett.service.studio import (
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
 from stafett.web import language as languages
+from stafett.web import refusals, sse
 from stafett.web.area import Line
 from stafett.web.catalogue_words import said
 from stafett.web.design_details import details
@@ -150,24 +152,42 @@ async def begin(call: Call[Wish, Nothing]) -> State:
     except Busy as no:
         part = Part("", str(no), "wait for one of them, or cancel it")
         raise Problem(429, "busy", "Too many runs at once", part) from None
-    return _state(run)
+    return _state(call.request, run)
 
 
 async def look(call: Call[Nothing, Nothing]) -> State:
     """How far a run is."""
-    return _state(await _run(call.request))
+    return _state(call.request, await _run(call.request))
+
+
+async def follow(call: Call[Nothing, Nothing]) -> Response:
+    """Follow a run: a `state` event for each step, the last when it has ended."""
+    run = await _run(call.request)
+    steps = studio_of(call.request).follow(run.computation.organisation, run.id, sse.BEAT_S)
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield sse.OPENING
+        async with aclosing(steps):
+            async for step in steps:
+                if step is None:
+                    yield sse.event("beat", b"{}")
+                else:
+                    yield sse.event("state", msgspec.json.encode(_state(call.request, step)))
+
+    return sse.response(call.request, events())
 
 
 async def stop(call: Call[Nothing, Nothing]) -> State:
     """Cancel a run."""
     await studio_of(call.request).cancel(await _run(call.request))
-    return _state(await _run(call.request))
+    return _state(call.request, await _run(call.request))
 
 
-def _state(run: Run) -> State:
+def _state(request: Request, run: Run) -> State:
     c = run.computation
+    problem = refusals.said(c.problem, refusals.language_of(request))
     n, seen = (run.so_far.replications, run.so_far.seen) if run.so_far else (0, 0)
-    return State(c.id, c.state, c.done, c.total, c.problem, run.wish.networks, n, seen)
+    return State(c.id, c.state, c.done, c.total, problem, run.wish.networks, n, seen)
 
 
 async def _run(request: Request) -> Run:
@@ -401,6 +421,8 @@ ENDPOINTS = (
              tag="design"),
     Endpoint("GET", RUN, look, "How far a run is", "design", answer=State, answers=GONE,
              tag="design"),
+    Endpoint("GET", f"{RUN}/stream", follow, "Follow a run", "design",
+             answer="text/event-stream", answers=GONE, tag="design"),
     Endpoint("DELETE", RUN, stop, "Cancel a run", "design", answer=State, answers=GONE,
              tag="design"),
     Endpoint("GET", f"{RUN}/table.csv", export_csv, "A run as CSV", "design", answer="text/csv",

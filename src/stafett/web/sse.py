@@ -7,11 +7,16 @@ from a dead one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
+from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
+from stafett.web.session import token_of
+
 BEAT_S = 5.0
+OPENING = b"retry: 1000\n\n"  # ms until a browser whose stream broke tries again
 
 
 def event(name: str, data: bytes, id: int | None = None) -> bytes:
@@ -20,7 +25,22 @@ def event(name: str, data: bytes, id: int | None = None) -> bytes:
     return f"{head}event: {name}\ndata: ".encode() + data + b"\n\n"
 
 
-def response(events: AsyncIterator[bytes]) -> StreamingResponse:
-    """Return the streaming response; proxies are told not to buffer it."""
+def response(request: Request, events: AsyncGenerator[bytes, None]) -> StreamingResponse:
+    """Return the streaming response; proxies are told not to buffer it.
+
+    It ends with the session: who signed out, was suspended or timed out is shown nothing more.
+    """
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(events, media_type="text/event-stream", headers=headers)
+    shown = _while_signed_in(request, events)
+    return StreamingResponse(shown, media_type="text/event-stream", headers=headers)
+
+
+async def _while_signed_in(
+    request: Request, events: AsyncGenerator[bytes, None]
+) -> AsyncIterator[bytes]:
+    token, sessions = token_of(request), request.app.state.tower.sessions
+    async with aclosing(events):
+        async for data in events:
+            if token and not await sessions.still(token):
+                return
+            yield data

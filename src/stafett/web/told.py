@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import time
 from typing import Annotated, Any
 
@@ -140,8 +140,8 @@ async def stream(call: Call[Nothing, Nothing]) -> Response:
     tower, person = tower_of(call.request), call.request.state.person
     language = refusals.language_of(call.request)
 
-    async def events() -> AsyncIterator[bytes]:
-        yield b"retry: 1000\n\n"
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield sse.OPENING + sse.event("beat", b"{}")
         async for alerts in tower.alerting.follow(person, sse.BEAT_S):
             if alerts is None:
                 yield sse.event("beat", b"{}")
@@ -151,7 +151,7 @@ async def stream(call: Call[Nothing, Nothing]) -> Response:
             found = Mine(tower.alerting.waiting_for(person), them)
             yield sse.event("count", counted) + sse.event("alerts", msgspec.json.encode(found))
 
-    return sse.response(events())
+    return sse.response(call.request, events())
 
 
 async def past(call: Call[Nothing, Nothing]) -> list[Shown]:

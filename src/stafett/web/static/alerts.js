@@ -1,9 +1,9 @@
 // My alerts: taken with one act, handed over with two people's. The list is always the whole present.
-import { call, clock, h, pick, Refused, span, t } from "./dom.js";
+import { call, h, pick, Refused, span, t } from "./dom.js";
+import { listen } from "./live.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const body = document.querySelector("#alerts tbody");
-const live = document.getElementById("live");
 let shown = [];
 const SIGN = { critical: ["✖", "red"], major: ["⚠", "amber"], warning: ["◷", "amber"], minor: ["·", ""] };
 
@@ -30,13 +30,7 @@ function draw() {
   document.getElementById("none").classList.toggle("hidden", heads.length > 0);
 }
 
-const stream = new EventSource("/api/alerts/stream");
-const say = (state) => { live.dataset.state = state; live.textContent = state === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at: clock(Date.now()) })}`; };
-stream.addEventListener("alerts", (event) => { shown = JSON.parse(event.data).alerts; draw(); });
-stream.onopen = () => say("live");
-stream.addEventListener("beat", () => say("live"));
-stream.onerror = () => say("lost");
-addEventListener("pagehide", () => stream.close());
+listen(() => "/api/alerts/stream", { alerts: ({ alerts }) => { shown = alerts; draw(); } });
 setInterval(draw, 15000);
 
 const words = (error) => (error instanceof Refused ? [error.message, ...error.reasons.map((r) => r.what ?? r.detail)].filter(Boolean).join(": ") : t("live.lost", { at: "" }));

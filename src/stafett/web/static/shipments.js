@@ -1,29 +1,16 @@
 // Shipments, live: load the page's content again when a shipment on it was looked at.
-import { clock, t } from "./dom.js";
+import { listen } from "./live.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
-let lastGood = Date.now();
 let timer = null;
 let loading = false;
 
-function say(state) {
-  const live = document.getElementById("live");
-  live.dataset.state = state;
-  const at = clock(lastGood);
-  live.textContent = state === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at })}`;
-}
-
-const stream = new EventSource("/api/shipments/stream");
-stream.addEventListener("shipment", (event) => {
-  lastGood = Date.now();
-  const { id } = JSON.parse(event.data);
-  if ((start.shipment && start.shipment !== id) || timer) return;
-  timer = setTimeout(refresh, 1000);
+listen(() => "/api/shipments/stream", {
+  shipment: ({ id }) => {
+    if ((start.shipment && start.shipment !== id) || timer) return;
+    timer = setTimeout(refresh, 1000);
+  },
 });
-stream.addEventListener("beat", () => { lastGood = Date.now(); say("live"); });
-stream.onopen = () => { lastGood = Date.now(); say("live"); };
-stream.onerror = () => say("lost");
-addEventListener("pagehide", () => stream.close());
 
 async function refresh() {
   timer = null;
@@ -35,9 +22,10 @@ async function refresh() {
     const fresh = new DOMParser().parseFromString(await answer.text(), "text/html");
     const focused = document.activeElement?.getAttribute("href");
     const scrolled = [...document.querySelectorAll("#main .scroll")].map((s) => s.scrollLeft);
-    document.getElementById("main").replaceChildren(...fresh.getElementById("main").childNodes);
+    const main = fresh.getElementById("main");
+    main.querySelector("#live").replaceWith(document.getElementById("live")); // written into as before
+    document.getElementById("main").replaceChildren(...main.childNodes);
     document.querySelectorAll("#main .scroll").forEach((s, i) => { s.scrollLeft = scrolled[i] ?? 0; });
     if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
-    say("live");
   } finally { loading = false; }
 }
