@@ -6,6 +6,7 @@ it does not know how to get there.
 
 from __future__ import annotations
 
+import contextlib
 import random
 import re
 import uuid
@@ -15,7 +16,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Locator, Page, Request, expect
+from playwright.sync_api import Error, Locator, Page, Request, expect
 from starlette.routing import Route
 
 from site_ import Site
@@ -138,7 +139,18 @@ TEXTS = """() => {
 }"""
 
 
-def faults(page: Page, path: str) -> list[str]:
+# What has a name is called by it; its identifier stands beside it as such (`.mono`), or in code.
+NAMED = """() => {
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const texts = [];
+  while (walker.nextNode())
+    if (!walker.currentNode.parentElement.closest("script, style, .mono, pre, code, svg"))
+      texts.push(...walker.currentNode.data.split(/[\\s:;,()·→]+/));
+  return [...new Set(texts.filter(Boolean))];
+}"""
+
+
+def faults(page: Page, path: str, ids: set[str]) -> list[str]:
     """Return what is wrong with the page that is open."""
     found = []
     result: Any = Axe().run(page, options={"resultTypes": ["violations"], **WCAG}).response
@@ -147,6 +159,8 @@ def faults(page: Page, path: str) -> list[str]:
         found.append(f"{path}: {violation['id']}: {violation['help']}: {nodes}")
     found += [f"{path}: colour alone: {html}" for html in page.evaluate(COLOURED)]
     keys = {text for text in page.evaluate(TEXTS) if "." in text} & set(words("en"))
+    bare = set(page.evaluate(NAMED)) & ids
+    found += [f"{path}: an identifier instead of its name: {id}" for id in sorted(bare)]
     found += [f"{path}: a key instead of its message: {key}" for key in sorted(keys)]
     for width in (320, 3840):
         page.set_viewport_size({"width": width, "height": 900})
@@ -164,6 +178,10 @@ def test_every_page_is_accessible_fits_and_is_light(
     site: Site, journey: str, people: dict[str, Page], shoot: Any
 ) -> None:
     """WCAG 2.2 AA by axe; no sideways scrolling at 320 px and on a 4K wall; below 60 kB."""
+    named = {*site.inside(site.tower.accounts.organisations()), *(p.id for p in site.people)}
+    for pinned in site.tower.library.current().values():
+        named |= set(pinned.document.bind().roles)
+    ids = {id for id in named if "-" in id or "_" in id}  # "courier" is a word, too
     todo = {r.path: r for r in routes()}
     filled = {"journey": journey, "activity": "H08", "side": "accept", "lot": "none"}
     links: set[str] = set()
@@ -191,7 +209,7 @@ def test_every_page_is_accessible_fits_and_is_light(
                       .map((a) => a.getAttribute("href").split(/[?#]/)[0])"""
                 )
             )
-            wrong += faults(page, path)
+            wrong += faults(page, path, ids)
             name = re.sub(r"\W+", "-", template).strip("-") or "front"
             shoot(page, f"page-{name}")
     print("pages seen:", len(visited), *wrong, sep="\n")
@@ -226,7 +244,9 @@ def _open(
             continue
         if "text/html" not in head.headers.get("content-type", ""):
             return page, False
-        page.goto("about:blank")  # a page that looks again by itself must not cut the next one off
+        # A page that looks again by itself must not cut the next one off.
+        with contextlib.suppress(Error):
+            page.goto("about:blank")
         page.goto(path)
         settle(page, asked[login])
         return page, True

@@ -9,13 +9,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.protocol.model import text
 from stafett.service.accounts import Person
 from stafett.service.changes import Change
 from stafett.service.readings import Look
+from stafett.web import catalogue_words, changed
+from stafett.web import language as languages
 from stafett.web.administration import allowed
 from stafett.web.area import Line
 from stafett.web.endpoint import Call, Endpoint, Nothing
-from stafett.web.pages import page
+from stafett.web.pages import page, protocol_titles, role_titles
 from stafett.web.signin import tower_of
 
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
@@ -64,9 +67,35 @@ async def changes_page(request: Request) -> Response:
         return person
     tower = tower_of(request)
     found = await tower.changes.of(person.organisation, _number(request), PAGE)
-    names = {p.id: p.name for p in await tower.accounts.people(person.organisation)}
+    names = await _names(request, person, found)
+    language = languages.of(request, person.language)
     more = found[-1].id if len(found) == PAGE else None
-    return await page(request, "audit_changes.html", person, changes=found, names=names, more=more)
+    return await page(
+        request, "audit_changes.html", person, names=names.people, more=more,
+        changes=[(change, changed.told(change, names, language)) for change in found],
+        journeys={row.journey for row in tower.board.of(person.organisation)},
+    )  # fmt: skip
+
+
+async def _names(request: Request, person: Person, found: list[Change]) -> changed.Names:
+    """Return what the changes' identifiers are called; people only of the own organisation."""
+    tower, language = tower_of(request), languages.of(request, person.language)
+    people = {p.id: p.name for p in await tower.accounts.people(person.organisation)}
+    for id in {change.person for change in found} | {change.about for change in found}:
+        gone = None if id in people else await tower.accounts.person(id)  # acts no more
+        if gone is not None and gone.organisation == person.organisation:
+            people[id] = gone.name
+    organisations = await tower.accounts.organisations()
+    networks = await tower.networks.titles()
+    return changed.Names(
+        people=people,
+        organisations={o.id: o.name for o in organisations.values()},
+        sites={s.id: s.name for s in await tower.administration.sites(person.organisation)},
+        networks={id: catalogue_words.said(title, language) for id, title in networks.items()},
+        providers={p.id: p.name for p in await tower.providers.all()},
+        roles={id: text(title, language) for id, title in role_titles(request).items()},
+        protocols={id: text(title, language) for id, title in protocol_titles(tower).items()},
+    )
 
 
 async def readings_page(request: Request) -> Response:

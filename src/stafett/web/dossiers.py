@@ -159,10 +159,11 @@ async def release_page(request: Request) -> Response:
         verdict = seen.judgement.verdict if seen.judgement.readings else "unknown"
         judged.setdefault((seen.shipment.lot, verdict), []).extend(said)
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
+    signatures = await tower.record.signatures(live.state.journey, person.organisation)
     return await pages.page(
         request, "release.html", person, start=await pages.start_of(request, person),
         releases=found, state=live.state, net=live.net, names=names, row=tower.board.current(live),
-        judged=judged,
+        judged=judged, who=await pages.people_of(tower, person, signatures),
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import operator
 import re
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from functools import cache
 from importlib import resources
@@ -24,6 +25,7 @@ from stafett.protocol.net import Net
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
+from stafett.service.signatures import Checked
 from stafett.service.tower import Tower
 from stafett.web import (
     catalogue_words,
@@ -56,7 +58,7 @@ def _environment() -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"when": _when, "pick": text, "plain": _plain, "fields": _fields}
+    environment.filters |= {"when": _when, "pick": text, "plain": _plain}
     environment.filters |= {
         "refusal": refusals.said,
         "catalogue": catalogue_words.said,
@@ -182,15 +184,6 @@ def _plain(event: dict[str, Any]) -> str:
     )
 
 
-def _fields(value: Any) -> str:
-    """Show a value of the audit trail: its fields, one after the other."""
-    if isinstance(value, dict):
-        return "; ".join(f"{k}: {_fields(v)}" for k, v in value.items() if v not in (None, "", []))
-    if isinstance(value, list):
-        return " | ".join(_fields(one) for one in value)
-    return "" if value is None else str(value)
-
-
 @cache
 def stamp() -> str:
     """Return a short digest of all static files: the address changes when one of them does."""
@@ -208,7 +201,7 @@ async def page(
     """Render a template with what every page has."""
     tower: Tower = request.app.state.tower
     language = languages.of(request, person.language if person else None)
-    organisations = await tower.accounts.organisations() if person else {}
+    organisations = await tower.accounts.organisations()
     organisation = organisations.get(person.organisation) if person else None
     areas = request.app.state.areas
     menu = seen_by(person, areas)
@@ -228,6 +221,7 @@ async def page(
             stamp=stamp(),
             version=stafett.__version__,
             role_name=lambda role: _role_name(request, role, language),
+            organisation_name=lambda id: organisations[id].name if id in organisations else id,
             protocol_name=lambda named: _protocol_name(tower, named, language),
             **values,
         )
@@ -379,6 +373,7 @@ async def journey(request: Request) -> Response:
     names = {o.id: o.name for o in organisations.values()}
     t = languages.translator(language)
     picture = relay.draw(live.net, live.state, names, t, language)
+    signatures = await tower.record.signatures(live.state.journey, person.organisation)
     return await page(
         request,
         "journey.html",
@@ -400,8 +395,15 @@ async def journey(request: Request) -> Response:
         documents=evidence.documents(live.net, entries, language),
         openable=await tower.papers.openable(person, live.net, live.state.parties, entries),
         story=relay.story(live.net, live.state, names, t, language),
-        signatures=await tower.record.signatures(live.state.journey, person.organisation),
+        signatures=signatures,
+        who=await people_of(tower, person, signatures),
     )
+
+
+async def people_of(tower: Tower, person: Person, signatures: Sequence[Checked]) -> dict[str, str]:
+    """Return names of people: the own organisation's, and of others the names that they signed."""
+    signed = {one.person: one.name for one in signatures}
+    return signed | {p.id: p.name for p in await tower.accounts.people(person.organisation)}
 
 
 async def events(request: Request) -> Response:
@@ -422,6 +424,11 @@ async def events(request: Request) -> Response:
         journey=live.state.journey,
         coi=live.state.coi,
         entries=await tower.record.entries(live.state.journey, person.organisation),
+        who=await people_of(
+            tower,
+            person,
+            await tower.record.signatures(live.state.journey, person.organisation),
+        ),
         names={o.id: o.name for o in organisations.values()},
     )
 
