@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import hashlib
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,8 +11,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from stafett.simulation import Exponential, Horizon, Model, Store, simulate, sweep
+from stafett.simulation import Exponential, Horizon, Model, Store, kernel, simulate, sweep
 from stafett.simulation import sweep as package_sweep
+from stafett.simulation.compiled import ROOM, STAMP
 
 HORIZON = Horizon(500.0, warmup=50.0)
 
@@ -113,3 +115,11 @@ def test_a_design_that_cannot_run_stops_the_sweep(q: SimpleNamespace) -> None:
     b.source("all", Constant(1.0), "in")
     with pytest.raises(ModelError, match="release bed"):
         package_sweep({"broken": b.build()}, HORIZON, 1, range(4))
+
+
+def test_kept_machine_code_is_of_this_text_of_the_whole_room() -> None:
+    """The loop is compiled out of many modules; a change of any of them makes it anew."""
+    index = kernel.run._cache._cache_file
+    assert index._source_stamp == STAMP
+    assert hashlib.sha256(ROOM).hexdigest() == STAMP
+    assert all(p.read_bytes() in ROOM for p in Path(kernel.__file__).parent.glob("*.py"))

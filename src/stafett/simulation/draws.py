@@ -1,7 +1,6 @@
 """Draws: a distribution's row, a uniform's key, a number.
 
-Functions on the hot path take the few arrays they need, not the whole of `Tables`: compiled code
-passes every array of a tuple at each call that is not inlined.
+Each is called with arrays by the plain twin and with pointers by the loop.
 """
 
 # Elements of arrays are Any to mypy; compiled, they are what the signature says.
@@ -13,7 +12,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import called, compiled
 from stafett.simulation.distributions import (
     CHOICE,
     CONSTANT,
@@ -27,12 +26,14 @@ from stafett.simulation.distributions import (
 )
 from stafett.simulation.elementary import exp, log, normal_quantile
 from stafett.simulation.philox import uniform
+from stafett.simulation.pointers import row
 from stafett.simulation.tables import FOR_ARRIVAL
 
 DRAW_BITS = np.uint64(24)
+PARAMETERS = 5  # columns of a distribution
 
 
-@compiled
+@called
 def draw(
     dists: NDArray[np.float64],
     points: NDArray[np.float64],
@@ -45,14 +46,29 @@ def draw(
     purpose: np.uint64,
 ) -> float:
     """One value of distribution `dist` for the given key."""
-    kind = int(dists[dist, 0])
-    p0 = dists[dist, 1]
+    d = row(dists, dist, PARAMETERS)
+    if int(d[0]) == CONSTANT:
+        return d[1]
+    u = uniform(k0, k1, entity, attempt, step, purpose)
+    if int(d[0]) == ERLANG:
+        total = log(u)
+        for i in range(1, int(d[1])):
+            extra = purpose | (np.uint64(i) << DRAW_BITS)
+            total += log(uniform(k0, k1, entity, attempt, step, extra))
+        return -d[2] * total / d[1]
+    return quantile(d, points, u)
+
+
+@compiled
+def quantile(d: NDArray[np.float64], points: NDArray[np.float64], u: float) -> float:
+    """The value of the distribution with row `d` at `u`. Erlang's has no formula: see `draw`."""
+    kind = int(d[0])
+    p0 = d[1]
+    p1 = d[2]
+    p2 = d[3]
+    shift = d[4]
     if kind == CONSTANT:
         return p0
-    u = uniform(k0, k1, entity, attempt, step, purpose)
-    p1 = dists[dist, 2]
-    p2 = dists[dist, 3]
-    shift = dists[dist, 4]
     if kind == EXPONENTIAL:
         return shift - p0 * log(u)
     if kind == UNIFORM:
@@ -66,12 +82,6 @@ def draw(
         return shift + exp(p0 + p1 * normal_quantile(u))
     if kind == WEIBULL:
         return p1 * exp(log(-log(u)) / p0)
-    if kind == ERLANG:
-        total = log(u)
-        for i in range(1, int(p0)):
-            extra = purpose | (np.uint64(i) << DRAW_BITS)
-            total += log(uniform(k0, k1, entity, attempt, step, extra))
-        return -p1 * total / p0
     off = int(p0)
     n = int(p1)
     if kind == EMPIRICAL:
@@ -102,8 +112,7 @@ def pick(
     A branch tilts the first entry, faults tilt all of them together: the caller passes `odds` = 1
     for no tilt. Here the tilt is on the total; see `pick_first` for the other.
     """
-    off = tables[table, 0]
-    n = tables[table, 1]
+    off, n = row(tables, table, 2)[0], row(tables, table, 2)[1]
     total = cum[off + n - 1]
     if odds != 1.0:
         tilted = tilt(total, odds)
@@ -121,8 +130,7 @@ def pick_first(
     tables: NDArray[np.int32], cum: NDArray[np.float64], table: int, odds: float, u: float
 ) -> int:
     """As `pick`, with the tilt on the first entry; the others share what remains."""
-    off = tables[table, 0]
-    n = tables[table, 1]
+    off, n = row(tables, table, 2)[0], row(tables, table, 2)[1]
     if odds != 1.0:
         first = cum[off]
         tilted = tilt(first, odds)
@@ -135,7 +143,7 @@ def pick_first(
     return -1
 
 
-@compiled
+@called
 def next_arrival(
     dists: NDArray[np.float64],
     points: NDArray[np.float64],
@@ -149,19 +157,33 @@ def next_arrival(
     k1: np.uint64,
     index: np.uint64,
 ) -> float:
-    """Time of arrival number `index` of `source`, the one before it having come at `now`.
-
-    A source with rates is a Poisson process whose rate is constant by pieces: a unit exponential
-    is walked through them (exact, one draw an arrival). Infinite when no rate is left.
-    """
+    """Time of arrival number `index` of `source`, the one before it having come at `now`."""
     key = np.uint64(FOR_ARRIVAL)
-    dist = sources[source, 0]
+    dist = row(sources, source, 4)[0]
     if dist >= 0:
         return now + draw(dists, points, dist, k0, k1, index, np.uint64(0), np.uint64(source), key)
-    off = sources[source, 2]
-    n = sources[source, 3]
+    u = uniform(k0, k1, index, np.uint64(0), np.uint64(source), key)
+    return walk(sources, rate_at, rates, rate_period, source, now, u)
+
+
+@called
+def walk(
+    sources: NDArray[np.int32],
+    rate_at: NDArray[np.float64],
+    rates: NDArray[np.float64],
+    rate_period: NDArray[np.float64],
+    source: int,
+    now: float,
+    u: float,
+) -> float:
+    """The next arrival after `now` of a Poisson process whose rate is constant by pieces.
+
+    A unit exponential is walked through the pieces (exact, one draw an arrival). Infinite when no
+    rate is left.
+    """
+    off, n = row(sources, source, 4)[2], row(sources, source, 4)[3]
     period = rate_period[source]
-    need = -log(uniform(k0, k1, index, np.uint64(0), np.uint64(source), key))
+    need = -log(u)
     base = 0.0 if period == math.inf else math.floor(now / period) * period
     t = now
     i = n - 1
@@ -200,8 +222,7 @@ def next_open(
     t: float,
 ) -> float:
     """The first time not before `t` at which the calendar is open; infinite if there is none."""
-    off = hours[calendar, 0]
-    n = hours[calendar, 1]
+    off, n = row(hours, calendar, 2)[0], row(hours, calendar, 2)[1]
     period = hours_period[calendar]
     base = 0.0 if period == math.inf else math.floor(t / period) * period
     for _ in range(2):
@@ -224,10 +245,10 @@ def is_open(
     t: float,
 ) -> bool:
     """Whether the calendar is open at `t`."""
-    off = hours[calendar, 0]
+    off, n = row(hours, calendar, 2)[0], row(hours, calendar, 2)[1]
     period = hours_period[calendar]
     base = 0.0 if period == math.inf else math.floor(t / period) * period
-    for i in range(off, off + hours[calendar, 1]):
+    for i in range(off, off + n):
         if t < base + closes[i]:
             return t >= base + opens[i]
     return False

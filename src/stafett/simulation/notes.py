@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import numpy as np
-from numpy.typing import NDArray
-
 from stafett.simulation.compiled import compiled
+from stafett.simulation.run import Run
+from stafett.simulation.state import LOGGED, State
+
+LOG_MARGIN = 16
 
 
 @compiled
-def note(
-    log_t: NDArray[np.float64],
-    log_v: NDArray[np.float64],
-    log_i: NDArray[np.int64],
-    rows: int,
-    t: float,
-    value: float,
-    number: np.uint64,
-    source: int,
-    lane: int,
-    op: int,
-    kind: int,
-) -> int:
-    """Write the row after `rows` others; return how many there are now."""
-    log_t[rows] = t
-    log_v[rows] = value
-    log_i[rows, 0] = np.int64(number)
-    log_i[rows, 1] = source
-    log_i[rows, 2] = lane
-    log_i[rows, 3] = op
-    log_i[rows, 4] = kind
-    return rows + 1
+def note(R: Run, S: State, slot: int, t: float, op: int, kind: int, value: float) -> None:
+    """Write what happened to the entity in a slot, if there is a log."""
+    if R.logging:
+        rows = S.n[LOGGED]
+        S.n[LOGGED] = rows + 1
+        S.log_t[rows] = t
+        S.log_v[rows] = value
+        i = rows * 5
+        S.log_i[i] = S.number[slot]
+        S.log_i[i + 1] = S.source[slot]
+        S.log_i[i + 2] = S.lane[slot]
+        S.log_i[i + 3] = op
+        S.log_i[i + 4] = kind

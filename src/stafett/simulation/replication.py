@@ -150,7 +150,6 @@ def simulate(
     # One type for each argument: another would be another compilation.
     warmup, until = float(horizon.warmup), float(horizon.until)
     arrivals_until, count_until = float(horizon.arrivals_until), float(horizon.count_until)
-    kernel.opening(S, T, k0, k1)
     pieces: list[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]] = []
     while True:
         answer = kernel.run(

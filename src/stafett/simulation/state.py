@@ -17,6 +17,8 @@ from stafett.simulation.tables import LEVELS, Model
 
 # Scalars in `n`.
 HEAP, STALE, UNUSED, LIVE, SERIAL, LOGGED, EVENTS, WHERE, INSIDE, COMING = range(10)
+VACANT, READY, TROUBLE, OPENED = range(10, 14)
+SCALARS = 14
 # Scalars in `f`.
 AT, SYSTEM_SINCE, SYSTEM_SUM = range(3)
 
@@ -39,7 +41,6 @@ class State(NamedTuple):
     # entities (one row a slot)
     att: NDArray[np.float64]
     pc: NDArray[np.int64]
-    born: NDArray[np.float64]
     number: NDArray[np.uint64]  # arrival number within its source
     tag: NDArray[np.uint64]  # source and lane, as they enter the key of a draw
     source: NDArray[np.int64]
@@ -93,7 +94,7 @@ class State(NamedTuple):
 
 # Arrays with one row a slot; `grow` doubles them.
 PER_SLOT = (
-    "att", "pc", "born", "number", "tag", "source", "lane", "serial", "counted", "parent",
+    "att", "pc", "number", "tag", "source", "lane", "serial", "counted", "parent",
     "pending", "visit", "fault", "faults", "hold", "since", "queue", "late", "prev", "next",
     "ticket", "ready",
 )  # fmt: skip
@@ -112,10 +113,11 @@ def fresh(model: Model, log: bool, slots: int = 256) -> State:
         return np.zeros(shape, np.float64)
 
     rows = 65536 if log else 1
+    events = 4 * slots + res + src
     state = State(
-        n=i8(10), f=f8(3),
-        heap_t=f8(4 * slots), heap_r=i8(4 * slots), heap_p=i8(4 * slots),
-        att=f8(slots, len(T.start)), pc=i8(slots), born=f8(slots),
+        n=i8(SCALARS), f=f8(3),
+        heap_t=f8(events), heap_r=i8(events), heap_p=i8(events),
+        att=f8(slots, len(T.start)), pc=i8(slots),
         number=np.zeros(slots, np.uint64), tag=np.zeros(slots, np.uint64),
         source=i8(slots), lane=i8(slots), serial=i8(slots), counted=np.zeros(slots, np.uint8),
         parent=i8(slots), pending=i8(slots), visit=np.zeros((slots, ops), np.uint16),
