@@ -188,10 +188,10 @@ async def test_discovery_says_versions_limits_and_methods(http: httpx.AsyncClien
 async def test_single_events_have_addresses_and_are_not_doubled(
     http: httpx.AsyncClient,
 ) -> None:
-    """201 with Location; the same again is 200; another under its ID is 409."""
+    """201 with Location and the event; the same again is 200; another under its ID is 409."""
     one = {**event(1), "@context": [epcis.CONTEXT_URI]}
     first = await http.post("/events", json=one)
-    assert first.status_code == 201
+    assert (first.status_code, first.json()) == (201, one)
     got = members(await http.get(httpx.URL("http://s" + first.headers["location"])))
     assert [e["eventID"] for e in got] == [event(1)["eventID"]]
     assert (await http.post("/events", json=one)).status_code == 200
@@ -200,6 +200,12 @@ async def test_single_events_have_addresses_and_are_not_doubled(
         409, "epcisException:ResourceAlreadyExistsException",
     )  # fmt: skip
     assert (await http.get("/events/urn:none")).status_code == 404
+    unnamed = {k: v for k, v in {**one, "eventTime": "2026-02-01T00:00:00Z"}.items()
+               if k != "eventID"}  # fmt: skip
+    named = await http.post("/events", json=unnamed)
+    assert named.json() == {**unnamed, "eventID": named.json()["eventID"]}
+    assert named.headers["location"].endswith(quote(named.json()["eventID"], safe=""))
+    epcis.read(named.content)
 
 
 async def test_resources_lead_to_their_events(http: httpx.AsyncClient) -> None:

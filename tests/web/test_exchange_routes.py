@@ -177,8 +177,32 @@ def test_every_route_of_the_exchange_asks_who_you_are(site: Site) -> None:
         assert endpoint.method.lower() in paths[endpoint.path]
 
 
-def test_a_webhook_is_made_watched_and_revived_by_an_administrator(site: Site) -> None:
-    """An address on this machine is refused at delivery, and the reason is shown; not to others."""
+@pytest.mark.parametrize(
+    "host",
+    ["127.0.0.1:9", "127.8.8.8", "localhost", "tower.localhost.", "[::1]", "0.0.0.0", "[::]",
+     "169.254.169.254", "[fe80::1%25eth0]", "[::ffff:127.0.0.1]", "224.0.0.1"],
+)  # fmt: skip
+def test_an_address_of_this_machine_is_refused_when_it_is_given(site: Site, host: str) -> None:
+    """At each of the three ways to subscribe, at once and with its place."""
+    dest = f"http://{host}/hook"
+    wish: dict[str, Any] = {"dest": dest, "mode": "binary", "secret": "s" * 20}
+    made = site.call("administrator", "POST", "/api/webhooks", json=wish)
+    assert made.status_code == 400 and "/dest" in made.text, made.text
+    site.call("administrator", "POST", "/epcis/queries", json={"name": "any", "query": {}})
+    wish = {"dest": dest, "stream": True}
+    made = site.call("administrator", "POST", "/epcis/queries/any/subscriptions", json=wish)
+    assert (made.status_code, made.json()["errors"][0]["pointer"]) == (400, "/dest"), made.text
+    wish = {"resourceType": "Subscription", "topic": "urn:stafett:topic:journey", "endpoint": dest,
+            "channelType": {"code": "rest-hook"}}  # fmt: skip
+    made = site.call("administrator", "POST", "/fhir/R5/Subscription", json=wish)
+    assert made.status_code == 400 and made.json()["issue"][0]["expression"] == ["/dest"]
+
+
+def test_a_webhook_is_made_watched_and_revived_by_an_administrator(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What turns out to be this machine at delivery is refused there, and the reason is shown."""
+    monkeypatch.setattr(site.tower.exchange.subscriptions, "refuse", None)
     wish = {"dest": "http://127.0.0.1:9/hook", "mode": "binary", "secret": "s" * 20, "position": 0}
     assert site.call(CLINIC, "POST", "/api/webhooks", json=wish).status_code == 403
     site.order()

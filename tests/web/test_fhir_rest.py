@@ -7,6 +7,8 @@ import random
 import threading
 import time
 import uuid
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 from urllib.parse import quote
@@ -23,7 +25,7 @@ from stafett.exchange.fhir_parameters import BY_PATIENT, PARAMETERS, parameters,
 from stafett.exchange.fhir_search import read_search
 from stafett.exchange.fhir_store import FhirStore, conditions, ways
 from stafett.exchange.fhir_write import Version
-from stafett.exchange.room import refused_host
+from stafett.exchange.room import refused_host, refused_name
 from stafett.journey.label import Labels
 from stafett.service import fhir_index
 from stafett.service.accounts import Organisation, Person
@@ -204,6 +206,11 @@ def test_pages_give_each_resource_once_and_conditions_narrow(site: Site, treated
         ("R5/Task?colour=red", 400, "known:"),
         ("R5/Task?status:not=completed", 400, "modifier"),
         ("R5/Task?_count=many", 400, "number"),
+        ("R5/Task?_summary=true", 400, "_summary"),
+        ("R5/Task?_total=perhaps", 400, "_total"),
+        ("R5/Task?_elements=id", 400, "_elements"),
+        ("R5", 404, "one by one"),
+        ("R5/", 404, "one by one"),
         ("R5/Task?_lastUpdated=yesterday", 400, "a date"),
         ("R5/Task?_lastUpdated=2026-11-25T08:00:00", 400, "zone"),
         ("R5/Task?_page=%FF", 400, "next"),
@@ -224,6 +231,21 @@ def test_what_is_not_understood_is_refused_with_an_outcome(
     outcome = answer.json()
     valid("R5", outcome)
     assert says in json.dumps(outcome)
+
+
+def test_a_read_says_when_it_changed_and_is_spared_who_knows_it(site: Site, treated: str) -> None:
+    """Last-Modified and ETag; with If-None-Match of the latter 304; `_pretty` only sets it out."""
+    one = resources(get(site, "R5/Task?_count=1"))[0]
+    path = f"R5/Task/{one['id']}"
+    answer = get(site, path)
+    moment = parsedate_to_datetime(answer.headers["last-modified"])
+    assert abs((moment - datetime.fromisoformat(one["meta"]["lastUpdated"])).total_seconds()) < 1
+    for tag, status in ((answer.headers["etag"], 304), ('W/"0"', 200), ('W/"0", *', 304)):
+        again = get(site, path, headers={"If-None-Match": tag})
+        assert again.status_code == status and bool(again.content) == (status == 200), tag
+    pretty = get(site, f"{path}?_pretty=true")
+    assert pretty.json() == one and "\n  " in pretty.text and "\n" not in answer.text
+    assert get(site, "R5/Task?_count=1&_pretty=true").json()["entry"][0]["resource"] == one
 
 
 def test_nobody_finds_what_is_not_theirs(site: Site, treated: str, outsider: str) -> None:
@@ -355,6 +377,7 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
     threading.Thread(target=server.serve_forever, daemon=True).start()
     deliveries = site.tower.exchange.deliveries
     deliveries._refuse_host = None  # loopback is refused, except for this test
+    site.tower.exchange.subscriptions.refuse = None
     dest = f"http://127.0.0.1:{server.server_port}/hook"
     topic, secret = "urn:stafett:topic:journey", "s" * 20
     wish: dict[str, Any] = (
@@ -390,8 +413,9 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
         assert get(site, f"{version}/Subscription/{made.json()['id']}", ADMIN).status_code == 404
     finally:
         deliveries._refuse_host = refused_host
+        site.tower.exchange.subscriptions.refuse = refused_name
         server.shutdown()
-    for change in ({"endpoint": "ftp://x", "channel": {"type": "rest-hook", "endpoint": "x"}},
+    for change in ({}, {"endpoint": "ftp://x", "channel": {"type": "rest-hook", "endpoint": "x"}},
                    {"topic": "x", "criteria": "Task?"}):  # fmt: skip
         wrong = site.call(ADMIN, "POST", path, json={**wish, **change})
         assert wrong.status_code in (400, 422), wrong.text

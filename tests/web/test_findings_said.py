@@ -142,7 +142,8 @@ PUT_TOGETHER = {
 NOT_SAID = (
     "conformant, non_conformant, ...",  # words of the vocabulary
     "not YAML: NAME", "a time is not in the calendar, or a number too large: NAME",
-    "the message is no HL7 v2: NAME",  # in whose words a parser says it is not ours
+    # In whose words a parser says it is not ours.
+    "the message does not fit its version of HL7: NAME",
     "NAME: NAME is no address; write HOST:PORT, as 127.0.0.1:2575",  # whoever starts the process
 )  # fmt: skip
 

@@ -74,6 +74,7 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
             {
                 "type": kind,
                 "interaction": [{"code": code} for code in interactions],
+                **({"conditionalRead": "not-match"} if kind != "Subscription" else {}),
                 "versioning": "versioned" if kind not in ("Subscription",) else "no-version",
                 "searchParam": [
                     {"name": name, "type": "string" if what == "text" else what}

@@ -18,7 +18,13 @@ from stafett.exchange.fhir_along import Along, read_along
 from stafett.exchange.fhir_parameters import BY_PATIENT, Json, Kind, parameters, values_at, wrong
 from stafett.exchange.fhir_sort import Sort, read_sort
 
-CONTROLS: Final = ("_count", "_summary", "_total", "_page", "_format")
+CONTROLS: Final = ("_count", "_summary", "_total", "_page", "_format", "_pretty")
+# A resource is given whole, or only counted; who takes an estimate gets the very number.
+_CLOSED: Final = {
+    "_summary": ("false", "count"),
+    "_total": ("none", "accurate", "estimate"),
+    "_pretty": ("false", "true"),
+}
 MORE: Final = ("_sort", "_include", "_revinclude")  # of values that have a grammar of their own
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 500
@@ -98,12 +104,15 @@ def read_search(kind: str, given: Sequence[tuple[str, str]], version: str = "R5"
                 else f"{kind} is not searched by {name!r} here"
             )
             raise wrong(name, f"{why}; known: {', '.join((*known, *CONTROLS, *MORE))}")
+    for name, allowed in _CLOSED.items():
+        if controls.get(name, allowed[0]) not in allowed:
+            raise wrong(name, f"{controls[name][:80]!r} is not known here: {', '.join(allowed)}")
     return Search(
         kind,
         tuple(conditions),
         _count(controls.get("_count")),
         controls.get("_summary") == "count" or controls.get("_count") == "0",
-        controls.get("_total") == "accurate",
+        controls.get("_total") in ("accurate", "estimate"),
         controls.get("_page", ""),
         tuple(alongs),
         tuple(sorts),

@@ -8,6 +8,7 @@ are named as in HL7 v2.5.1: chapter 2 (MSH, MSA, ERR, escapes, acknowledgement),
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -17,6 +18,8 @@ from stafett.exchange.problem import Finding, Problem
 
 MAX_BYTES: Final = 1_000_000
 MAX_SEGMENTS: Final = 5_000
+_OLD: Final = ("2.3", "2.3.1", "2.4")  # with an ERR of other fields
+_NEW: Final = ("2.7", "2.8")  # without MSA-3
 VERSIONS: Final = ("2.3", "2.3.1", "2.4", "2.5", "2.5.1", "2.6", "2.7", "2.8")
 # MSH-18, HL7 table 0211.
 CHARACTERS: Final = {
@@ -184,20 +187,46 @@ def acknowledge(
     if head.enhanced:
         code = "C" + code[1]
     stamp = now.astimezone(UTC).strftime("%Y%m%d%H%M%S+0000")
-    said = note if wrong is None else wrong.detail
-    lines = [
-        f"MSH|^~\\&|STAFETT|{head.ours}|{head.application}|{head.facility}|{stamp}||ACK^R01^ACK"
-        f"|{number}|{head.processing}|{head.version}||||||UNICODE UTF-8",
-        f"MSA|{code}|{head.control}" + (f"|{_escape(said[:200])}" if said else ""),
-    ]
+    old = head.version in _OLD
+    said = note
+    new = head.version in _NEW
+    errors = [f"ERR|||0^^HL70357|I||||{_escape(note[:250])}"] if note and new else []
     if wrong is not None:
         found = wrong.findings[:20] or (Finding("", wrong.detail),)
-        lines += [
-            f"ERR||{_location(f.pointer)}|{wrong.code}^^HL70357|E||||"
-            f"{_escape(f'{f.pointer}: {f.detail}'[:250])}"
-            for f in found
-        ]
+        said = wrong.detail
+        if old and wrong.findings:  # their ERR has no place for words
+            said = "; ".join((_told(wrong.findings[0]), said))
+        errors = _old_errors(wrong.code, found) if old else _errors(wrong.code, found)
+    kind = "ACK" if head.version == "2.3" else "ACK^R01^ACK"
+    lines = [
+        f"MSH|^~\\&|STAFETT|{head.ours}|{head.application}|{head.facility}|{stamp}||{kind}"
+        f"|{number}|{head.processing}|{head.version}||||||UNICODE UTF-8",
+        f"MSA|{code}|{head.control}" + (f"|{_escape(said[:200])}" if said and not new else ""),
+        *errors,
+    ]
     return ("\r".join(lines) + "\r").encode()
+
+
+def _told(finding: Finding) -> str:
+    return ": ".join(filter(None, (finding.pointer, finding.detail)))
+
+
+def _errors(code: int, found: Iterable[Finding]) -> list[str]:
+    """Write an ERR for each finding, as HL7 has it since 2.5."""
+    return [
+        f"ERR||{_location(f.pointer)}|{code}^^HL70357|E||||" + _escape(_told(f)[:250])
+        for f in found
+    ]
+
+
+def _old_errors(code: int, found: Iterable[Finding]) -> list[str]:
+    """Write the one ERR of before 2.5: places with the code, and no words."""
+    places = []
+    for f in found:
+        where = _location(f.pointer).split("^")
+        if where != [""]:
+            places.append("^".join([*where, *[""] * (3 - len(where)), str(code)]))
+    return ["ERR|" + "~".join(places)] if places else []
 
 
 def shown(data: bytes) -> str:
@@ -347,7 +376,7 @@ def _parse(text: str) -> None:
         parse_message(text, find_groups=False)
     except (HL7apyException, ValueError, KeyError, IndexError, AttributeError) as wrong:
         why = " ".join(str(wrong).split())[:200] or type(wrong).__name__
-        raise Unread(100, f"the message is no HL7 v2: {why}") from None
+        raise Unread(100, f"the message does not fit its version of HL7: {why}") from None
 
 
 def _fields(line: str, mark: str) -> list[str]:

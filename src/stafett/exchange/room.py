@@ -49,7 +49,7 @@ class Exchange:
         companies = settled(os.environ.get(PREFIXES, ""))
         self.store = EpcisStore(url, connections=12, companies=companies)
         self.captures = Captures(self.store)  # whoever keeps letters sets its `keep`
-        self.subscriptions = Subscriptions(self.store)
+        self.subscriptions = Subscriptions(self.store, refused_name)
         self.listing = Listing(self.store)
         self.joins = Joins(self.store)
         self.deliveries = Deliveries(
@@ -111,7 +111,26 @@ async def refused_host(host: str) -> str | None:
     except OSError:
         return "its name cannot be resolved"
     for *_, address in found:
-        ip = ipaddress.ip_address(str(address[0]).split("%")[0])
-        if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
-            return f"{ip} is this machine or link-local"
+        why = _refused(ipaddress.ip_address(str(address[0]).split("%")[0]))
+        if why is not None:
+            return why
+    return None
+
+
+def refused_name(host: str) -> str | None:
+    """Say why a webhook must not go to a host, as far as its name alone tells."""
+    name = host.lower().removesuffix(".")
+    if name == "localhost" or name.endswith(".localhost"):
+        return f"{host} is this machine"
+    try:
+        return _refused(ipaddress.ip_address(host.split("%")[0]))
+    except ValueError:
+        return None
+
+
+def _refused(ip: ipaddress.IPv4Address | ipaddress.IPv6Address) -> str | None:
+    if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
+        ip = ip.ipv4_mapped
+    if ip.is_loopback or ip.is_link_local or ip.is_unspecified or ip.is_multicast:
+        return f"{ip} is this machine or link-local"
     return None

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 import re
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 from urllib.parse import urlsplit
@@ -97,10 +98,17 @@ class Webhook(msgspec.Struct, frozen=True):
 
 
 class Subscriptions:
-    """Named queries and webhooks in the database of an event store."""
+    """Named queries and webhooks in the database of an event store.
 
-    def __init__(self, store: EpcisStore) -> None:
+    `refuse` says why a host, as it is written, must not be told of anything (None: it may be). What
+    a name stands for is asked at each delivery; this is only so that who errs learns of it at once.
+    """
+
+    def __init__(
+        self, store: EpcisStore, refuse: Callable[[str], str | None] | None = None
+    ) -> None:
         self.store = store
+        self.refuse = refuse
 
     async def define(self, name: str, query: Any, *, owner: str, context: Any = None) -> NamedQuery:
         """Keep a query under a name; raise `Problem` 400 if it is wrong, 409 if taken."""
@@ -160,7 +168,7 @@ class Subscriptions:
         check_standing(await self.query(name))
         if not isinstance(wish, dict):
             raise _controls("", "a subscription is an object")
-        dest = check_dest(wish.get("dest"))
+        dest = self._dest(wish.get("dest"))
         schedule = wish.get("schedule")
         if schedule is None and wish.get("stream") is not True:
             raise _controls("stream", "give a schedule, or say stream: true")
@@ -182,6 +190,13 @@ class Subscriptions:
             await self.position_at(initial), initial, first, epc_format,
         )  # fmt: skip
 
+    def _dest(self, dest: Any) -> str:
+        checked = check_dest(dest)
+        why = self.refuse(urlsplit(checked).hostname or "") if self.refuse else None
+        if why is not None:
+            raise _controls("dest", f"{checked[:80]!r} is refused: {why}")
+        return checked
+
     async def announce(
         self,
         dest: str,
@@ -194,7 +209,7 @@ class Subscriptions:
     ) -> Webhook:
         """Send the events of the ledger or of alerts beyond `position` to `dest` as CloudEvents."""
         return await self._add(
-            owner, source, None, check_dest(dest), mode, secret, None, False, position, None,
+            owner, source, None, self._dest(dest), mode, secret, None, False, position, None,
             datetime.now(UTC), "Never_Translates",
         )  # fmt: skip
 

@@ -31,6 +31,7 @@ from stafett.exchange.epcis_pages import Stored
 from stafett.exchange.epcis_query import Query, read_query
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Problem
+from stafett.exchange.subscriptions import Subscriptions
 from stafett.web.epcis_http import (
     DISCOVERY,
     EVENT_TYPES,
@@ -67,8 +68,14 @@ TOP: Final = ("queries", "capture", "events", *RESOURCES)
 class Epcis(Standing):
     """The handlers of one store."""
 
-    def __init__(self, store: EpcisStore, who: Who, captures: Captures | None = None) -> None:
-        super().__init__(store, who)
+    def __init__(
+        self,
+        store: EpcisStore,
+        who: Who,
+        captures: Captures | None = None,
+        subscriptions: Subscriptions | None = None,
+    ) -> None:
+        super().__init__(store, who, subscriptions)
         self.captures = captures or Captures(store)
         self.listing = Listing(store)
         # What gives events gives them in XML too.
@@ -210,7 +217,7 @@ class Epcis(Standing):
         return answer(job.body(), headers={"GS1-Capture-Error-Behaviour": job.behaviour})
 
     async def put_event(self, request: Request, caller: Caller, names: list[str]) -> Response:
-        """Capture a single event, at once."""
+        """Capture a single event, at once, and give it as it is kept: with the ID it now has."""
         document = epcis.read(await body_of(request))
         if document.kind in ("EPCISDocument", "EPCISQueryDocument"):
             raise Problem(
@@ -218,7 +225,9 @@ class Epcis(Standing):
             )
         outcome = await self.store.capture(document, owner=caller.organisation)
         status = 201 if outcome.captured else 200
-        return answer(None, status, {"Location": url_of(request, "events", outcome.event_ids[0])})
+        (name,) = outcome.event_ids
+        kept = {"@context": document.context, **document.events[0], "eventID": name}
+        return answer(kept, status, {"Location": url_of(request, "events", name)})
 
     async def event(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Give what is known under an eventID: the event, and its error declarations."""

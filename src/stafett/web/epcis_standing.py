@@ -36,10 +36,12 @@ log = logging.getLogger(__name__)
 class Standing:
     """The handlers of queries that are kept under a name, and of their subscriptions."""
 
-    def __init__(self, store: EpcisStore, who: Who) -> None:
+    def __init__(
+        self, store: EpcisStore, who: Who, subscriptions: Subscriptions | None = None
+    ) -> None:
         self.store = store
         self.who = who
-        self.subscriptions = Subscriptions(store)
+        self.subscriptions = subscriptions or Subscriptions(store)
         self.tokens = PageTokens(store)
 
     async def asked(

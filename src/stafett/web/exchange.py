@@ -31,6 +31,7 @@ from stafett.web.session import COOKIE, SAFE
 
 def routes(tower: Tower) -> list[BaseRoute]:
     """Give the routes of the EPCIS interface over a tower."""
+    room = tower.exchange
 
     async def who(request: HTTPConnection) -> Caller:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
@@ -51,7 +52,7 @@ def routes(tower: Tower) -> list[BaseRoute]:
         return Caller(person.organisation, (person.organisation,))
 
     return [
-        Mount("/epcis", Epcis(tower.exchange.store, who, tower.exchange.captures)),
+        Mount("/epcis", Epcis(room.store, who, room.captures, room.subscriptions)),
         *fhir.routes(tower),
     ]
 

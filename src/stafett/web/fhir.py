@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from email.utils import format_datetime
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -66,6 +67,9 @@ def _guarded(
         if name == "R4" and "content-type" in answer.headers:
             told = answer.headers["content-type"].replace("=4.3", f"={R4[:3]}")
             answer.headers["content-type"] = told
+        if request.query_params.get("_pretty") == "true" and answer.body:
+            answer.body = msgspec.json.format(bytes(answer.body), indent=2)
+            answer.headers["content-length"] = str(len(answer.body))
         return answer
 
     async def guarded(request: Request) -> Response:
@@ -127,8 +131,14 @@ async def read(request: Request, version: Version) -> Response:
     allowed(kind, version)
     person = None if kind in PUBLIC else await _person(request)
     found = await _tower(request).outside.fhir.read(person, version, kind, id_)
-    number = found["meta"].get("versionId")
-    headers = {"ETag": f'W/"{number}"'} if number else {}
+    meta = found["meta"]
+    at = datetime.fromisoformat(meta["lastUpdated"]).astimezone(UTC)
+    headers = {"Last-Modified": format_datetime(at, usegmt=True)}
+    if number := meta.get("versionId"):
+        headers["ETag"] = f'W/"{number}"'
+        known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
+        if known & {headers["ETag"], "*"}:
+            return Response(status_code=304, headers={"Cache-Control": "no-store", **headers})
     return _answer(version, found, 200, **headers)
 
 
@@ -235,7 +245,7 @@ async def remove(request: Request, version: Version) -> Response:
 
 async def nowhere(request: Request, version: Version) -> Response:
     """Refuse what the CapabilityStatement does not name: histories, updates, operations."""
-    where = request.path_params["rest"][:80]
+    where = request.path_params.get("rest", "")[:80]
     known = request.method in ("GET", "HEAD") or where in types(version)
     if "_history" in where:
         why = "there are no histories here: a resource is a view of the record, which has them all"
@@ -243,6 +253,8 @@ async def nowhere(request: Request, version: Version) -> Response:
     if where.partition("/")[0] in types(version) and request.method not in ("GET", "HEAD"):
         raise Problem(405, "SecurityException", f"{request.method} is not done to {where} here")
     why = f"{where!r} is none of what {version}/metadata names"
+    if not where:
+        why = f"types are searched one by one here: {version}/Task; {version}/metadata has them all"
     raise Problem(404 if known else 405, "NoSuchResourceException", why)
 
 
@@ -267,4 +279,5 @@ def routes(tower: Tower) -> list[BaseRoute]:
             )
         )
         found.append(Route(f"/fhir/{name}", under(transact), methods=["POST"]))
+        found.append(Route(f"/fhir/{name}", under(nowhere), methods=EVERY))
     return found
