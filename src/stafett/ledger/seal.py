@@ -11,7 +11,6 @@ vanish at fail-over, and a signed checkpoint must never be taken back.
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from stafett.ledger import leaf, tree
 from stafett.ledger.checkpoint import Checkpoint, Signed
 from stafett.ledger.merkle import Frontier
 from stafett.ledger.note import NoteSigner, note_verifier
+from stafett.ledger.once import made_once
 
 LAST: LiteralString = "SELECT size, root, note FROM ledger.checkpoint ORDER BY size DESC LIMIT 1"
 ENTRIES: LiteralString = """
@@ -64,22 +64,12 @@ def log_key(path: Path, name: str | None = None) -> NoteSigner:
     `name` is the origin of the log: a host name that the operator controls and a path, unique for
     ever (C2SP tlog-checkpoint). Without it a random one is made.
     """
-    try:
-        return NoteSigner.from_text(path.read_text())
-    except FileNotFoundError:
+
+    def make() -> bytes:
         signer = NoteSigner.generate(name or f"stafett.local/{secrets.token_hex(6)}")
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(signer.to_text() + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(fresh, path)  # fails if another process was quicker
-    except FileExistsError:
-        return log_key(path, name)
-    finally:
-        fresh.unlink()
-    return signer
+        return f"{signer.to_text()}\n".encode()
+
+    return NoteSigner.from_text(made_once(path, make).decode())
 
 
 async def seal(connection: psycopg.AsyncConnection[Any], signer: NoteSigner) -> Signed:

@@ -11,13 +11,13 @@ These keys vouch for people's passkeys too, from the first event that one signs.
 from __future__ import annotations
 
 import asyncio
-import os
 import secrets
 from collections.abc import Iterable
 from pathlib import Path
 
 from stafett.ledger import Ledger, NotAcknowledged, Submission, person
 from stafett.ledger.author import PASSKEY, STREAM, Key, Keys, Signer, key_id
+from stafett.ledger.once import made_once
 
 
 class KeyLost(NotAcknowledged):
@@ -149,19 +149,4 @@ def _stamp(path: Path) -> tuple[int, int]:
 
 def _seed(path: Path) -> bytes:
     """Read a key's seed; make one, durable before it is used, if there is none."""
-    try:
-        return bytes.fromhex(path.read_text())
-    except FileNotFoundError:
-        pass
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(secrets.token_hex(32))
-        file.flush()
-        os.fsync(file.fileno())
-    try:
-        os.link(fresh, path)  # fails if another process was quicker
-    except FileExistsError:
-        return _seed(path)
-    finally:
-        fresh.unlink()
-    return bytes.fromhex(path.read_text())
+    return bytes.fromhex(made_once(path, lambda: secrets.token_hex(32).encode()).decode())

@@ -30,6 +30,7 @@ from psycopg_pool import PoolTimeout
 from stafett.ledger import Ledger, author, bundle, proof
 from stafett.ledger.ending import ended
 from stafett.ledger.note import BadNote
+from stafett.ledger.once import made_once
 from stafett.ledger.policy import BadPolicy, Policy, parse_policy
 from stafett.ledger.publish import Published, Publisher
 from stafett.ledger.seal import NotReplicated, Tampered, WentBack, log_key
@@ -217,11 +218,11 @@ class Publishing:
     # -- the policy ----------------------------------------------------------------------------
 
     def _first_policy(self) -> Policy:
-        if not self._file.exists():
-            self._file.write_text(
-                "# Whose cosignatures make the record believed: see docs/howto/witness.md\n"
-                f"log {self.signer.vkey}\nquorum none\n"
-            )
+        text = (
+            "# Whose cosignatures make the record believed: see docs/howto/witness-the-record.md\n"
+            f"log {self.signer.vkey}\nquorum none\n"
+        )
+        made_once(self._file, text.encode, mode=0o644)
         self._read_at = self._file.stat().st_mtime_ns
         return parse_policy(self._file.read_bytes())
 

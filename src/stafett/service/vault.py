@@ -22,6 +22,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.ledger.once import made_once
+
 
 class Erased(Exception):
     """The patient's key was destroyed on request; nothing can be read or compared any more."""
@@ -33,15 +35,7 @@ class Unknown(KeyError):
 
 def master_key(file: Path) -> bytes:
     """Read the vault's master key from `file`; make one, readable by its owner only, if none."""
-    try:
-        handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return file.read_bytes()
-    with os.fdopen(handle, "wb") as out:
-        out.write(AESGCM.generate_key(256))
-        out.flush()
-        os.fsync(out.fileno())
-    return file.read_bytes()
+    return made_once(file, lambda: AESGCM.generate_key(256))
 
 
 class Vault:
