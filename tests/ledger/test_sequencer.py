@@ -15,6 +15,9 @@ import pytest
 
 from doubtful_ import WARN_AT_COMMIT
 from stafett.ledger import InDoubt, Ledger
+from stafett.ledger.listener import WANTED
+from stafett.ledger.scribe import Scribe
+from stafett.ledger.session import Session
 
 pytestmark = pytest.mark.anyio
 
@@ -144,3 +147,62 @@ async def test_a_caller_that_gives_up_leaves_the_others_alone(ledger, submission
     outcomes = await asyncio.gather(*tasks, return_exceptions=True)
     assert sum(isinstance(o, asyncio.CancelledError) for o in outcomes) == 1
     assert await ledger.size() in (9, 10)
+
+
+async def test_a_fault_of_the_program_is_not_the_end_of_appending(ledger, submission, monkeypatch):
+    """What it is about is told that nobody knows; all that came with it is recorded."""
+    write = Scribe.write
+
+    async def fails(self, connection, batch, standing, reached):
+        if any(prepared.submission.stream == "strange" for prepared in batch):
+            raise KeyError("nobody thought of this")
+        return await write(self, connection, batch, standing, reached)
+
+    monkeypatch.setattr(Scribe, "write", fails)
+    names = ["a", "strange", "b", "c"]
+    outcomes = await asyncio.gather(
+        *(ledger.append(submission(name)) for name in names), return_exceptions=True
+    )
+    assert isinstance(outcomes[1], InDoubt)
+    assert sorted(o.first_position for n, o in enumerate(outcomes) if n != 1) == [1, 2, 3]
+    assert (await ledger.append(submission("d"))).first_position == 4
+    assert ledger.troubles() == []
+
+
+async def test_a_time_out_while_the_lease_is_handed_on_is_not_the_end_of_appending(
+    ledger, submission, monkeypatch
+):
+    """The network hung, and another process wanted to append: the lease lapses, and that is all."""
+    await ledger.append(submission("a"))
+    connected = Session.connected
+    hung = []
+
+    async def hangs(self):
+        if not hung:
+            hung.append(1)
+            raise TimeoutError
+        return await connected(self)
+
+    monkeypatch.setattr(Session, "connected", hangs)
+    ledger._listener._hear(WANTED, "somebody else")
+    while not hung:
+        await asyncio.sleep(0.01)
+    assert (await asyncio.wait_for(ledger.append(submission("b")), 10)).first_position == 2
+    assert ledger.troubles() == []
+
+
+async def test_who_listens_goes_on_after_a_lost_connection_and_a_word_that_is_none(
+    database, submission
+):
+    """Anybody may notify anything; what is recorded afterwards is heard of all the same."""
+    async with Ledger(database) as one, Ledger(database) as other:
+        with psycopg.connect(database, autocommit=True) as connection:
+            connection.execute("NOTIFY ledger_grew, 'not a number'")
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'LISTEN%'"
+                " AND datname = current_database()"
+            )
+        await asyncio.sleep(1)  # it listens again
+        receipt = await other.append(submission())
+        await asyncio.wait_for(one.growth(receipt.first_position - 1, 30), 2)
+        assert one.known_size() == receipt.first_position

@@ -37,6 +37,7 @@ from stafett.ledger.note import NoteSigner
 from stafett.ledger.scribe import look_up, read_keys
 from stafett.ledger.seal import seal
 from stafett.ledger.sequencer import Sequencer
+from stafett.ledger.tending import Trouble
 
 READ: LiteralString = """
 SELECT position, leaf, leaf_hash FROM ledger.event WHERE position > %s ORDER BY position LIMIT %s
@@ -110,6 +111,15 @@ class Ledger:
     def pool(self) -> AsyncConnectionPool[Any]:
         """Connections in autocommit, as the service's runtime role: for publishing the record."""
         return self._pool
+
+    def troubles(self) -> list[Trouble]:
+        """Return what of this process's part in the ledger does not go on."""
+        return [t for t in (self._sequencer.trouble, self._listener.tended.trouble) if t]
+
+    @property
+    def halted(self) -> bool:
+        """Whether this process appends nothing more, for good."""
+        return self._sequencer.halted
 
     def halt(self, why: str) -> None:
         """Append nothing more in this process: the record must not go on from what is stored."""

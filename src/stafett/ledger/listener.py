@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
 
 import psycopg
 
-from stafett.ledger.ending import ended
-
-log = logging.getLogger(__name__)
+from stafett.ledger.tending import Tended
 
 GREW = "ledger_grew"  # payload: the new size; at most one in `sequencer.TELL_S` under load
 WANTED = "ledger_wanted"  # payload: who would like to append
@@ -34,16 +31,16 @@ class Listener:
         self._grew = asyncio.Event()
         self._lease = asyncio.Event()
         self._listening = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self.tended = Tended("ledger listener", self._listen, vital=True, pause_s=0.2)
 
     async def start(self) -> None:
         """Begin to listen; returns when the first LISTEN is in place."""
-        self._task = asyncio.create_task(self._listen(), name="ledger listener")
+        self.tended.start()
         await self._listening.wait()
 
     async def close(self) -> None:
         """Stop listening."""
-        await ended(self._task)
+        await self.tended.end()
 
     def grown(self, size: int) -> None:
         """Take note that the ledger has `size` events, and wake those who wait."""
@@ -67,24 +64,20 @@ class Listener:
         setattr(self, which, asyncio.Event())
 
     async def _listen(self) -> None:
-        while True:
-            try:
-                connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
-                async with connection:
-                    for channel in (GREW, WANTED, FREE):
-                        await connection.execute(f"LISTEN {channel}")
-                    self._listening.set()
-                    self._wake("_grew")
-                    self._wake("_lease")
-                    async for note in connection.notifies():
-                        self._hear(note.channel, note.payload)
-            except psycopg.OperationalError as error:
-                log.info("listening was interrupted: %s", str(error).strip())
-                await asyncio.sleep(0.2)
+        connection = await psycopg.AsyncConnection.connect(self.url, autocommit=True)
+        async with connection:
+            for channel in (GREW, WANTED, FREE):
+                await connection.execute(f"LISTEN {channel}")
+            self._listening.set()
+            self._wake("_grew")
+            self._wake("_lease")
+            async for note in connection.notifies():
+                self._hear(note.channel, note.payload)
 
     def _hear(self, channel: str, payload: str) -> None:
         if channel == GREW:
-            self.grown(int(payload))
+            # Anybody with a session may notify: what is no size is no news.
+            self.grown(int(payload) if payload.isascii() and payload.isdigit() else 0)
         elif channel == FREE:
             self._wake("_lease")
         elif payload != self.name:

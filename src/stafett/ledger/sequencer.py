@@ -55,6 +55,7 @@ from stafett.ledger.merkle import Frontier
 from stafett.ledger.recent import Recent
 from stafett.ledger.scribe import Scribe, Standing, Written, split
 from stafett.ledger.session import Doubtful, Fenced, Session
+from stafett.ledger.tending import Tended, Trouble
 
 log = logging.getLogger(__name__)
 
@@ -106,8 +107,23 @@ class Sequencer:
         self._told, self._untold = 0.0, False  # when listeners last heard; is there more to say
         self._closing = False
         self._halted: str | None = None
+        self._since = datetime.now(UTC)
         self._trouble = "the database is slow"  # what holds us up, as far as we know
         self._task: asyncio.Task[None] | None = None
+        self._sweeper = Tended("ledger sweeper", self._expire, vital=True)
+
+    @property
+    def trouble(self) -> Trouble | None:
+        """What this appender fails of, that it cannot mend; None while it goes on."""
+        if self._task is not None and self._task.done() and not self._closing:
+            why = "it has ended"
+            return Trouble("ledger sequencer", self._since, 1, why, vital=True, for_good=True)
+        return self._sweeper.trouble
+
+    @property
+    def halted(self) -> bool:
+        """Whether nothing more is taken, for good."""
+        return self._halted is not None
 
     async def start(self) -> None:
         """Begin to serve."""
@@ -115,7 +131,7 @@ class Sequencer:
         self._new_answer = asyncio.get_running_loop().create_future
         self.listener.on_wanted = self._arrived.set
         self._task = asyncio.create_task(self._serve(), name="ledger sequencer")
-        self._sweeper = asyncio.create_task(self._expire(), name="ledger sweeper")
+        self._sweeper.start()
 
     async def close(self) -> None:
         """Finish what is queued (each within its patience), hand the lease back, stop."""
@@ -124,7 +140,8 @@ class Sequencer:
         if self._task:
             # A commit may hang for ever (a synchronous standby that is away).
             await asyncio.wait({self._task}, timeout=self.patience_s)
-            await ended(self._task, self._sweeper)
+            await ended(self._task)
+            await self._sweeper.end()
             self._task = None
 
     def append(self, submission: Submission) -> asyncio.Future[Receipt]:
@@ -156,9 +173,8 @@ class Sequencer:
         while True:
             now = time.monotonic()
             for waiting in self._late(now):
-                kind = InDoubt if waiting.sent else NotAcknowledged
                 why = f"no answer in {self.patience_s:g} s: {self._trouble}"
-                self._answer(waiting, kind(waiting.prepared.submission.key, why))
+                self._answer(waiting, _unsure(waiting, why))
             await asyncio.sleep(min(0.1, self.patience_s / 10))
 
     def _late(self, now: float) -> list[_Waiting]:
@@ -231,12 +247,23 @@ class Sequencer:
                 for waiting in batch:  # so that one bad submission spoils nobody else's
                     await self._see_to([waiting], alone=True)
                 return
-            except (psycopg.Error, TimeoutError, Doubtful) as error:
+            except (psycopg.Error, OSError, Doubtful) as error:  # TimeoutError is an OSError
                 self._trouble = str(error).strip() or type(error).__name__
                 log.warning("the append will be tried again: %s", self._trouble)
                 await self._disconnect(politely=False)
                 await asyncio.sleep(pause)
                 pause = min(0.5, pause * 2 + 0.02)
+            except Exception as fault:
+                # Of this program. It must not be the end of appending, and what it is about must
+                # not keep everybody else's from the record.
+                log.exception("a batch of %d could not be appended", len(batch))
+                await self._disconnect(politely=False)
+                if len(batch) == 1:
+                    self._answer(batch[0], _unsure(batch[0], f"a fault of the server: {fault!r}"))
+                    return
+                for waiting in batch:
+                    await self._see_to([waiting], alone=True)
+                return
             written = None
             # Whoever waited too long has gone; newcomers join at the end.
             newcomers = [] if alone else self._take(MANY)
@@ -281,7 +308,8 @@ class Sequencer:
         """Hand the lease to whoever asked for it."""
         self.listener.wanted = False
         epoch, self._epoch = self._epoch, None
-        with contextlib.suppress(psycopg.Error, Doubtful):
+        # (A time-out while connecting is an OSError.) The lease runs out by itself then.
+        with contextlib.suppress(psycopg.Error, OSError, Doubtful):
             await self._session.committed(await self._connected(), GIVE_LEASE, [epoch, FREE])
 
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
@@ -414,3 +442,9 @@ class Sequencer:
             self._untold, self._told = not tell, now if tell else self._told
         self._standing = written.after
         self._scribe.clock.set(clock)
+
+
+def _unsure(waiting: _Waiting, why: str) -> NotAcknowledged:
+    """Return what somebody is told of whose submission nobody can say what it came to."""
+    kind = InDoubt if waiting.sent else NotAcknowledged
+    return kind(waiting.prepared.submission.key, why)

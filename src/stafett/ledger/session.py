@@ -57,7 +57,11 @@ class Session:
             connection.add_notice_handler(
                 lambda notice: self._notices.append(notice.message_primary or "a notice")
             )
-            await connection.execute(SESSION)
+            try:
+                await connection.execute(SESSION)
+            except BaseException:
+                await connection.close()
+                raise
             self.connection = connection
         return self.connection
 
