@@ -200,6 +200,34 @@ async def test_what_was_freed_before_a_kill_is_offered_by_another_process(databa
 
 
 @pytest.mark.anyio
+async def test_slots_that_cannot_be_offered_keep_none_waiting(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was freed after them is offered; they are tried again, and that is seen."""
+    async with opened(database, units=2) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        strange, chain = [await bookings.book(HOSPITAL, booking(n)) for n in (1, 2)]
+        for n, each in enumerate((strange, chain)):
+            await bookings.cancel(HOSPITAL, each.id, 1, f"cancel-{n}", "progression")
+        await waitlist.put(HOSPITAL, one("p-long", 20))
+        offers = Offers(pool, bookings, waitlist)
+        offer = offers._offer
+
+        async def fails(connection: Any, freed: str, slots: Any) -> None:
+            if freed == strange.id:
+                raise ValueError("slots that nobody thought of")
+            await offer(connection, freed, slots)
+
+        monkeypatch.setattr(offers, "_offer", fails)
+        for _ in range(2):
+            await offers.sweep()
+        assert await held(database) == [("p-long", chain.id)]
+        (trouble,) = [todo.trouble for todo in offers.todos]
+        assert trouble is not None and "nobody thought of" in trouble.why
+        await pool.close()
+
+
+@pytest.mark.anyio
 async def test_an_offer_that_ends_goes_to_the_next_though_nobody_looks(database: str) -> None:
     """The timer lets it end in its time, and offers it on."""
     async with opened(database) as bookings:

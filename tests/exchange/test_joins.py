@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from stafett.exchange import epcis
@@ -71,6 +72,49 @@ async def test_a_namespace_that_is_new_joins_after_renewal(store: EpcisStore) ->
     assert numbers(await joins.waiting()) == [1]
     await joins.renew()
     assert await joins.waiting() == []
+
+
+async def test_a_renewal_that_was_cut_off_is_made_by_whoever_begins_next(
+    store: EpcisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The namespace is known by then: that it was not renewed for must be written down."""
+    joins = Joins(store)
+    await joins.register("J1", ["CHA9999240000A1"])
+    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}))
+
+    async def cut_off(connection: object, known: object) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
+        patched.setattr(joins, "_write", cut_off)
+        await joins.watch()
+    assert numbers(await joins.waiting()) == [1]
+    async with EpcisStore(store.url) as another:
+        watching = asyncio.create_task(Joins(another).watch())
+        async with asyncio.timeout(10):
+            while await joins.waiting():
+                await asyncio.sleep(0.05)
+        watching.cancel()
+
+
+async def test_what_is_renewed_is_not_renewed_at_each_start(
+    store: EpcisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is a look at every journey: once for each set of namespaces is enough."""
+    renewed: list[int] = []
+    renew = Joins.renew
+
+    async def counted(self: Joins) -> None:
+        renewed.append(1)
+        await renew(self)
+
+    monkeypatch.setattr(Joins, "renew", counted)
+    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}))
+    for _ in range(3):
+        watching = asyncio.create_task(Joins(store).watch(0.05))
+        await asyncio.sleep(0.4)
+        watching.cancel()
+    assert len(renewed) == 1
 
 
 async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:

@@ -187,6 +187,31 @@ async def test_one_broken_webhook_does_not_hold_up_the_others(
     assert (await subscriptions.webhook(hook)).failures == 0
 
 
+async def test_a_webhook_that_this_program_cannot_serve_holds_up_no_other(
+    store: EpcisStore,
+) -> None:
+    """A fault of ours counts as a failure of that webhook: it is told, and the next is served."""
+    subscriptions = Subscriptions(store)
+    bad = await subscriptions.announce(DEST, "binary", owner="bad", secret=None, position=0)
+    await subscriptions.announce(DEST, "binary", owner="good", secret=None, position=0)
+
+    async def feed(owner: str, after: int, limit: int) -> list[tuple[int, CloudEvent]]:
+        if owner == "bad":
+            raise KeyError("an event that nobody thought of")
+        made = CloudEvent(
+            id="1", source="urn:x", type="org.stafett.x", time=datetime.now(UTC), data={}
+        )
+        return [(1, made)] if after < 1 else []
+
+    receiver = Receiver()
+    deliveries = Deliveries(subscriptions, client=receiver.client, ledger=feed)
+    while await deliveries.once():
+        pass
+    assert len(receiver.got) == 1
+    seen = await subscriptions.webhook(bad.id)
+    assert seen.failures == 1 and "nobody thought of" in str(seen.last_error)
+
+
 async def test_a_host_that_must_not_be_reached_gets_nothing(
     store: EpcisStore, database: str
 ) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from stafett.ledger import Author, Draft, Ledger, Submission
+from stafett.ledger import Author, Draft, InDoubt, Ledger, Receipt, Submission
 from stafett.service.author_keys import AuthorKeys, KeyLost
 
 pytestmark = pytest.mark.anyio
@@ -80,3 +80,25 @@ async def test_a_lost_key_stops_and_says_what_to_do(ledger: Ledger, tmp_path: Pa
     await AuthorKeys(tmp_path, ledger).rotate("hospital", "disk died", lost=True)
     await ledger.append(noted("k-3"))
     assert len((await ledger.keys()).unvouched) == 1
+
+
+async def test_a_rotation_whose_answer_was_lost_leaves_nobody_without_a_key(
+    ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is in the record: whoever signs next signs with the new key, in the same process."""
+    keys = AuthorKeys(tmp_path, ledger)
+    ledger.signing = keys.sign
+    await ledger.append(noted("k-1"))
+    append = ledger.append
+
+    async def lost(submission: Submission) -> Receipt:
+        await append(submission)
+        raise InDoubt(submission.key, "the connection was lost")
+
+    with monkeypatch.context() as patched, pytest.raises(InDoubt):
+        patched.setattr(ledger, "append", lost)
+        await keys.rotate("hospital", "yearly")
+    await ledger.append(noted("k-2"))
+    (active,) = (await ledger.keys()).active("hospital")
+    (*_, last) = await ledger.read(0)
+    assert last.signature is not None and last.signature["key"] == active.id

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.service.computing import DIED, Busy, Computing
+from stafett.service.computing import DIED, Busy, Computation, Computing
+from stafett.service.computing_messages import Task
 from stafett.service.own_networks import OwnNetworks
 from stafett.service.studio import Run, Studio, Wish
 
@@ -167,3 +168,26 @@ async def test_a_process_that_is_killed_is_said_and_the_next_question_is_answere
         failed = await until(studio, begun.id, ended)
         assert (failed.computation.state, failed.computation.problem) == ("failed", DIED)
         assert (await until(studio, (await studio.begin(SHORT, "p", "o")).id, ended)).answer
+
+
+async def test_a_question_that_cannot_be_put_keeps_none_waiting(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has failed, and says of what; the next one is answered."""
+    async with server(database, tmp_path) as (computing, studio):
+        task = computing.task
+        refused: list[str] = []
+
+        def fails(c: Computation) -> Task:
+            if not refused:
+                refused.append(c.id)
+                raise ValueError("a question that nobody thought of")
+            return task(c)
+
+        monkeypatch.setattr(computing, "task", fails)
+        begun = await studio.begin(MIDDLE, "p", "o")
+        failed = await until(studio, begun.id, ended)
+        assert failed.computation.state == "failed"
+        assert "nobody thought of" in failed.computation.problem
+        assert (await until(studio, (await studio.begin(SHORT, "p", "o")).id, ended)).answer
+        assert all(one.trouble is None for one in computing.tended)

@@ -236,6 +236,39 @@ def test_mail_reaches_who_is_told_and_is_sent_again_after_a_failure(
             connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
 
 
+def test_a_mail_that_cannot_be_written_holds_up_no_other(site: Site, journey: str) -> None:
+    """It counts as tried, with why, and waits; those behind it go out."""
+    inbox = Inbox()
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    smtp = Controller(inbox, hostname="127.0.0.1", port=port)
+    smtp.start()
+    try:
+        server = Server("127.0.0.1", port, None, None, False, "stafett@example.org", "http://t")
+        site.call(CLINIC, "PUT", "/api/me/mail", json={"mail": "clinic-1@example.org"})
+        report(site, journey, "IDENTITY_MISMATCH")
+        wait_for(lambda: alerts(site, CLINIC, journey))
+        with psycopg.connect(site.tower.url) as connection:
+            connection.execute(
+                "INSERT INTO alerts.message (alert, person, mail, next_try)"
+                " SELECT alert, 'pharmacy-1', E'two\\nlines@example.org', '2020-01-01'"
+                " FROM alerts.message WHERE sent IS NULL AND NOT dead LIMIT 1"
+            )
+        sender = Mail(site.tower.pool, server)
+        while site.inside(sender.once()):
+            pass
+        assert [mail.rcpt_tos for mail in inbox.messages] == [["clinic-1@example.org"]]
+        with psycopg.connect(site.tower.url) as connection:
+            (waits,) = connection.execute(
+                "SELECT attempt, last_error FROM alerts.message WHERE sent IS NULL AND NOT dead"
+            ).fetchall()
+        assert waits[0] == 1 and "linefeed" in waits[1]
+    finally:
+        smtp.stop()
+        with psycopg.connect(site.tower.url) as connection:
+            connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
+
+
 def test_mail_that_is_given_up_is_told_and_can_be_sent_again_to_a_mended_address(
     site: Site, journey: str
 ) -> None:

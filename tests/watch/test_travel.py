@@ -10,8 +10,10 @@ import psycopg
 import pytest
 from psycopg_pool import AsyncConnectionPool
 
+from away_ import away
 from stafett.journey.state import State
 from stafett.protocol.net import Net
+from stafett.service import todo
 from stafett.service.live import Live
 from stafett.service.loggers import Id
 from stafett.service.travel import Travel
@@ -100,3 +102,85 @@ async def test_what_could_not_be_written_is_written_the_next_time(
     assert await travel.take_in(live) == {one.id for one in shipments(live.net, live.state)}
     assert await travel.take_in(live) == set()
     assert await written(pool) == {(s.lot, str(s.logger)) for s in travel.shipments.values()}
+
+
+def reading(states: tuple[Net, list[State]]) -> tuple[Live, Live]:
+    """Return a journey while its shipment is on the way, and after it has arrived."""
+    net, found = states
+    for n, state in enumerate(found):
+        under_way = [s for s in shipments(net, state) if s.until is None and s.logger]
+        if under_way:
+            later = (s for s in found[n:] if s.journey == state.journey)
+            names = {one.id for one in under_way}
+            for after in later:
+                arrived = [s for s in shipments(net, after) if s.id in names and s.until]
+                if arrived:
+                    return Live(net, state, "p", "x"), Live(net, after, "p", "x")
+    raise AssertionError("no shipment of these arrives")
+
+
+async def until_written(pool: AsyncConnectionPool[Any]) -> dict[str, Any]:
+    """Return until when each lot travels, by the table that row-level security reads."""
+    async with pool.connection() as connection:
+        found = await connection.execute("SELECT lot, until FROM watch.travel")
+        return dict(await found.fetchall())
+
+
+async def test_an_arrival_that_could_not_be_written_is_written_the_next_time(
+    pool: AsyncConnectionPool[Any], states: tuple[Net, list[State]]
+) -> None:
+    """A shipment that is known already counts as new until its change is written down."""
+    before, after = reading(states)
+    loggers = Loggers()
+    travel = Travel(pool, loggers, Stands())  # type: ignore[arg-type]
+    await travel.take_in(before)
+    loggers.failing = 1
+    with pytest.raises(psycopg.OperationalError):
+        await travel.take_in(after)
+    assert await travel.take_in(after)
+    arrived = {s.lot: s.until for s in shipments(after.net, after.state) if s.until and s.logger}
+    assert arrived and arrived.items() <= (await until_written(pool)).items()
+
+
+async def test_a_stay_that_could_not_be_taken_away_is_taken_away_the_next_time(
+    database: str, pool: AsyncConnectionPool[Any], live: Live
+) -> None:
+    """Until the table is told, a party could still read that logger; the next look tells it."""
+    stands = Stands()
+    travel = Travel(pool, Loggers(), stands)  # type: ignore[arg-type]
+    await travel.take_in(live)
+    stands.every = (tank(live),)
+    placed = await travel.look_at_places()
+    assert placed and "T-1" in {number for _, number in await written(pool)}
+    stands.every = ()
+    pool.timeout = 0.2
+    with away(database):
+        await travel.look_at_places()
+    pool.timeout = 20
+    await asyncio.sleep(todo.AGAIN_S)
+    await travel.look_at_places()
+    assert "T-1" not in {number for _, number in await written(pool)}
+    assert not placed & travel.shipments.keys()
+
+
+async def test_one_journey_that_cannot_be_placed_keeps_none_waiting(
+    pool: AsyncConnectionPool[Any],
+    live: Live,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Where loggers stand is looked at journey by journey; the strange one is tried again."""
+    stands = Stands()
+    travel = Travel(pool, Loggers(), stands)  # type: ignore[arg-type]
+    await travel.take_in(live)
+    travel._stays = {"strange": [], **travel._stays}
+    replace = travel._replace
+
+    async def fails(journey: str, those: list[Any]) -> None:
+        if journey == "strange":
+            raise ValueError("nobody thought of this one")
+        await replace(journey, those)
+
+    monkeypatch.setattr(travel, "_replace", fails)
+    stands.every = (tank(live),)
+    assert await travel.look_at_places()
+    assert "T-1" in {number for _, number in await written(pool)}

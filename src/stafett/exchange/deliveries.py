@@ -13,11 +13,13 @@ import asyncio
 import contextlib
 import hashlib
 import hmac
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import httpx
 import msgspec
+import psycopg
 
 from stafett.exchange import cloudevents
 from stafett.exchange.cloudevents import CloudEvent, Message
@@ -28,6 +30,7 @@ from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
 from stafett.exchange.subscriptions import Subscriptions, Webhook
 
+log = logging.getLogger(__name__)
 PAGE: Final = 500
 TIMEOUT_S: Final = 10.0
 # Gives the ledger's events beyond a position that the webhook's owner may read, with theirs.
@@ -69,8 +72,13 @@ class Deliveries:
                 return False
             try:
                 position, told = await self._serve(hook)
-            except (httpx.HTTPError, httpx.InvalidURL, Refused, Problem, UnicodeError) as failure:
+            except (psycopg.OperationalError, psycopg.InterfaceError):
+                raise  # the database; nothing is wrong with the receiver
+            except Exception as failure:
                 why = str(failure) or type(failure).__name__
+                if not isinstance(failure, EXPECTED):
+                    # A fault of this program must not keep the other receivers waiting for ever.
+                    log.exception("webhook %s could not be served", hook.id)
                 await self.subscriptions.failed(connection, hook, why)
             else:
                 await self.subscriptions.arrived(connection, hook, position, told)
@@ -141,6 +149,9 @@ class Deliveries:
 
 class Refused(Exception):
     """The receiver did not take a message, or may not be sent one."""
+
+
+EXPECTED: Final = (httpx.HTTPError, httpx.InvalidURL, Refused, Problem, UnicodeError)
 
 
 def _message(hook: Webhook, position: int, event: CloudEvent) -> Message:

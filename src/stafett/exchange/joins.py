@@ -28,6 +28,7 @@ from stafett.identity.gs1 import Gs1
 from stafett.ledger import Event, Ledger
 
 CURSOR: Final = "joins/2"  # 2: pseudonyms too, also of journeys that were read before
+RENEWED: Final = "joins renewed/"
 # Events that bind an identifier, and how long they may wait to be joined, in seconds.
 KINDS: Final = ("JourneyOpened", "MaterialCreated", "IdentifierBound")
 PAUSE_S: Final = 0.2
@@ -59,6 +60,7 @@ class Joins:
 
     def __init__(self, store: EpcisStore) -> None:
         self.store = store
+        self._renewed: dict[str, list[str]] | None = None  # the namespaces, as of the last renewal
 
     def keys(self, value: str) -> set[UUID]:
         """Give the digests under which an event that names an identifier is found."""
@@ -106,24 +108,41 @@ class Joins:
             return (row[0] if row else 0), [found[0] for found in await cursor.fetchall()]
 
     async def watch(self, every_s: float = 5.0) -> None:
-        """Renew whenever a partner's document brought a new namespace, for ever."""
-        known = self.store.namespaces()
+        """Renew whenever a partner's document brought a new namespace, for ever.
+
+        What has been renewed is written down with it: a process that dies, or a database that is
+        away, in the middle leaves it to whoever begins next.
+        """
         while True:
-            await asyncio.sleep(every_s)
+            before = self.store.namespaces()
             await self.store.refresh()
-            if self.store.namespaces() != known:
-                known = self.store.namespaces()
+            known = self.store.namespaces()
+            unsure = self._renewed is None and known == before
+            if known != self._renewed and not (unsure and await self._is_renewed(known)):
                 await self.renew()
+            self._renewed = known
+            await asyncio.sleep(every_s)
+
+    async def _is_renewed(self, namespaces: Mapping[str, list[str]]) -> bool:
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT 1 FROM exchange.cursor WHERE name = %s", [_renewal(namespaces)]
+            )
+            return await cursor.fetchone() is not None
 
     async def renew(self) -> None:
         """Register what is known again, for namespaces that were first captured since."""
         await self.store.refresh()
+        name = _renewal(self.store.namespaces())
         async with self.store.pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT DISTINCT journey, identifier FROM exchange.subject"
             )
             for journey, identifier in await cursor.fetchall():
                 await self._register(connection, journey, [identifier])
+            await connection.execute(
+                "INSERT INTO exchange.cursor VALUES (%s, 0) ON CONFLICT DO NOTHING", [name]
+            )
 
     async def events(self, journey: str, *, limit: int = 100, token: str | None = None) -> Page:
         """Give the captured events that name one of a journey's identifiers."""
@@ -184,6 +203,12 @@ class Joins:
                     " excluded.position)",
                     [CURSOR, batch[-1].position],
                 )
+
+
+def _renewal(namespaces: Mapping[str, list[str]]) -> str:
+    """Return the name under which it is kept that all is registered for these namespaces."""
+    uris = sorted({uri for uris in namespaces.values() for uri in uris})
+    return RENEWED + digest("\n".join(uris)).hex()
 
 
 def identifiers_of(event: Event) -> set[str]:

@@ -10,14 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import os
 import socket
-from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Final
-
-import psycopg
 
 from stafett.exchange.captures import Captures
 from stafett.exchange.cloudevents import CloudEvent
@@ -28,11 +24,9 @@ from stafett.exchange.gs1urn import settled
 from stafett.exchange.joins import Joins
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.ledger import Ledger
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 
-log = logging.getLogger(__name__)
 PREFIXES: Final = "STAFETT_GS1_PREFIXES"  # company prefixes that no captured URN need tell
-PAUSE_S: Final = 2.0  # before a loop that failed is begun again
 
 
 class Exchange:
@@ -57,19 +51,17 @@ class Exchange:
         )
         self._ledger = ledger
         self._source = source
-        self._stop = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tended = (
+            Tended("captures", lambda: self.captures.work(asyncio.Event())),
+            Tended("webhooks", lambda: self.deliveries.run(asyncio.Event())),
+            Tended("joins of journeys and events", lambda: self.joins.follow(self._ledger)),
+            Tended("namespaces of events", lambda: self.joins.watch()),
+        )
 
     async def __aenter__(self) -> Exchange:
         await self.store.__aenter__()
-        self._stop.clear()
-        for name, work in (
-            ("captures", lambda: self.captures.work(self._stop)),
-            ("deliveries", lambda: self.deliveries.run(self._stop)),
-            ("joins", lambda: self.joins.follow(self._ledger)),
-            ("namespaces", lambda: self.joins.watch()),
-        ):
-            self._tasks.append(asyncio.create_task(self._keep(name, work)))
+        for one in self.tended:
+            one.start()
         return self
 
     async def __aexit__(
@@ -78,22 +70,8 @@ class Exchange:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._stop.set()
-        await ended(*self._tasks)
-        self._tasks.clear()
+        await end_all(*self.tended)
         await self.store.__aexit__(kind, error, trace)
-
-    async def _keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run a loop; when it fails, say so and begin it again."""
-        while not self._stop.is_set():
-            try:
-                await work()
-            except (psycopg.Error, OSError) as failure:
-                log.warning("%s stopped (%s); beginning again", name, failure)
-                await asyncio.sleep(PAUSE_S)
-            except Exception:
-                log.exception("%s failed; beginning again", name)
-                await asyncio.sleep(PAUSE_S)
 
     async def _feed(self, owner: str, after: int, limit: int) -> list[tuple[int, CloudEvent]]:
         events = await self._ledger.read(after, limit, organisation=owner)

@@ -11,25 +11,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import heapq
-import logging
-from collections.abc import AsyncIterator, Awaitable, Callable
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any, Final
 
 import psycopg
 
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 from stafett.service.accounts import Person
 from stafett.service.alerts import CHANNEL, Alert, Alerts, Wanted
 from stafett.service.board import Board, Wakes
 from stafett.service.journeys import Journeys
 from stafett.service.live import Live
 from stafett.service.rosters import Rosters
+from stafett.service.todo import Todo
 from stafett.watch import ladder, roster
 
-log = logging.getLogger(__name__)
 LOOK_S: Final = 0.5  # the wall clock is read at least this often, so that a jump is noticed
-AGAIN: Final = timedelta(seconds=2)  # before a look that failed is made again
+AGAIN_S: Final = 2.0  # before a look that failed is made again
 DUTY_S: Final = 5.0  # how often shifts are looked at
 
 
@@ -42,54 +41,51 @@ class Alerting:
         self._url, self._board, self._journeys = url, board, journeys
         self._alerts, self._rosters = alerts, rosters
         self._heap: list[tuple[datetime, str]] = []
-        self._dirty: dict[str, None] = {}
+        self._todo = Todo("alerts: could not look at", AGAIN_S)
+        self.todos = (self._todo,)
         self._work = asyncio.Event()
         self._open: dict[int, Alert] = {}
         self._by_journey: dict[str, set[int]] = {}
         self._waiting: set[asyncio.Event] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tended = (
+            Tended("alerts: calling", self._call, vital=True),
+            Tended("alerts: telling", self._tell, vital=True),
+            Tended("alerts: following", self._follow, vital=True),
+        )
         self.position = 0
         self.called = 0
         board.listeners.append(self._heard)
 
     async def start(self) -> None:
         """Begin; what the board has read and reads is looked at."""
-        for name, loop in (("call", self._call), ("tell", self._tell), ("follow", self._follow)):
-            self._tasks.append(asyncio.create_task(keep(name, loop)))
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop."""
-        await ended(*self._tasks)
-        self._tasks.clear()
+        await end_all(*self.tended)
 
     # -- calling -------------------------------------------------------------------------------
 
     def _heard(self, wakes: Wakes) -> None:
-        self._dirty |= dict.fromkeys(wakes)
+        self._todo.add(wakes)
         self._work.set()
 
     async def _call(self) -> None:
         await self._board.ready.wait()
         # An ended journey calls somebody only while a deviation of it is open.
-        self._dirty = {
-            row.journey: None
+        # (One that has an open alert is looked at too, when that is read.)
+        self._todo.add(
+            row.journey
             for row in self._board.rows.values()
             if row.status != "ended" or row.deviations
-        }
+        )
         while True:
             self._work.clear()
             now = datetime.now(UTC)
             while self._heap and self._heap[0][0] <= now:
-                self._dirty[heapq.heappop(self._heap)[1]] = None
-            while self._dirty:
-                journey = next(iter(self._dirty))
-                del self._dirty[journey]
-                try:
-                    await self._look(journey, datetime.now(UTC))
-                except Exception:
-                    # One journey that cannot be looked at must not silence the others.
-                    log.exception("alerts: could not look at %s", journey)
-                    heapq.heappush(self._heap, (datetime.now(UTC) + AGAIN, journey))
+                self._todo.add([heapq.heappop(self._heap)[1]])
+            await self._todo.work_off(self._look)
             wait = LOOK_S
             if self._heap:
                 left = (self._heap[0][0] - datetime.now(UTC)).total_seconds()
@@ -97,7 +93,8 @@ class Alerting:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._work.wait(), wait)
 
-    async def _look(self, journey: str, now: datetime) -> None:
+    async def _look(self, journey: str) -> None:
+        now = datetime.now(UTC)
         live = await self._journeys.live(journey)
         if live is None:
             return
@@ -207,10 +204,12 @@ class Alerting:
     async def _follow(self) -> None:
         async with await psycopg.AsyncConnection.connect(self._url, autocommit=True) as ears:
             await ears.execute(f"LISTEN {CHANNEL}".encode())
-            self.position = await self._alerts.size()
+            position, there = await self._alerts.size(), await self._alerts.open()
+            # In one go: whoever looks in between must not see that there are none.
+            self.position = position
             self._open.clear()
             self._by_journey.clear()
-            self._take(await self._alerts.open())
+            self._take(there)
             while True:
                 await self._catch_up()
                 async for _ in ears.notifies(timeout=1.0, stop_after=1):
@@ -225,6 +224,10 @@ class Alerting:
         for alert in alerts:
             of_journey = self._by_journey.setdefault(alert.journey, set())
             if alert.ended is None:
+                if alert.id not in self._open:
+                    # Its cause may be over already, with nobody left who would say so.
+                    self._todo.add([alert.journey])
+                    self._work.set()
                 self._open[alert.id] = alert
                 of_journey.add(alert.id)
             else:
@@ -268,15 +271,3 @@ _URGENCY: Final = {"critical": 0, "major": 1, "warning": 2, "minor": 3}
 
 def _rank(alert: Alert) -> tuple[Any, ...]:
     return (alert.acknowledged is not None, _URGENCY[alert.urgency], alert.raised)
-
-
-async def keep(name: str, loop: Callable[[], Awaitable[None]]) -> None:
-    """Run a loop for good: when the database is away, begin again."""
-    while True:
-        try:
-            await loop()
-        except (psycopg.Error, OSError) as failure:
-            log.warning("%s stopped (%s); beginning again", name, failure)
-        except Exception:
-            log.exception("%s failed; beginning again", name)
-        await asyncio.sleep(1)

@@ -55,14 +55,22 @@ class AuthorKeys:
             await self._ledger.append(person.vouched(signer, login, public, reason))
         self._vouched.add(name)
 
-    async def retire(self, organisation: str, publics: Iterable[bytes], reason: str) -> None:
-        """Let the record say that these passkeys sign nothing more. Raises KeyLost."""
-        active = {key.id for key in (await self._ledger.keys()).active(organisation)}
+    async def retire(self, organisation: str, publics: Iterable[bytes], reason: str) -> set[bytes]:
+        """Let the record say that these passkeys sign nothing more; return those that it knows.
+
+        Raises KeyLost, NotAcknowledged: some may have been told then, and may be told again.
+        """
+        keys = await self._ledger.keys()
+        active = {key.id for key in keys.active(organisation)}
+        found = set()
         for public in publics:
             name = key_id(organisation, PASSKEY, public)
             if name in active:
                 signer = await self._signer(organisation)
                 await self._ledger.append(person.retired(signer, name, reason))
+            if name in keys.known:
+                found.add(public)
+        return found
 
     async def _signer(self, organisation: str) -> Signer:
         signer = self._held(organisation)
@@ -118,7 +126,12 @@ class AuthorKeys:
             old = None if lost or not active else await self._take(organisation)
             fresh = Signer(organisation, _seed(path.with_name(f".{path.name}.new")))
             gone = tuple(key.id for key in active) if lost else ()
-            await self._ledger.append(fresh.registration(retires=old, lost=gone, reason=reason))
+            try:
+                await self._ledger.append(fresh.registration(retires=old, lost=gone, reason=reason))
+            except NotAcknowledged:
+                # It may be in the record: whoever signs next looks which key that knows.
+                self._signers.pop(organisation, None)
+                raise
             path.with_name(f".{path.name}.new").replace(path)
             self._hold(organisation, fresh)
             return fresh

@@ -14,11 +14,12 @@ import logging
 import time
 from collections.abc import AsyncIterator, Callable
 from datetime import datetime
+from typing import Any
 
 import msgspec
 
 from stafett.ledger import Event, Ledger
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import AWAY, Tended, end_all
 from stafett.service.journeys import Journeys
 from stafett.service.kept import Kept, KeptRows
 from stafett.service.live import Live, told
@@ -46,7 +47,10 @@ class Board:
         self.ready = asyncio.Event()
         self._encoded: dict[str, bytes] = {}
         self._waiting: set[asyncio.Event] = set()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._begun = False  # what there was at the start has been taken
+        self.tended = [Tended("the board", self._follow, vital=True)]
+        if kept is not None:
+            self.tended.append(Tended("the board's kept rows", self._keep))
         self._order: dict[str, int] = {}
         # To be saved: when the watch must look next, or None for a row that could not be made.
         self._unsaved: dict[str, Kept | None] = {}
@@ -59,20 +63,21 @@ class Board:
 
     async def start(self) -> None:
         """Begin to follow the ledger; `ready` is set once what there was has been read."""
-        self._tasks = [asyncio.create_task(self._follow())]
-        if self._kept is not None:
-            self._tasks.append(asyncio.create_task(self._keep()))
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop following; save what is not saved yet."""
-        await ended(*self._tasks)
-        if self._tasks and self.ready.is_set():
+        await end_all(*self.tended)
+        if self.ready.is_set():
             await self.save()
-        self._tasks.clear()
 
     async def _follow(self) -> None:
+        """Follow the ledger, for ever. Begun again it goes on from what has been taken in."""
         size = await self._ledger.size()
-        await self._begin(size)
+        if not self._begun:
+            await self._begin(size)
+            self._begun = True
         if self.position >= size:
             self.ready.set()
         # What is said in so short a time is taken in together: one look at the record for it.
@@ -113,6 +118,8 @@ class Board:
             events = await self._ledger.stream(journey)
             live = await self._journeys.load(journey)
             self._put(live, events[-1].position, events[-1].recorded_at)
+        except AWAY:
+            raise
         except Exception:
             self._fail(journey)
 
@@ -142,6 +149,8 @@ class Board:
                         await self._journeys.library.fetch(said.body.pinned or "")
                     live = self._journeys.follow(live, said.body)
                     position, changed = at, said.recorded_at
+                except AWAY:
+                    raise
                 except Exception:
                     live, broken = None, True
                     self._fail(stream)
@@ -156,7 +165,8 @@ class Board:
         self._tell({name: one.wake for name, one in made})
 
     def _fail(self, journey: str) -> None:
-        # A row that cannot be made must not blind the board to all the others.
+        # A row that cannot be made must not blind the board to all the others. (Where the database
+        # is away nothing is wrong with the journey: then all of it is read again.)
         log.exception("the board could not follow the record of %s", journey)
         self.broken.add(journey)
         self._unsaved[journey] = None
@@ -164,7 +174,11 @@ class Board:
     # -- following -----------------------------------------------------------------------------
 
     async def apply(self, batch: list[Event]) -> None:
-        """Take in events, in order, and wake the subscribers."""
+        """Take in events, in order, and wake the subscribers.
+
+        Raises one of AWAY where the record cannot be read: the position has not moved, and the same
+        events may be taken in again.
+        """
         changed: dict[str, tuple[Live, Event]] = {}
         failed: set[str] = set()
         rooms: list[Event] = []
@@ -174,6 +188,8 @@ class Board:
                 continue
             try:
                 live = self._journeys.advance(event) or await self._journeys.load(event.stream)
+            except AWAY:
+                raise
             except Exception:
                 if event.stream not in failed:
                     failed.add(event.stream)
@@ -194,7 +210,7 @@ class Board:
         # Only now: who looks in between must not take what is still to come for seen.
         self.position = batch[-1].position
         for hear in self.of_rooms:
-            hear(rooms)
+            _tell(hear, rooms)
         self._tell(wakes)
 
     async def _complete(self, changed: dict[str, tuple[Live, Event]], last: Event) -> None:
@@ -204,6 +220,8 @@ class Board:
         """
         try:
             changed[last.stream] = (await self._journeys.load(last.stream), last)
+        except AWAY:
+            raise
         except Exception:
             del changed[last.stream]
             self._fail(last.stream)
@@ -226,7 +244,7 @@ class Board:
 
     def _tell(self, wakes: Wakes) -> None:
         for listener in self.listeners:
-            listener(wakes)
+            _tell(listener, wakes)
         for waiting in self._waiting:
             waiting.set()
 
@@ -342,6 +360,14 @@ class Board:
 def is_of_a_room(stream: str) -> bool:
     """Say whether a stream is a room's own (`registry/trial/...`) and not a journey."""
     return "/" in stream
+
+
+def _tell(hear: Callable[[Any], None], what: object) -> None:
+    """Tell a listener; one with a fault keeps the news from none of the others."""
+    try:
+        hear(what)
+    except Exception:
+        log.exception("what the board has read could not be told to %s", hear)
 
 
 def _kept(live: Live, position: int, changed: datetime) -> Kept:

@@ -151,7 +151,8 @@ class Counting:
         if len(self._clinics) > 200_000:
             self._clinics.clear()
         for stream, parties in await sql.rows(self._pool, PARTIES, (list(new),)) if new else ():
-            self._clinics[stream] = self._clinic(new[stream], parties)
+            if new[stream] in self._library.current():  # else it is read again, once it is known
+                self._clinics[stream] = self._clinic(new[stream], parties)
 
     def _clinic(self, protocol: str, parties: Mapping[str, str]) -> str:
         pinned = self._library.current().get(protocol)

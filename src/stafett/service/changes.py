@@ -2,13 +2,12 @@
 
 The row of `service.change` is written with the change or not at all; then it goes into the ledger,
 into the organisation's own stream `administration/<organisation>`, where nobody can take it out
-again. If the ledger cannot be reached the row waits, and goes with the next change or start.
+again. If the ledger cannot be reached the row waits, and is told later (`relays`).
 21 CFR 11.10(e); EU GMP Annex 11, 9 (audit trails) and 12.4 (who changed access).
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -18,12 +17,12 @@ import msgspec
 from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
-from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
+from stafett.ledger import Author, Draft, Ledger, Receipt, Submission
 from stafett.service import sql
 from stafett.service.accounts import Person
 from stafett.service.refusal import No, Reason
+from stafett.service.relays import at_once, tell
 
-log = logging.getLogger(__name__)
 CHANGED = "Changed"  # the kind of a change in the ledger
 REASON = 4  # characters at least: "ok" is no reason
 
@@ -86,33 +85,21 @@ class Changes:
                     Jsonb(msgspec.to_builtins(after)),
                 ),
             )
-        await self.relay()
+        await at_once(self.relay)
 
-    async def relay(self) -> None:
-        """Put every change that waits into the ledger, in order."""
+    async def relay(self) -> int:
+        """Put every change that waits into the ledger, in order; return how many still wait."""
         found = await sql.rows(self._pool, _SELECT + " WHERE recorded IS NULL ORDER BY id")
-        for change in (Change(*row) for row in found):
-            body = {"change": msgspec.to_builtins(change)}
-            del body["change"]["recorded"]
-            submission = Submission(
-                stream=f"administration/{change.organisation}",
-                expected_version=None,
-                drafts=[Draft(CHANGED, body, change.at)],
-                audience=[change.organisation],
-                author=Author(change.organisation, change.person),
-                key=f"change/{change.id}",  # no client's key holds a slash
-                request_hash=f"change {change.id}".encode(),
-            )
-            try:
-                receipt = await self._ledger.append(submission)
-            except NotAcknowledged:
-                log.warning("change %s waits for the ledger", change.id)
-                return
-            await sql.done(
-                self._pool,
-                "UPDATE service.change SET recorded = %s WHERE id = %s AND recorded IS NULL",
-                (receipt.first_position, change.id),
-            )
+        return await tell(
+            self._ledger, [(row[0], _submission(Change(*row))) for row in found], self._told
+        )
+
+    async def _told(self, id_: int, receipt: Receipt) -> None:
+        await sql.done(
+            self._pool,
+            "UPDATE service.change SET recorded = %s WHERE id = %s AND recorded IS NULL",
+            (receipt.first_position, id_),
+        )
 
     async def of(
         self, organisation: str, before: int | None = None, limit: int = 200
@@ -131,3 +118,17 @@ _SELECT = (
     "SELECT id, at, person, organisation, what, about, reason, before, after, recorded"
     " FROM service.change"
 )
+
+
+def _submission(change: Change) -> Submission:
+    body = {"change": msgspec.to_builtins(change)}
+    del body["change"]["recorded"]
+    return Submission(
+        stream=f"administration/{change.organisation}",
+        expected_version=None,
+        drafts=[Draft(CHANGED, body, change.at)],
+        audience=[change.organisation],
+        author=Author(change.organisation, change.person),
+        key=f"change/{change.id}",  # no client's key holds a slash
+        request_hash=f"change {change.id}".encode(),
+    )

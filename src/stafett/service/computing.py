@@ -27,7 +27,7 @@ import psycopg
 from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import AWAY, Tended
 from stafett.service.computing_messages import Answered, Done, Failed, Message, Seen, Task, frame
 
 log = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ Lane = Literal["runs", "pages"]
 LANES: dict[Lane, int] = {"runs": 0x5374616665747403, "pages": 0x5374616665747404}  # their locks
 MOST = {"runs": 2, "pages": 8}  # waiting or running, for each person
 MOST_KEPT = 200  # answers
+LOOK_S = 30.0
 IDLE = 60.0  # seconds that a process is kept for the next question
 ELSEWHERE_S = 1.0  # how soon a step that another server worked out is seen here
 PACKAGE = Path(__file__).resolve().parent.parent
@@ -99,7 +100,12 @@ class Computing:
     async def start(self) -> None:
         """Go on with what waits."""
         for worker in self._workers.values():
-            worker.task = asyncio.create_task(worker.run())
+            worker.tended.start()
+
+    @property
+    def tended(self) -> tuple[Tended, ...]:
+        """What goes on by itself."""
+        return tuple(worker.tended for worker in self._workers.values())
 
     async def close(self) -> None:
         """End the processes; what they were at is begun again at the next start."""
@@ -329,22 +335,19 @@ class _Worker:
         self._process: asyncio.subprocess.Process | None = None
         self._current = ""
         self.wake = asyncio.Event()
-        self.task: asyncio.Task[None] | None = None
+        self.tended = Tended(f"computing ({lane})", self.run)
 
     async def run(self) -> None:
         """Compute whatever waits, for ever."""
         while True:
-            try:
-                await self._drain()
-            except (psycopg.Error, OSError):
-                log.exception("computing (%s) stopped; it goes on in a moment", self._lane)
-                await asyncio.sleep(5)
-                continue
-            await self.wake.wait()
+            await self._drain()
+            # Now and then unasked: what another server was at may wait, and that server be gone.
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self.wake.wait(), LOOK_S)
 
     async def close(self) -> None:
         """End the process now."""
-        await ended(self.task)
+        await self.tended.end()
         await self._end()
 
     def drop(self, id_: str) -> None:
@@ -374,9 +377,9 @@ class _Worker:
     async def _next(self) -> Computation | None:
         """What waits; else what is asked while the process is kept for it."""
         for _ in range(int(IDLE / 3)):
+            self.wake.clear()  # before we look: what is asked after that wakes us
             if (c := await self._computing.waits(self._lane)) is not None:
                 return c
-            self.wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wake.wait(), 3)
         return None
@@ -407,6 +410,13 @@ class _Worker:
         except (asyncio.IncompleteReadError, ConnectionError):
             await self._end()
             await self._computing.ends(c, None, DIED)  # says nothing where it was cancelled
+        except AWAY:
+            raise  # the database: it is begun again
+        except Exception as fault:
+            # What this question provokes must not keep the next ones waiting for ever.
+            log.exception("the computation %s could not be dealt with", c.id)
+            await self._end()
+            await self._computing.ends(c, None, said(fault))
         finally:
             self._current = ""
 

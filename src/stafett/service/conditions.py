@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
@@ -20,7 +19,7 @@ import numpy as np
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import Event
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 from stafett.service import excursions
 from stafett.service import intake as taking
 from stafett.service.accounts import Person
@@ -32,6 +31,7 @@ from stafett.service.loggers import Id, Loggers, Told
 from stafett.service.refusal import unknown
 from stafett.service.stands import Stands
 from stafett.service.storing import KIND
+from stafett.service.todo import Todo
 from stafett.service.travel import Travel
 from stafett.watch import judgement
 from stafett.watch.breach import CHANNELS, OPEN
@@ -42,7 +42,6 @@ from stafett.watch.series import EMPTY, Series
 from stafett.watch.shipment import Shipment, rules_of
 from stafett.watch.stay import Unheard
 
-log = logging.getLogger(__name__)
 LOOK_S: Final = 1.0  # shipments with something new
 SILENCE_S: Final = 30.0  # all that travel: what does not come is seen too
 KEPT: Final = 2000  # judgements in memory
@@ -77,13 +76,18 @@ class Conditions:
         self.profile = Rules()
         self._travel, self._chunks = Travel(pool, loggers, stands), Chunks(pool)
         self._seen: dict[str, Seen] = {}
-        self._changed_journeys: set[str] = set()
-        self._dirty: set[str] = set()
-        self._urgent: asyncio.Queue[str] = asyncio.Queue()
-        self._again: dict[str, float] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self._changed = Todo("could not read the shipments of")  # journeys
+        self._looks = Todo("could not judge the conditions of", AGAIN_S)  # shipments
+        self._urgent = Todo("could not judge the conditions of", AGAIN_S)
+        self.todos = (self._changed, self._looks, self._urgent)
+        self.tended = (
+            Tended("conditions", self._run, vital=True),
+            Tended("conditions, urgent", self._run_urgent, vital=True),
+            Tended("conditions, silence", self._sweep, vital=True),
+        )
+        self._registered: tuple[int, ...] | None = None  # loggers, as of the last rebinding
         self._listening: set[asyncio.Queue[str]] = set()
-        self._wake = asyncio.Event()
+        self._wake, self._hurry = asyncio.Event(), asyncio.Event()
         self.raised = 0
         board.listeners.append(self._moved)
         board.of_rooms.append(self._heard)
@@ -92,14 +96,12 @@ class Conditions:
 
     async def start(self) -> None:
         """Begin to watch; what the board reads tells which shipments there are."""
-        self._tasks = [
-            asyncio.create_task(self._run(), name="conditions"),
-            asyncio.create_task(self._run_urgent(), name="conditions, urgent"),
-        ]
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop watching."""
-        await ended(*self._tasks)
+        await end_all(*self.tended)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -153,11 +155,11 @@ class Conditions:
         for event in events:
             if event.kind == KIND:
                 said = event.body["readings"]
-                self._dirty |= self._travel.with_logger(Id(said["organisation"], said["logger"]))
+                self._looks.add(self._travel.with_logger(Id(said["organisation"], said["logger"])))
         self._wake.set()
 
     def _moved(self, wakes: Mapping[str, datetime | None]) -> None:
-        self._changed_journeys |= wakes.keys()
+        self._changed.add(wakes)
         self._wake.set()
 
     def _took(self, taken: taking.Taken) -> None:
@@ -165,56 +167,47 @@ class Conditions:
         for name in self._travel.with_logger(taken.id):
             seen = self._seen.get(name)
             if seen is None or _passes(taken, seen.rules):
-                self._urgent.put_nowait(name)
+                self._urgent.add([name])
+                self._hurry.set()
             else:
-                self._dirty.add(name)
+                self._looks.add([name])
 
     # -- working -------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         await self._board.ready.wait()
-        swept = 0.0
         while True:
-            try:
-                await self._take_in_changed()
-                if time.monotonic() - swept > SILENCE_S:
-                    # Another process may have been told that a logger stands elsewhere now.
-                    self._dirty |= await self._travel.look_at_places()
-                    self._dirty |= self._travel.under_way()
-                    swept = time.monotonic()
-                dirty, self._dirty = self._dirty, set()
-                due = {name for name, at in self._again.items() if at <= time.monotonic()}
-                for name in dirty | due:
-                    self._again.pop(name, None)
-                    await self._look(name)
-            except asyncio.CancelledError:
-                raise
-            except Exception:
-                log.exception("the conditions could not be looked at")
-                await asyncio.sleep(1)
+            self._wake.clear()
+            await self._changed.work_off(self._take_in)
+            await self._looks.work_off(self._look)
+            await asyncio.sleep(0.1)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_S)
-            self._wake.clear()
-            await asyncio.sleep(0.1)
 
     async def _run_urgent(self) -> None:
         await self._board.ready.wait()
         while True:
-            names = {await self._urgent.get()}
-            while not self._urgent.empty():
-                names.add(self._urgent.get_nowait())
-            for name in names:
-                await self._look(name)
+            self._hurry.clear()
+            await self._urgent.work_off(self._look)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._hurry.wait(), self._urgent.left_s())
 
-    async def _take_in_changed(self) -> None:
-        """Read the journeys that moved; one that cannot be read stays to be read again."""
-        while self._changed_journeys:
-            journey = self._changed_journeys.pop()
-            try:
-                await self._take_in(journey)
-            except BaseException:
-                self._changed_journeys.add(journey)
-                raise
+    async def _sweep(self) -> None:
+        """Look now and then at all that travels: what does not come is seen too."""
+        await self._board.ready.wait()
+        while True:
+            # Another process may have been told of a logger, or that one stands elsewhere now.
+            registered = await self._loggers.active()
+            if registered == self._registered:
+                names = await self._travel.look_at_places()
+            else:
+                names = await self._travel.rebind()
+                self._registered = registered
+            self._looks.add(names | self._travel.under_way())
+            self._wake.set()
+            swept = time.monotonic()
+            while time.monotonic() - swept < SILENCE_S:
+                await asyncio.sleep(LOOK_S)
 
     async def _take_in(self, journey: str) -> None:
         """Read a journey's shipments, and write down which loggers travel with them."""
@@ -223,30 +216,22 @@ class Conditions:
             return  # over before this process began: read when somebody asks for it
         live = await self._journeys.live(journey)
         if live is not None:
-            self._dirty |= await self._travel.take_in(live)
+            self._looks.add(await self._travel.take_in(live))
 
     async def rebind(self) -> None:
         """Look again which loggers travel or stand where: one has been registered or placed."""
-        self._dirty |= await self._travel.rebind()
+        self._looks.add(await self._travel.rebind())
         self._wake.set()
 
     async def _look(self, name: str) -> None:
         shipment = self._travel.shipments.get(name)
         if shipment is None:
             return
-        try:
-            live = await self._journeys.live(shipment.journey)
-            if live is None:
-                return
-            seen = await self.judge(live, shipment)
-            await self._raise(live, seen)
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            # The database was away, or one shipment is strange: look again, and at all others.
-            log.exception("the conditions of %s could not be judged", name)
-            self._again[name] = time.monotonic() + AGAIN_S
+        live = await self._journeys.live(shipment.journey)
+        if live is None:
             return
+        seen = await self.judge(live, shipment)
+        await self._raise(live, seen)
         for queue in self._listening:
             with contextlib.suppress(asyncio.QueueFull):
                 queue.put_nowait(name)
@@ -301,7 +286,7 @@ class Conditions:
             if one.of == "silence" and one.at_most is not None:
                 left = seen.shipment.until.timestamp() + one.at_most.seconds - seen.at
                 if left >= 0:
-                    self._again[seen.shipment.id] = time.monotonic() + left + 1
+                    self._looks.later(seen.shipment.id, left + 1)
 
     def _keep(self, seen: Seen) -> None:
         self._seen.pop(seen.shipment.id, None)
@@ -314,7 +299,7 @@ class Conditions:
         for alarm in excursions.alarms(live, seen.shipment, seen.rules, seen.judgement, at):
             done = await self._journeys.watch(seen.shipment.journey, alarm.command, alarm.key)
             if done is None:
-                self._again[seen.shipment.id] = time.monotonic() + AGAIN_S
+                self._looks.later(seen.shipment.id, AGAIN_S)
             elif not done.replayed:
                 self.raised += 1
 

@@ -137,7 +137,9 @@ class Deviations:
                 await cursor.execute(
                     "SELECT DISTINCT stream FROM ledger.event WHERE kind = 'DeviationRaised'"
                 )
-                self._with = {str(row[0]): None for row in await cursor.fetchall()}
+                found = {str(row[0]): None for row in await cursor.fetchall()}
+            # Somebody else may have read it meanwhile, and what was heard since is in theirs.
+            self._with = found | (self._with or {})
         self._with |= self._new
         self._new.clear()
         return list(self._with)

@@ -18,7 +18,7 @@ from typing import Final
 
 import anyio.to_thread
 
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 from stafett.service.accounts import Person
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys
@@ -42,15 +42,16 @@ class Forecasts:
         self._board, self._journeys = board, journeys
         self._learnt: dict[tuple[str, str | None], tuple[float, Plan, Learnt]] = {}
         self._known: dict[str, tuple[int, float, Outlook]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self.tended = (Tended("forecasts", self._run),)
 
     async def start(self) -> None:
         """Begin to look ahead."""
-        self._task = asyncio.create_task(self._run())
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop."""
-        await ended(self._task)
+        await end_all(*self.tended)
 
     async def _run(self) -> None:
         await self._board.ready.wait()
@@ -75,9 +76,9 @@ class Forecasts:
 
     async def of(self, live: Live) -> Outlook:
         """Return the outlook of one journey as it is now."""
-        plan, learnt = await self._learn(live)
         journey = live.state.journey
-        row = self._board.rows.get(journey)
+        row = self._board.rows.get(journey)  # now: what happens meanwhile is not in the outlook
+        plan, learnt = await self._learn(live)
         at = course.progress(live.net, live.state, datetime.now(UTC))
         outlook = await anyio.to_thread.run_sync(prediction.look_ahead, plan, learnt, at)
         self._known[journey] = (row.position if row else 0, time.monotonic(), outlook)

@@ -21,10 +21,11 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 import psycopg
-from psycopg_pool import AsyncConnectionPool, PoolTimeout
+from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import Ledger
 from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 from stafett.service.loggers import Id, Loggers
 from stafett.service.refusal import No, Reason
 from stafett.service.storing import Batch, Entry, Place, Storing, covers
@@ -91,7 +92,10 @@ class Intake:
         self._allowance: dict[Id, tuple[float, float]] = {}
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(maxsize=WAITING)
         self._refused: dict[tuple[Id, str], tuple[int, str]] = {}
-        self._tasks: list[asyncio.Task[None]] = []
+        self.tended = (
+            Tended("intake of readings", self._run, vital=True),
+            Tended("count of refused readings", self._tell_refused),
+        )
         self._recording: asyncio.Task[None] | None = None  # of the batch before
         # Who else may read a logger's readings now; told by `Conditions`.
         self.audience: Callable[[Id], frozenset[str]] = lambda _: frozenset()
@@ -100,14 +104,12 @@ class Intake:
 
     async def start(self) -> None:
         """Begin to commit."""
-        self._tasks = [
-            asyncio.create_task(self._run(), name="intake"),
-            asyncio.create_task(self._tell_refused(), name="intake refusals"),
-        ]
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop; whoever waits is not acknowledged."""
-        await ended(*self._tasks)
+        await end_all(*self.tended)
         await ended(self._recording)
         while not self._queue.empty():
             self._queue.get_nowait().tell(None)
@@ -142,7 +144,8 @@ class Intake:
     def refuse(self, id: Id, reason: str, said: str, chunks: int = 1) -> None:
         """Count what was not taken; it is shown beside the logger."""
         count, _ = self._refused.get((id, reason), (0, ""))
-        self._refused[(id, reason)] = (count + chunks, said[:300])
+        shown = "".join(c if c.isprintable() else "?" for c in said[:300])  # a logger wrote some
+        self._refused[(id, reason)] = (count + chunks, shown)
 
     async def take(self, id: Id, chunk: Chunk, payload: bytes, way: str) -> Taken:
         """Make a checked chunk durable and recorded. Raises No: it is not acknowledged."""
@@ -257,24 +260,32 @@ class Intake:
     async def _tell_refused(self) -> None:
         while True:
             await asyncio.sleep(1)
-            refused, self._refused = self._refused, {}
-            if not refused:
-                continue
-            hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
-            rows = [
-                (id.organisation, id.number, hour, reason, count, said)
-                for (id, reason), (count, said) in refused.items()
-            ]
-            try:
-                async with self._pool.connection() as connection, connection.cursor() as cursor:
-                    await cursor.executemany(
-                        "INSERT INTO watch.refused AS r VALUES (%s, %s, %s, %s, %s, %s)"
-                        " ON CONFLICT (organisation, number, hour, reason) DO UPDATE"
-                        " SET chunks = r.chunks + EXCLUDED.chunks, said = EXCLUDED.said",
-                        rows,
-                    )
-            except (psycopg.Error, PoolTimeout, OSError) as error:
-                log.warning("refused chunks could not be counted: %s", error)
+            if self._refused:
+                await self._count_refused()
+
+    async def _count_refused(self) -> None:
+        """Write down how much was refused; what cannot be written now is written the next time."""
+        refused, self._refused = self._refused, {}
+        hour = datetime.now(UTC).replace(minute=0, second=0, microsecond=0)
+        rows = [
+            (id.organisation, id.number, hour, reason, count, said)
+            for (id, reason), (count, said) in refused.items()
+        ]
+        try:
+            async with self._pool.connection() as connection, connection.cursor() as cursor:
+                await cursor.executemany(
+                    "INSERT INTO watch.refused AS r VALUES (%s, %s, %s, %s, %s, %s)"
+                    " ON CONFLICT (organisation, number, hour, reason) DO UPDATE"
+                    " SET chunks = r.chunks + EXCLUDED.chunks, said = EXCLUDED.said",
+                    rows,
+                )
+        except _HOPELESS:
+            log.exception("the count of refused chunks cannot be written: %s", refused)
+        except BaseException:
+            for (id, reason), (count, said) in refused.items():
+                since, later = self._refused.get((id, reason), (0, ""))
+                self._refused[(id, reason)] = (since + count, later or said)
+            raise
 
 
 def _entry(id: Id, chunk: Chunk, payload: bytes, way: str) -> Entry:

@@ -164,7 +164,6 @@ class Learning:
                 study.made[name] = await self._run("chapter", study.task, name, trials)
                 study.wanted.remove(name)
         except BrokenProcessPool:
-            self._executor = None
             study.problem = (
                 "The process that analyses was ended, most likely for want of memory: cut the"
                 " period, or ask again later."
@@ -183,8 +182,13 @@ class Learning:
             # reads this when it loads its libraries; this process loads none for numbers.
             os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
             self._executor = ProcessPoolExecutor(1, spawned, os.nice, (5,))
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._executor, _work, what, *arguments)
+        loop, executor = asyncio.get_running_loop(), self._executor
+        try:
+            return await loop.run_in_executor(executor, _work, what, *arguments)
+        except BrokenProcessPool:
+            if self._executor is executor:  # whoever asks next gets a new one
+                self._executor = None
+            raise
 
 
 def _work(what: str, *arguments: Any) -> Any:

@@ -51,7 +51,7 @@ class Library:
         self._pinned: dict[str, Pinned] = {}
         self._nets: dict[tuple[str, str | None], Net] = {}
         self._current: dict[str, str] = {}
-        self._refreshing: asyncio.Task[None] | None = None
+        self._heard = asyncio.Event()
 
     async def open(self) -> None:
         """Load what the database holds, and admit the built-in protocols."""
@@ -69,7 +69,18 @@ class Library:
         """Take note of admissions in other processes, as the record tells of them."""
         told = (event.body.get("change") for event in events if event.kind == CHANGED)
         if any(isinstance(one, dict) and one.get("what") == ADMITTED for one in told):
-            self._refreshing = asyncio.create_task(self.refresh(), name="library")
+            self._heard.set()
+
+    async def follow(self) -> None:
+        """Learn what was heard of, for ever; what cannot be read now is read by the next time."""
+        while True:
+            await self._heard.wait()
+            self._heard.clear()
+            try:
+                await self.refresh()
+            except BaseException:
+                self._heard.set()
+                raise
 
     async def refresh(self) -> None:
         """Learn what has been admitted since, here or elsewhere: the last of each name counts."""

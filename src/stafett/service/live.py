@@ -104,9 +104,7 @@ class Lives:
             if live is None:
                 await self.library.fetch(body.pinned or "")
             live = self.follow(live, body)
-        if live is not None:
-            self.keep(live)
-        return live
+        return None if live is None else self.keep(live)
 
     def follow(self, live: Live | None, body: Body) -> Live:
         """Return the journey after one event of the record."""
@@ -137,12 +135,20 @@ class Lives:
         """Drop every state from memory; the record has them all."""
         self._live.clear()
 
-    def keep(self, live: Live) -> None:
-        """Hold a journey in memory, as the one used last."""
+    def keep(self, live: Live) -> Live:
+        """Hold a journey in memory, as the one used last; return it as it is held.
+
+        Whoever has read the record may come after somebody who has acted meanwhile: the journey
+        does not go back for it.
+        """
+        known = self._live.get(live.state.journey)
+        if known is not None and known.state.position > live.state.position:
+            live = known
         self._live[live.state.journey] = live
         self._live.move_to_end(live.state.journey)
         while len(self._live) > KEPT:
             self._live.popitem(last=False)
+        return live
 
     def drop(self, journey: str) -> None:
         """Drop one state from memory: the record has moved on without us."""

@@ -190,6 +190,18 @@ class Loggers:
             )
             return [Id(*row) for row in await cursor.fetchall()]
 
+    async def active(self) -> tuple[int, ...]:
+        """Return what changes when a logger is registered, by whichever process."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT count(*), count(*) FILTER (WHERE active) FROM watch.logger"
+            )
+            row = await cursor.fetchone()
+        return tuple(row or ())
+
     async def of(self, organisation: str) -> list[Logger]:
         """Return the organisation's own loggers, under the database's restricted role."""
         async with self._pool.connection() as connection, connection.transaction():

@@ -10,6 +10,7 @@ No patient identifier is ever in a mail; the chain-of-identity identifier is.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable
 from email.message import EmailMessage
@@ -20,6 +21,9 @@ import aiosmtplib
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.ledger.tending import said
+
+log = logging.getLogger(__name__)
 LOOK_S: Final = 0.5
 FIRST_PAUSE_S: Final = 5.0
 LONGEST_PAUSE_S: Final = 600.0
@@ -118,12 +122,15 @@ class Mail:
             id_, attempt = row[0], row[2] + 1
             try:
                 await self._send(self.compose(row))
-            except (aiosmtplib.SMTPException, OSError) as failure:
+            except Exception as failure:
+                # Also what cannot be written or sent at all: it must not hold up the others.
+                if not isinstance(failure, aiosmtplib.SMTPException | OSError):
+                    log.exception("mail %s about alert %s cannot be sent", id_, row[3])
                 pause = min(FIRST_PAUSE_S * 2.0 ** min(attempt - 1, 20), LONGEST_PAUSE_S)
                 await cursor.execute(
                     "UPDATE alerts.message SET attempt = %s, last_error = %s, dead = %s,"
                     " next_try = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
-                    [attempt, str(failure)[:500], attempt >= GIVE_UP, pause, id_],
+                    [attempt, str(failure)[:500] or said(failure), attempt >= GIVE_UP, pause, id_],
                 )
             else:
                 await cursor.execute(

@@ -29,7 +29,7 @@ from urllib.parse import unquote, urlsplit
 import msgspec
 import psycopg
 
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 from stafett.service.intake import Intake, Taken
 from stafett.service.loggers import Id, topic
 from stafett.service.mqtt_wire import Connection, Message, connected
@@ -63,33 +63,29 @@ class Subscriber:
         self._host, self._port = at.hostname, at.port or (8883 if self._secure else 1883)
         self._user = unquote(at.username) if at.username else None
         self._password = unquote(at.password) if at.password else None
-        self._task: asyncio.Task[None] | None = None
-        self._closing = False
+        self.tended = (Tended("readings over MQTT", self._run),)
         self.listening = asyncio.Event()  # this process is the one that subscribes
 
     async def start(self) -> None:
         """Begin: wait for the lock, then subscribe, for ever."""
-        self._task = asyncio.create_task(self._run(), name="mqtt")
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop; what is not acknowledged stays with the broker."""
-        self._closing = True
-        await ended(self._task)
+        await end_all(*self.tended)
 
     async def _run(self) -> None:
-        while not self._closing:
-            try:
-                async with await psycopg.AsyncConnection.connect(
-                    self._database, autocommit=True
-                ) as lock:
-                    await lock.execute("SELECT pg_advisory_lock(%s)", [LOCK])
-                    await self._listen(lock)
-            except (psycopg.Error, OSError, ExceptionGroup) as error:
-                log.warning("readings over MQTT are interrupted: %s", _said(error))
-            finally:
-                self.listening.clear()
-            if not self._closing:
-                await asyncio.sleep(PAUSE_S)
+        try:
+            async with await psycopg.AsyncConnection.connect(
+                self._database, autocommit=True
+            ) as lock:
+                await lock.execute("SELECT pg_advisory_lock(%s)", [LOCK])
+                await self._listen(lock)
+        except ExceptionGroup as several:
+            raise _first(several) from None
+        finally:
+            self.listening.clear()
 
     async def _listen(self, lock: psycopg.AsyncConnection[Any]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -258,10 +254,10 @@ async def _hold(lock: psycopg.AsyncConnection[Any]) -> None:
         await lock.execute("SELECT 1")
 
 
-def _said(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
+def _first(error: Exception) -> Exception:
+    while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
-    return str(error).strip()
+    return error
 
 
 def _retry(no: No) -> dict[str, Any]:

@@ -17,11 +17,13 @@ from psycopg import AsyncConnection, errors
 
 from stafett.capacity import rule as rules
 from stafett.capacity.booking import Chain, Place
+from stafett.ledger.tending import Tended
 from stafett.service import sql
 from stafett.service.accounts import Person
 from stafett.service.bookings import Booking, Bookings
 from stafett.service.refusal import No
 from stafett.service.slots import CHAIN, filled
+from stafett.service.todo import Todo
 from stafett.service.waitlist import Waitlist
 
 OFFER_MINUTES = 24 * 60  # assumption: a clinic answers within a day
@@ -36,20 +38,25 @@ class Offers:
         self._pool, self._bookings, self._waitlist = pool, bookings, waitlist
         # One at a time: each holds one connection while it books with another.
         self._turn = asyncio.Lock()
+        self._freed = Todo("could not offer the slots of")  # chains
+        self.todos = (self._freed,)
+        self.tended = (Tended("holds and offers", self.run),)
 
     async def run(self) -> None:
-        """Let holds end in time, offer what is freed, and tell the record what it was not told."""
+        """Let holds end in time, and offer what is freed, for ever."""
         while True:
             await self.sweep()
-            await self._bookings.record.relay()
             left = await self._bookings.holds.next_s()
             await asyncio.sleep(LOOK_S if left is None else min(LOOK_S, max(0.02, left)))
 
     async def sweep(self) -> None:
         """Let holds end, and offer what has been given back and is not offered yet."""
         await self._bookings.holds.sweep()
-        while await self._next():
-            pass
+        query = "SELECT chain FROM capacity.freed WHERE done IS NULL ORDER BY at"
+        async with self._turn:
+            waits = [row[0] for row in await sql.rows(self._pool, query)]
+            self._freed.add(one for one in waits if one not in self._freed.failing)
+            await self._freed.work_off(self._settle)
 
     async def cancel(
         self, person: Person, chain: str, seen: int, key: str, reason: str
@@ -62,22 +69,19 @@ class Offers:
             made = await filled(connection, await sql.within(connection, query, (chain,)))
         return old, made[0] if made else None
 
-    async def _next(self) -> bool:
-        """Offer the oldest that waits; say whether there was one."""
+    async def _settle(self, freed: str) -> None:
+        """Offer what one chain gave back, unless that is done, or being done elsewhere."""
         query = (
-            "SELECT chain, slots FROM capacity.freed WHERE done IS NULL"
-            " ORDER BY at LIMIT 1 FOR UPDATE SKIP LOCKED"
+            "SELECT slots FROM capacity.freed WHERE chain = %s AND done IS NULL"
+            " FOR UPDATE SKIP LOCKED"
         )
-        async with self._turn, self._pool.connection() as connection:
-            waits = await sql.within(connection, query)
-            if not waits:
-                return False
-            id_, slots = waits[0]
-            await self._offer(connection, id_, msgspec.convert(slots, list[Place]))
-            await connection.execute(
-                "UPDATE capacity.freed SET done = now() WHERE chain = %s", (id_,)
-            )
-        return True
+        async with self._pool.connection() as connection:
+            waits = await sql.within(connection, query, (freed,))
+            if waits:
+                await self._offer(connection, freed, msgspec.convert(waits[0][0], list[Place]))
+                await connection.execute(
+                    "UPDATE capacity.freed SET done = now() WHERE chain = %s", (freed,)
+                )
 
     async def _offer(
         self, connection: AsyncConnection[Any], freed: str, slots: list[Place]

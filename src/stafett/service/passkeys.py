@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, LiteralString
+from typing import Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -78,14 +78,14 @@ class Site:
         return Site(host, f"{parts.scheme}://{parts.netloc}")
 
 
-Gone = Callable[[Person, list[bytes]], Awaitable[None]]
+Gone = Callable[[], Awaitable[object]]
 
 
 class Passkeys:
     """The passkeys kept in PostgreSQL."""
 
     def __init__(self, pool: sql.Pool, challenges: Challenges, gone: Gone) -> None:
-        """`gone` is told whose passkeys, by their public keys, were taken away."""
+        """`gone` is told when passkeys were taken away: `service.passkey_gone` says which."""
         self._pool, self._challenges, self._gone = pool, challenges, gone
 
     # -- enrolment -----------------------------------------------------------------------------
@@ -150,19 +150,25 @@ class Passkeys:
 
     async def remove(self, person: Person, id: str) -> bool:
         """Take a passkey away; say whether there was one. What it has signed stays verifiable."""
-        query = "DELETE FROM service.passkey WHERE person = %s AND credential = %s"
-        return await self._remove(person, query + " RETURNING public_key", (person.id, _bytes(id)))
+        return await self._remove(person, _bytes(id)) > 0
 
     async def remove_all(self, person: Person) -> None:
         """Take every passkey of a person away."""
-        query = "DELETE FROM service.passkey WHERE person = %s RETURNING public_key"
-        await self._remove(person, query, (person.id,))
+        await self._remove(person, None)
 
-    async def _remove(self, person: Person, query: LiteralString, values: tuple[Any, ...]) -> bool:
-        gone = [bytes(row[0]) for row in await sql.rows(self._pool, query, values)]
+    async def _remove(self, person: Person, which: bytes | None) -> int:
+        """Take passkeys away, and write down that the record is to say so: both or neither."""
+        gone = await sql.done(
+            self._pool,
+            "WITH gone AS (DELETE FROM service.passkey WHERE person = %s"
+            " AND (%s::bytea IS NULL OR credential = %s) RETURNING public_key)"
+            " INSERT INTO service.passkey_gone (organisation, public_key)"
+            " SELECT %s, public_key FROM gone",
+            (person.id, which, which, person.organisation),
+        )
         if gone:
-            await self._gone(person, gone)
-        return bool(gone)
+            await self._gone()
+        return gone
 
     # -- signing in and signing ----------------------------------------------------------------
 

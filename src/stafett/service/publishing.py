@@ -28,12 +28,12 @@ import psycopg
 from psycopg_pool import PoolTimeout
 
 from stafett.ledger import Ledger, author, bundle, proof
-from stafett.ledger.ending import ended
 from stafett.ledger.note import BadNote
 from stafett.ledger.once import made_once
 from stafett.ledger.policy import BadPolicy, Policy, parse_policy
 from stafett.ledger.publish import Published, Publisher
 from stafett.ledger.seal import NotReplicated, Tampered, WentBack, log_key
+from stafett.ledger.tending import Tended, end_all, said
 from stafett.ledger.witness_app import Witness
 from stafett.ledger.witness_client import OverHttp, RolledBack
 
@@ -145,7 +145,8 @@ class Publishing:
         self._trouble = self._stopped = ""
         self.evidence: tuple[Kept, ...] = ()
         self._first = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._policy_trouble = ""
+        self.tended = (Tended("checkpoints", self._run),)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -154,13 +155,14 @@ class Publishing:
         async with self._ledger.pool.connection() as connection:
             rows = await (await connection.execute(SIGHTS)).fetchall()
         self._sights = {name: (size, at) for name, size, at in rows}
-        self._task = asyncio.create_task(self._run(), name="publishing")
+        for one in self.tended:
+            one.start()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._first.wait(), FIRST_S)
 
     async def close(self) -> None:
         """Stop."""
-        await ended(self._task)
+        await end_all(*self.tended)
         self._over_http.close()
         self.held.close()
 
@@ -189,9 +191,15 @@ class Publishing:
             except (psycopg.Error, PoolTimeout, NotReplicated) as error:
                 self._trouble = f"the database: {str(error).strip() or type(error).__name__}"
                 log.warning("publishing waits: %s", self._trouble)
+            except Exception as error:
+                # Whatever a witness or its address provokes: the record is signed all the same.
+                if self._trouble != said(error):
+                    log.exception("a round of publishing failed; it is tried again")
+                self._trouble = said(error)
             self._first.set()
             await asyncio.sleep(self._every_s)
             await self._ledger.growth(self._signed, self._patience())
+        await asyncio.Event().wait()  # only a person may go on
 
     def _patience(self) -> float:
         lacking = self._trouble or any(self._away.values())
@@ -210,6 +218,11 @@ class Publishing:
 
     def _seen(self, witness: str, size: int) -> None:
         self._sights[witness] = (size, datetime.now(UTC))
+
+    @property
+    def stopped(self) -> str:
+        """Why nothing more is signed, until a person has decided; empty while it goes on."""
+        return self._stopped
 
     def _stop(self, why: str) -> None:
         log.critical("nothing more is signed: %s", why)
@@ -232,14 +245,19 @@ class Publishing:
             changed_at = self._file.stat().st_mtime_ns
             if changed_at == self._read_at:
                 return False
-            self._read_at = changed_at
-            policy = parse_policy(self._file.read_bytes())
-            self._publisher = Publisher(self._ledger.pool, self.signer, policy, self._post)
-        except (OSError, BadPolicy, ValueError) as error:
-            self._trouble = f"trust-policy: {error}; the one before still holds"
-            log.error(self._trouble)
+            text = self._file.read_bytes()
+        except OSError as error:  # it is read by the next round
+            self._policy_trouble = f"trust-policy: {error}; the one before still holds"
             return False
-        self.policy = policy
+        self._read_at = changed_at
+        try:
+            policy = parse_policy(text)
+            self._publisher = Publisher(self._ledger.pool, self.signer, policy, self._post)
+        except (BadPolicy, ValueError) as error:
+            self._policy_trouble = f"trust-policy: {error}; the one before still holds"
+            log.error(self._policy_trouble)
+            return False
+        self.policy, self._policy_trouble = policy, ""
         self._away = {}
         return True
 
@@ -333,7 +351,7 @@ class Publishing:
             needed=needed(self.policy),
             quorum=bool(verdict and verdict.quorum),
             looked_at=self._looked_at,
-            trouble=self._trouble,
+            trouble=self._trouble or self._policy_trouble,
             stopped=self._stopped,
             seen=seen,
         )

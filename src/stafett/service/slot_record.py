@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -15,8 +16,9 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from stafett.capacity.booking import Chain
-from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
-from stafett.service import sql
+from stafett.ledger import Author, Draft, Ledger, Receipt, Submission
+from stafett.ledger.tending import AWAY, said
+from stafett.service import relays, sql
 from stafett.service.accounts import Person
 
 log = logging.getLogger(__name__)
@@ -28,36 +30,52 @@ class SlotRecord:
     def __init__(self, pool: sql.Pool, ledger: Ledger) -> None:
         self._pool, self.ledger = pool, ledger
 
-    async def relay(self, ids: Sequence[int] | None = None) -> None:
-        """Put what waits (or only `ids`) into the ledger, in order."""
+    async def relay(self, ids: Sequence[int] | None = None) -> int:
+        """Put what waits (or only `ids`) into the ledger, in order; return how many still wait."""
         if ids is not None and not ids:
-            return
-        found = await sql.rows(
-            self._pool,
-            "SELECT id, stream, kind, body, audience, organisation, person, at FROM capacity.told"
-            " WHERE recorded IS NULL AND (%s::bigint[] IS NULL OR id = ANY(%s)) ORDER BY id",
-            (ids, ids),
-        )
-        for id_, stream, kind, body, audience, organisation, person, at in found:
-            submission = Submission(
-                stream=stream,
-                expected_version=None,
-                drafts=[Draft(kind, body, at)],
-                audience=audience,
-                author=Author(organisation, person),
-                key=f"capacity/{id_}",  # no client's key holds a slash
-                request_hash=f"capacity {id_}".encode(),
-            )
-            try:
-                receipt = await self.ledger.append(submission)
-            except NotAcknowledged:
-                log.warning("what happened to %s waits for the ledger", stream)
-                return
-            await sql.done(
+            return 0
+        try:
+            found = await sql.rows(
                 self._pool,
-                "UPDATE capacity.told SET recorded = %s WHERE id = %s AND recorded IS NULL",
-                (receipt.first_position, id_),
+                "SELECT id, stream, kind, body, audience, organisation, person, at"
+                " FROM capacity.told WHERE recorded IS NULL"
+                " AND (%s::bigint[] IS NULL OR id = ANY(%s)) ORDER BY id",
+                (ids, ids),
             )
+        except AWAY as why:  # what it tells of is durable: whoever did it is not told otherwise
+            log.warning("what happened to slots is told later: %s", said(why))
+            return 1 if ids is None else len(ids)
+        return await relays.tell(
+            self.ledger, [(row[0], _submission(*row)) for row in found], self._told
+        )
+
+    async def _told(self, id_: int, receipt: Receipt) -> None:
+        await sql.done(
+            self._pool,
+            "UPDATE capacity.told SET recorded = %s WHERE id = %s AND recorded IS NULL",
+            (receipt.first_position, id_),
+        )
+
+
+def _submission(
+    id_: int,
+    stream: str,
+    kind: str,
+    body: dict[str, Any],
+    audience: list[str],
+    organisation: str,
+    person: str | None,
+    at: datetime,
+) -> Submission:
+    return Submission(
+        stream=stream,
+        expected_version=None,
+        drafts=[Draft(kind, body, at)],
+        audience=audience,
+        author=Author(organisation, person),
+        key=f"capacity/{id_}",  # no client's key holds a slash
+        request_hash=f"capacity {id_}".encode(),
+    )
 
 
 async def tell(

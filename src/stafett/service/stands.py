@@ -2,7 +2,7 @@
 
 Who fixes a logger says where it stands from now on (or since a moment that has been). The row is
 what the watch reads; a leaf in the logger's own stream of the ledger says who said so, and when. A
-leaf that is missing, because the process died in between, is written when the next one starts.
+leaf that is missing, because the process died in between or the ledger was away, is written later.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.ledger import Author, Draft, Ledger, Submission
+from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
 from stafett.service.accounts import Person
 from stafett.service.loggers import Id, now
 from stafett.service.network import Networks
@@ -34,6 +34,7 @@ class Stands:
 
     def __init__(self, pool: AsyncConnectionPool[Any], ledger: Ledger, networks: Networks) -> None:
         self._pool, self._ledger, self._networks = pool, ledger, networks
+        self._owed = True  # leaves may be missing: at start nobody knows
 
     async def all(self) -> tuple[Stand, ...]:
         """Return where each logger stands and has stood, the first first."""
@@ -86,9 +87,8 @@ class Stands:
                 row = await cursor.fetchone()
         assert row is not None
         stand = Stand(*row)
-        await self._record(
-            Id(stand.organisation, stand.number), {"role": role, "place": place}, since, person.id
-        )
+        where: dict[str, str | None] = {"role": role, "place": place}
+        await self._tell(Id(stand.organisation, stand.number), where, since, person.id)
         return stand
 
     async def take_away(self, person: Person, number: str) -> None:
@@ -98,13 +98,38 @@ class Stands:
             stood = await _end(connection, person, number, at)
         if stood:
             id = Id(person.organisation, number)
-            await self._record(id, _NOWHERE, at, person.id)
+            await self._tell(id, _NOWHERE, at, person.id)
+
+    async def _tell(self, id: Id, where: dict[str, str | None], since: datetime, by: str) -> None:
+        """Write the leaf of what stands in the tables, now or (`relay`) as soon as it can be."""
+        try:
+            await self._record(id, where, since, by)
+        except NotAcknowledged as why:
+            self._owed = True
+            log.warning("the record is told later where %s stands: %s", id.user, why)
+
+    async def relay(self) -> int:
+        """Write the leaves that are missing, if any may be; return how many still are."""
+        if not self._owed:
+            return 0
+        self._owed = False  # one that comes to be owed meanwhile counts
+        try:
+            left = (await self._heal())[1]
+        except BaseException:
+            self._owed = True
+            raise
+        self._owed = self._owed or left > 0
+        return left
 
     async def heal(self) -> int:
         """Write each leaf that is missing: the process died between the row and the record.
 
         Return how many. Who took a logger away is not in the row: such a leaf names no person.
         """
+        return (await self._heal())[0]
+
+    async def _heal(self) -> tuple[int, int]:
+        """Return how many leaves were written, and how many are still missing."""
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
@@ -115,13 +140,19 @@ class Stands:
                 " FROM watch.stand ORDER BY organisation, number, since, id"
             )
             rows = await cursor.fetchall()
-        healed = 0
+        healed = left = 0
         for organisation, number, role, place, since, by, until, following in rows:
             id = Id(organisation, number)
-            healed += await self._missing(id, {"role": role, "place": place}, since, by)
+            wanted = [({"role": role, "place": place}, since, by)]
             if until is not None and until != following:
-                healed += await self._missing(id, _NOWHERE, until, None)
-        return healed
+                wanted.append((_NOWHERE, until, None))
+            for one in wanted:
+                try:
+                    healed += await self._missing(id, *one)
+                except NotAcknowledged as why:  # such as a key that is lost: others go on
+                    left += 1
+                    log.warning("the record is told later where %s stands: %s", id.user, why)
+        return healed, left
 
     async def _missing(
         self, id: Id, where: dict[str, str | None], since: datetime, by: str | None

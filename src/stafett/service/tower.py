@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,15 +11,15 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
-from stafett.ledger import Ledger, NotAcknowledged
-from stafett.ledger.ending import ended
+from stafett.ledger import Ledger
 from stafett.ledger.lending import Pool
 from stafett.ledger.schema import migrate
+from stafett.ledger.tending import Tended, end_all
 from stafett.service import mail, mqtt
-from stafett.service.accounts import Accounts, Person
+from stafett.service.accounts import Accounts
 from stafett.service.administration import Administration
 from stafett.service.admission import Admission
-from stafett.service.alerting import Alerting, keep
+from stafett.service.alerting import Alerting
 from stafett.service.alerts import Alerts
 from stafett.service.author_keys import AuthorKeys
 from stafett.service.board import Board
@@ -64,7 +62,9 @@ from stafett.service.readiness import Onboardings
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.registry import Registry
+from stafett.service.relays import Relays, at_once
 from stafett.service.results import Results, listener
+from stafett.service.retirements import Retirements
 from stafett.service.rosters import Rosters
 from stafett.service.sessions import Sessions
 from stafett.service.settlement import Settlements
@@ -78,8 +78,6 @@ from stafett.service.vault import Vault, master_key
 from stafett.service.views import Views
 from stafett.service.waitlist import Waitlist
 from stafett.service.watching import Watch
-
-log = logging.getLogger(__name__)
 
 
 class Tower:
@@ -106,7 +104,8 @@ class Tower:
         challenges = Challenges(self.pool)
         self.author_keys = AuthorKeys(folder / "author-keys", self.ledger)
         self.ledger.signing = self.author_keys.sign
-        self.passkeys = Passkeys(self.pool, challenges, self._passkeys_gone)
+        self.retirements = Retirements(self.pool, self.author_keys)
+        self.passkeys = Passkeys(self.pool, challenges, lambda: at_once(self.retirements.relay))
         self.signin = SignIn(
             self.pool, self.accounts, self.sessions, self.factors, self.passkeys, challenges
         )
@@ -158,7 +157,6 @@ class Tower:
         self.peers = Peers(self.pool, self.journeys, self.accounts)
         server = mail.configured()
         self.mail = mail.Mail(self.pool, server) if server else None
-        self._mailing: asyncio.Task[None] | None = None
         self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
         self.letters = Letters(self.pool, self.changes, master)
         self.letters.of_captures(self.exchange.captures)
@@ -168,7 +166,6 @@ class Tower:
         self.bookings = Bookings(self.pool, self.ledger, self.networks)
         self.waitlist = Waitlist(self.pool, self.bookings)
         self.offers = Offers(self.pool, self.bookings, self.waitlist)
-        self._offering: asyncio.Task[None] | None = None
         self.practice = Practice(self.ledger, self.library)
         self.dry_runs = DryRuns(self.library, self.practice, self.accounts)
         self.onboardings = Onboardings(
@@ -197,7 +194,20 @@ class Tower:
         self.incentives = Incentives(self.computing)
         self.settlements = Settlements(self.computing)
         self.outside = Outside(self)
-        self._indexing: asyncio.Task[None] | None = None
+        self.relays = Relays(
+            {
+                "changes": self.changes.relay,
+                "passkeys taken away": self.retirements.relay,
+                "slots": self.bookings.record.relay,
+                "places of loggers": self.stands.relay,
+            }
+        )
+        self.tended = [
+            Tended("protocols admitted elsewhere", self.library.follow),
+            Tended("FHIR resources", self.outside.fhir_index.follow),
+        ]
+        if self.mail is not None:
+            self.tended.append(Tended("mail", self.mail.run))
 
     async def __aenter__(self) -> Tower:
         await anyio.to_thread.run_sync(migrate, self.url)
@@ -205,21 +215,18 @@ class Tower:
         await self.ledger.open()
         await self.publishing.start()
         await self.library.open()
-        await self.changes.relay()
-        await self.bookings.record.relay()
+        await at_once(self.changes.relay)
+        await at_once(self.bookings.record.relay)
         await self.board.start()
         await self.watch.start()
         await self.intake.start()
-        await self.stands.heal()
+        await at_once(self.stands.relay)
         await self.conditions.start()
         await self.alerting.start()
         await self.forecasts.start()
         await self.computing.start()
-        self._offering = asyncio.create_task(keep("holds and offers", self.offers.run))
-        following = keep("FHIR resources", self.outside.fhir_index.follow)
-        self._indexing = asyncio.create_task(following)
-        if self.mail is not None:
-            self._mailing = asyncio.create_task(keep("mail", self.mail.run))
+        for one in (*self.tended, *self.offers.tended, *self.relays.tended):
+            one.start()
         if self.mqtt is not None:
             await self.mqtt.start()
         await self.exchange.__aenter__()
@@ -242,7 +249,7 @@ class Tower:
             await self.mqtt.close()
         await self.conditions.close()
         await self.intake.close()
-        await ended(self._mailing, self._offering, self._indexing)
+        await end_all(*self.tended, *self.offers.tended, *self.relays.tended)
         await self.forecasts.close()
         await self.alerting.close()
         await self.watch.close()
@@ -250,17 +257,6 @@ class Tower:
         await self.publishing.close()
         await self.ledger.close()
         await self.pool.close()
-
-    async def _passkeys_gone(self, person: Person, publics: list[bytes]) -> None:
-        """Let the record say that a person's passkeys sign nothing more; here they do so already.
-
-        Where the record is out of reach, a lost phone is taken away all the same.
-        """
-        try:
-            reason = "the passkey was taken away"
-            await self.author_keys.retire(person.organisation, publics, reason)
-        except NotAcknowledged:
-            log.exception("the record does not say yet that passkeys of %s are gone", person.id)
 
 
 async def _as_service(connection: psycopg.AsyncConnection[Any]) -> None:

@@ -16,6 +16,7 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.service.live import Live
 from stafett.service.loggers import Id, Loggers
 from stafett.service.stands import Stands
+from stafett.service.todo import Todo
 from stafett.watch.shipment import Shipment, shipments
 from stafett.watch.stay import Stand, Stay, Unheard, in_places, stays, unheard
 
@@ -34,6 +35,8 @@ class Travel:
         # A journey that is read and a logger that is fixed come at once; what one has half
         # replaced, the other must not read.
         self._turn = asyncio.Lock()
+        self._misplaced = Todo("could not place the loggers of")  # journeys
+        self._news: set[str] = set()  # shipments new or changed that nobody was told of yet
 
     def of(self, organisation: str) -> list[Shipment]:
         """Return the shipments of journeys that `organisation` takes part in, the latest first."""
@@ -84,77 +87,93 @@ class Travel:
         journey = live.state.journey
         async with self._turn:
             self._stays[journey] = stays(live.net, live.state)
-            return await self._replace(journey, await self.shipments_of(live))
+            await self._replace(journey, await self.shipments_of(live))
+            return self._told()
 
     async def rebind(self) -> set[str]:
         """Look again at shipments without a logger that is known: one has been registered."""
         async with self._turn:
-            return await self._look_at_places() | await self._bind_all(
+            await self._look_at_places()
+            await self._bind_all(
                 one
                 for one in list(self.shipments.values())
                 if one.until is None and not self._ids.get(one.id)
             )
+            return self._told()
 
     async def look_at_places(self) -> set[str]:
         """Read where loggers are fixed; return the names of what is new or changed by that."""
         async with self._turn:
-            return await self._look_at_places()
+            await self._look_at_places()
+            return self._told()
 
-    async def _look_at_places(self) -> set[str]:
-        before, self._fixed = self._fixed, await self._stands.all()
-        if before == self._fixed:
-            return set()
-        names = set()
-        for journey, those in list(self._stays.items()):
-            on_the_way = [
-                one
-                for name in self._of_journey.get(journey, ())
-                if (one := self.shipments[name]).fixed is None
-            ]
-            there = [one for stay in those for one in in_places(stay, self._fixed)]
-            names |= await self._replace(journey, [*on_the_way, *there])
-        return names
+    def _told(self) -> set[str]:
+        """Return what nobody was told of yet: also of a time that failed in the middle."""
+        news, self._news = self._news, set()
+        return news
+
+    async def _look_at_places(self) -> None:
+        fixed = await self._stands.all()
+        if fixed != self._fixed:
+            self._fixed = fixed
+            self._misplaced.add(self._stays)
+        await self._misplaced.work_off(self._place)
+
+    async def _place(self, journey: str) -> None:
+        """Look again which loggers of places stand where a journey's lots do."""
+        of_journey = self._of_journey.get(journey, ())
+        known = [self.shipments[name] for name in of_journey if name in self.shipments]
+        on_the_way = [one for one in known if one.fixed is None]
+        there = [
+            one
+            for stay in self._stays.get(journey, ())
+            for one in in_places(stay, self._fixed or ())
+        ]
+        await self._replace(journey, [*on_the_way, *there])
 
     async def _places(self) -> tuple[Stand, ...]:
         if self._fixed is None:
             self._fixed = await self._stands.all()
         return self._fixed
 
-    async def _replace(self, journey: str, those: list[Shipment]) -> set[str]:
-        """Keep these as the journey's shipments; return the names of the new and the changed."""
+    async def _replace(self, journey: str, those: list[Shipment]) -> None:
+        """Keep these as the journey's shipments; the new and the changed are news."""
         found = {one.id: one for one in those}
         for name in set(self._of_journey.get(journey, ())) - found.keys():
             await self._forget(name)
-        names = await self._bind_all(
+        await self._bind_all(
             one
             for id, one in found.items()
             if not (self.shipments.get(id) == one and self._ids.get(id))
         )
         self._of_journey[journey] = list(found)
-        return names
 
     async def _forget(self, name: str) -> None:
         """Drop a stay that is none any more: its loggers turned out to stand elsewhere."""
-        gone = self.shipments.pop(name)
-        for id in self._ids.pop(name, ()):
-            self._with.get(id, set()).discard(name)
+        gone = self.shipments.get(name)
+        if gone is None:
+            return  # it was dropped by a time that failed after it
         async with self._pool.connection() as connection:
             await connection.execute(
                 "DELETE FROM watch.travel WHERE journey = %s AND lot = %s", (gone.journey, gone.lot)
             )
+        # Only once nobody may read its loggers for it any more.
+        self.shipments.pop(name, None)
+        for id in self._ids.pop(name, ()):
+            self._with.get(id, set()).discard(name)
 
-    async def _bind_all(self, changed: Iterable[Shipment]) -> set[str]:
-        names = set()
+    async def _bind_all(self, changed: Iterable[Shipment]) -> None:
         for shipment in changed:
-            self.shipments[shipment.id] = shipment
             await self._bind(shipment)
-            names.add(shipment.id)
-        return names
+            self.shipments[shipment.id] = shipment
+            self._news.add(shipment.id)
 
     async def loggers(self, shipment: Shipment) -> tuple[Id, ...]:
         """Return the loggers that a shipment's number may mean: none, one, or a doubt."""
         if shipment.id not in self._ids:
-            await self._bind(shipment)
+            async with self._turn:
+                if shipment.id not in self._ids:
+                    await self._bind(shipment)
         return self._ids[shipment.id]
 
     async def _bind(self, shipment: Shipment) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import heapq
-import logging
 from datetime import UTC, datetime, timedelta
 
 from stafett.journey.command import (
@@ -23,16 +22,16 @@ from stafett.journey.command import (
     ReportSilence,
 )
 from stafett.journey.silence import Silence, silences
-from stafett.ledger.ending import ended
+from stafett.ledger.tending import Tended, end_all
 from stafett.service.board import Board
 from stafett.service.journeys import Journeys
 from stafett.service.live import Live
+from stafett.service.todo import Todo
 from stafett.watch.limits import Limit, passed
 
-log = logging.getLogger(__name__)
 # The wall clock is read at least this often, so that a jump of it is noticed.
 LOOK_S = 0.5
-# When a look failed (the database was away), it is made again after this long.
+# What could not be raised now is looked at again after this long.
 AGAIN = timedelta(seconds=2)
 
 
@@ -43,17 +42,20 @@ class Watch:
         self._board, self._journeys = board, journeys
         self._heap: list[tuple[datetime, str]] = []
         self._fired: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._todo = Todo("the watch could not look at")
+        self.todos = (self._todo,)
+        self.tended = (Tended("the watch", self._run, vital=True),)
         self.raised = 0
         board.listeners.append(self._heard)
 
     async def start(self) -> None:
         """Begin to watch; what the board reads sets the timers."""
-        self._task = asyncio.create_task(self._run())
+        for one in self.tended:
+            one.start()
 
     async def close(self) -> None:
         """Stop watching."""
-        await ended(self._task)
+        await end_all(*self.tended)
 
     def _heard(self, wakes: dict[str, datetime | None]) -> None:
         for journey, at in wakes.items():
@@ -65,19 +67,15 @@ class Watch:
         while True:
             now = datetime.now(UTC)
             while self._heap and self._heap[0][0] <= now:
-                _, journey = heapq.heappop(self._heap)
-                try:
-                    await self._look(journey, now)
-                except Exception:
-                    # One journey that cannot be watched must not blind the watch to the others.
-                    log.exception("the watch could not look at %s", journey)
-                    heapq.heappush(self._heap, (now + AGAIN, journey))
+                self._todo.add([heapq.heappop(self._heap)[1]])
+            await self._todo.work_off(self._look)
             wait = LOOK_S
             if self._heap:
                 wait = min(wait, max((self._heap[0][0] - now).total_seconds(), 0.005))
             await asyncio.sleep(wait)
 
-    async def _look(self, journey: str, now: datetime) -> None:
+    async def _look(self, journey: str) -> None:
+        now = datetime.now(UTC)
         live = await self._journeys.live(journey)
         if live is None:
             return

@@ -16,6 +16,8 @@ from stafett.identity.errors import IdentifierError
 from stafett.journey.view import Station, station
 from stafett.service.accounts import Person
 from stafett.service.board import Row
+from stafett.service.health import Health
+from stafett.service.health import health as look_at_health
 from stafett.service.passkeys import PasskeyRefused, Site
 from stafett.service.record import Entry
 from stafett.service.recording import Done
@@ -124,15 +126,6 @@ class Sealed(msgspec.Struct, frozen=True):
     """How much of the record the newest signed checkpoint covers."""
 
     sealed: int
-
-
-class Health(msgspec.Struct, frozen=True):
-    """Whether this process serves, and how far its board has read the record."""
-
-    ready: bool
-    position: int
-    size: int
-    at: datetime
 
 
 def problem(no: No) -> Problem:
@@ -355,15 +348,16 @@ async def stream(call: Call[Nothing, Since]) -> Response:
     return sse.response(call.request, events())
 
 
-async def health(call: Call[Nothing, Nothing]) -> Health:
-    """Say whether this process can serve."""
-    tower = tower_of(call.request)
-    size = await tower.ledger.size()
-    return Health(
-        tower.board.ready.is_set(), tower.board.position, size, datetime.now().astimezone()
-    )
+async def health(call: Call[Nothing, Nothing]) -> Health | Response:
+    """Say whether this process can serve, and what of its own work fails."""
+    found = await look_at_health(tower_of(call.request))
+    if found.ready:
+        return found
+    headers = {"Cache-Control": "no-store", "Retry-After": "2"}
+    return Response(msgspec.json.encode(found), 503, headers, "application/json")
 
 
+UNWELL = {503: "It cannot serve now; the body says what fails, or that the database is away."}
 REFUSED = {409: "The protocol or the state of the journey does not permit it; the reasons say why."}
 ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("GET", "/api/protocols", protocols, "Protocols", "see", answer=list[ProtocolLine]),
@@ -417,5 +411,6 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
     Endpoint("GET", "/api/stream", stream, "Follow the board", "see", query=Since,
              answer="text/event-stream"),
-    Endpoint("GET", "/api/health", health, "Health", "anyone", answer=Health, tag="service"),
+    Endpoint("GET", "/api/health", health, "Health", "anyone", answer=Health, tag="service",
+             answers=UNWELL),
 )  # fmt: skip
