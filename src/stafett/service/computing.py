@@ -27,7 +27,7 @@ import psycopg
 from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.ledger.tending import AWAY, Tended
+from stafett.ledger.tending import AWAY, Tended, said
 from stafett.service.computing_messages import Answered, Done, Failed, Message, Seen, Task, frame
 
 log = logging.getLogger(__name__)
@@ -398,14 +398,14 @@ class _Worker:
             await process.stdin.drain()
             while True:
                 size = int.from_bytes(await process.stdout.readexactly(4))
-                said = msgspec.msgpack.decode(await process.stdout.readexactly(size), type=Message)
-                if isinstance(said, Answered):
-                    return await self._computing.ends(c, said.answer)
-                if isinstance(said, Failed):
-                    return await self._computing.ends(c, None, said.problem)
-                if isinstance(said, Seen):
-                    await self._computing.saw(c.id, said.so_far)
-                if isinstance(said, Done) and not await self._computing.goes(c.id, said.parts):
+                word = msgspec.msgpack.decode(await process.stdout.readexactly(size), type=Message)
+                if isinstance(word, Answered):
+                    return await self._computing.ends(c, word.answer)
+                if isinstance(word, Failed):
+                    return await self._computing.ends(c, None, word.problem)
+                if isinstance(word, Seen):
+                    await self._computing.saw(c.id, word.so_far)
+                if isinstance(word, Done) and not await self._computing.goes(c.id, word.parts):
                     return await self._end()
         except (asyncio.IncompleteReadError, ConnectionError):
             await self._end()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.service import sql
@@ -64,6 +66,34 @@ class Documents:
         )
         found = await sql.row(self._pool, query, (sha256,))
         return found is not None and bool(found[0])
+
+    async def erase(self, connection: AsyncConnection[Any], names: Sequence[str]) -> None:
+        """Take documents out of the store for good, on `connection`, with what else it commits.
+
+        Their hashes stay in the record: whoever holds a copy can still show that it is the one.
+        """
+        if names:
+            for table in (b"document_reader", b"document"):
+                await connection.execute(
+                    b"DELETE FROM service.%b WHERE sha256 = ANY(%%s)" % table, (list(names),)
+                )
+
+    async def attached_to(self, names: Sequence[str]) -> dict[str, list[tuple[str, str]]]:
+        """Return to which journeys, and by which organisation, each of these was attached."""
+        found: dict[str, list[tuple[str, str]]] = {name: [] for name in names}
+        query = (
+            "SELECT sha256, stream, organisation FROM (SELECT stream, organisation,"
+            " convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,sha256}' AS sha256"
+            " FROM ledger.event_store WHERE kind = 'DocumentAttached') AS s WHERE sha256 = ANY(%s)"
+        )
+        for sha256, journey, organisation in await sql.rows(self._pool, query, (list(names),)):
+            found[sha256].append((journey, organisation))
+        return found
+
+    async def here(self, names: Sequence[str]) -> list[str]:
+        """Return which of these are kept."""
+        query = "SELECT sha256 FROM service.document WHERE sha256 = ANY(%s) ORDER BY 1"
+        return [str(row[0]) for row in await sql.rows(self._pool, query, (list(names),))]
 
     async def known(
         self, names: frozenset[str], handed: frozenset[str], organisation: str

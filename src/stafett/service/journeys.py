@@ -134,7 +134,7 @@ class Journeys(Lives):
         if isinstance(made := decide(net, None, command), Refusal):
             raise _no(made)  # before the vault: what is refused leaves nobody in it
         identifiers = {**order.patient, "wristband": order.wristband}
-        pseudonym = await self._vault.enrol(person.organisation, identifiers)
+        pseudonym = await self._vault.enrol(person.organisation, identifiers, coi)
         patient = await self._vault.commitment(pseudonym, order.wristband)
         made = decide(net, None, msgspec.structs.replace(command, patient=patient))
         assert not isinstance(made, Refusal)
@@ -149,6 +149,10 @@ class Journeys(Lives):
                 "A journey with this chain-of-identity identifier is open already",
                 Reason("coi", f"{coi} is taken", "check whether the order was sent twice"),
             ) from None
+        except No as no:
+            if no.code != "not-acknowledged":  # else it may be in the record
+                await self._vault.withdraw(pseudonym, person.organisation)
+            raise
         if not receipt.replayed:
             state: State | None = None
             for one in made:

@@ -12,6 +12,7 @@ says so with the reason, or an authority has ordered it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -22,7 +23,11 @@ from stafett.journey.state import State
 from stafett.protocol.net import Net
 from stafett.service.accounts import Person
 from stafett.service.changes import Changes
+from stafett.service.documents import Documents
+from stafett.service.erasures import ERASED
 from stafett.service.journeys import Journeys
+from stafett.service.live import Live
+from stafett.service.papers import ATTACHED
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.vault import Unknown, Vault
 
@@ -47,10 +52,16 @@ class Retention(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """A patient was erased: under which pseudonym the record goes on speaking of them."""
+    """A patient was erased: under which pseudonym the record goes on speaking of them.
+
+    `documents` were erased with them; `kept` are the documents that the hospital attached to the
+    journey and that are here still: whoever knows that one names the patient erases it too.
+    """
 
     journey: str
     pseudonym: str
+    documents: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
 
 
 def retention(net: Net, state: State) -> Retention:
@@ -78,8 +89,11 @@ def years_after(moment: datetime, years: int) -> datetime:
 class Keeping:
     """Retention and erasing, as use cases."""
 
-    def __init__(self, journeys: Journeys, vault: Vault, changes: Changes) -> None:
+    def __init__(
+        self, journeys: Journeys, vault: Vault, changes: Changes, documents: Documents
+    ) -> None:
         self._journeys, self._vault, self._changes = journeys, vault, changes
+        self._documents = documents
 
     async def retention(self, person: Person, journey: str) -> Retention:
         """Return how long a journey of the person's organisation must be kept. Raises No."""
@@ -87,11 +101,21 @@ class Keeping:
         return retention(live.net, live.state)
 
     async def erase(
-        self, person: Person, journey: str, basis: Basis, reason: str, now: datetime | None = None
+        self,
+        person: Person,
+        journey: str,
+        basis: Basis,
+        reason: str,
+        now: datetime | None = None,
+        documents: Sequence[str] = (),
     ) -> Erased:
         """Destroy the patient's key, and record that it was done, by whom and why; or neither.
 
-        Raises No: unknown (not a patient of the person's own hospital), retention, reason-missing.
+        `documents` (SHA-256) are erased with it: of those that the hospital attached to this
+        journey, and to no other, the ones that name the patient. A patient who is erased already
+        may be erased again, for a document that was forgotten.
+        Raises No: unknown (not a patient of the person's own hospital, or not its document),
+        retention, reason-missing.
         """
         live = await self._journeys.see(person, journey)
         must = retention(live.net, live.state)
@@ -109,15 +133,39 @@ class Keeping:
                 "A product was given, or still may be",
                 Reason("basis", "the journey is open, or a material was used", "another basis"),
             )
+        own = await self._own(person, live, documents)
         before = {"journey": journey, "pseudonym": live.pseudonym, "basis": basis}
+        after = {"key": "destroyed", "documents": sorted(documents)}
         async with self._changes.making(
-            person, "patient-erased", live.pseudonym, reason, before, {"key": "destroyed"}
+            person, ERASED, live.pseudonym, reason, before, after
         ) as connection:
             try:
                 await self._vault.erase(connection, live.pseudonym, person.organisation)
             except Unknown:
                 raise unknown("patient", journey) from None
-        return Erased(journey, live.pseudonym)
+            await self._documents.erase(connection, documents)
+        kept = await self._documents.here(own)
+        return Erased(journey, live.pseudonym, tuple(sorted(documents)), tuple(kept))
+
+    async def _own(self, person: Person, live: Live, documents: Sequence[str]) -> list[str]:
+        """Return what the person's organisation attached to a journey. Raises No.
+
+        Refused where one of `documents` is not among them, or another journey rests on it.
+        """
+        journey = live.state.journey
+        events = await self._journeys.stream(journey)
+        mine = {
+            str(event.body["event"]["sha256"])
+            for event in events
+            if event.kind == ATTACHED and event.author.organisation == person.organisation
+        }
+        for name, places in (await self._documents.attached_to(documents)).items():
+            if name not in mine:
+                raise unknown("document", name)
+            if others := {other for other, _ in places} - {journey}:
+                what = f"{name[:8]}… is a document of {len(others)} other journeys too"
+                raise No("bad-value", "Another journey rests on it", Reason("documents", what))
+        return sorted(mine)
 
 
 def _given(state: State) -> bool:

@@ -97,6 +97,10 @@ class Lives:
             raise KeyError(journey)
         return live
 
+    async def stream(self, journey: str) -> list[Event]:
+        """Return a journey's events as they are recorded, whoever asks."""
+        return await self._ledger.stream(journey)
+
     async def _load(self, journey: str) -> Live | None:
         live: Live | None = None
         for leaf in await self._ledger.leaves(journey):

@@ -33,6 +33,7 @@ from stafett.service.conditions import Conditions
 from stafett.service.deviations import Deviations
 from stafett.service.documents import Documents
 from stafett.service.dry_runs import DryRuns
+from stafett.service.erasures import Erasures
 from stafett.service.factors import Factors
 from stafett.service.forecasting import Forecasts
 from stafett.service.hindcasts import Hindcasts
@@ -144,7 +145,8 @@ class Tower:
             self.author_keys,
         )
         self.papers = Papers(self.documents, self.journeys, self.record, self.readings)
-        self.keeping = Keeping(self.journeys, self.vault, self.changes)
+        self.keeping = Keeping(self.journeys, self.vault, self.changes, self.documents)
+        self.erasures = Erasures(self.pool, self.ledger, self.vault, self.documents)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.board.of_rooms.append(self.library.hear)
         self.watch = Watch(self.board, self.journeys)
@@ -200,6 +202,7 @@ class Tower:
                 "passkeys taken away": self.retirements.relay,
                 "slots": self.bookings.record.relay,
                 "places of loggers": self.stands.relay,
+                "erasures": self.erasures.relay,
             }
         )
         self.tended = [

@@ -53,8 +53,11 @@ class Vault:
         """
         return HKDF(hashes.SHA256(), 32, None, b"device " + person.encode()).derive(self._devices)
 
-    async def enrol(self, organisation: str, identifiers: dict[str, str]) -> str:
-        """Keep `identifiers` (wristband number, name, date of birth); return a new pseudonym."""
+    async def enrol(self, organisation: str, identifiers: dict[str, str], journey: str) -> str:
+        """Keep `identifiers` (wristband number, name, date of birth); return a new pseudonym.
+
+        `journey` is to be opened for it: what never is, is erased (see `erasures`).
+        """
         pseudonym = "P-" + "".join(
             secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ23456789") for _ in "8" * 8
         )
@@ -62,13 +65,14 @@ class Vault:
         name = pseudonym.encode()
         async with self._pool.connection() as connection:
             await connection.execute(
-                "INSERT INTO vault.patient (pseudonym, organisation, wrapped_key, sealed)"
-                " VALUES (%s, %s, %s, %s)",
+                "INSERT INTO vault.patient (pseudonym, organisation, wrapped_key, sealed, journey)"
+                " VALUES (%s, %s, %s, %s, %s)",
                 (
                     pseudonym,
                     organisation,
                     _seal(self._master, key, name),
                     _seal(AESGCM(key), msgspec.json.encode(identifiers), name),
+                    journey,
                 ),
             )
         return pseudonym
@@ -100,11 +104,18 @@ class Vault:
         """
         if (await self._row(pseudonym))[0] != organisation:
             raise Unknown(pseudonym)
-        await connection.execute(
+        await self.destroy(connection, pseudonym, organisation)
+
+    async def destroy(
+        self, connection: AsyncConnection[Any], pseudonym: str, organisation: str
+    ) -> bool:
+        """Destroy a patient's key if it is there; say whether it was."""
+        done = await connection.execute(
             "UPDATE vault.patient SET wrapped_key = NULL, sealed = NULL, erased = now()"
-            " WHERE pseudonym = %s AND erased IS NULL",
-            (pseudonym,),
+            " WHERE pseudonym = %s AND organisation = %s AND erased IS NULL",
+            (pseudonym, organisation),
         )
+        return done.rowcount > 0
 
     async def withdraw(self, pseudonym: str, organisation: str) -> None:
         """Take back an enrolment that came to nothing. Raises Unknown for another hospital's."""

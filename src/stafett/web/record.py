@@ -96,10 +96,14 @@ async def journey_proof(call: Call[Nothing, Nothing]) -> Response:
 
 
 class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Erase the patient of a journey: on which legal basis, and why."""
+    """Erase the patient of a journey: on which legal basis, and why.
+
+    `documents` are those that name the patient, by SHA-256: they are erased too.
+    """
 
     basis: Basis
     reason: str
+    documents: tuple[str, ...] = ()
 
 
 async def retention(call: Call[Nothing, Nothing]) -> Retention:
@@ -113,11 +117,11 @@ async def retention(call: Call[Nothing, Nothing]) -> Retention:
 
 
 async def erase(call: Call[Erase, Nothing]) -> Erased:
-    """Destroy the key of a journey's patient in the hospital's vault."""
+    """Destroy the key of a journey's patient in the hospital's vault, and documents on them."""
     person, body = call.request.state.person, call.body
     try:
         return await _tower(call.request).keeping.erase(
-            person, call.path["journey"], body.basis, body.reason
+            person, call.path["journey"], body.basis, body.reason, documents=body.documents
         )
     except No as no:
         raise problem(no) from None

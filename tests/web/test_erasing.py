@@ -1,0 +1,184 @@
+"""Erasing reaches what names the patient beside the vault, and what a restore brings back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+import pytest
+
+from site_ import Site
+from stafett.journey.script import filled_in
+from stafett.service.demo import NETWORK
+from stafett.service.erasures import Erasures
+from stafett.service.vault import Erased
+from web_hands import Under, view_of
+
+ADMIN, GIVER, RECEIVER = "administrator", "treating-clinic-1", "case-management-1"
+
+
+def attach(site: Site, journey: str, data: bytes) -> str:
+    """Store a consent as the clinic and attach it; return its SHA-256."""
+    headers = {"Content-Type": "application/pdf"}
+    stored = site.call(GIVER, "POST", "/api/documents", content=data, headers=headers).json()
+    paper = view_of(site, GIVER, journey, "CONSENT", "step").documents[0]
+    fields = {f.id: filled_in(f, paper.id, datetime.now(UTC)) for f in paper.fields}
+    command = {"type": "Attach", "activity": "CONSENT", "side": "step", "document": paper.id,
+               "sha256": stored["sha256"], "fields": fields}  # fmt: skip
+    answer = site.send(GIVER, journey, command)
+    assert answer.status_code == 200, answer.text
+    return str(stored["sha256"])
+
+
+def opened(site: Site, login: str, sha256: str, journey: str = "") -> int:
+    """Open a document; return the HTTP status."""
+    query = {"journey": journey} if journey else {}
+    return int(site.call(login, "GET", f"/api/documents/{sha256}", params=query).status_code)
+
+
+def patient(site: Site, pseudonym: str) -> tuple[Any, ...]:
+    """Return what the vault holds of a patient: key, identifiers, whether the record has them."""
+    with psycopg.connect(site.tower.url) as connection:
+        row = connection.execute(
+            "SELECT wrapped_key, sealed, opened FROM vault.patient WHERE pseudonym = %s",
+            [pseudonym],
+        ).fetchone()
+    assert row is not None
+    return row
+
+
+def pseudonym_of(site: Site, journey: str) -> str:
+    """Return under which pseudonym the record speaks of a journey's patient."""
+    live = site.inside(site.tower.journeys.live(journey))
+    return str(live.pseudonym)
+
+
+def erase(site: Site, journey: str, *documents: str, status: int = 200) -> Any:
+    """Erase the patient of a journey by an authority's order."""
+    body = {"basis": "ordered", "reason": "court order 12/26", "documents": documents}
+    answer = site.call(ADMIN, "POST", f"/api/journeys/{journey}/erasure", json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+def looking(site: Site) -> Erasures:
+    """Return what looks after the vault, as it does a day later."""
+    tower = site.tower
+    return Erasures(tower.pool, tower.ledger, tower.vault, tower.documents, sure_s=0)
+
+
+def consented(site: Site, brought_to: Callable[[str, str], Under], paper: bytes) -> tuple[str, str]:
+    """Bring a journey to its consent, and attach that; return both."""
+    under = brought_to("CONSENT", "step")
+    start = {"type": "Start", "step": "CONSENT"}
+    assert site.send(GIVER, under.journey, start).status_code == 200
+    return under.journey, attach(site, under.journey, paper)
+
+
+def test_a_document_that_names_the_patient_is_erased_with_them(
+    site: Site, brought_to: Callable[[str, str], Under]
+) -> None:
+    """Its bytes are gone and the record says so; what was not named is told to be here still."""
+    journey, consent = consented(site, brought_to, b"%PDF consent of somebody who is erased")
+    told = erase(site, journey)
+    assert told["documents"] == [] and told["kept"] == [consent]
+    assert opened(site, GIVER, consent, journey) == 200
+    told = erase(site, journey, consent)
+    assert told["documents"] == [consent] and told["kept"] == []
+    assert opened(site, GIVER, consent, journey) == 404
+    with psycopg.connect(site.tower.url) as connection:
+        query = "SELECT count(*) FROM service.document WHERE sha256 = %s"
+        assert connection.execute(query, [consent]).fetchone() == (0,)
+    trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
+    assert trail[-1].body["change"]["after"] == {"key": "destroyed", "documents": [consent]}
+    shown = site.call(GIVER, "GET", f"/journeys/{journey}")
+    assert shown.status_code == 200  # the journey is read as before
+
+
+def test_only_what_the_hospital_attached_to_this_journey_alone_can_be_erased(
+    site: Site, brought_to: Callable[[str, str], Under]
+) -> None:
+    """A stranger's paper is unknown, and one that another journey rests on stays."""
+    paper = b"%PDF the same paper for two"
+    journey, consent = consented(site, brought_to, paper)
+    other, _ = consented(site, brought_to, paper)
+    refused = erase(site, journey, consent, status=422)
+    assert "journeys too" in str(refused)
+    erase(site, journey, "0" * 64, status=404)
+    key, _, _ = patient(site, pseudonym_of(site, journey))
+    assert key is not None  # refused is refused whole
+    assert opened(site, GIVER, consent, other) == 200
+    assert opened(site, RECEIVER, consent, other) == 404
+
+
+def test_a_patient_whom_a_restored_backup_brings_back_is_erased_again(
+    site: Site, brought_to: Callable[[str, str], Under]
+) -> None:
+    """The record says who was erased, wherever it came from; the next start looks."""
+    journey, consent = consented(site, brought_to, b"%PDF consent that comes back")
+    pseudonym = pseudonym_of(site, journey)
+    key, sealed, _ = patient(site, pseudonym)
+    erase(site, journey, consent)
+    with psycopg.connect(site.tower.url) as connection:  # as a backup from before has it
+        connection.execute(
+            "UPDATE vault.patient SET wrapped_key = %s, sealed = %s, erased = NULL"
+            " WHERE pseudonym = %s",
+            [key, sealed, pseudonym],
+        )
+    stored = site.call(GIVER, "POST", "/api/documents", content=b"%PDF consent that comes back",
+                       headers={"Content-Type": "application/pdf"})  # fmt: skip
+    assert stored.json()["sha256"] == consent
+    assert site.inside(site.tower.vault.commitment(pseudonym, "x"))
+    assert site.inside(looking(site).again()) == 1
+    assert patient(site, pseudonym)[:2] == (None, None)
+    assert opened(site, GIVER, consent) == 404
+    assert site.inside(looking(site).again()) == 0
+    with pytest.raises(Erased):
+        site.inside(site.tower.vault.commitment(pseudonym, "x"))
+
+
+def test_an_order_that_came_to_nothing_leaves_nobody_in_the_vault(site: Site) -> None:
+    """Erased is only who is in no journey of the record, and not before a day has passed."""
+    journey = site.order()
+    real = pseudonym_of(site, journey)
+    lost = site.inside(
+        site.tower.vault.enrol("university-hospital", {"wristband": "1"}, "CH-NEVER-OPENED")
+    )
+    again = site.inside(site.tower.vault.enrol("university-hospital", {"wristband": "1"}, journey))
+    older = site.order()  # from before the journey was noted
+    with psycopg.connect(site.tower.url) as connection:
+        connection.execute(
+            "UPDATE vault.patient SET journey = NULL WHERE pseudonym = %s",
+            [pseudonym_of(site, older)],
+        )
+    site.inside(site.tower.erasures.forget_unopened())
+    assert patient(site, lost)[0] is not None  # it may be on its way
+    site.inside(looking(site).forget_unopened())
+    assert patient(site, lost)[:2] == patient(site, again)[:2] == (None, None)
+    for one in (real, pseudonym_of(site, older)):
+        key, sealed, known = patient(site, one)
+        assert key and sealed and known
+    assert site.inside(looking(site).forget_unopened()) == 0
+
+
+def test_an_order_that_the_record_refuses_leaves_nobody_in_the_vault_at_once(site: Site) -> None:
+    """The identifier of another journey: the details are erased with the refusal."""
+    journey = site.order()
+    before = _patients(site)
+    body = {"key": "order-taken-00001", "role": "treating_clinic", "protocol": "autologous-car-t",
+            "network": NETWORK, "wristband": "19121212-1212", "coi": journey}  # fmt: skip
+    answer = site.call(GIVER, "POST", "/api/journeys", json=body)
+    assert answer.status_code == 409, answer.text
+    assert _patients(site) == before
+
+
+def _patients(site: Site) -> int:
+    """Return how many patients the vault can still read."""
+    with psycopg.connect(site.tower.url) as connection:
+        row = connection.execute(
+            "SELECT count(*) FROM vault.patient WHERE erased IS NULL"
+        ).fetchone()
+    assert row is not None
+    return int(row[0])
