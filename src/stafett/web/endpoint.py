@@ -49,6 +49,7 @@ class Endpoint:
     `may` names the line of the policy table (stafett.service.policy) that guards it; "anyone"
     needs no sign-in. `answers` are further statuses a client should expect, with their meaning.
     `paced`: its acts are counted (stafett.web.pace); where they have a limit of their own, not.
+    `kind` is the content type of an answer that is JSON and declared as a type.
     `short`: it is asked so often that it is answered before the layers and the list of routes
     (stafett.web.short).
     """
@@ -66,6 +67,7 @@ class Endpoint:
     tag: str = "journeys"
     paced: bool = True
     short: bool = False
+    kind: str = "application/json"
 
 
 Guard = Callable[[Request, Endpoint], Awaitable[None]]

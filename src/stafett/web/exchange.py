@@ -239,26 +239,28 @@ async def replay(call: Call[Replay, Nothing]) -> dict[str, Any]:
     return revived.body()
 
 
+LD = "application/ld+json"
 MENU = (*dossiers.MENU,)
 ROUTES = (*dossiers.ROUTES,)
 ENDPOINTS: tuple[Endpoint, ...] = (
     *dossiers.ENDPOINTS,
     Endpoint(
         "GET", "/api/journeys/{journey}/epcis", as_epcis, "A journey as EPCIS 2.0", "read-record",
-        answer=dict[str, Any], tag="exchange",
+        answer=dict[str, Any], kind=LD, tag="exchange",
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/fhir", as_fhir, "A journey as FHIR", "read-record",
-        answer=dict[str, Any], tag="exchange",
+        answer=dict[str, Any], kind="application/fhir+json", tag="exchange",
     ),
     Endpoint(
         "GET", "/api/journeys/{journey}/captured", captured, "What partners captured about it",
-        "read-record", query=Paged, answer=dict[str, Any], answers={400: "There is no such page."},
-        tag="exchange",
+        "read-record", query=Paged, answer=dict[str, Any], kind=LD,
+        answers={400: "There is no such page."}, tag="exchange",
     ),
     Endpoint(
         "GET", "/api/exchange/waiting", waiting, "Captured events that wait for a journey", "see",
-        query=Paged, answer=dict[str, Any], answers={400: "There is no such page."}, tag="exchange",
+        query=Paged, answer=dict[str, Any], kind=LD, answers={400: "There is no such page."},
+        tag="exchange",
     ),
     Endpoint(
         "POST", "/api/webhooks", announce, "Be told of the record or of alerts", "administer",

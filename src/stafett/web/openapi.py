@@ -23,7 +23,8 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     for e in table:
         wanted += [kind for kind in (e.body, e.answer) if _is_json(kind)]
         wanted += [e.query] if e.query is not Nothing else []
-    schemas, components = msgspec.json.schema_components(wanted, ref_template=TEMPLATE)
+    found = msgspec.json.schema_components(wanted, ref_template=TEMPLATE)
+    schemas, components = (_said_right(list(found[0])), _said_right(found[1]))
     schema_of = {_key(kind): schema for kind, schema in zip(wanted, schemas, strict=True)}
     paths: dict[str, dict[str, Any]] = {}
     for e in table:
@@ -54,7 +55,7 @@ def _operation(
     problem = {"content": {MEDIA_TYPE: {"schema": schema_of[_key(Document)]}}}
     success: dict[str, Any] = {"description": "It worked."}
     if e.status != 204:
-        success["content"] = _content(e.answer, schema_of)
+        success["content"] = _content(e.answer, schema_of, e.kind)
     answers: dict[str, Any] = {str(e.status): success}
     for status, meaning in _expected(e).items():
         answers[str(status)] = {"description": meaning, **problem}
@@ -111,12 +112,29 @@ def _parameters(
     return found
 
 
-def _content(kind: Any, schema_of: dict[str, Any]) -> dict[str, Any]:
+def _content(
+    kind: Any, schema_of: dict[str, Any], written: str = "application/json"
+) -> dict[str, Any]:
     if kind is bytes:
         return {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}
     if isinstance(kind, str):
-        return {kind: {"schema": {"type": "string"}}}
-    return {"application/json": {"schema": schema_of[_key(kind)]}}
+        # A file that is JSON is whatever its own format says.
+        return {kind: {"schema": {} if kind.endswith("json") else {"type": "string"}}}
+    return {written: {"schema": schema_of[_key(kind)]}}
+
+
+def _said_right(node: Any) -> Any:
+    """Leave out the format `duration` (RFC 3339, appendix A): it has no fractions of seconds.
+
+    What is written is ISO 8601, which has them.
+    """
+    if isinstance(node, dict):
+        kept = {k: _said_right(v) for k, v in node.items()}
+        if kept.get("format") == "duration":
+            del kept["format"]
+            kept.setdefault("description", "A duration as ISO 8601 has it: PT6.9S")
+        return kept
+    return [_said_right(one) for one in node] if isinstance(node, list) else node
 
 
 def _is_json(kind: Any) -> bool:
