@@ -8,10 +8,12 @@ import sys
 from datetime import UTC, datetime
 
 import psycopg
+import pytest
 
 from stafett.ledger.batch import arrange, prepare
 from stafett.ledger.merkle import Frontier
 from stafett.ledger.schema import folders, heads, migrate, up_to_date
+from stafett.ledger.unfit import Unfit
 
 
 def test_two_processes_may_migrate_at_once(postgres):
@@ -103,3 +105,29 @@ def test_events_from_before_the_tree_get_one(postgres, submission):
             "SELECT root, (SELECT count(*) FROM ledger.node) FROM ledger.head"
         ).fetchone()
     assert (root, nodes) == (Frontier().append(arranged.leaf_hashes).root, 2)
+
+
+def test_a_database_of_a_newer_release_is_left_alone(database):
+    """A revision that this release does not know: somebody has started a newer one on it."""
+    with psycopg.connect(database, autocommit=True) as connection:
+        connection.execute("INSERT INTO stafett_migration VALUES ('watch_9999')")
+    with pytest.raises(Unfit, match=r"newer Stafett.*watch_9999.*Nothing was changed"):
+        migrate(database)
+
+
+def test_a_database_in_an_old_encoding_is_named(postgres):
+    """Names of people and products do not fit into Latin-1."""
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE DATABASE latin ENCODING 'LATIN1' TEMPLATE template0 LOCALE 'C'")
+    with pytest.raises(Unfit, match=r"latin is kept in LATIN1.*ENCODING 'UTF8'"):
+        migrate(postgres.url_of("latin"))
+
+
+def test_a_user_who_may_not_make_roles_is_told_what_it_takes(postgres):
+    """The administrator of the server is given the statement."""
+    with psycopg.connect(postgres.url_of("postgres"), autocommit=True) as connection:
+        connection.execute("CREATE ROLE powerless LOGIN")
+        connection.execute("CREATE DATABASE powerless OWNER powerless")
+    url = postgres.url_of("powerless").replace("://stafett@", "://powerless@")
+    with pytest.raises(Unfit, match=r"powerless may not set up.*CREATEROLE"):
+        migrate(url)

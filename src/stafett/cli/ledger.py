@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -69,9 +70,11 @@ def export(
     from stafett.ledger.schema import migrate
     from stafett.ledger.seal import log_key
     from stafett.ledger.server import database
+    from stafett.service.belongings import examine_log_key
 
     with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
+        examine_log_key(server.url, folder)
         signer = log_key(folder / "log.key")
         _seal(server.url, signer)
         kept = policy_file or folder / "trust-policy"
@@ -201,22 +204,26 @@ def demo_tamper(as_json: bool) -> None:
 @_folder
 @_json
 def backup(target: Path, folder: Path, as_json: bool) -> None:
-    """Copy the running database to the new folder TARGET and check the copy. Keys are not in it."""
+    """Copy the running database to the new folder TARGET and check the copy.
+
+    Keys are not in it: whoever holds backup and keys could sign in the log's name.
+    """
     from stafett.ledger.keeping import backup as copy
     from stafett.ledger.server import Configured, database
+    from stafett.service.belongings import kept
 
     with _errors(), database(folder / "postgres", existing=True) as server:
         if isinstance(server, Configured):
-            raise click.ClickException(
+            _fail(
                 "STAFETT_DATABASE_URL is set: back that server up with its own tools (its keeper "
-                "knows how), and keep `stafett ledger export` beside it"
-            )
+                "knows how), and keep `stafett ledger export` beside it", 2,
+            )  # fmt: skip
         copy(server.url, target)
-    keys = sorted(p.name for p in folder.glob("*.key"))
+    beside = kept(folder)
     _say(
-        f"{target}: copied and checked. Keep the keys of {folder} elsewhere: "
-        f"{', '.join(keys) or 'none yet'}.",
-        {"backup": str(target), "keys_elsewhere": keys}, as_json,
+        f"{target}: copied and checked. Not in it, and to be kept elsewhere, is what else is in "
+        f"{folder}: {', '.join(beside) or 'nothing yet'}.",
+        {"backup": str(target), "keys_elsewhere": beside}, as_json,
     )  # fmt: skip
 
 
@@ -235,6 +242,7 @@ def restore(
 ) -> None:
     """Put BACKUP into the new data folder FOLDER, start it, and hash the whole record again."""
     from stafett.ledger.keeping import restore as put
+    from stafett.service.belongings import NAMES
 
     try:
         moment = datetime.fromisoformat(until) if until else None
@@ -246,8 +254,8 @@ def restore(
         kept = put(backup, folder / "postgres", step, archive=archive, until=moment)
     answer = {"folder": str(folder), "size": kept.size, "root": kept.root.hex()}
     _say(
-        f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Put the keys back "
-        "(log.key, vault.key) before you serve.",
+        f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Before you serve, put back into "
+        f"it what was kept elsewhere: {', '.join(NAMES)}.",
         answer, as_json,
     )  # fmt: skip
 
@@ -314,6 +322,10 @@ def rotate_key(organisation: str, reason: str, lost: bool, folder: Path, as_json
 
     with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
+        known = _organisations(server.url)
+        if organisation not in known:
+            near = get_close_matches(organisation, known, 1) or known
+            _fail(f"there is no organisation {organisation!r} here; there is {', '.join(near)}", 2)
         key = asyncio.run(rotate(server.url))
     _say(f"{organisation} signs with the key {key} from now on", {"key": key}, as_json)
 
@@ -334,15 +346,42 @@ def scrub(folder: Path, as_json: bool) -> None:
         migrate(server.url)
         with _bar("hashing entries", None) as step:
             kept = keeping.verify_database(server.url, step)
-        wrong = list(keeping.scrub(_documents(server.url, None)))
+        documents = 0
+
+        def counted() -> Iterator[tuple[str, bytes]]:
+            nonlocal documents
+            for one in _documents(server.url, None):
+                documents += 1
+                yield one
+
+        wrong = list(keeping.scrub(counted()))
         missing = _missing(server.url)
     lines = [f"WRONG  document {name} was changed" for name in wrong]
     lines += [f"WRONG  document {name}, named by {by}, is missing" for name, by in missing]
     bad = len(wrong) + len(missing)
-    lines.append(f"{kept.size:,} entries are as they were; {bad} documents are not")
-    told = {"size": kept.size, "wrong_documents": wrong, "missing_documents": missing}
+    lines.append(
+        f"{kept.size:,} entries and {documents - len(wrong):,} documents are as they were"
+        + (f"; {len(wrong):,} are changed and {len(missing):,} missing" if bad else "")
+    )
+    told = {
+        "size": kept.size,
+        "documents": documents,
+        "wrong_documents": wrong,
+        "missing_documents": missing,
+    }
     _say("\n".join(lines), told, as_json)
     sys.exit(1 if bad else 0)
+
+
+def _organisations(url: str) -> list[str]:
+    """Return who is hosted here."""
+    import psycopg
+
+    with psycopg.connect(url) as connection:
+        if connection.execute("SELECT to_regclass('service.organisation')").fetchone() == (None,):
+            return []
+        rows = connection.execute("SELECT id FROM service.organisation ORDER BY id")
+        return [str(row[0]) for row in rows]
 
 
 def _seal(url: str, signer: Any) -> None:
@@ -415,20 +454,19 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
 def _errors() -> Iterator[None]:
     """Turn what the rooms raise into a line and an exit status."""
     from stafett.ledger.archive import BadArchive
-    from stafett.ledger.binaries import NoBinaries
     from stafett.ledger.event import NotAcknowledged, Refused
     from stafett.ledger.export import NothingSigned
     from stafett.ledger.keeping import KeepingFailed
     from stafett.ledger.note import BadNote
     from stafett.ledger.policy import BadPolicy
     from stafett.ledger.seal import NotReplicated, Tampered
-    from stafett.ledger.server import ServerFailed
+    from stafett.ledger.unfit import Unfit
 
     try:
         yield
     except Tampered as error:
         _fail(f"TAMPERED: {error}", 1)
-    except (BadArchive, BadNote, BadPolicy, NoBinaries, NothingSigned, ServerFailed) as error:
+    except (BadArchive, BadNote, BadPolicy, NothingSigned, Unfit) as error:
         _fail(str(error), 2)
     except (KeepingFailed, NotAcknowledged, NotReplicated, OSError, Refused) as error:
         _fail(str(error), 2)

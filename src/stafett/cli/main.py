@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import os
 import sys
 from typing import Any
 
@@ -52,6 +53,12 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 
+def _unfit(error: Exception) -> bool:
+    """Tell whether a tower cannot stand here, and its message says so (if the ledger is loaded)."""
+    module = sys.modules.get("stafett.ledger.unfit")
+    return module is not None and isinstance(error, module.Unfit)
+
+
 def _no_database(error: Exception) -> bool:
     """Tell whether a database did not answer, or its address is none (psycopg, if it is loaded)."""
     psycopg = sys.modules.get("psycopg")
@@ -87,10 +94,16 @@ class Rooms(click.Group):
             click.echo(f"stafett: {error.filename}: {error.strerror}", err=True)
             raise click.exceptions.Exit(2) from None
         except Exception as error:
-            if not _no_database(error):
+            if _unfit(error):
+                said = str(error)
+            elif _no_database(error):
+                first = (str(error).strip().splitlines() or ["it does not answer"])[0]
+                named = "STAFETT_DATABASE_URL" in os.environ
+                where = " (its address is in STAFETT_DATABASE_URL)" if named else ""
+                said = f"the database cannot be reached{where}: {first}"
+            else:
                 raise
-            first = (str(error).strip().splitlines() or ["it does not answer"])[0]
-            click.echo(f"stafett: the database cannot be reached: {first}", err=True)
+            click.echo(f"stafett: {said}", err=True)
             raise click.exceptions.Exit(2) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import gc
 import logging
 import signal
@@ -14,15 +15,17 @@ from pathlib import Path
 import click
 import uvicorn
 import uvloop
+from click.core import ParameterSource
 
 from stafett.client.day import Day
 from stafett.client.loggers import Simulated
 from stafett.exchange.mllp import Listener
 from stafett.ledger.ending import ended
 from stafett.ledger.keeping import archiving
+from stafett.ledger.schema import migrate
 from stafett.ledger.server import database
+from stafett.service import belongings, demo_replan, demo_results
 from stafett.service import demo as demo_network
-from stafett.service import demo_replan, demo_results
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 from stafett.web.app import application
@@ -46,9 +49,20 @@ DAY_PROTOCOL = "autologous-car-t"
               help="0 takes any free port.")  # fmt: skip
 @click.option("--archive", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Keep the embedded database's log here, for recovery to a moment.")  # fmt: skip
-def serve(folder: Path, host: str, port: int, archive: Path | None) -> None:
-    """Serve the control tower: API, stations, board."""
-    _run(folder, host, port, demo=False, day=False, pace=0, journeys=0, archive=archive)
+@click.option(
+    "--trust-clock",
+    is_flag=True,
+    help="Start although the record's newest entry lies after this machine's time.",
+)
+def serve(folder: Path, host: str, port: int, archive: Path | None, trust_clock: bool) -> None:
+    """Serve the control tower: API, stations, board.
+
+    Exit status: 2 it cannot be served here (a port that is taken, a key that is missing, a clock
+    that is behind); it says why, and nothing was changed.
+    """
+    listening = _listen(host, port)
+    _run(folder, listening, host, demo=False, day=False, pace=0, journeys=0, archive=archive,
+         trust_clock=trust_clock)  # fmt: skip
 
 
 @click.command()
@@ -73,23 +87,28 @@ def serve(folder: Path, host: str, port: int, archive: Path | None) -> None:
 )
 @click.option("--journeys", default=12, show_default=True, help="Scripted journeys at a time.")
 def demo(folder: Path, host: str, port: int, day: bool, pace: float, journeys: int) -> None:
-    """Serve the control tower with the demo network and a scripted day."""
-    _run(folder, host, port, demo=True, day=day, pace=pace, journeys=journeys)
+    """Serve the control tower with the demo network and a scripted day.
+
+    A port that was not asked for and is taken gives way to the next free one.
+    """
+    given = click.get_current_context().get_parameter_source("port")
+    listening = _listen(host, port, instead=given is ParameterSource.DEFAULT)
+    _run(folder, listening, host, demo=True, day=day, pace=pace, journeys=journeys)
 
 
 def _run(
     folder: Path,
+    listening: socket.socket,
     host: str,
-    port: int,
     *,
     demo: bool,
     day: bool,
     pace: float,
     journeys: int,
     archive: Path | None = None,
+    trust_clock: bool = False,
 ) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    listening = _listen(host, port)
     # Browsers allow passkeys at `localhost`, not at a number.
     name = "localhost" if host in ("127.0.0.1", "::1") else host
     address = f"http://{name}:{listening.getsockname()[1]}"
@@ -100,15 +119,24 @@ def _run(
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
+            belongings.examine(server.url, folder, trust_clock=trust_clock)
+            click.echo("Preparing the record ...", err=True)
+            migrate(server.url)  # before anything is made in the folder
             runner.run(_serve(server.url, folder, listening, address, demo, day, pace, journeys))
     finally:
         listening.close()
     click.echo("Stopped; everything acknowledged is in the record.", err=True)
 
 
-def _listen(host: str, port: int) -> socket.socket:
-    """Take the port, or the next free one: a newcomer's 8321 may be in use."""
-    for candidate in (port, *range(port + 1, port + 20), 0) if port else (0,):
+class CannotListen(click.ClickException):
+    """The address cannot be had: exit status 2."""
+
+    exit_code = 2
+
+
+def _listen(host: str, port: int, *, instead: bool = False) -> socket.socket:
+    """Take the port; with `instead` the next free one where it is taken, and say so."""
+    for candidate in (port, *range(port + 1, port + 20), 0) if instead else (port,):
         # Named as TCP: asyncio sends small answers at once (TCP_NODELAY) only then.
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -117,12 +145,30 @@ def _listen(host: str, port: int) -> socket.socket:
             listening.bind((host, candidate))
         except OSError as error:
             listening.close()
-            if error.errno in (98, 48, 13):
+            if error.errno == errno.EADDRINUSE and instead:
                 continue
-            raise click.ClickException(f"cannot listen on {host}: {error.strerror}") from None
+            raise CannotListen(_cannot_listen(host, candidate, error)) from None
         listening.listen(1024)
+        if candidate != port:
+            click.echo(f"Port {port} is taken: another program listens there.", err=True)
         return listening
-    raise click.ClickException(f"no free port on {host}")
+    raise CannotListen(f"no free port on {host}")
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} on {host} is taken: another program listens there (which: "
+            f"`ss -ltnp sport = :{port}`). Stop it, or choose another with --port (0 takes any)"
+        )
+    if error.errno == errno.EACCES:
+        return (
+            f"port {port} is below 1024 and this user may not listen there: choose a higher one "
+            "with --port, and let a proxy that speaks TLS stand in front of it"
+        )
+    if error.errno == errno.EADDRNOTAVAIL:
+        return f"{host} is no address of this machine: see `ip address`, or use --host 0.0.0.0"
+    return f"cannot listen on {host}: {error.strerror}"
 
 
 async def _serve(
@@ -139,7 +185,6 @@ async def _serve(
         tower = Tower(url, folder)
     except ValueError as error:  # a setting in the environment: it says which, and what fits
         raise click.ClickException(str(error)) from None
-    click.echo("Preparing the record ...", err=True)
     async with tower:
         people = await demo_network.furnish(tower) if demo else []
         if demo and tower.hl7 is None:

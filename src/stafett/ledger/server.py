@@ -30,6 +30,7 @@ import hashlib
 import logging
 import os
 import pwd
+import re
 import shutil
 import signal
 import stat
@@ -46,6 +47,7 @@ from urllib.parse import quote
 import psycopg
 
 from stafett.ledger import binaries
+from stafett.ledger.unfit import Unfit
 
 log = logging.getLogger(__name__)
 
@@ -85,7 +87,7 @@ os.execv(argv[0], argv)
 """
 
 
-class ServerFailed(RuntimeError):
+class ServerFailed(Unfit):
     """The embedded server can't run here; the message says what to do."""
 
 
@@ -200,6 +202,7 @@ class Server:
 
     def _prepare(self) -> None:
         """Make the folder and settle who runs the server and where its socket is."""
+        self.user = _own_name()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.uid, self.gid = _server_user(self.data)
         self.bin = binaries.runnable_by(binaries.find(), self.uid, SHELF)
@@ -233,7 +236,11 @@ class Server:
             self._launcher(fresh, command), capture_output=True, text=True, check=False
         )
         if done.returncode:
-            raise ServerFailed(f"initdb in {fresh} failed: {done.stderr.strip()[-2000:]}")
+            shutil.rmtree(fresh, ignore_errors=True)
+            raise ServerFailed(
+                f"{self.folder}: no database could be made here: {_fatal(done.stderr)}. "
+                "Mend that and start again"
+            )
         fresh.rename(self.data)
 
     def _check_version(self) -> None:
@@ -266,13 +273,7 @@ class Server:
 
     def _write_authentication(self) -> None:
         """Let in the operating-system user who runs Stafett, under any name, and nobody else."""
-        try:
-            user = pwd.getpwuid(os.geteuid()).pw_name
-        except KeyError:
-            raise ServerFailed(
-                f"user number {os.geteuid()} has no name in /etc/passwd, which PostgreSQL needs; "
-                "add one, or set STAFETT_DATABASE_URL"
-            ) from None
+        user = self.user
         server = pwd.getpwuid(self.uid).pw_name if self.uid != os.geteuid() else user
         for name, text in (
             ("pg_hba.conf", "local all all peer map=me\nlocal replication all peer map=copy\n"),
@@ -364,6 +365,11 @@ class Server:
     def _run(self) -> None:
         """Run the server once, from start to end."""
         if not (self.data / "PG_VERSION").exists():
+            if self.data.exists():
+                raise ServerFailed(
+                    f"{self.data} is no whole database: it has no PG_VERSION. Nothing was touched. "
+                    "Restore a backup into a new folder: `stafett ledger restore`"
+                )
             self._initialise()
         self._check_version()
         self._own(self.sockets)
@@ -399,7 +405,12 @@ class Server:
             # Children of a killed server may live a moment longer; anything else at the first
             # start is for the caller to know.
             if not self._ready.is_set() and "still in use" not in said:
-                raise ServerFailed(f"the embedded PostgreSQL ended at once: {said[-2000:]}")
+                raise ServerFailed(
+                    f"{self.data}: the embedded PostgreSQL ended at once: {_fatal(said)}. All that "
+                    f"it said is in {log_path}. If a disk is full, make room and start again; if "
+                    "files are damaged, restore a backup into a new folder: "
+                    "`stafett ledger restore`"
+                )
             log.warning("the embedded database ended (%s); starting again", process.returncode)
             self._stop.wait(0.05)
 
@@ -430,6 +441,23 @@ class Server:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(patience)
                 return
+
+
+def _own_name() -> str:
+    """Return the name of the user who runs us, which PostgreSQL asks for."""
+    try:
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        raise ServerFailed(
+            f"user number {os.geteuid()} has no name in /etc/passwd, which PostgreSQL needs; "
+            "add one, or set STAFETT_DATABASE_URL"
+        ) from None
+
+
+def _fatal(said: str) -> str:
+    """Return what PostgreSQL says is the matter; all that it said where it names nothing."""
+    grave = re.findall(r"(?:FATAL|PANIC|initdb: error): +(.+)", said)
+    return "; ".join(dict.fromkeys(grave)) or said.strip()[-2000:]
 
 
 def _server_user(data: Path) -> tuple[int, int]:

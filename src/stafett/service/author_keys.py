@@ -96,7 +96,8 @@ class AuthorKeys:
                 organisation,
                 f"the record knows the key {active[0].id} of {organisation!r}, and {path} is not "
                 "there: restore it from the backup of the keys, or replace it with "
-                f"`stafett ledger rotate-key {organisation} --lost`",
+                f"`stafett ledger rotate-key {organisation} --lost --reason WHY --folder "
+                f"{self._folder.parent}`",
             )
         signer = Signer(organisation, _seed(path))
         waiting = path.with_name(f".{path.name}.new")

@@ -33,6 +33,9 @@ class Unknown(KeyError):
     """There is no such patient in the vault."""
 
 
+MASTER_BYTES = 32
+
+
 def master_key(file: Path) -> bytes:
     """Read the vault's master key from `file`; make one, readable by its owner only, if none."""
     return made_once(file, lambda: AESGCM.generate_key(256))
@@ -143,6 +146,15 @@ class Vault:
             raise Unknown(pseudonym)
         found: tuple[Any, ...] = row
         return found
+
+
+def opens(master: AESGCM, pseudonym: str, wrapped: bytes) -> bool:
+    """Say whether `master` is the key that a patient's own key is wrapped in."""
+    try:
+        _open(master, wrapped, pseudonym.encode())
+    except ValueError:
+        return False
+    return True
 
 
 def _seal(key: AESGCM, plain: bytes, name: bytes) -> bytes:
