@@ -1,8 +1,8 @@
 """Events in the order of an extension's field (`orderBy=prefix:name`, EPCIS 2.0 §8.2.7.1).
 
-Numbers and times go by size, texts by their UTF-8 octets, numbers before texts. Of several values
-the one counts that brings the event further forward. Events without the field come last, in the
-order in which they were captured.
+Numbers and times go by size, texts by their UTF-8 octets; numbers come before texts, whichever way.
+Of several values the one counts that brings the event further forward. Events without the field
+come last, in the order in which they were captured.
 """
 
 from __future__ import annotations
@@ -39,5 +39,6 @@ def in_order(places: Iterable[tuple[int, Rank | None]], descending: bool) -> lis
     """
     held = sorted(places, key=lambda place: place[0])
     having = [(r, seq) for seq, r in held if r is not None]
-    having.sort(key=lambda one: one[0], reverse=descending)
+    having.sort(key=lambda one: one[0][1:], reverse=descending)
+    having.sort(key=lambda one: one[0][0])
     return [seq for _, seq in having] + [seq for seq, r in held if r is None]

@@ -2,8 +2,9 @@
 
 Where few events match they are put in order in memory. Of many, those that hold numbers or times
 under the field, those that hold texts, and those without it come one kind after another. Numbers
-are walked by the store's index. Texts have none: all that match are put in order for each page, so
-more than `MAX_SORTED` of them are refused. What is without the field is walked as it was captured.
+are walked by the store's index. Texts have none: all that match are put in order in memory, so more
+than `MAX_SORTED` of them are refused where they begin (to count them beforehand took two seconds in
+a million events). What is without the field is walked as it was captured.
 
 The token keeps how far the store went at the first page, so that what is captured meanwhile shifts
 nothing.
@@ -34,6 +35,9 @@ NUMBERS: Final[Stage] = "n"
 TEXTS: Final[Stage] = "t"
 NONE: Final[Stage] = "-"
 COLUMNS: Final = b"SELECT seq, record_time, context, body, owner"
+MOST_ORDERS: Final = 8
+# Texts in order, by query and `top`: of the walks that are under way. What is lost is made anew.
+Orders = dict[tuple[str, int], list[int]]
 Row = tuple[Any, ...]  # seq, record_time, context, body, owner
 Number = tuple[float, int]  # value, seq
 
@@ -52,9 +56,13 @@ class Ordered:
     """One query over one pool, up to the position `top` of the store."""
 
     def __init__(
-        self, pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]], asked: Asked, top: int
+        self,
+        pool: AsyncConnectionPool[psycopg.AsyncConnection[Any]],
+        asked: Asked,
+        top: int,
+        orders: Orders,
     ) -> None:
-        self._pool, self._asked, self._top = pool, asked, top
+        self._pool, self._asked, self._top, self._orders = pool, asked, top, orders
         fields = asked.query.order_fields
         self._names = [UUID(bytes=digest(n)) for f in fields for n in (f, f"{f}@t")]
         self._keys = [UUID(bytes=digest(f)) for f in fields]
@@ -70,35 +78,43 @@ class Ordered:
         few = await self._seqs([], [], FEW)
         if few is not None:
             return await self._few_page(few, mark, wanted, left, fingerprint)
-        stages: tuple[Stage, ...] = (TEXTS, NUMBERS, NONE) if self._down else (NUMBERS, TEXTS, NONE)
+        stages = (NUMBERS, TEXTS, NONE)
         at = mark or OrderMark(fingerprint, self._top, left, stages[0])
-        if mark is None:
-            await self._texts()  # too many are refused at once, not in the middle
         found: list[tuple[Row, OrderMark]] = []
+        enough = min(wanted + 1, left)  # one more says whether there is another page
+        refused = False
         for stage in stages[stages.index(at.stage) :]:
+            if len(found) == enough:
+                break
             begin = at if stage == at.stage else msgspec.structs.replace(
                 at, stage=stage, at="", seq=0
             )  # fmt: skip
-            source = {NUMBERS: self._numbered, TEXTS: self._worded, NONE: self._without}[stage]
-            async for row, value in source(begin, wanted + 1 - len(found)):
-                here = "" if value is None else value.hex()
-                found.append((row, OrderMark(fingerprint, self._top, 0, stage, here, row[0])))
-                if len(found) > wanted:
-                    break
-            if len(found) > wanted:
+            try:
+                async for row, value in self._of_stage(begin, enough - len(found)):
+                    here = "" if value is None else value.hex()
+                    found.append((row, OrderMark(fingerprint, self._top, 0, stage, here, row[0])))
+                    if len(found) == enough:
+                        break
+            except Problem:
+                if not found:
+                    raise
+                refused = True  # what was found is given, and the next page says it
                 break
         shown = found[:wanted]
         rows = [row for row, _ in shown]
-        if len(found) <= wanted or left <= wanted:
+        if len(found) <= wanted and not refused:
             return rows, None
         return rows, msgspec.structs.replace(shown[-1][1], left=left - len(shown))
+
+    def _of_stage(self, begin: OrderMark, wanted: int) -> AsyncIterator[tuple[Row, float | None]]:
+        source = {NUMBERS: self._numbered, TEXTS: self._worded, NONE: self._without}[begin.stage]
+        return source(begin, wanted)
 
     async def _few_page(
         self, few: list[int], mark: OrderMark | None, wanted: int, left: int, fingerprint: str
     ) -> tuple[list[Row], OrderMark | None]:
         rows, order = await self._ranked(few)
-        # What is in the store stays there, up to `top`: the last event shown is among them.
-        start = order.index(mark.seq) + 1 if mark and mark.seq in order else 0
+        start = _beyond(order, mark.seq if mark else 0)
         shown = order[start : start + wanted]
         found = [rows[seq] for seq in shown]
         if not shown or start + len(shown) >= len(order) or left <= len(shown):
@@ -195,9 +211,20 @@ class Ordered:
     async def _worded(
         self, begin: OrderMark, wanted: int
     ) -> AsyncIterator[tuple[Row, float | None]]:
-        rows, order = await self._ranked(await self._texts())
-        for seq in order[order.index(begin.seq) + 1 if begin.seq in order else 0 :]:
-            yield rows[seq], None
+        key = (begin.query, self._top)
+        order = self._orders.get(key)
+        if order is None:
+            _, order = await self._ranked(await self._texts())
+            if len(self._orders) >= MOST_ORDERS:
+                self._orders.pop(next(iter(self._orders)))
+            self._orders[key] = order
+        order = order[_beyond(order, begin.seq) :]
+        for first in range(0, len(order), wanted):
+            some = order[first : first + wanted]
+            rows = {row[0]: row for row in await self._of(some)}
+            for seq in some:
+                if seq in rows:
+                    yield rows[seq], None
 
     # -- without the field -------------------------------------------------------------------------
 
@@ -249,6 +276,18 @@ class Ordered:
             # Never prepared, as in `epcis_pages`: a generic plan would not know what is rare.
             cursor = await connection.execute(statement, values, prepare=False)
             return await cursor.fetchall()
+
+
+def _beyond(order: Sequence[int], seq: int) -> int:
+    """Give the place after an event's (0: the first). What is in the store stays there."""
+    if seq == 0:
+        return 0
+    if seq not in order:  # it matched by master data that has changed since
+        why = "goes on at an event that no longer matches; begin again"
+        raise Problem(
+            400, "QueryParameterException", f"nextPageToken {why}", [Finding("/nextPageToken", why)]
+        )
+    return order.index(seq) + 1
 
 
 def left_of(query: Query, mark: OrderMark | None) -> int:

@@ -19,7 +19,7 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.exchange import epcis
 from stafett.exchange.epcis import Json
 from stafett.exchange.epcis_facts import EPOCH, Facts, digest, facts, plain
-from stafett.exchange.epcis_ordered import Asked, Ordered, left_of
+from stafett.exchange.epcis_ordered import Asked, Ordered, Orders, left_of
 from stafett.exchange.epcis_query import (
     Attribute,
     Compare,
@@ -76,6 +76,7 @@ class Reader:
     ) -> None:
         self._pool = pool
         self._context_of = context_of
+        self._orders: Orders = {}
 
     async def page(
         self,
@@ -152,7 +153,7 @@ class Reader:
         asked = Asked(query, where, values, self._facts, holds)
         left = left_of(query, mark)
         top = mark.top if mark else await self._top()
-        ordered = Ordered(self._pool, asked, top)
+        ordered = Ordered(self._pool, asked, top, self._orders)
         rows, following = await ordered.page(mark, min(limit, left), left, fingerprint)
         events = tuple([await self._stored(row) for row in rows])
         return Page(events, write_mark(following) if following else None)
