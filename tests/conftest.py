@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import pytest_timeout
 from _pytest.runner import runtestprotocol
 
 from site_ import Site, serving
@@ -153,6 +154,9 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: pytest.Item | None) -> 
     if failed:
         why = "\n".join(report.longreprtext[-3000:] for report in failed)
         warnings.warn(f"tried a second time: {item.nodeid}: at first:\n{why}", stacklevel=1)
+        # The second attempt has as long as the first; the clock of the first must not stop it.
+        hook.pytest_timeout_cancel_timer(item=item)
+        hook.pytest_timeout_set_timer(item=item, settings=pytest_timeout._get_item_settings(item))
         # What its file shares is made anew too: the first attempt has left something there.
         module = item.getparent(pytest.Module)
         if module is not None and module.parent is not None:
