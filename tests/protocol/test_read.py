@@ -11,7 +11,7 @@ from stafett.protocol.read import ReadError, parse
     ("old", "new", "line", "says"),
     [
         ("kind: collect", "kind: colect", 24, "colect"),
-        ("attempts: 2", "attempts: two", 26, "int"),
+        ("attempts: 2", "attempts: two", 26, "a whole number"),
         ("object: bag", "objekt: bag", 37, "objekt"),
         ("container: bag", "container: bag\n    container: bag", 17, "twice"),
     ],

@@ -162,6 +162,22 @@ def test_every_finding_of_a_network_is_said_in_each_language(name: str) -> None:
     assert sorted(t for t in found - by_way if not knows(t)) == []
 
 
+@pytest.mark.parametrize("name", ["misfit", "read", "texts"])
+def test_what_a_protocol_file_does_wrong_is_said_in_each_language(name: str) -> None:
+    """Whoever brings a protocol to the page reads what is wrong with it in their own language."""
+    tree = ast.parse((SOURCE / "protocol" / f"{name}.py").read_text("utf-8"))
+    named = (n for n in ast.walk(tree) if isinstance(n, ast.Assign | ast.Return) and n.value)
+    found = {t for n in named for t in _pieces(n.value) if "NAME" in t or t.islower()}
+    found |= {t for n in ast.walk(tree) if isinstance(n, ast.Dict) for v in n.values
+              for t in _pieces(v)}  # fmt: skip
+    found |= set(told(SOURCE / "protocol" / f"{name}.py", ("ReadError",)))
+    passed_on = {t for t in found if t.startswith(("NAME (at", "NAME: ", "(at"))}
+    assert found
+    parts = {"NAME has no parameter NAME", "the top"}  # of a sentence that is said as a whole
+    said = {t.replace("{}", "NAME") for t in found - passed_on - parts}
+    assert sorted(t for t in said if not knows(t)) == []
+
+
 def test_the_rooms_are_searched_for_what_they_refuse() -> None:
     """The search finds refusals in most rooms: were it blind, nothing would be untranslated."""
     found = {file: len(set(told(file, SAYING))) for file in ROOMS}

@@ -9,6 +9,7 @@ from stafett.protocol.finding import Finding
 from stafett.protocol.model import Deadline, Figure, Limit, Rung, ShelfLife
 from stafett.protocol.net import target
 from stafett.protocol.read import Path_
+from stafett.protocol.references import known_name
 
 
 def figures(chain: Chain) -> Iterator[Finding]:
@@ -119,7 +120,7 @@ def _sources(chain: Chain) -> Iterator[Finding]:
         if path and path[-1] == "source" and path[0] != "sources":
             source = chain.document.at(*path)
             if isinstance(source, str) and source not in known:
-                yield chain.found("unknown-name", path, f"there is no source {source!r}")
+                yield from known_name(chain, path, "source", source, known)
 
 
 def _deadlines(chain: Chain) -> Iterator[Finding]:

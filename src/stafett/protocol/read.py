@@ -17,6 +17,7 @@ import msgspec
 import yaml
 
 from stafett.protocol.duration import Duration
+from stafett.protocol.misfit import plainer
 from stafett.protocol.model import Protocol
 
 MAX_BYTES = 2_000_000
@@ -138,7 +139,10 @@ class Document:
         self, value: Any, error: msgspec.ValidationError, kind: type[Any] = Protocol
     ) -> ReadError:
         what, path = _located(value, str(error), kind)
-        return ReadError(self.place(*path), f"{what} (at {_dotted(path)})")
+        if kind is not Protocol:
+            return ReadError(self.place(*path), f"{what} (at {_dotted(path)})")
+        plain, path, todo = plainer(what, value, path)
+        return ReadError(self.place(*path), plain, todo)
 
     def _parameters(self, product: str | None) -> dict[str, Any]:
         entry = self.value["products"][product] if product is not None else {}
@@ -227,8 +231,13 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         place = Place(file, mark.line + 1, mark.column + 1) if mark else start
-        raise ReadError(place, f"not YAML: {error.problem or error.context}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        problem = str(error.problem or error.context)
+        raise ReadError(place, f"not YAML: {problem}", _yaml_todo(problem)) from None
+    except yaml.reader.ReaderError as error:
+        raw = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
+        place = Place(file, raw[: error.position].count(b"\n") + 1, 1)
+        raise ReadError(place, "not text in UTF-8", "is it a protocol? Save it as UTF-8") from None
+    except (yaml.YAMLError, UnicodeError) as error:
         raise ReadError(start, f"not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise ReadError(start, "nested too deeply", "a protocol needs few levels") from None
@@ -237,6 +246,33 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
     places: dict[Path_, Place] = {}
     value = _plain(node, (), places, file)
     return Document(file, value, places)
+
+
+# What YAML's own words mean to who wrote the file.
+_YAML_TODO = {
+    "mapping values are not allowed": (
+        "put text that holds `: ` in quotes; indent what belongs together alike"
+    ),
+    "did not find expected ',' or": (
+        "close the brace, bracket or quote; inside braces, put `${name}` and text with a comma in "
+        "quotes"
+    ),
+    "found character that cannot start any token": (
+        "indent with spaces, not with tabs; put text that begins with @ or ` in quotes"
+    ),
+    "tab character": "indent with spaces, not with tabs",
+    "found undefined alias": (
+        "define it further up with `&name`; put text that begins with * in quotes"
+    ),
+    "found another document": "one protocol in a file: take `---` away",
+    "found unexpected end of stream": "close the quote",
+    "did not find expected key": "indent what belongs together alike",
+    "could not find expected ':'": "write `name: value`; indent what belongs together alike",
+}
+
+
+def _yaml_todo(problem: str) -> str:
+    return next((todo for said, todo in _YAML_TODO.items() if said in problem), "")
 
 
 def _check_depth(data: bytes | str, file: str) -> None:

@@ -13,6 +13,7 @@ from stafett.protocol.finding import Finding
 from stafett.protocol.model import Condition, Handoff, Route, Step
 from stafett.protocol.net import target
 from stafett.protocol.read import Path_
+from stafett.protocol.texts import texts
 
 MOST_ATTEMPTS = 20
 MOST_NAMES = 200
@@ -31,9 +32,13 @@ SECTIONS = (
 RESERVED = {"roles": ("any", "owner"), "materials": ("patient",)}
 
 
+VERSION = re.compile(r"^[0-9A-Za-z][0-9A-Za-z.+_-]{0,39}$")
+
+
 def references(chain: Chain) -> Iterator[Finding]:
     """Yield every name that does not exist and every part that does not fit."""
     yield from _names(chain)
+    yield from texts(chain)
     yield from _activities(chain)
     yield from _materials(chain)
     yield from _checks(chain)
@@ -45,6 +50,14 @@ def references(chain: Chain) -> Iterator[Finding]:
 def _names(chain: Chain) -> Iterator[Finding]:
     """Find names that could be read as something else, and more of them than can be explored."""
     protocol = chain.protocol
+    if not NAME.match(protocol.protocol):
+        what = (
+            f"{protocol.protocol!r} is no name: letters, digits, - and _, beginning with a letter"
+        )
+        yield chain.found("unfit-part", ("protocol",), what)
+    if not VERSION.match(protocol.version):
+        what = f"{protocol.version!r} is no version: letters, digits and dots, such as 1.0.0"
+        yield chain.found("unfit-part", ("version",), what)
     for section in SECTIONS:
         names = getattr(protocol, section)
         if len(names) > MOST_NAMES:
@@ -64,9 +77,10 @@ def _names(chain: Chain) -> Iterator[Finding]:
                 yield chain.found("unfit-part", at, f"{result!r} is no name for a result")
 
 
-def _known(
+def known_name(
     chain: Chain, path: Path_, what: str, name: str, known: Iterable[str]
 ) -> Iterator[Finding]:
+    """Find a `name` of a `what` that is not `known`, with the one that was likely meant."""
     if name not in known:
         near = _nearest(name, known)
         hint = f"; did you mean {near!r}?" if near else ""
@@ -83,7 +97,7 @@ def _ref(chain: Chain, path: Path_, ref: str) -> Iterator[Finding]:
     """Check a ref: an activity that takes part in the order, and one of its results."""
     name, _, result = ref.partition("=")
     steps, handoffs = chain.protocol.steps, chain.protocol.handoffs
-    unknown = list(_known(chain, path, "step or handoff", name, [*steps, *handoffs]))
+    unknown = list(known_name(chain, path, "step or handoff", name, [*steps, *handoffs]))
     yield from unknown
     if unknown:
         return
@@ -98,7 +112,7 @@ def _ref(chain: Chain, path: Path_, ref: str) -> Iterator[Finding]:
             "unknown-name", path, f"{name} is a handoff: only steps have results ({ref})"
         )
     else:
-        yield from _known(chain, path, f"result of {name}", result, step.results or ("done",))
+        yield from known_name(chain, path, f"result of {name}", result, step.results or ("done",))
 
 
 def _activities(chain: Chain) -> Iterator[Finding]:
@@ -120,10 +134,12 @@ def _activities(chain: Chain) -> Iterator[Finding]:
             yield from _ref(chain, (*path, "deadlines", i, "since"), deadline.since)
             if deadline.deviation is not None:
                 at = (*path, "deadlines", i, "deviation")
-                yield from _known(chain, at, "deviation", deadline.deviation, protocol.deviations)
+                yield from known_name(
+                    chain, at, "deviation", deadline.deviation, protocol.deviations
+                )
         for i, document in enumerate(activity.documents):
             at = (*path, "documents", i)
-            yield from _known(chain, at, "document", document, protocol.documents)
+            yield from known_name(chain, at, "document", document, protocol.documents)
         if activity.attempts is not None and not 1 <= activity.attempts <= MOST_ATTEMPTS:
             what = (
                 f"{name} may be tried {activity.attempts} times (1 to {MOST_ATTEMPTS} make sense)"
@@ -137,12 +153,12 @@ def _activities(chain: Chain) -> Iterator[Finding]:
 
 def _step(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Finding]:
     protocol = chain.protocol
-    yield from _known(chain, (*path, "role"), "role", step.role, protocol.roles)
+    yield from known_name(chain, (*path, "role"), "role", step.role, protocol.roles)
     lists = (("inputs", step.inputs), ("consumes", step.consumes), ("outputs", step.outputs))
     for field, materials in lists:
         for i, material in enumerate(materials):
             at = (*path, field, i)
-            yield from _known(chain, at, "material", material, protocol.materials)
+            yield from known_name(chain, at, "material", material, protocol.materials)
             if materials.index(material) != i:
                 yield chain.found("name-twice", at, f"{material} is named twice in {field}")
     for i, material in enumerate(step.consumes):
@@ -153,13 +169,13 @@ def _step(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Finding]
         for inner, outer in packing.items():
             for material in (inner, outer):
                 at = (*path, field, inner)
-                yield from _known(chain, at, "material", material, protocol.materials)
+                yield from known_name(chain, at, "material", material, protocol.materials)
             if inner == outer:
                 yield chain.found("unfit-part", (*path, field, inner), f"{inner} is in itself")
     for result, entry in step.results.items():
         if entry.deviation is not None:
             at = (*path, "results", result, "deviation")
-            yield from _known(chain, at, "deviation", entry.deviation, protocol.deviations)
+            yield from known_name(chain, at, "deviation", entry.deviation, protocol.deviations)
     if step.on_demand:
         yield from _decision(chain, path, name, step)
 
@@ -184,18 +200,18 @@ def _handoff(chain: Chain, path: Path_, name: str, handoff: Handoff) -> Iterator
     protocol = chain.protocol
     roles = [*protocol.roles, *(("any", "owner") if handoff.on_demand else ())]
     for field in ("giver", "receiver"):
-        yield from _known(chain, (*path, field), "role", getattr(handoff, field), roles)
+        yield from known_name(chain, (*path, field), "role", getattr(handoff, field), roles)
     if handoff.giver == handoff.receiver and handoff.giver != "any":
         what = f"{name} goes from {handoff.giver} to itself: that is a step, not a handoff"
         yield chain.found("unfit-part", (*path, "receiver"), what)
     for i, material in enumerate(handoff.carries):
         at = (*path, "carries", i)
-        yield from _known(chain, at, "material", material, protocol.materials)
+        yield from known_name(chain, at, "material", material, protocol.materials)
         if handoff.carries.index(material) != i:
             yield chain.found("name-twice", at, f"{material} is carried twice")
     for old, new in handoff.becomes.items():
         at = (*path, "becomes", old)
-        yield from _known(chain, at, "material", new, protocol.materials)
+        yield from known_name(chain, at, "material", new, protocol.materials)
         if old not in handoff.carries:
             yield chain.found("unfit-part", at, f"{name} relabels {old}, which it does not carry")
         if old == new:
@@ -212,14 +228,16 @@ def _materials(chain: Chain) -> Iterator[Finding]:
     for name, material in protocol.materials.items():
         for i, identifier in enumerate(material.identifiers):
             at = ("materials", name, "identifiers", i)
-            yield from _known(chain, at, "identifier", identifier, protocol.identifiers)
+            yield from known_name(chain, at, "identifier", identifier, protocol.identifiers)
         if material.shelf_life is not None:
             since = ("materials", name, "shelf_life", "counts_from")
             yield from _ref(chain, since, material.shelf_life.counts_from)
         for i, condition in enumerate(material.conditions):
             where = ("materials", name, "conditions", i)
             known = protocol.deviations
-            yield from _known(chain, (*where, "deviation"), "deviation", condition.deviation, known)
+            yield from known_name(
+                chain, (*where, "deviation"), "deviation", condition.deviation, known
+            )
             if fault := _unfit_condition(condition):
                 yield chain.found("unfit-part", where, f"{name}: {fault}")
         if not chain.makers(name):
@@ -252,16 +270,18 @@ def _checks(chain: Chain) -> Iterator[Finding]:
             if what is None:
                 continue
             subjects = [*protocol.materials, *(("patient",) if field == "identifies" else ())]
-            yield from _known(chain, (*path, field), "material", what, subjects)
+            yield from known_name(chain, (*path, field), "material", what, subjects)
         if check.by is not None:
-            yield from _known(chain, (*path, "by"), "identifier", check.by, protocol.identifiers)
+            yield from known_name(
+                chain, (*path, "by"), "identifier", check.by, protocol.identifiers
+            )
         if check.deviation is not None:
             at = (*path, "deviation")
-            yield from _known(chain, at, "deviation", check.deviation, protocol.deviations)
+            yield from known_name(chain, at, "deviation", check.deviation, protocol.deviations)
         for choice, entry in check.choices.items():
             if entry.deviation is not None:
                 at = (*path, "choices", choice, "deviation")
-                yield from _known(chain, at, "deviation", entry.deviation, protocol.deviations)
+                yield from known_name(chain, at, "deviation", entry.deviation, protocol.deviations)
     for path, name, activity in chain.activities():
         for side, more, checks in sides(activity):
             ids = [check.id for check in checks]
@@ -299,10 +319,10 @@ def _route(chain: Chain, path: Path_, name: str, route: Route) -> Iterator[Findi
         said = ", ".join(ways) or "nothing"
         yield chain.found("unfit-part", path, f"a route says exactly one way on; this says {said}")
     if route.end is not None:
-        yield from _known(chain, (*path, "end"), "outcome", route.end, protocol.outcomes)
+        yield from known_name(chain, (*path, "end"), "outcome", route.end, protocol.outcomes)
     if route.decide is not None:
         at = (*path, "decide")
-        unknown = list(_known(chain, at, "step", route.decide, protocol.steps))
+        unknown = list(known_name(chain, at, "step", route.decide, protocol.steps))
         yield from unknown
         if not unknown and not protocol.steps[route.decide].on_demand:
             what = f"{route.decide} is not on demand: a route can't ask it to decide"
@@ -319,7 +339,7 @@ def _route(chain: Chain, path: Path_, name: str, route: Route) -> Iterator[Findi
 def _go(chain: Chain, at: Path_, name: str) -> Iterator[Finding]:
     protocol = chain.protocol
     names = [*protocol.steps, *(n for n, h in protocol.handoffs.items() if not h.on_demand)]
-    unknown = list(_known(chain, at, "step or handoff", name, names))
+    unknown = list(known_name(chain, at, "step or handoff", name, names))
     yield from unknown
     if unknown:
         return
@@ -333,32 +353,32 @@ def _go(chain: Chain, at: Path_, name: str) -> Iterator[Finding]:
 
 def _rest(chain: Chain) -> Iterator[Finding]:
     protocol = chain.protocol
-    yield from _known(chain, ("owner",), "role", protocol.owner, protocol.roles)
+    yield from known_name(chain, ("owner",), "role", protocol.owner, protocol.roles)
     for path, _, ladder in chain.ladders():
         for i, rung in enumerate(ladder):
             at = (*path, i, "tell")
-            yield from _known(chain, at, "role", rung.tell, [*protocol.roles, "owner"])
+            yield from known_name(chain, at, "role", rung.tell, [*protocol.roles, "owner"])
     activities = [*protocol.steps, *protocol.handoffs]
     for i, rule in enumerate(protocol.prerequisites):
         at = ("prerequisites", i)
-        yield from _known(chain, (*at, "before"), "step or handoff", rule.before, activities)
+        yield from known_name(chain, (*at, "before"), "step or handoff", rule.before, activities)
         for j, ref in enumerate(rule.require):
             yield from _ref(chain, (*at, "require", j), ref)
         for j, name in enumerate(rule.on_site):
-            known = _known(chain, (*at, "on_site", j), "material", name, protocol.materials)
+            known = known_name(chain, (*at, "on_site", j), "material", name, protocol.materials)
             yield from known
         if rule.at is not None:
-            yield from _known(chain, (*at, "at"), "role", rule.at, protocol.roles)
+            yield from known_name(chain, (*at, "at"), "role", rule.at, protocol.roles)
     for name, interrupt in protocol.interrupts.items():
         if interrupt.until is not None:
             yield from _ref(chain, ("interrupts", name, "until"), interrupt.until)
     for name, entry in protocol.deviations.items():
         for i, role in enumerate(entry.closed_by):
             path = ("deviations", name, "closed_by", i)
-            yield from _known(chain, path, "role", role, protocol.roles)
+            yield from known_name(chain, path, "role", role, protocol.roles)
     for name, outcome in protocol.outcomes.items():
         at = ("outcomes", name, "owner")
-        yield from _known(chain, at, "role", outcome.owner, protocol.roles)
+        yield from known_name(chain, at, "role", outcome.owner, protocol.roles)
 
 
 def _cycles(chain: Chain) -> Iterator[Finding]:

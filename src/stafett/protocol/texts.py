@@ -1,0 +1,50 @@
+"""Texts that people read: none is empty, and each stands in a language that there is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import msgspec
+
+from stafett.protocol.chain import Chain
+from stafett.protocol.finding import Finding
+from stafett.protocol.read import Path_
+
+LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")  # BCP 47, as far as anybody writes it
+READ = ("title", "summary", "ask", "meaning", "object", "why")
+
+
+def texts(chain: Chain) -> Iterator[Finding]:
+    """Yield what people are to read and cannot."""
+    yield from _texts(chain, chain.protocol, ())
+
+
+def _texts(chain: Chain, part: object, path: Path_) -> Iterator[Finding]:
+    """Find what people are to read and cannot: empty, or in a language that is none."""
+    if isinstance(part, msgspec.Struct):
+        for field in part.__struct_fields__:
+            value, at = getattr(part, field), (*path, field)
+            if field in READ:
+                yield from _text(chain, value, at)
+            else:
+                yield from _texts(chain, value, at)
+    elif isinstance(part, dict):
+        for name, value in part.items():
+            yield from _texts(chain, value, (*path, name))
+    elif isinstance(part, tuple):
+        for i, value in enumerate(part):
+            yield from _texts(chain, value, (*path, i))
+
+
+def _text(chain: Chain, value: str | dict[str, str] | None, path: Path_) -> Iterator[Finding]:
+    if isinstance(value, dict):
+        for language in value:
+            if not LANGUAGE.match(language):
+                what = f"{language!r} is no language: write its code, such as en, sv or es"
+                yield chain.found("unfit-part", (*path, language), what)
+    elif value is None:
+        return
+    texts = list(value.values()) if isinstance(value, dict) else [value]
+    if not texts or not all(text.strip() for text in texts):
+        yield chain.found("unfit-part", path, f"{path[-1]} is empty: people are to read it")
