@@ -29,7 +29,7 @@ from stafett.service.changes import CHANGED
 from stafett.service.health import STUMBLES
 from stafett.service.library import ADMITTED, Library
 from stafett.service.live import Lives
-from stafett.service.loggers import Id
+from stafett.service.loggers import Id, Loggers
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
 from stafett.service.retirements import Retirements
@@ -247,6 +247,21 @@ async def test_a_network_changed_while_it_is_read_is_read_again(
         if reading.done():
             break
     await reading
+
+
+async def test_a_loggers_key_that_another_process_replaced_ends_here_too(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Proven a moment ago it is rested on for a moment, and not for ever."""
+    monkeypatch.setattr("stafett.service.loggers.FRESH_S", 0.2)
+    id = Id("hospital", "T-1")
+    first = await tower.loggers.register(PERSON, "T-1", "", None, renew=False)
+    assert first.key and await tower.loggers.proves(id, first.key)
+    elsewhere = Loggers(tower.pool)
+    second = await elsewhere.register(PERSON, "T-1", "", None, renew=True)
+    await asyncio.sleep(0.3)
+    assert not await tower.loggers.proves(id, first.key)
+    assert second.key and await tower.loggers.proves(id, second.key)
 
 
 async def test_a_protocol_admitted_elsewhere_while_the_database_is_away_is_learnt(

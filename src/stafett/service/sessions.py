@@ -140,23 +140,25 @@ class Sessions:
 
     async def end(self, token: str) -> None:
         """End a session: its person signs out."""
-        self._known.pop(digest(token), None)
         await sql.done(self._pool, "DELETE FROM service.session WHERE token = %s", (digest(token),))
+        self._known.pop(digest(token), None)  # after it: who looked meanwhile saw it go on
 
     async def end_one(self, person: Person, id: str) -> bool:
         """End one of the person's own sessions; say whether there was one."""
-        self._known.clear()
         query = "DELETE FROM service.session WHERE person = %s AND id = %s"
-        return await sql.done(self._pool, query, (person.id, id)) > 0
+        done = await sql.done(self._pool, query, (person.id, id))
+        self._known.clear()
+        return done > 0
 
     async def end_all(self, person: str, but: str | None = None) -> int:
         """End every session of a person, except that of the token `but`; return how many."""
-        self._known.clear()
-        return await sql.done(
+        done = await sql.done(
             self._pool,
             "DELETE FROM service.session WHERE person = %s AND token <> %s",
             (person, digest(but) if but else b""),
         )
+        self._known.clear()
+        return done
 
 
 def digest(token: str) -> bytes:
