@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
 from stafett.ledger import binaries, server
 from stafett.ledger.server import Server, ServerFailed, database, wait_until_gone
@@ -105,6 +106,44 @@ def test_two_that_start_at_once_share_one_server(folder):
     finally:
         for process, _ in processes:
             process.communicate()
+
+
+def test_a_start_that_fails_once_is_tried_again(folder, monkeypatch):
+    """A full disk has room again, a minute later: a server that has run is not given up."""
+    with Server(folder, QUICK) as server:
+        failed = []
+        write = Server._write_authentication
+
+        def full(self):
+            if not failed:
+                failed.append(1)
+                raise OSError(28, "No space left on device")
+            write(self)
+
+        monkeypatch.setattr(Server, "_write_authentication", full)
+        os.kill(server.pid, signal.SIGKILL)
+        while not failed:
+            time.sleep(0.01)
+        assert eventually(server.url) == 42
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("postgresql://s@db.example/stafett", "10000"),
+        ("postgresql://s@/stafett?host=a,b&tcp_user_timeout=99", "99"),
+        ("host=db.example dbname=stafett", "10000"),
+    ],
+)
+def test_a_machine_that_vanishes_is_noticed_unless_the_address_says_otherwise(
+    url, said, monkeypatch, tmp_path
+):
+    """Its power is gone and no connection ends: nobody waits a quarter of an hour for an answer."""
+    monkeypatch.setenv("STAFETT_DATABASE_URL", url)
+    with database(tmp_path) as configured:
+        found = conninfo_to_dict(configured.url)
+    assert found["tcp_user_timeout"] == said and found["keepalives_idle"] == "5"
+    assert {name: found[name] for name in conninfo_to_dict(url)} == conninfo_to_dict(url)
 
 
 def test_a_killed_postmaster_is_started_again(folder):

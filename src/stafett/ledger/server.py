@@ -45,6 +45,7 @@ from typing import Protocol
 from urllib.parse import quote
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 
 from stafett.ledger import binaries
 from stafett.ledger.unfit import Unfit
@@ -54,6 +55,12 @@ log = logging.getLogger(__name__)
 SUPERUSER = "stafett"
 DATABASE = "stafett"
 SHELF = Path("/var/lib/stafett")
+AGAIN_S = 1.0  # after a start that failed, of a server that has run before
+# libpq: what was sent has no acknowledgement for so long, or nothing has come and nobody answers.
+VANISHED = {
+    "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2,
+    "keepalives_count": 3,
+}  # fmt: skip
 LONGEST_SOCKET = 107  # sizeof(sockaddr_un.sun_path) - 1 on Linux; macOS has 103
 LOG_LIMIT = 16 * 2**20
 
@@ -100,11 +107,25 @@ class Database(Protocol):
         ...
 
 
+def lasting(url: str) -> str:
+    """Return the address with what makes a machine that has vanished be noticed, unless it says.
+
+    A machine that loses its power ends no connection: whoever waits for an answer waits for as long
+    as the system tries to reach it, a quarter of an hour and more, and whoever only listens for two
+    hours. Neither makes a difference where the server is on this machine.
+    """
+    said = conninfo_to_dict(url)
+    more = [f"{name}={value}" for name, value in VANISHED.items() if name not in said]
+    if not url.startswith(("postgresql://", "postgres://")):
+        return " ".join([url, *more])
+    return url + ("&" if "?" in url else "?") + "&".join(more) if more else url
+
+
 class Configured:
     """The database that STAFETT_DATABASE_URL names; someone else runs it."""
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url = lasting(url)
 
 
 @contextlib.contextmanager
@@ -313,23 +334,29 @@ class Server:
     def _supervise(self) -> None:
         """Get the folder's lock, run the server, start it again when it dies; until closed."""
         try:
-            while not self._stop.is_set():
-                if self._take_lock():
-                    self._run()
-                elif self._owner_lives() and self._answers():
-                    self._ready.set()
-                    self._stop.wait(0.2)
-                else:
-                    self._stop.wait(0.05)
-        except Exception as failure:
-            self._failure = failure
-            if self._ready.is_set():
-                log.exception("the embedded database stopped for good")
+            while not self._stop.is_set() and self._failure is None:
+                try:
+                    self._turn()
+                except Exception as failure:
+                    if self._ready.is_set():  # it has run: a full disk may have room again
+                        log.exception("the embedded database does not run; it is tried again")
+                        self._stop.wait(AGAIN_S)
+                    else:
+                        self._failure = failure
         finally:
             self._ready.set()
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
+
+    def _turn(self) -> None:
+        if self._take_lock():
+            self._run()
+        elif self._owner_lives() and self._answers():
+            self._ready.set()
+            self._stop.wait(0.2)
+        else:
+            self._stop.wait(0.05)
 
     def _take_lock(self) -> bool:
         if self._lock >= 0:
