@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import psycopg
+from msgspec import structs
 
 from site_ import Site
 from stafett.journey.script import play
@@ -38,6 +39,19 @@ def test_thirty_years_count_from_the_products_expiry(site: Site) -> None:
     assert found.until == years_after(found.since, 30)
     assert found.since > story.state.opened_at
     assert years_after(datetime(2028, 2, 29, tzinfo=UTC), 30) == datetime(2058, 3, 1, tzinfo=UTC)
+
+
+def test_a_product_that_was_to_be_made_anew_is_kept_for_as_long(site: Site) -> None:
+    """What was made keeps its years, though its clock was stopped for another that never came."""
+    pinned = site.tower.library.current()["autologous-car-t"]
+    net = site.tower.library.net(pinned.sha256, None)
+    state = play(net, datetime(2026, 3, 2, 7, 30, tzinfo=UTC), seed=1).state
+    assert state is not None and state.ended_at is not None
+    whole = retention(net, state)
+    again = retention(net, structs.replace(state, done={}))
+    assert again.assumed and again.since is not None and whole.since is not None
+    assert again.since > state.ended_at
+    assert whole.since - again.since < timedelta(days=14)  # from its making on, not its freezing
 
 
 def test_an_open_journey_is_kept_without_an_end(site: Site) -> None:

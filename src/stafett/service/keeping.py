@@ -40,7 +40,7 @@ class Retention(msgspec.Struct, frozen=True):
     """Until when a journey must be kept at least; None while the journey is open.
 
     `since` is what the years are counted from: the latest expiry of a product, or (`assumed`) the
-    journey's end where no product has one.
+    journey's end where no product has one, or not one that is known any more.
     """
 
     journey: str
@@ -74,7 +74,15 @@ def retention(net: Net, state: State) -> Retention:
         begun = clock.done_at(net, state, life.counts_from) if life else None
         if life is not None and begun is not None:
             known.append(begun + life.at_most.timedelta)
-    since = max(known, default=state.ended_at)
+    # A product that was made anew takes its clock from the one before; what that one was made at
+    # and its life are known all the same, and never lead to too short a time.
+    lives = {name: m.shelf_life for name, m in net.protocol.materials.items()}
+    made = [
+        lot.made_at + life.at_most.timedelta
+        for lot in state.lots.values()
+        if (life := lives.get(lot.material)) is not None
+    ]
+    since = max([*known, *made] if known else [state.ended_at, *made])
     return Retention(state.journey, years_after(since, YEARS), since, assumed=not known)
 
 
