@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 
 from epcis_ import document, event
 from stafett.exchange import epcis
+from stafett.exchange.captures import Captures
+from stafett.exchange.epcis_store import EpcisStore
 
 pytestmark = pytest.mark.anyio
 JSON, XML = "application/json", "application/xml"
@@ -174,3 +177,30 @@ async def test_what_is_odd_and_allowed_is_captured_whole(http: httpx.AsyncClient
     assert [r["pointer"] for r in job["remarks"]] == [
         f"{LIST}/3/disposition", f"{LIST}/2/eventTime",
     ]  # fmt: skip
+
+
+async def test_a_compressed_body_is_refused_as_what_it_is(http: httpx.AsyncClient) -> None:
+    """415 names the coding and the one that is taken; it is not called broken JSON."""
+    kind = {"content-type": JSON, "content-encoding": "gzip"}
+    reply = await http.post("/capture", content=gzip.compress(sent(event(1))), headers=kind)
+    assert (reply.status_code, reply.headers["accept-encoding"]) == (415, "identity")
+    assert "'gzip'" in reply.json()["detail"]
+    plain = {"content-type": JSON, "content-encoding": "identity"}
+    assert (await http.post("/capture", content=sent(event(1)), headers=plain)).status_code == 202
+
+
+async def test_a_byte_order_mark_before_json_is_passed_over(
+    http: httpx.AsyncClient, store: EpcisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As some systems write it: captured at once, and by the job that comes after the answer."""
+    monkeypatch.setattr("stafett.exchange.captures.INLINE", 1)
+    for events in ((event(1),), (event(2), event(3))):
+        reply = await http.post(
+            "/capture", content=b"\xef\xbb\xbf" + sent(*events), headers={"content-type": JSON}
+        )
+        assert reply.status_code == 202, reply.text
+    job = httpx.URL("http://s" + reply.headers["location"])
+    assert (await http.get(job)).json()["running"]
+    assert await Captures(store).work_once()
+    done = (await http.get(job)).json()
+    assert (done["success"], done["captured"], await store.size()) == (True, 2, 3)

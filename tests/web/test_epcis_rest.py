@@ -304,7 +304,14 @@ async def test_other_methods_are_405(http: httpx.AsyncClient) -> None:
     """Events cannot be deleted or put."""
     reply = await http.delete("/events")
     assert (reply.status_code, reply.headers["allow"]) == (405, "OPTIONS, GET, POST")
-    assert (await http.put("/capture")).status_code == 405
+    put = await http.put("/capture")
+    assert (put.status_code, put.json()["type"]) == (
+        405,
+        "epcisException:MethodNotAllowedException",
+    )
+    assert (put.json()["instance"], put.json()["detail"]) == (
+        "/epcis/capture", "PUT is not allowed here, only OPTIONS, POST, GET",
+    )  # fmt: skip
 
 
 async def test_a_body_that_is_too_large_is_refused_while_it_arrives(

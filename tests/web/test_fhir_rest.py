@@ -248,6 +248,42 @@ def test_a_read_says_when_it_changed_and_is_spared_who_knows_it(site: Site, trea
     assert get(site, "R5/Task?_count=1&_pretty=true").json()["entry"][0]["resource"] == one
 
 
+@pytest.mark.parametrize("version", ["R5", "R4B", "R4"])
+def test_a_resource_is_read_as_it_was_after_each_event_that_changed_it(
+    site: Site, treated: str, outsider: str, version: str
+) -> None:
+    """The latest is what a read gives; each has its number; who may not read it sees none."""
+    tasks = resources(get(site, f"{version}/Task?status=completed&_count=500"))
+    task = next(t for t in tasks if treated in t["id"])
+    path = f"{version}/Task/{task['id']}"
+    told = get(site, f"{path}/_history")
+    valid(version.replace("R4B", "R4").replace("R4", "R4B"), told.json())
+    versions = resources(told)
+    assert versions[0] == task and told.json()["total"] == len(versions) > 1
+    numbers = [int(v["meta"]["versionId"]) for v in versions]
+    assert numbers == sorted(set(numbers), reverse=True)
+    assert [v["status"] for v in versions] == ["completed", "requested"]
+    for one in versions:
+        read = get(site, f"{path}/_history/{one['meta']['versionId']}")
+        assert read.json() == one
+        assert read.headers["etag"] == f'W/"{one["meta"]["versionId"]}"'
+    missing = get(site, f"{path}/_history/{numbers[0] + 1}")
+    assert missing.status_code == 404 and "_history lists them" in missing.text
+    assert get(site, f"{path}/_history?_count=1").status_code == 400
+    assert get(site, f"{path}/_history", outsider).status_code == 404
+    assert get(site, f"{path}/_history", None).status_code == 401
+
+
+def test_where_an_order_says_its_resources_are_they_are(site: Site) -> None:
+    """Each `location` of a transaction's answer can be read, as the resource that was made."""
+    answer = site.call(CLINIC, "POST", "/fhir/R5", json=bundle("R5"))
+    assert answer.status_code == 200, answer.text
+    for entry in answer.json()["entry"]:
+        made = get(site, f"R5/{entry['response']['location']}")
+        assert made.status_code == 200, made.text
+        assert made.headers["etag"] == entry["response"]["etag"]
+
+
 def test_nobody_finds_what_is_not_theirs(site: Site, treated: str, outsider: str) -> None:
     """Without sign-in 401; an outsider finds no journey, and by id it is not there. Studies are
     public."""
@@ -354,6 +390,9 @@ def test_a_wrong_order_opens_nothing_and_each_mistake_is_named(site: Site) -> No
     assert post(site, "R5", bundle("R5"), ADMIN).status_code == 403
     kind = {"Content-Type": "text/plain"}
     assert site.call(CLINIC, "POST", "/fhir/R5", content="{}", headers=kind).status_code == 415
+    kind = {"Content-Type": "application/fhir+json", "Content-Encoding": "gzip"}
+    packed = site.call(CLINIC, "POST", "/fhir/R5", content=b"\x1f\x8b", headers=kind)
+    assert packed.status_code == 415 and "Content-Encoding" in packed.text
     after = get(site, "R5/ServiceRequest", params={"_summary": "count"}).json()["total"]
     assert after == before
 
@@ -424,7 +463,9 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "Task/x/_history"), ("GET", "_history"), ("GET", "Task/_history"), ("GET", ""),
+    [("GET", "Task/x/_history"), ("GET", "_history"), ("GET", "ResearchStudy/x/_history"),
+     ("GET", "Task/x/_history/1"), ("DELETE", "Task/x/_history/1"), ("GET", "Task/_history"),
+     ("GET", ""),
      ("GET", "Task/$validate"), ("GET", "a/b/c/d"), ("PUT", "Task/x"), ("PATCH", "Task/x"),
      ("DELETE", "Task/x"), ("PUT", "metadata"), ("GET", "Task?_include=Task:nothing"),
      ("GET", "Task?_include=Patient:focus"),
@@ -435,7 +476,7 @@ def test_what_is_not_claimed_is_refused_as_fhir(
 ) -> None:
     """Neither done nor claimed: an OperationOutcome says so, and no answer is of another form."""
     claimed = json.dumps(get(site, f"{version}/metadata", None).json())
-    assert not [w for w in ("history", "patch", "update") if w in claimed]
+    assert not [w for w in ("history-type", "history-system", "patch", "update") if w in claimed]
     answer = site.call(CLINIC, method, f"/fhir/{version}/{path}")
     assert answer.status_code in (400, 404, 405), answer.text
     assert answer.headers["content-type"].startswith("application/fhir+json")

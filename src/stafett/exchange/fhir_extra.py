@@ -70,6 +70,8 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
         along, back = list(includable(kind)), list(revincludable(kind, version))
         if kind == "Subscription":
             interactions += ["create", "delete"]
+        elif kind not in ("AuditEvent", "ResearchStudy"):
+            interactions += ["vread", "history-instance"]
         resources.append(
             {
                 "type": kind,

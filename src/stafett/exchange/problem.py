@@ -24,6 +24,7 @@ TITLES = {
     "NotAcceptableException": "The response cannot be given in the form asked for",
     "UnsupportedMediaTypeException": "The content type is not supported",
     "URITooLongException": "The query string is too long",
+    "MethodNotAllowedException": "This is not done here",
     "SecurityException": "The caller may not do this",
     "ImplementationException": "The server failed",
 }

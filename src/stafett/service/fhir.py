@@ -80,7 +80,7 @@ class Fhir:
         """Return one resource; raise `Problem` 404 where there is none for this person."""
         async for resource in self._named(person, version, kind, id_):
             return resource
-        raise Problem(404, "NoSuchResourceException", f"there is no {kind}/{id_[:80]} for you")
+        raise _absent(kind, id_)
 
     async def _named(
         self, person: Person | None, version: Version, kind: str, id_: str
@@ -95,6 +95,20 @@ class Fhir:
         for place, one in (await self._hits(person, version, asked, None, 1)).resources:
             await self._readings.note(person, "journey", place.journey)
             yield one
+
+    async def versions(self, person: Person, version: Version, kind: str, id_: str) -> list[Json]:
+        """Return a resource as it was after each event that changed it, the first first.
+
+        Raises `Problem` 404 where there is none for this person, or none of this type.
+        """
+        if kind in OTHERS:
+            raise Problem(404, "NoSuchResourceException", f"{kind} has no history here")
+        asked = read_search(kind, [("_id", id_)])
+        for place, _ in (await self._hits(person, version, asked, None, 1)).resources:
+            await self._readings.note(person, "journey", place.journey)
+            row = self._board.rows[place.journey]
+            return await self._index.versions(version, row, f"{kind}/{id_}")
+        raise _absent(kind, id_)
 
     async def search(self, person: Person | None, version: Version, asked: Search) -> Found:
         """Return a page of what answers to a search."""
@@ -310,6 +324,10 @@ class Fhir:
         if hook.owner != person.organisation or hook.mode != mode_of(version):
             raise absent
         return hook
+
+
+def _absent(kind: str, id_: str) -> Problem:
+    return Problem(404, "NoSuchResourceException", f"there is no {kind}/{id_[:80]} for you")
 
 
 def mode_of(version: Version) -> Any:

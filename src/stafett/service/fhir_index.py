@@ -8,14 +8,16 @@ has just started, or one beside it, finds what another has made.
 from __future__ import annotations
 
 import asyncio
+import copy
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from stafett.exchange.fhir_keys import found_by
+from stafett.exchange.fhir_parameters import Json
 from stafett.exchange.fhir_store import FhirStore, Kept
 from stafett.exchange.fhir_write import PSEUDONYM, Bundle, Version
-from stafett.ledger import Ledger
+from stafett.ledger import Event, Ledger
 from stafett.service.board import Board
 from stafett.service.library import Library
 from stafett.service.row import Row
@@ -65,17 +67,12 @@ class FhirIndex:
 
     async def made_of(self, version: Version, row: Row) -> Kept:
         """Make a journey's resources from its record alone: no state of it need be in memory."""
-        events = await self._ledger.stream(row.journey)
+        bundle, events = await self._empty(version, row)
         opened = events[0].body
-        await self._library.fetch(opened["pinned"])
-        net = self._library.net(opened["pinned"], opened["event"].get("product"))
-        giving = [n for n, s in net.protocol.steps.items() if s.kind == "administer"]
-        bundle = Bundle(row.journey, version, giving, pseudonym=opened["pseudonym"])
         bundle.add([(e.version, e.body["event"]) for e in events])
         times = {e.version: e.recorded_at.isoformat() for e in events}
         for name, resource in bundle.resources.items():
-            touched = bundle.touched[name]
-            resource["meta"] = {"versionId": str(touched), "lastUpdated": times[touched]}
+            resource["meta"] = _meta(bundle.touched[name], times)
         about = {
             "patient": bundle.patient,
             "identifier": {"system": PSEUDONYM, "value": opened["pseudonym"]},
@@ -84,6 +81,27 @@ class FhirIndex:
         return Kept(
             row.journey, row.opened, events[-1].position, row.parties, bundle.resources, found
         )
+
+    async def versions(self, version: Version, row: Row, name: str) -> list[Json]:
+        """Make one resource ("Type/id") of a journey as it was after each event that changed it."""
+        bundle, events = await self._empty(version, row)
+        times = {e.version: e.recorded_at.isoformat() for e in events}
+        found: list[Json] = []
+        for e in events:
+            bundle.add([(e.version, e.body["event"])])
+            if bundle.touched.get(name) == e.version:
+                then = copy.deepcopy(bundle.resources[name])
+                found.append({**then, "meta": _meta(e.version, times)})
+        return found
+
+    async def _empty(self, version: Version, row: Row) -> tuple[Bundle, list[Event]]:
+        """Give a bundle that holds nothing yet, and the events to fill it with."""
+        events = await self._ledger.stream(row.journey)
+        opened = events[0].body
+        await self._library.fetch(opened["pinned"])
+        net = self._library.net(opened["pinned"], opened["event"].get("product"))
+        giving = [n for n, s in net.protocol.steps.items() if s.kind == "administer"]
+        return Bundle(row.journey, version, giving, pseudonym=opened["pseudonym"]), events
 
     # -- in between ----------------------------------------------------------------------------
 
@@ -113,3 +131,7 @@ class FhirIndex:
         await self.store.reached(version, reached)
         self._position[version] = max(reached, self._position[version])
         return bool(rows)
+
+
+def _meta(number: int, times: Mapping[int, str]) -> Json:
+    return {"versionId": str(number), "lastUpdated": times[number]}

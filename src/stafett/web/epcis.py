@@ -108,9 +108,8 @@ class Epcis(Standing):
         handler = methods.get("GET" if request.method == "HEAD" else request.method)
         if handler is None:
             allow = ", ".join(["OPTIONS", *methods])
-            reply = refusal(
-                Problem(405, "ValidationException", f"{request.method} is not allowed here")
-            )
+            why = f"{request.method} is not allowed here, only {allow}"
+            reply = refusal(Problem(405, "MethodNotAllowedException", why), request.url.path)
             reply.headers["Allow"] = allow
             return reply
         negotiate(request, EVENT_TYPES if handler in self.in_xml else JSON_TYPES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -76,6 +77,8 @@ def refusal(problem: Problem, instance: str = "") -> Response:
     headers = dict(STANDARD)
     if problem.status == 401:
         headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == 415:
+        headers["Accept-Encoding"] = "identity"  # RFC 9110, section 12.5.3
     if problem.retry_after_s is not None:
         headers["Retry-After"] = str(problem.retry_after_s)
     if problem.status == 413 and problem.name == "CaptureLimitExceededException":
@@ -155,6 +158,12 @@ async def body_of(request: Request, kinds: Sequence[str] = JSON_TYPES) -> bytes:
             415, "UnsupportedMediaTypeException",
             f"{kind or 'no content type'!r}: this server takes {' and '.join(kinds)} here",
         )  # fmt: skip
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    if coding not in ("identity", ""):
+        raise Problem(
+            415, "UnsupportedMediaTypeException",
+            f"Content-Encoding: {coding[:40]!r}: this server takes bodies that are not compressed",
+        )  # fmt: skip
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > epcis.MAX_BYTES:
         raise _too_large()
@@ -163,7 +172,8 @@ async def body_of(request: Request, kinds: Sequence[str] = JSON_TYPES) -> bytes:
         data += chunk
         if len(data) > epcis.MAX_BYTES:
             raise _too_large()
-    return bytes(data)
+    # RFC 8259, section 8.1: nobody should send a byte order mark, and whoever reads may pass it by.
+    return bytes(data.removeprefix(codecs.BOM_UTF8) if kind in JSON_TYPES else data)
 
 
 def _too_large() -> Problem:

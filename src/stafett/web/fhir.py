@@ -20,7 +20,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange.epcis import DEEP, deep, parse, too_deep
-from stafett.exchange.fhir_parameters import types
+from stafett.exchange.fhir_parameters import types, wrong
 from stafett.exchange.fhir_search import Search, read_search
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
@@ -131,15 +131,54 @@ async def read(request: Request, version: Version) -> Response:
     allowed(kind, version)
     person = None if kind in PUBLIC else await _person(request)
     found = await _tower(request).outside.fhir.read(person, version, kind, id_)
-    meta = found["meta"]
+    headers = _headers(found)
+    known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
+    if known & {headers.get("ETag", "-"), "*"}:
+        return Response(status_code=304, headers={"Cache-Control": "no-store", **headers})
+    return _answer(version, found, 200, **headers)
+
+
+def _headers(resource: dict[str, Any]) -> dict[str, str]:
+    meta = resource["meta"]
     at = datetime.fromisoformat(meta["lastUpdated"]).astimezone(UTC)
     headers = {"Last-Modified": format_datetime(at, usegmt=True)}
-    if number := meta.get("versionId"):
-        headers["ETag"] = f'W/"{number}"'
-        known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
-        if known & {headers["ETag"], "*"}:
-            return Response(status_code=304, headers={"Cache-Control": "no-store", **headers})
-    return _answer(version, found, 200, **headers)
+    return headers | ({"ETag": f'W/"{meta["versionId"]}"'} if "versionId" in meta else {})
+
+
+async def vread(request: Request, version: Version) -> Response:
+    """Read one resource as it was at a version."""
+    for found in await _versions(request, version):
+        if found["meta"]["versionId"] == request.path_params["number"]:
+            return _answer(version, found, 200, **_headers(found))
+    kind, id_ = request.path_params["kind"], request.path_params["id"]
+    why = f"{kind}/{id_[:80]} has no version {request.path_params['number'][:20]!r}"
+    raise Problem(404, "NoSuchResourceException", f"{why}: _history lists them")
+
+
+async def history(request: Request, version: Version) -> Response:
+    """Give one resource as it was at each version, the latest first."""
+    given = parse_qsl(request.url.query, keep_blank_values=True)
+    for name, _ in given:
+        if name not in ("_format", "_pretty"):
+            raise wrong(name, "a history is given whole here: it has no parameters")
+    entries = []
+    name = f"{request.path_params['kind']}/{request.path_params['id']}"
+    for n, one in enumerate(await _versions(request, version)):
+        how = {"method": "PUT", "url": name} if n else {"method": "POST", "url": name.split("/")[0]}
+        told = {"status": "200 OK" if n else "201 Created", "etag": _headers(one)["ETag"],
+                "lastModified": one["meta"]["lastUpdated"]}  # fmt: skip
+        entries.append({"fullUrl": f"{_base(request, version)}/{name}", "resource": one,
+                        "request": how, "response": told})  # fmt: skip
+    link = {"relation": "self", "url": f"{_base(request, version)}/{name}/_history"}
+    body = {"resourceType": "Bundle", "type": "history", "total": len(entries), "link": [link]}
+    return _answer(version, {**body, "entry": entries[::-1]})
+
+
+async def _versions(request: Request, version: Version) -> list[dict[str, Any]]:
+    kind, id_ = request.path_params["kind"], request.path_params["id"]
+    allowed(kind, version)
+    person = await _person(request)
+    return await _tower(request).outside.fhir.versions(person, version, kind, id_)
 
 
 async def search(request: Request, version: Version) -> Response:
@@ -200,6 +239,8 @@ async def _json(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in JSON:
         raise Problem(415, "UnsupportedMediaTypeException", "send application/fhir+json")
+    if request.headers.get("content-encoding", "identity") not in ("identity", ""):
+        raise Problem(415, "UnsupportedMediaTypeException", "send it without Content-Encoding")
     value = parse(await read_body(request, MAX_BODY), max_bytes=MAX_BODY)
     if not isinstance(value, dict):
         raise Problem(400, "ValidationException", "a resource is an object")
@@ -248,7 +289,7 @@ async def nowhere(request: Request, version: Version) -> Response:
     where = request.path_params.get("rest", "")[:80]
     known = request.method in ("GET", "HEAD") or where in types(version)
     if "_history" in where:
-        why = "there are no histories here: a resource is a view of the record, which has them all"
+        why = "of histories only that of one resource: {type}/{id}/_history"
         raise Problem(404, "NoSuchResourceException", why)
     if where.partition("/")[0] in types(version) and request.method not in ("GET", "HEAD"):
         raise Problem(405, "SecurityException", f"{request.method} is not done to {where} here")
@@ -272,6 +313,8 @@ def routes(tower: Tower) -> list[BaseRoute]:
                     Route("/{kind}/_search", under(search), methods=["POST"]),
                     Route("/{kind}/{id}", under(read)),
                     Route("/{kind}/{id}", under(remove), methods=["DELETE"]),
+                    Route("/{kind}/{id}/_history", under(history)),
+                    Route("/{kind}/{id}/_history/{number}", under(vread)),
                     Route("/{kind}", under(search)),
                     Route("/{kind}", under(create), methods=["POST"]),
                     Route("/{rest:path}", under(nowhere), methods=EVERY),
