@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import secrets
 import subprocess
 import sys
@@ -386,6 +387,89 @@ def test_a_site_or_a_lane_on_the_map_opens_its_form(
     page.locator(".network-map [data-key='lane:referrer']").first.focus()
     page.keyboard.press(" ")  # nothing is carried there: its site
     expect(page.locator("[data-site=referrer] .design-change > summary")).to_be_focused()
+
+
+def place(page: Page, name: str) -> tuple[float, float]:
+    """Where the form of a site says that it stands."""
+    lat, lon = (page.locator(f"#c-{name}-{field}").input_value() for field in ("lat", "lon"))
+    return float(lat), float(lon)
+
+
+@pytest.mark.browser
+def test_a_site_is_dragged_on_the_map_and_its_form_says_where(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """The same act as the form's; a click still chooses; beside the map it goes back; undone."""
+    page = browser_of(CLINIC, "sv", width=1400)
+    page.goto("/design/edit?from=sweden&language=sv")
+    mark = page.locator("[id='m-centre:umea'] .seen")
+    was = place(page, "umea")
+    box = mark.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    with page.expect_request("**/api/design/draft") as sent:
+        page.mouse.move(x, y)
+        page.mouse.down()
+        page.mouse.move(x - 20, y - 30, steps=4)
+        shoot(page, "design-drag-sv")
+        page.mouse.up()
+    act = sent.value.post_data_json["act"]
+    assert (act["do"], act["site"], set(act)) == ("change-site", "umea", {"do", "site", "at"})
+    expect(page.locator("#told")).to_contain_text("latitud")
+    expect(page.locator("#undo")).to_be_enabled()
+    now = place(page, "umea")
+    assert now == tuple(act["at"]) and now[0] > was[0] and now[1] < was[1]
+    expect(page.locator("[id='m-centre:umea']")).to_be_focused()
+    assert page.locator("#c-umea").get_attribute("open") is None  # a drag chooses nothing
+    page.locator("#undo").click()
+    expect(page.locator("#undo")).to_be_disabled()
+    assert place(page, "umea") == was
+    mark.hover()
+    page.mouse.down()
+    page.mouse.move(3, 3, steps=4)
+    page.mouse.up()
+    expect(page.locator("#told")).to_contain_text("bredvid kartan")
+    assert place(page, "umea") == was and page.locator("#undo").is_disabled()
+    mark.click()
+    expect(page.locator("#c-umea > summary")).to_be_focused()
+
+
+@pytest.mark.browser
+def test_a_site_is_moved_by_the_arrow_keys_which_say_where_it_comes(
+    site: Site, browser_of: Callable[..., Page]
+) -> None:
+    """Each step is read out; where it rests it is put down; Escape leaves it where it was."""
+    page = browser_of(CLINIC)
+    page.goto("/design/edit?from=sweden")
+    group = page.locator("[id='m-centre:umea']")
+    described = group.get_attribute("aria-describedby")
+    assert "arrow keys" in page.locator(f"#{described}").inner_text()
+    was = place(page, "umea")
+    group.focus()
+    page.keyboard.press("ArrowUp")
+    expect(page.locator("#told")).to_have_text(
+        re.compile(r"Umeå.*: latitude 6[34][\d.]*, longitude [\d.]+\.$")
+    )
+    page.keyboard.press("Escape")
+    expect(page.locator("#told")).to_contain_text("stays where it was")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowUp")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#told")).to_contain_text("Nothing is wrong")
+    expect(group).to_be_focused()
+    first = place(page, "umea")
+    assert first[0] > was[0] and first[1] > was[1]
+    with page.expect_response("**/api/design/draft"):
+        page.keyboard.press("Shift+ArrowDown")
+    expect(page.locator("#c-umea-lat")).not_to_have_value(f"{first[0]:g}")
+    expect(page.locator("#told")).to_contain_text("Nothing is wrong")
+    second = place(page, "umea")
+    assert 0 < first[0] - second[0] < (first[0] - was[0]) / 10 and first[1] == second[1]
+    assert Axe().run(page, options=WCAG).response["violations"] == []
+    for _ in range(2):
+        page.locator("#undo").click()
+    expect(page.locator("#undo")).to_be_disabled()
+    assert place(page, "umea") == was
 
 
 @pytest.mark.browser

@@ -77,7 +77,7 @@ class Editor:
         self.unplayed = [title for k, title in roles if k not in self._n.roles]
         self.others = tuple(self._left)
         places = Places(system, self._t, language)
-        self.picture, self.title = places.picture, places.title
+        self.picture, self.title = places.movable("map-how"), places.title
 
     def _named(self, n: Network) -> dict[str, str]:
         sites: list[tuple[str, Centre | Organisation]] = [

@@ -40,8 +40,14 @@ class Places:
     @property
     def picture(self) -> Markup:
         """The map as SVG, safe to put into the page."""
+        return self.movable("")
+
+    def movable(self, how: str) -> Markup:
+        """The map, whose sites a script can move; `how` is the id of the text that says how."""
         called = {c.key: c.title for c in self.choices}
-        return Markup(places(self.graph, title=self.title, called=called, named=self._name))
+        return Markup(
+            places(self.graph, title=self.title, called=called, named=self._name, movable=how)
+        )
 
     def _name(self, site: Site) -> str:
         return said(site.title, self._language)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from stafett.design.distance import distance
@@ -31,17 +32,22 @@ def places(
     title: str,
     called: Mapping[str, str],
     named: Callable[[Site], str] = lambda site: site.title,
+    movable: str = "",
 ) -> str:
     """The picture as SVG. `called` gives each key what a screen reader says of it.
 
     Elements with `data-key` are buttons: a script gives them their meaning. Solid lanes stay within
     one owner, dashed red ones cross a border of ownership.
+
+    `movable` is the id of the text that says how a site is moved. The picture then carries what a
+    script needs for that: its frame, and of each site its degrees, where it is drawn, and an id.
     """
     mapped = _near([s for s in graph.sites if s.at is not None])
     aside = [s for s in graph.sites if s not in mapped]
     columns = _columns(aside)
     left = WIDTH - ASIDE * len(columns)
-    scenery, where, height = _map(mapped, left)
+    scenery, where, frame = _map(mapped, left)
+    height = frame.height if frame else 0.0
     height = max(height, LINE * max(map(len, columns), default=0) + 30)
     for i, column in enumerate(columns):
         step = min(3 * LINE, (height - 30) / len(column))
@@ -59,14 +65,15 @@ def places(
         label = cut(named(s), LONGEST)
         at, side = _label(where[s.key], label, taken, WIDTH, height)
         body.append(
-            _site(s, where[s.key], shades[s.owner], s.key in beside, called[s.key])
+            _site(s, where[s.key], shades[s.owner], s.key in beside, called[s.key], movable)
             + f'<text x="{at[0]:.1f}" y="{at[1]:.1f}" text-anchor="{side}" font-size="12" '
             f'fill="{INK}" class="name">{escape(label)}</text></g>'
         )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH:.0f} {height:.0f}" '
         f'width="{WIDTH:.0f}" height="{height:.0f}" role="group" class="network-map" '
-        f'aria-label="{escape(title, quote=True)}" font-family="{escape(FONT)}">'
+        f'aria-label="{escape(title, quote=True)}" font-family="{escape(FONT)}"'
+        f"{frame.said if frame and movable else ''}>"
         f"{scenery}{''.join(body)}</svg>"
     )
 
@@ -96,10 +103,31 @@ def _columns(aside: Sequence[Site]) -> list[list[Site]]:
     return [[*others, *centres]] if aside else []
 
 
-def _map(sites: Sequence[Site], width: float) -> tuple[str, dict[str, Point], float]:
-    """Land and the sites on it (equirectangular at the middle latitude), and the height needed."""
+@dataclass(frozen=True)
+class _Frame:
+    """Where the map lies: degrees at its upper left, pixels a degree of latitude and longitude."""
+
+    west: float
+    north: float
+    across: float
+    down: float
+    width: float
+    height: float
+
+    @property
+    def said(self) -> str:
+        """The frame as attributes, for the script that moves sites."""
+        return (
+            f' data-west="{self.west:.6f}" data-north="{self.north:.6f}" '
+            f'data-across="{self.across:.6f}" data-down="{self.down:.6f}" '
+            f'data-width="{self.width:.0f}" data-height="{self.height:.0f}"'
+        )
+
+
+def _map(sites: Sequence[Site], width: float) -> tuple[str, dict[str, Point], _Frame | None]:
+    """Land and the sites on it (equirectangular at the middle latitude), and where it lies."""
     if not sites:
-        return "", {}, 0.0
+        return "", {}, None
     lats, lons = [s.at[0] for s in sites if s.at], [s.at[1] for s in sites if s.at]
     south, north, west, east = min(lats), max(lats), min(lons), max(lons)
     margin = max(0.8, (north - south) * 0.08)
@@ -127,7 +155,7 @@ def _map(sites: Sequence[Site], width: float) -> tuple[str, dict[str, Point], fl
         f'fill="{GRID}" stroke="#fff">{"".join(land(west, east, south, north, squeeze, scale))}'
         "</svg>"
     )
-    return inside + pins, shown, height
+    return inside + pins, shown, _Frame(west, north, squeeze * scale, scale, width, height)
 
 
 def _apart(true: Mapping[str, Point]) -> dict[str, Point]:
@@ -165,7 +193,7 @@ def _bundle(graph: Graph, key: str, where: Mapping[str, Point], said: str) -> st
     return f"{_button('lane', key, said)}{''.join(lines)}</g>"
 
 
-def _site(site: Site, at: Point, fill: str, ring: bool, said: str) -> str:
+def _site(site: Site, at: Point, fill: str, ring: bool, said: str, movable: str) -> str:
     """A site's mark; the group stays open for its name."""
     x, y = at
     outline = f'stroke="{INK}" stroke-width="1.2" class="seen"'
@@ -180,13 +208,17 @@ def _site(site: Site, at: Point, fill: str, ring: bool, said: str) -> str:
             f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{RADIUS + 4:g}" fill="none" stroke="{INK}" '
             f'stroke-width="2"/>{mark}'
         )
-    return _button("site", site.key, said) + mark
+    more = f' data-x="{x:.1f}" data-y="{y:.1f}"'
+    if site.at is not None:
+        more += f' data-lat="{site.at[0]:g}" data-lon="{site.at[1]:g}"'
+    more += f' id="m-{escape(site.key, quote=True)}" aria-describedby="{movable}"'
+    return _button("site", site.key, said, more if movable else "") + mark
 
 
-def _button(kind: str, key: str, said: str) -> str:
+def _button(kind: str, key: str, said: str, more: str = "") -> str:
     return (
         f'<g class="{kind}" data-key="{escape(key, quote=True)}" role="button" tabindex="0" '
-        f'aria-pressed="false" aria-label="{escape(said, quote=True)}">'
+        f'aria-pressed="false" aria-label="{escape(said, quote=True)}"{more}>'
         f"<title>{escape(said)}</title>"
     )
 

@@ -1,6 +1,7 @@
 // The editor of a network. The server makes each change, checks it and writes the page anew; here
 // is what the network is now, what it was before, and what was filled in.
 import { call, t } from "./dom.js";
+import { movable } from "./design_move.js";
 import { refused } from "./design_said.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
@@ -32,7 +33,8 @@ function show(html, sent) {
   undo.disabled = before.length === 0;
 }
 
-async function act(wish, from = network, sent = null) {
+// Makes a change, and says how the network stands after it, below `lead`; whether it was made.
+async function act(wish, from = network, sent = null, lead = "") {
   try {
     const now = await call("POST", "/api/design/draft", wish ? { network: from, act: wish } : { network: from });
     if (wish) before.push(from);
@@ -40,10 +42,11 @@ async function act(wish, from = network, sent = null) {
     show(now.page, sent);
     const n = now.findings.length, assumed = now.assumed.length;
     told.textContent = [
-      n ? t("design.edit.now-wrong", { n }) : t("design.edit.now-right"),
+      lead, n ? t("design.edit.now-wrong", { n }) : t("design.edit.now-right"),
       assumed ? t("design.edit.now-assumed", { n: assumed }) : "",
     ].join(" ").trim();
-  } catch (no) { refused(told, no); }
+    return true;
+  } catch (no) { refused(told, no); return false; }
 }
 
 const number = (value) => (value === "" ? null : Number(value));
@@ -78,6 +81,20 @@ const filled = {
     do: "add-lane", origin: form.origin.value, to: form.to.value, days: Number(form.days.value), mode: form.mode.value || null, km: number(form.km.value),
   }),
 };
+
+// A site that was moved on the map: its form says where, and the same act as the form's is sent.
+let moving = Promise.resolve();
+movable((site, lat, lon, words) => {
+  const name = site.dataset.key.slice(site.dataset.key.indexOf(":") + 1);
+  const fields = [["lat", lat], ["lon", lon]].map(([field, value]) => [document.getElementById(`c-${name}-${field}`), value]);
+  for (const [field, value] of fields) if (field) field.value = value;
+  moving = moving.then(async () => {
+    const made = await act({ do: "change-site", site: name, at: [lat, lon] }, network, null, words);
+    if (!made) for (const [field] of fields) if (field) field.value = field.defaultValue;
+    return made;
+  });
+  return moving;
+}, (words) => { told.textContent = words; });
 
 document.addEventListener("submit", (event) => {
   const make = filled[event.target.dataset.do];
