@@ -39,9 +39,22 @@ def test_an_operator_names_a_network(site: Site) -> None:
     assert change["what"] == "network added" and change["after"]["title"] == "Norra nätverket"
     networks = site.call(CLINIC, "GET", "/api/networks").json()
     assert networks["north"] == parties
-    nameless = {"parties": parties, "reason": "it needs no name"}
-    assert site.call(OPERATOR, "PUT", path, json=nameless).status_code == 204
-    assert "Norra nätverket" not in html(site, OPERATOR, "/admin/organisations")
+
+
+def test_a_network_keeps_its_name_where_none_is_given_and_loses_it_to_an_empty_one(
+    site: Site,
+) -> None:
+    """A client that knows no names takes none away; whoever means it says so."""
+    path = "/api/admin/networks/south"
+    body = {"parties": {"treating_clinic": "university-hospital"}, "reason": "a new network"}
+    named = {**body, "title": "Södra nätverket"}
+    assert site.call(OPERATOR, "PUT", path, json=named).status_code == 204
+    assert site.call(OPERATOR, "PUT", path, json=body).status_code == 204
+    assert "Södra nätverket" in html(site, OPERATOR, "/admin/organisations")
+    assert site.call(OPERATOR, "PUT", path, json={**body, "title": ""}).status_code == 204
+    change = site.call(OPERATOR, "GET", "/api/audit/changes").json()[0]
+    assert (change["before"]["title"], change["after"]["title"]) == ("Södra nätverket", "")
+    assert ">Södra nätverket" not in html(site, OPERATOR, "/admin/organisations")
 
 
 @pytest.mark.parametrize(

@@ -279,11 +279,17 @@ class Administration:
         self._accounts.forget()
 
     async def put_network(
-        self, by: Person, network: str, parties: dict[str, str], reason: str, title: str = ""
+        self,
+        by: Person,
+        network: str,
+        parties: dict[str, str],
+        reason: str,
+        title: str | None = None,
     ) -> None:
         """Say which organisation plays which role in `network`; it is replaced whole. Raises No.
 
-        `title` is what people read where they choose it; without one they read its identifier.
+        `title` is what people read where they choose it: None keeps the one it has, "" takes it
+        away, and they read its identifier.
         Journeys that are open keep the parties they were opened with.
         """
         check_slug("network", network)
@@ -295,7 +301,7 @@ class Administration:
                 raise unknown("organisation", organisation)
         before = await self._networks.parties(network)
         called = (await self._networks.titles()).get(network, "")
-        title = " ".join(title.split())
+        title = called if title is None else " ".join(title.split())
         kind = "network changed" if before else "network added"
         old = {"title": called, **before} if before else {}
         new = {"title": title, **parties}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -40,10 +41,13 @@ class OrganisationChange(SiteChange, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class NetworkChange(Why, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Which organisation plays which role: the whole table; and what the network is called."""
+    """Which organisation plays which role: the whole table; and what the network is called.
+
+    Without a `title` the network keeps the name it has; an empty one takes it away.
+    """
 
     parties: dict[str, Short]
-    title: Short = ""
+    title: Short | msgspec.UnsetType = msgspec.UNSET
 
 
 @refusing
@@ -84,9 +88,10 @@ async def networks(call: Call[Nothing, Nothing]) -> dict[str, dict[str, str]]:
 
 @refusing
 async def put_network(call: Call[NetworkChange, Nothing]) -> None:
-    """Replace a network."""
+    """Replace who plays which role in a network, and its name where one is given."""
+    title = None if call.body.title is msgspec.UNSET else call.body.title
     await tower_of(call.request).administration.put_network(
-        by_of(call), call.path["network"], call.body.parties, call.body.reason, call.body.title
+        by_of(call), call.path["network"], call.body.parties, call.body.reason, title
     )
 
 
