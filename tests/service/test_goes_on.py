@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from stafett.service.passkeys import Passkeys
 from stafett.service.retirements import Retirements
 from stafett.service.tower import Tower
 from stafett.watch.cause import Call, Cause
-from stafett.watch.roster import Delivery
+from stafett.watch.roster import Delivery, Shift
 from stafett.web.app import application
 
 pytestmark = pytest.mark.anyio
@@ -192,6 +192,37 @@ async def test_open_alerts_stay_on_the_pages_while_they_are_read_anew(
     watching = False
     await reader
     assert set(seen) == {1}
+
+
+async def test_a_roster_that_cannot_be_read_keeps_nobody_elses_alert_from_who_came(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At a change of shift each alert is looked at by itself."""
+    await carry(tower, "J-1", 1)
+    await until(lambda: "J-1" in tower.board.rows)
+    now = datetime.now(UTC)
+
+    async def shifts(organisation: str, role: str) -> list[Shift]:
+        if role == "strange":
+            raise ValueError("a zone that is no more")
+        return [Shift("ward-2", tuple(range(7)), time(0), time(23, 59, 59), "UTC")]
+
+    async def no_look(journey: str) -> None:
+        """Leave the alerts as they are."""
+
+    monkeypatch.setattr(tower.alerting, "_look", no_look)
+    monkeypatch.setattr(tower.rosters, "shifts", shifts)
+    called = []
+    for role in ("strange", "ward"):
+        cause = wanted(role, now).cause._replace(urgency="critical")
+        called.append(Wanted(cause, Call(0, now, role, "hospital"), Delivery(("ward-1",), now)))
+    await tower.alerts.call("J-1", 10_000, called, [], [], now)
+    await until(lambda: len(tower.alerting._open) == 2)
+    await until(lambda: {a.people[0] for a in tower.alerting._open.values() if a.people}
+                == {"ward-1", "ward-2"})  # fmt: skip
+    found = {alert.role: alert.people for alert in await tower.alerts.of_journey("J-1")}
+    assert found == {"strange": ["ward-1"], "ward": ["ward-2"]}
+    assert any(todo.trouble is not None for todo in tower.alerting.todos)
 
 
 # -- what is held in memory ------------------------------------------------------------------------

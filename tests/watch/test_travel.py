@@ -184,3 +184,25 @@ async def test_one_journey_that_cannot_be_placed_keeps_none_waiting(
     stands.every = (tank(live),)
     assert await travel.look_at_places()
     assert "T-1" in {number for _, number in await written(pool)}
+
+
+async def test_one_shipment_whose_logger_cannot_be_looked_for_keeps_none_waiting(
+    pool: AsyncConnectionPool[Any], live: Live, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A logger was registered: it is found for all that travel, but for the strange one."""
+    travel = Travel(pool, Loggers(), Stands())  # type: ignore[arg-type]
+    await travel.take_in(live)
+    under_way = [s._replace(until=None) for s in travel.shipments.values() if s.fixed is None]
+    strange = under_way[0]._replace(lot="strange")
+    travel.shipments = {one.id: one for one in (strange, *under_way)}
+    travel._ids.clear()
+    bind = travel._bind
+
+    async def fails(shipment: Any) -> None:
+        if shipment.lot == "strange":
+            raise ValueError("nobody thought of this one")
+        await bind(shipment)
+
+    monkeypatch.setattr(travel, "_bind", fails)
+    assert await travel.rebind() == {one.id for one in under_way}
+    assert any(todo.trouble is not None for todo in travel.todos)

@@ -42,7 +42,8 @@ class Alerting:
         self._alerts, self._rosters = alerts, rosters
         self._heap: list[tuple[datetime, str]] = []
         self._todo = Todo("alerts: could not look at", AGAIN_S)
-        self.todos = (self._todo,)
+        self._shifts = Todo("alerts: could not look who is on duty for")  # alerts, by number
+        self.todos = (self._todo, self._shifts)
         self._work = asyncio.Event()
         self._open: dict[int, Alert] = {}
         self._by_journey: dict[str, set[int]] = {}
@@ -189,15 +190,20 @@ class Alerting:
 
     async def _change_shifts(self, now: datetime) -> None:
         """What was told to people who have left and was not acknowledged goes to who came."""
-        for alert in list(self._open.values()):
-            if alert.acknowledged is not None or alert.told is None or not alert.people:
-                continue
+        self._shifts.add(str(n) for n in self._open if str(n) not in self._shifts.failing)
+
+        async def look(number: str) -> None:
+            alert = self._open.get(int(number))
+            if alert is None or alert.acknowledged is not None or alert.told is None:
+                return
             shifts = await self._rosters.shifts(alert.organisation, alert.role)
             told = roster.delivery(
                 shifts, now, critical=alert.urgency == "critical", deputy=alert.deputy
             )
-            if told.people and not set(told.people) & set(alert.people):
+            if alert.people and told.people and not set(told.people) & set(alert.people):
                 await self._alerts.pass_on(alert, told.people, now)
+
+        await self._shifts.work_off(look)
 
     # -- following -----------------------------------------------------------------------------
 

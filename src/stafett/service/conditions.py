@@ -79,7 +79,7 @@ class Conditions:
         self._changed = Todo("could not read the shipments of")  # journeys
         self._looks = Todo("could not judge the conditions of", AGAIN_S)  # shipments
         self._urgent = Todo("could not judge the conditions of", AGAIN_S)
-        self.todos = (self._changed, self._looks, self._urgent)
+        self.todos = (self._changed, self._looks, self._urgent, *self._travel.todos)
         self.tended = (
             Tended("conditions", self._run, vital=True),
             Tended("conditions, urgent", self._run_urgent, vital=True),

@@ -36,6 +36,8 @@ class Travel:
         # replaced, the other must not read.
         self._turn = asyncio.Lock()
         self._misplaced = Todo("could not place the loggers of")  # journeys
+        self._unbound = Todo("could not look for the logger of")  # shipments
+        self.todos = (self._misplaced, self._unbound)
         self._news: set[str] = set()  # shipments new or changed that nobody was told of yet
 
     def of(self, organisation: str) -> list[Shipment]:
@@ -93,13 +95,17 @@ class Travel:
     async def rebind(self) -> set[str]:
         """Look again at shipments without a logger that is known: one has been registered."""
         async with self._turn:
-            await self._look_at_places()
-            await self._bind_all(
-                one
-                for one in list(self.shipments.values())
+            self._unbound.add(
+                one.id
+                for one in self.shipments.values()
                 if one.until is None and not self._ids.get(one.id)
             )
+            await self._look_at_places()
             return self._told()
+
+    async def _look_for_logger(self, name: str) -> None:
+        if (shipment := self.shipments.get(name)) is not None:
+            await self._bind_all([shipment])
 
     async def look_at_places(self) -> set[str]:
         """Read where loggers are fixed; return the names of what is new or changed by that."""
@@ -118,6 +124,7 @@ class Travel:
             self._fixed = fixed
             self._misplaced.add(self._stays)
         await self._misplaced.work_off(self._place)
+        await self._unbound.work_off(self._look_for_logger)
 
     async def _place(self, journey: str) -> None:
         """Look again which loggers of places stand where a journey's lots do."""
