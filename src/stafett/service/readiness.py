@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import logging
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import msgspec
 import rfc8785
 
-from stafett.ledger import Author, Draft, Ledger, StaleVersion, Submission
+from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, StaleVersion, Submission
 from stafett.registry import readiness as rules
 from stafett.registry.dryrun import Leg
 from stafett.registry.readiness import Event, Onboarding
@@ -29,6 +30,7 @@ from stafett.service.signer import CLOCKS, SIGNED_WITHIN, by_passkey
 from stafett.service.signing import ToSign
 from stafett.service.site_training import SiteTraining
 
+log = logging.getLogger(__name__)
 ROOM = "onboarding"
 TRIES = 4
 FOREVER = "9999-12-31"
@@ -90,7 +92,9 @@ class Onboardings:
         self._events: dict[str, list[Event]] = {}
         self._parties: dict[str, tuple[str, str]] = {}
         self._sealed: dict[str, dict[str, Sealed]] = {}
+        self._signed: dict[str, tuple[int, Author]] = {}  # where the last signature is, and whose
         self._position, self._seen = 0, -1
+        self._listed = (-1, -1)  # how far both records had come when all was listed
         self._lock = asyncio.Lock()
 
     async def refresh(self) -> None:
@@ -108,6 +112,7 @@ class Onboardings:
                 if isinstance(made, rules.Opened):
                     self._sealed.pop(name, None)  # opened anew: nobody has signed this one
                 if isinstance(made, rules.Signed):
+                    self._signed[name] = (event.position, event.author)
                     by = (made.by, event.author.organisation)
                     due = to_sign(name, rules.replay(known), len(known), by, made.side, made.at)
                     if (one := sealed(event.body, due)) is not None:
@@ -218,7 +223,10 @@ class Onboardings:
                 continue
             shown = await self.see(person, name)
             if isinstance(made, rules.Signed) and shown.ready:
-                await self._qualify(person, shown)
+                try:
+                    await self._qualify(person, shown)
+                except (No, NotAcknowledged) as why:  # it is signed: the list is told later
+                    log.warning("the list is told later that %s is ready: %s", name, why)
             return shown
         what = "others are working on it at the same time"
         raise No("busy", "Not recorded", Reason("onboarding", what, "try again"))
@@ -281,23 +289,48 @@ class Onboardings:
         self._seen = -1
         await self.refresh()
 
+    async def relay(self) -> int:
+        """Let the public list say which sites are ready, where that could not be said at once.
+
+        What was listed once, and taken out by whoever keeps the list, stays out. Return how many
+        could not be listed.
+        """
+        await self.refresh()
+        await self._registry.refresh()
+        reached = (self._position, self._registry.position)
+        if reached == self._listed:
+            return 0
+        left = 0
+        for name, (position, author) in list(self._signed.items()):
+            shown = self._shown(name)
+            if not shown.ready or self._was_listed(shown, position):
+                continue
+            person = await self._accounts.person(author.person or "")
+            try:
+                if person is not None:
+                    await self._qualify(person, shown)
+            except (No, NotAcknowledged) as why:
+                left += 1
+                log.warning("the list is told later that %s is ready: %s", name, why)
+        if not left:
+            self._listed = reached
+        return left
+
+    def _was_listed(self, shown: Shown, position: int) -> bool:
+        """Say whether the list has said it since `position`, or says just this now."""
+        wanted = _qualification(shown)
+        versions = self._registry.history("site", shown.site)
+        since = [v.value for v in versions if v.position > position]
+        return wanted in versions[-1].value.qualifications or any(
+            _of(q) == _of(wanted) for value in since for q in value.qualifications
+        )
+
     async def _qualify(self, person: Person, shown: Shown) -> None:
         """Let the public list say what both sides have signed."""
         await self._registry.refresh()
         entry: SiteEntry = self._registry.history("site", shown.site)[-1].value
-        ends = [item.until for item in shown.items.values() if item.until is not None]
-        qualification = Qualification(
-            protocol=shown.protocol,
-            version=shown.version,
-            roles=(),
-            until=f"{min(ends):%Y-%m-%d}" if ends else FOREVER,
-            by=shown.asker,
-        )
-        others = tuple(
-            q
-            for q in entry.qualifications
-            if (q.protocol, q.version, q.by) != (shown.protocol, shown.version, shown.asker)
-        )
+        qualification = _qualification(shown)
+        others = tuple(q for q in entry.qualifications if _of(q) != _of(qualification))
         value = msgspec.structs.replace(entry, qualifications=(*others, qualification))
         reason = f"onboarding {shown.id}: both sides have signed"
         await self._registry.put_signed(person, "site", value, reason)
@@ -322,6 +355,23 @@ class Onboardings:
             state.at(now),
             withdrawn=state.withdrawn,
         )
+
+
+def _qualification(shown: Shown) -> Qualification:
+    """Return what the list says of a site that is ready."""
+    ends = [item.until for item in shown.items.values() if item.until is not None]
+    return Qualification(
+        protocol=shown.protocol,
+        version=shown.version,
+        roles=(),
+        until=f"{min(ends):%Y-%m-%d}" if ends else FOREVER,
+        by=shown.asker,
+    )
+
+
+def _of(one: Qualification) -> tuple[str, str, str]:
+    """Return what it is a qualification for: another of the same takes its place."""
+    return one.protocol, one.version, one.by
 
 
 def _moment(act: Act) -> datetime:

@@ -25,9 +25,12 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from stafett.ledger import NotAcknowledged
 from stafett.service.accounts import Person
+from stafett.service.recording import unreached
 from stafett.service.tower import Tower
 from stafett.web import naming, openapi, pace, pages, refusals
+from stafett.web.api import problem
 from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import route
 from stafett.web.headers import POLICY, SecureHeaders
@@ -129,6 +132,7 @@ def application(
             HTTPException: _http,
             psycopg.OperationalError: _away,
             PoolTimeout: _away,
+            NotAcknowledged: _in_doubt,
             Exception: _unexpected,
         },
         lifespan=lifespan,
@@ -190,6 +194,13 @@ async def _away(request: Request, error: Exception) -> Response:
         with contextlib.suppress(psycopg.Error, PoolTimeout):  # a page asks who is signed in
             return await pages.problem(request, problem)
     return response(problem)
+
+
+async def _in_doubt(request: Request, error: Exception) -> Response:
+    """Say that the record could not be reached in time: what was asked for may be in it."""
+    assert isinstance(error, NotAcknowledged)
+    log.warning("%s %s: the record: %s", request.method, request.url.path, error)
+    return await _problem(request, problem(unreached(error)))
 
 
 async def _unexpected(request: Request, error: Exception) -> Response:
