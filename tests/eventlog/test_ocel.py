@@ -55,6 +55,24 @@ def test_a_guessed_case_is_said(write: Write) -> None:
     assert any("State another with --case-type" in note for note in log.notes)
 
 
+def test_whoever_acts_is_no_case_though_each_event_has_one(write: Write) -> None:
+    """People and organisations are as constant as the case is; where nothing else is, they are."""
+    objects = {
+        "J1": "Journey",
+        "P1": "person",
+        "P2": "Person",
+        "P3": "person",
+        "O1": "organisation",
+    }
+    events = [["J1", "P1", "O1"], ["J1", "P2", "O1"], ["J1", "P3", "O1"]]
+    whole = {**ocel(*[("do", f"2026-01-0{n}T08:00:00Z", e) for n, e in enumerate(events, 1)]),
+             "objects": [{"id": k, "type": v} for k, v in objects.items()]}  # fmt: skip
+    assert set(read_log(write(json.dumps(whole), "log.jsonocel")).steps["case"]) == {"J1"}
+    for event in whole["events"]:
+        event["relationships"] = event["relationships"][1:]
+    assert "J1" not in set(read_log(write(json.dumps(whole), "who.jsonocel")).steps["case"])
+
+
 def test_a_dangling_relation_is_named(write: Write) -> None:
     """An event that touches an object that does not exist is refused, or skipped and counted."""
     path = write(

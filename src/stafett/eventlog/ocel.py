@@ -20,6 +20,8 @@ from stafett.eventlog.problems import LogUnreadableError, Problem
 from stafett.eventlog.table import EventLog
 
 GROUP_TYPES = (*ALIASES["group"], "site", "organizationalunit", "location", "resource")
+# Who does something is touched by each event too, and is no case where there is anything else.
+NO_CASE = {*GROUP_TYPES, *ALIASES["resource"], "role", "employees", "system", "machine"}
 
 
 class _Attribute(msgspec.Struct):
@@ -115,7 +117,10 @@ def _touched(
 
 
 def _case_type(log: _Log, type_of: dict[str, str], notes: list[str]) -> str:
-    """Guess the case: the type of which most events touch exactly one; the commoner first."""
+    """Guess the case: the type of which most events touch exactly one, and that is not who acts.
+
+    Among equals one that is called a case, then the commoner.
+    """
     single: Counter[str] = Counter()
     for event in log.events:
         kinds = Counter(type_of[r.objectId] for r in event.relationships if r.objectId in type_of)
@@ -124,7 +129,13 @@ def _case_type(log: _Log, type_of: dict[str, str], notes: list[str]) -> str:
     if not single:
         raise LogUnreadableError("no event touches any object, so there are no cases")
     order = list(objects)
-    case_type = max(single, key=lambda kind: (single[kind], objects[kind], -order.index(kind)))
+    case_type = max(
+        single,
+        key=lambda kind: (
+            plain(kind) not in NO_CASE, single[kind], plain(kind) in ALIASES["case"],
+            objects[kind], -order.index(kind),
+        ),
+    )  # fmt: skip
     notes.append(
         f"A case is an object of type {case_type!r} (guessed; of {', '.join(sorted(objects))}). "
         "State another with --case-type."
