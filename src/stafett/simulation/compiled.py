@@ -37,7 +37,7 @@ def called(function: F) -> F:
     Kept machine code is valid for this very text of the room: numba asks only whether the module
     of the function has changed, but other modules are compiled into it.
     """
-    dispatcher = numba.njit(**OPTIONS, cache=True)(function)
+    dispatcher = numba.njit(**OPTIONS, forceinline=False, cache=True)(function)
     file = getattr(dispatcher._cache, "_cache_file", None)
     if file is not None:
         file._source_stamp = STAMP

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stafett.simulation.agenda import ARRIVAL_RANK, put
+from stafett.simulation.ahead import first_draw
 from stafett.simulation.compiled import compiled
 from stafett.simulation.draws import next_arrival
 from stafett.simulation.notes import note
@@ -24,7 +25,7 @@ from stafett.simulation.state import (
     UNUSED,
     State,
 )
-from stafett.simulation.tables import ARRIVE, LEAVE, NEXT, A, C, Tables
+from stafett.simulation.tables import ARRIVE, FOR_ARRIVAL, LEAVE, NEXT, A, C, Tables
 
 
 @compiled
@@ -69,6 +70,10 @@ def vacate(S: State, slot: int) -> None:
 @compiled
 def next_from(R: Run, S: State, T: Tables, s: int, now: float) -> float:
     """When the next entity of source `s` comes, the one before it having come at `now`."""
+    number = np.uint64(S.arrived[s])
+    a = S.ahead[R.ops + s]
+    if a >= 0:
+        return now + first_draw(R, S, T, a, number, np.uint64(s), np.uint64(FOR_ARRIVAL))
     return next_arrival(
         T.dists,
         T.points,
@@ -80,7 +85,7 @@ def next_from(R: Run, S: State, T: Tables, s: int, now: float) -> float:
         now,
         R.k0,
         R.k1,
-        np.uint64(S.arrived[s]),
+        number,
     )
 
 

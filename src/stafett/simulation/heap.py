@@ -38,21 +38,28 @@ def pop(ht: Times, hr: Ranks, hp: Payloads, n: int) -> None:
 
 @compiled
 def replace(ht: Times, hr: Ranks, hp: Payloads, n: int, t: float, r: int, p: int) -> None:
-    """Put (t, r, p) into the heap of length `n` in the place of the first."""
+    """Put (t, r, p) into the heap of length `n` in the place of the first.
+
+    To the bottom first, then up again (mostly a step or two): the way down has no jump that depends
+    on `t`, so the processor goes it while `t` is still being reckoned.
+    """
     i = 0
     child = 1
-    while child < n:
-        # Without a jump: which child comes first cannot be foretold.
-        other = min(child + 1, n - 1)
-        first = (ht[other] < ht[child]) | ((ht[other] == ht[child]) & (hr[other] < hr[child]))
+    while child + 1 < n:
+        a = ht[child]
+        b = ht[child + 1]
+        first = b < a  # no jump: which comes first cannot be foretold
+        if a == b:
+            first = hr[child + 1] < hr[child]
         child += int(first)
-        if t < ht[child] or (t == ht[child] and r < hr[child]):
-            break
         ht[i] = ht[child]
         hr[i] = hr[child]
         hp[i] = hp[child]
         i = child
         child = 2 * i + 1
-    ht[i] = t
-    hr[i] = r
-    hp[i] = p
+    if child < n:
+        ht[i] = ht[child]
+        hr[i] = hr[child]
+        hp[i] = hp[child]
+        i = child
+    push(ht, hr, hp, i, t, r, p)

@@ -156,6 +156,7 @@ def run(
         len(arrays.made),
         len(tables.start),
         len(arrays.arrived),
+        len(arrays.spare),
     )
     S = pointers(arrays)
     T = pointers(tables)

@@ -36,6 +36,7 @@ class Run(NamedTuple):
     faults: int
     attributes: int
     sources: int
+    neighbours: int
 
 
 class Entity(NamedTuple):

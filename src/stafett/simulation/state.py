@@ -13,7 +13,20 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stafett.simulation.tables import LEVELS, Model
+from stafett.simulation.distributions import CONSTANT, ERLANG
+from stafett.simulation.tables import (
+    CODE,
+    DELAY,
+    DRAW,
+    LEVELS,
+    SET,
+    A,
+    B,
+    C,
+    E,
+    Model,
+    Tables,
+)
 
 # Scalars in `n`.
 HEAP, STALE, UNUSED, LIVE, SERIAL, LOGGED, EVENTS, WHERE, INSIDE, COMING = range(10)
@@ -28,6 +41,9 @@ DONE, GROW, DRAIN, PAUSE, STUCK, NEGATIVE, NOT_HELD, STILL_HELD = range(8)
 BINS_PER_DOUBLING = 64
 LOWEST = -10  # exponent of the first doubling of a histogram: values below 2^-11 share bin 0
 BINS = BINS_PER_DOUBLING * 32
+
+NEIGHBOURS = 8  # draws made at once: see `ahead`
+LINES = 8  # of them an operation; a power of two
 
 
 class State(NamedTuple):
@@ -86,6 +102,12 @@ class State(NamedTuple):
     made: NDArray[np.int64]  # (faults,)
     found: NDArray[np.int64]  # (inspections, faults)
     kept: NDArray[np.int64]  # (faults,) still there at the end: nobody saw it
+    # draws made ahead: see `ahead`
+    ahead: NDArray[np.int64]  # (ops + sources,) which lines are its, or -1
+    line_dist: NDArray[np.int64]  # distribution of what lies in them
+    line_key: NDArray[np.uint64]  # (lines,) whose draws
+    line: NDArray[np.float64]  # (lines, NEIGHBOURS)
+    spare: NDArray[np.float64]  # (NEIGHBOURS,) for reckoning
     # log
     log_t: NDArray[np.float64]
     log_v: NDArray[np.float64]
@@ -114,6 +136,7 @@ def fresh(model: Model, log: bool, slots: int = 256) -> State:
 
     rows = 65536 if log else 1
     events = 4 * slots + res + src
+    ahead, of = drawing_ahead(T)
     state = State(
         n=i8(SCALARS), f=f8(3),
         heap_t=f8(events), heap_r=i8(events), heap_p=i8(events),
@@ -132,10 +155,27 @@ def fresh(model: Model, log: bool, slots: int = 256) -> State:
         arrived=i8(src), arrivals=i8(src), ended=i8(len(model.outcomes)), visits=i8(ops),
         spent=i8(ops), waited=i8(ops, 3), reneged=i8(ops, 2), tally=i8(tal, 3),
         hist=i8(tal, BINS), area=f8(res, 3), made=i8(kinds), found=i8(insp, kinds), kept=i8(kinds),
+        ahead=ahead, line_dist=of, line_key=np.zeros(LINES * len(of), np.uint64),
+        line=f8(LINES * len(of), NEIGHBOURS), spare=f8(NEIGHBOURS),
         log_t=f8(rows), log_v=f8(rows), log_i=i8(rows, 5),
     )  # fmt: skip
     free_from(state, 0)
     return state
+
+
+def drawing_ahead(T: Tables) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(which lines each operation and source has, or -1; the distribution of each of these).
+
+    Those have lines that draw from one distribution of which one uniform makes one value. Bare
+    uniforms have none: they cost less than to look where they lie.
+    """
+    single = ~np.isin(T.dists[:, 0], (CONSTANT, ERLANG))
+    code, a, by, mode, e = (T.ops[:, k].astype(np.int64) for k in (CODE, A, B, C, E))
+    dist = np.where((code == DELAY) & (by < 0), a, -1)
+    dist = np.where((code == SET) & (mode == DRAW) & (by < 0), e, dist)
+    dist = np.concatenate([dist, T.sources[:, 0].astype(np.int64)])
+    wanted = (dist >= 0) & single[np.maximum(dist, 0)]
+    return np.where(wanted, np.cumsum(wanted) - 1, -1), dist[wanted]
 
 
 def free_from(state: State, first: int) -> None:

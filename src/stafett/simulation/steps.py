@@ -12,8 +12,15 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from stafett.simulation.ahead import first_draw
 from stafett.simulation.compiled import compiled
-from stafett.simulation.draws import draw, is_open, next_open, pick, pick_first
+from stafett.simulation.draws import (
+    draw,
+    is_open,
+    next_open,
+    pick,
+    pick_first,
+)
 from stafett.simulation.elementary import parts
 from stafett.simulation.notes import note
 from stafett.simulation.philox import uniform
@@ -62,17 +69,11 @@ Row = NDArray[np.int32]
 @compiled
 def drawn(R: Run, S: State, T: Tables, entity: Entity, op: int, dist: int) -> float:
     """The entity's next draw of a distribution at an operation."""
-    return draw(
-        T.dists,
-        T.points,
-        dist,
-        R.k0,
-        R.k1,
-        entity.number,
-        attempt(entity, op),
-        T.stream[op],
-        entity.tag,
-    )
+    times = attempt(entity, op)
+    a = S.ahead[op]
+    if a >= 0 and times == 0:
+        return first_draw(R, S, T, a, entity.number, T.stream[op], entity.tag)
+    return draw(T.dists, T.points, dist, R.k0, R.k1, entity.number, times, T.stream[op], entity.tag)
 
 
 @compiled
