@@ -18,7 +18,7 @@ import pytest
 from authenticator_ import Authenticator
 from away_ import away
 from board_carrier import submissions
-from stafett.ledger import Event
+from stafett.ledger import Event, NotAcknowledged
 from stafett.ledger.author import RETIRED, STREAM
 from stafett.ledger.publish import Published, Publisher
 from stafett.service import health
@@ -33,6 +33,7 @@ from stafett.service.loggers import Id, Loggers
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys
 from stafett.service.retirements import Retirements
+from stafett.service.signin import Client
 from stafett.service.tower import Tower
 from stafett.watch.cause import Call, Cause
 from stafett.watch.roster import Delivery, Shift
@@ -517,6 +518,66 @@ async def test_a_bad_trust_policy_is_told_until_it_is_mended(tower: Tower) -> No
     file.write_text(good + "# mended\n")
     await change(tower, "hospital")
     await told(False)
+
+
+# -- two things that are one -----------------------------------------------------------------------
+
+
+async def test_a_protocol_is_admitted_with_its_change_or_not_at_all(tower: Tower) -> None:
+    """Where the change cannot be written nothing is in force: neither here nor in the library."""
+    file = resources.files("stafett") / "catalogue" / "protocols" / "autologous-car-t.yaml"
+    newer = re.sub(r"(?m)^version: .*$", "version: 9.9.9", file.read_text(), count=1).encode()
+    by = Person("op", "op", "Operator", "hospital", (), ("operator",))
+    with psycopg.connect(tower.url, autocommit=True) as connection:
+        connection.execute(
+            "ALTER TABLE service.change ADD CONSTRAINT full_disk CHECK (reason <> 'the disk')"
+        )
+    with pytest.raises(psycopg.errors.CheckViolation):
+        await tower.admission.admit(by, newer, "the disk")
+    assert tower.library.current()["autologous-car-t"].version != "9.9.9"
+    with psycopg.connect(tower.url) as connection:
+        query = "SELECT count(*) FROM service.protocol WHERE version = '9.9.9'"
+        assert connection.execute(query).fetchone() == (0,)
+    await tower.admission.admit(by, newer, "a new version")
+    assert tower.library.current()["autologous-car-t"].version == "9.9.9"
+
+
+async def test_a_link_that_was_cut_off_is_good_still_and_no_old_key_outlives_it(
+    tower: Tower, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever lost a phone makes a new password: its passkey is gone before the link is used up."""
+    await passkey(tower, b"on the phone that is lost")
+    token = await tower.signin.invite(PERSON.id)
+    new = "quite another secret, a long one"
+
+    async def cut_off(person: str, but: str | None = None) -> int:
+        raise psycopg.OperationalError("the connection is lost")
+
+    with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
+        patched.setattr(tower.sessions, "end_all", cut_off)
+        await tower.signin.accept(token, new, Client())
+    assert await tower.passkeys.of(PERSON) == []
+    assert (await tower.signin.invited(token))[0]
+    _, person = await tower.signin.accept(token, new, Client())
+    assert person.id == PERSON.id and not (await tower.signin.invited(token))[0]
+
+
+async def test_the_result_of_a_drill_is_recorded_though_the_record_was_away(tower: Tower) -> None:
+    """It is over, and counts once, when it can be told."""
+    roles = Person("n", "n", "Nurse", "hospital", ("apheresis_unit",))
+    place = tower.practice.places(roles)[0]
+    drill = tower.practice.begin(roles, place.protocol, place.activity, place.side)
+    with record_held(tower):
+        with pytest.raises(NotAcknowledged):
+            await tower.practice.give_up(roles, drill.id)
+        assert await tower.practice.results("hospital") == []
+    async with asyncio.timeout(30):
+        while not await tower.practice.results("hospital"):
+            await asyncio.sleep(0.1)
+    await asyncio.gather(*(tower.practice.give_up(roles, drill.id) for _ in range(2)))
+    await tower.ledger.append(next(submissions(tower, "J-1", 1)))
+    found = await asyncio.gather(*(tower.practice.results("hospital") for _ in range(5)))
+    assert {len(results) for results in found} == {1}
 
 
 # -- counts ----------------------------------------------------------------------------------------

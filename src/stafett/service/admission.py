@@ -126,6 +126,7 @@ class Admission:
         after = {"version": proved.version, "sha256": proved.sha256}
         async with self._changes.making(
             by, ADMITTED, proved.name, reason, {"version": proved.in_force}, after
-        ):
-            await self._library.admit(text)
+        ) as connection:
+            pinned = await self._library.store(connection, text)
+        self._library.put_in_force(pinned)
         return proved

@@ -14,6 +14,7 @@ from importlib import resources
 from typing import Any
 
 import anyio.to_thread
+from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
@@ -100,19 +101,28 @@ class Library:
         The caller has proven it (`stafett.protocol.check`); this only reads it and raises ReadError
         if it is no protocol.
         """
-        sha256 = hashlib.sha256(text).hexdigest()
-        if sha256 not in self._pinned:
-            pinned = await anyio.to_thread.run_sync(_read, sha256, text)
-            async with self._pool.connection() as connection:
-                await connection.execute(
-                    "INSERT INTO service.protocol (sha256, name, version, text)"
-                    " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
-                    (sha256, pinned.name, pinned.version, text),
-                )
-            self._pinned[sha256] = pinned
-        pinned = self._pinned[sha256]
-        self._current[pinned.name] = sha256
+        async with self._pool.connection() as connection:
+            pinned = await self.store(connection, text)
+        self.put_in_force(pinned)
         return pinned
+
+    async def store(self, connection: AsyncConnection[Any], text: bytes) -> Pinned:
+        """Keep a protocol file on `connection`, with what else it commits; see `put_in_force`."""
+        sha256 = hashlib.sha256(text).hexdigest()
+        if sha256 in self._pinned:
+            return self._pinned[sha256]
+        pinned = await anyio.to_thread.run_sync(_read, sha256, text)
+        await connection.execute(
+            "INSERT INTO service.protocol (sha256, name, version, text)"
+            " VALUES (%s, %s, %s, %s) ON CONFLICT DO NOTHING",
+            (sha256, pinned.name, pinned.version, text),
+        )
+        return pinned
+
+    def put_in_force(self, pinned: Pinned) -> None:
+        """Open new journeys under a protocol that is kept: only once that is committed."""
+        self._pinned[pinned.sha256] = pinned
+        self._current[pinned.name] = pinned.sha256
 
     async def fetch(self, sha256: str) -> None:
         """Load a protocol that another process has admitted; raise KeyError if nobody has."""

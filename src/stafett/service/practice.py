@@ -7,6 +7,7 @@ people at it are played.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import secrets
 from collections.abc import Container, Iterator
@@ -32,7 +33,7 @@ from stafett.journey.script import (
 )
 from stafett.journey.tasks import Task, next_moves
 from stafett.journey.view import Station, StationCheck, station
-from stafett.ledger import Author, Draft, Ledger, Submission
+from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, Submission
 from stafett.protocol.model import Handoff
 from stafett.protocol.net import Net
 from stafett.registry.practice import NOTHING_WRONG, Result, judge, rounded_seconds
@@ -94,6 +95,7 @@ class Drill:
     seen_at: datetime | None = None
     seconds: float | None = None
     result: Result | None = None
+    recorded: bool = False  # the record has the result
     values: dict[str, c.Value] = field(default_factory=dict)
 
 
@@ -106,6 +108,7 @@ class Practice:
         self._results: list[Result] = []
         self._reached: dict[str, frozenset[tuple[str, str]]] = {}
         self._position, self._seen = 0, -1
+        self._lock = asyncio.Lock()
 
     def places(self, person: Person) -> list[Place]:
         """Return what the person can practise: stations of their roles where something can fail."""
@@ -177,6 +180,9 @@ class Practice:
     async def act(self, person: Person, id: str, asked: Any) -> View:
         """Carry out one act of the person. Raises No when the protocol forbids it."""
         drill = self._of(person, id)
+        if drill.result is not None and not drill.recorded:
+            await self._record(drill, drill.result)
+            return self.view(person, id)
         if drill.result is not None:
             raise No("not-now", "The drill is over", Reason("practice", "begin another one"))
         before = self._station(drill)
@@ -198,16 +204,30 @@ class Practice:
         drill = self._of(person, id)
         if drill.result is None:
             await self._end(drill, datetime.now(UTC), ended=False)
+        elif not drill.recorded:
+            await self._record(drill, drill.result)
         return self.view(person, id)
+
+    async def relay(self) -> int:
+        """Record the results that could not be recorded when they came; return how many wait."""
+        waiting = [d for d in self._drills.values() if d.result is not None and not d.recorded]
+        for done, drill in enumerate(waiting):
+            assert drill.result is not None
+            try:
+                await self._record(drill, drill.result)
+            except NotAcknowledged:
+                return len(waiting) - done
+        return 0
 
     async def results(self, organisation: str) -> list[Result]:
         """Return every drill of an organisation's people, oldest first."""
         size = self._ledger.known_size()
         if size != self._seen:
-            for event in await self._ledger.of_room(ROOM, self._position):
-                self._position = event.position
-                self._results.append(msgspec.convert(event.body["result"], Result))
-            self._seen = size
+            async with self._lock:  # two who look at once would count each result twice
+                for event in await self._ledger.of_room(ROOM, self._position):
+                    self._position = event.position
+                    self._results.append(msgspec.convert(event.body["result"], Result))
+                self._seen = size
         return [r for r in self._results if r.organisation == organisation]
 
     # -- inside --------------------------------------------------------------------------------
@@ -327,17 +347,24 @@ class Practice:
             seconds=drill.seconds,
             at=now,
         )
+        await self._record(drill, drill.result)
+
+    async def _record(self, drill: Drill, result: Result) -> None:
+        """Put a result into the record, once; raise NotAcknowledged where that must wait."""
+        person = drill.person
+        draft = Draft("Practised", {"result": msgspec.to_builtins(result)}, result.at)
         await self._ledger.append(
             Submission(
                 stream=f"{ROOM}/{person.organisation}",
                 expected_version=None,
-                drafts=[Draft("Practised", {"result": msgspec.to_builtins(drill.result)}, now)],
+                drafts=[draft],
                 audience=[person.organisation],
                 author=Author(person.organisation, person.id),
                 key=f"practice.{drill.id}",
                 request_hash=drill.id.encode(),
             )
         )
+        drill.recorded = True
         self._seen = -1
 
 

@@ -155,12 +155,14 @@ class SignIn:
         if not good or person is None:
             await self.throttle.failed(client.address)
             raise ValueError("this link is not known, was used, or is too old: ask for a new one")
+        # What is void goes first, and the link last: where it ends in between (the database is
+        # away) the link is good still, and no old secret outlives its use.
+        await self._passkeys.remove_all(person)
+        await self._factors.remove(person.id)
         await self._accounts.set_password(person, password)
+        await self._sessions.end_all(person.id)
         if not await self._use(token):
             raise ValueError("this link was used already")
-        await self._factors.remove(person.id)
-        await self._passkeys.remove_all(person)
-        await self._sessions.end_all(person.id)
         return await self._open(person, "one-time link", client)
 
     async def found(

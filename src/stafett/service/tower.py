@@ -203,6 +203,7 @@ class Tower:
                 "slots": self.bookings.record.relay,
                 "places of loggers": self.stands.relay,
                 "erasures": self.erasures.relay,
+                "results of practice": self.practice.relay,
                 "sites that are ready": self.onboardings.relay,
             }
         )
