@@ -17,7 +17,10 @@ from click.testing import CliRunner
 from stafett.cli.main import main
 
 # These serve until they are stopped, or write what is no data: a drawing, a schema, files.
-NO_JSON = {"demo", "serve", "witness run", "protocol draw", "protocol schema", "readings broker"}
+NO_JSON = {
+    "demo", "serve", "witness run", "protocol draw", "protocol schema",
+    "protocol show", "design show", "readings broker",
+}  # fmt: skip
 
 
 def commands(
@@ -51,6 +54,19 @@ def test_a_command_says_what_it_does_and_refuses_what_it_does_not_know(name: str
     asked = CliRunner().invoke(main, [*name.split(), "--no-such-option"])
     assert asked.exit_code == 2
     assert "--no-such-option" in asked.output and "Traceback" not in asked.output
+
+
+@pytest.mark.parametrize("group", sorted({n.rpartition(" ")[0] for n in EVERY} - {""}))
+def test_the_help_of_a_group_says_what_each_command_does_in_a_whole_sentence(group: str) -> None:
+    """Cut off in the middle (`Put BACKUP into the new data folder FOLDER, start it, and...`) it
+    says half."""
+    told = CliRunner().invoke(main, [*group.split(), "--help"], terminal_width=80)
+    listed = told.output.partition("Commands:")[2]
+    assert listed.strip() and "..." not in listed
+    for name, command in EVERY.items():
+        if name.startswith(f"{group} "):
+            first = " ".join((command.help or "").split()).split(". ")[0].rstrip(".")
+            assert first in " ".join(listed.split()), name
 
 
 @pytest.mark.parametrize("name", sorted(EVERY.keys() - NO_JSON))

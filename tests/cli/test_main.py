@@ -49,3 +49,10 @@ def test_a_setting_that_does_not_fit_is_named(tmp_path: Path) -> None:
     assert done.returncode == 1
     assert "STAFETT_MLLP: 'somewhere' is no address; write HOST:PORT" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_verb_names_the_one_that_was_meant() -> None:
+    """As in every group beneath it."""
+    out = CliRunner().invoke(main, ["protcol", "list"])
+    assert out.exit_code == 2
+    assert "Did you mean 'protocol'?" in out.output

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from stafett.cli.main import main
 from stafett.cli.protocol import protocol
 from stafett.protocol import schema
 
@@ -63,3 +64,43 @@ def test_the_output_in_the_howto_is_what_is_printed(monkeypatch: pytest.MonkeyPa
     file = "docs/examples/broken/32-nobody-carries-the-bag.yaml"
     said = CliRunner().invoke(protocol, ["check", file]).output
     assert said.rstrip().rpartition(", ")[0] == quoted
+
+
+def test_a_built_in_protocol_is_given_as_a_file_to_copy(tmp_path: Path) -> None:
+    """What is shown checks as what is built in; an unknown name tells which there are."""
+    out = CliRunner().invoke(
+        main, ["protocol", "show", "allogeneic", "-o", str(tmp_path / "a.yaml")]
+    )
+    assert out.exit_code == 0
+    assert CliRunner().invoke(main, ["protocol", "check", str(tmp_path / "a.yaml")]).exit_code == 0
+    none = CliRunner().invoke(main, ["protocol", "show", "nosuch"])
+    assert none.exit_code == 2 and "known: allogeneic" in none.output
+
+
+def test_a_built_in_network_is_given_as_a_file_to_copy(tmp_path: Path) -> None:
+    """Whoever describes their own system begins from one that works."""
+    file = tmp_path / "mine.yaml"
+    assert CliRunner().invoke(main, ["design", "show", "sweden", "-o", str(file)]).exit_code == 0
+    assert CliRunner().invoke(main, ["design", "check", str(file)]).exit_code == 0
+    none = CliRunner().invoke(main, ["design", "show", "nosuch"])
+    assert none.exit_code != 0 and "known: " in none.output
+
+
+def test_a_language_that_a_protocol_does_not_speak_is_named() -> None:
+    """English stands in, and whoever asked for French knows that it does."""
+    drawn = CliRunner().invoke(main, ["protocol", "draw", "allogeneic", "--language", "fr"])
+    assert drawn.exit_code == 0
+    assert "no text in 'fr'" in drawn.stderr and "sv" in drawn.stderr
+    swedish = CliRunner().invoke(main, ["protocol", "draw", "allogeneic", "--language", "sv"])
+    assert swedish.stderr == ""
+
+
+def test_a_change_without_a_new_version_is_said(tmp_path: Path) -> None:
+    """Journeys are pinned to a version: two files that differ must not bear the same one."""
+    text = CliRunner().invoke(main, ["protocol", "show", "allogeneic"]).stdout
+    (tmp_path / "old.yaml").write_text(text)
+    (tmp_path / "new.yaml").write_text(text.replace("takes: {at_most: 4 h", "takes: {at_most: 3 h"))
+    found = ["protocol", "diff", str(tmp_path / "old.yaml"), str(tmp_path / "new.yaml")]
+    told = CliRunner().invoke(main, found)
+    assert told.exit_code == 1 and "Both are version" in told.stderr
+    assert "Both are" not in CliRunner().invoke(main, [*found[:3], found[2]]).output

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from importlib.resources import files
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 import pytest
 
 from stafett.design.assumptions import numbers
-from stafett.design.reading import load, names
+from stafett.design.reading import load, names, source
 from stafett.design.stability import offered_loads
+from stafett.protocol.builtin import source as source_of_protocol
 from stafett.protocol.read import ReadError
 
 
@@ -90,6 +92,16 @@ def test_a_mistake_is_named_with_its_line(
     assert caught.value.place.line >= 1
 
 
+def test_a_protocol_of_ones_own_lies_beside_the_network_that_names_it(tmp_path: Path) -> None:
+    """Wherever the command is called from: as what a network extends."""
+    (tmp_path / "chain.yaml").write_bytes(source_of_protocol("tissue-engineered"))
+    text = source("sweden-tissue").decode()
+    (tmp_path / "mine.yaml").write_text(
+        text.replace("protocol: tissue-engineered", "protocol: chain.yaml")
+    )
+    assert load(str(tmp_path / "mine.yaml")).protocol.protocol == "tissue-engineered"
+
+
 def test_an_unknown_network_says_which_there_are() -> None:
     """The names that exist are listed."""
     with pytest.raises(ReadError, match=r"known: .*sweden"):
@@ -121,3 +133,14 @@ def test_no_figure_lacks_its_source_or_its_range(name: str) -> None:
             else:
                 assert x.source in sources, path
     assert all(p.source in n.sources and p.low <= p.high for p in n.published)
+
+
+def test_the_reference_of_network_files_is_current() -> None:
+    """docs/reference/network-language.md is what scripts/network_page.py writes of the types."""
+    root = Path(__file__).resolve().parents[2]
+    spec = spec_from_file_location("network_page", root / "scripts/network_page.py")
+    assert spec and spec.loader
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    kept = (root / "docs/reference/network-language.md").read_text("utf-8")
+    assert module.page() == kept, "run: python scripts/network_page.py"

@@ -10,11 +10,12 @@ from typing import Any
 
 import click
 
+from stafett.cli.group import Sentences
 from stafett.cli.ledger import _json
 from stafett.cli.remote import ok, reach, signed_in
 
 
-@click.group()
+@click.group(cls=Sentences)
 def capacity() -> None:
     """See slot chains; plan anew when something happened, and accept a plan.
 

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as Rows
 
+from stafett.cli.group import Sentences
 from stafett.cli.incentives import Failed, opened, picked
 from stafett.design.capital.allocate import allocate as best_allocation
 from stafett.design.capital.map import Gain, captures, gains, spots
@@ -33,7 +34,7 @@ if not out.is_terminal:
 err = Console(stderr=True)
 
 
-@click.group()
+@click.group(cls=Sentences)
 def capital() -> None:
     """Which investments would treat more patients, and which can be funded by who profits."""
 

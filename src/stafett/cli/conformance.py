@@ -10,9 +10,10 @@ import click
 import msgspec
 
 from stafett.cli.bars import progress
+from stafett.cli.group import Sentences
 
 
-@click.group()
+@click.group(cls=Sentences)
 def conformance() -> None:
     """Try a partner's endpoint, or one's own, against what a handoff owes."""
 

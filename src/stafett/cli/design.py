@@ -14,11 +14,12 @@ from stafett.cli.design_fit import fit_
 from stafett.cli.design_levers import levers_, sensitivity_, validate_
 from stafett.cli.design_verify import verify_
 from stafett.cli.design_words import Failed, out, overloaded, systems_of, worked
-from stafett.design.reading import document, examined, load, names
+from stafett.cli.group import Sentences
+from stafett.design.reading import document, examined, load, names, source
 from stafett.protocol.read import ReadError
 
 
-@click.group()
+@click.group(cls=Sentences)
 def design() -> None:
     """Simulate delivery systems and compare them.
 
@@ -41,6 +42,22 @@ def list_(as_json: bool) -> None:
     for name in names():
         table.add_row(name, load(name).network.title)
     out.print(table)
+
+
+@design.command("show")
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
+def show(name: str, output: Path | None) -> None:
+    """Print the file of the built-in network NAME: to read it, or to copy and change it."""
+    try:
+        text = source(name).decode()
+    except ReadError as problem:
+        raise Failed(str(problem)) from None
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, "utf-8")
+        click.echo(f"{output}: {max(1, len(text) // 1024)} kB", err=True)
 
 
 @design.command("check", short_help="Check a network file; say what is wrong, and where.")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import click
 
+from stafett.cli.group import Sentences
 from stafett.cli.ledger import _errors, _json, _say, _trusting
 from stafett.cli.remote import ok, reach, signed_in
 
 
-@click.group()
+@click.group(cls=Sentences)
 def dossier() -> None:
     """Make a journey's dossier, and check one with no database and no network."""
 

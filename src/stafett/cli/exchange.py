@@ -13,12 +13,13 @@ import click
 
 from stafett.cli.bars import progress
 from stafett.cli.exchange_export import export, opened
+from stafett.cli.group import Sentences
 from stafett.exchange.problem import Problem
 
 DRY = "dry run: nothing was captured"
 
 
-@click.group()
+@click.group(cls=Sentences)
 def exchange() -> None:
     """Read and write the field's documents: EPCIS, FHIR, OCEL, XES, partners' tables."""
 

@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as Rows
 
+from stafett.cli.group import Sentences
 from stafett.design.incentives.contract import Contract
 from stafett.design.incentives.reading import BUILT_IN, Table, load
 from stafett.design.incentives.settle import (
@@ -35,7 +36,7 @@ class Failed(click.ClickException):
     exit_code = 2
 
 
-@click.group()
+@click.group(cls=Sentences)
 def incentives() -> None:
     """What contracts make of a chain of owners, and what a real log says each is owed."""
 

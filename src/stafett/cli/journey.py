@@ -9,10 +9,11 @@ from pathlib import Path
 
 import click
 
+from stafett.cli.group import Sentences
 from stafett.cli.ledger import _errors, _folder, _json, _say, _trusting
 
 
-@click.group()
+@click.group(cls=Sentences)
 def journey() -> None:
     """Prove what the record says of one journey."""
 

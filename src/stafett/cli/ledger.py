@@ -17,6 +17,8 @@ from typing import Any, NoReturn
 
 import click
 
+from stafett.cli.group import Sentences
+
 FOLDER = Path(".stafett")
 
 _folder = click.option(
@@ -39,7 +41,7 @@ def _trusting(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-@click.group()
+@click.group(cls=Sentences)
 def ledger() -> None:
     """Export, verify, back up and restore the record."""
 

@@ -7,13 +7,14 @@ from typing import Any
 
 import click
 
+from stafett.cli.group import Sentences
 from stafett.cli.ledger import _json
 from stafett.cli.remote import ok, reach, signed_in
 
 PATH = "/api/exchange/letters"
 
 
-@click.group()
+@click.group(cls=Sentences)
 def letters() -> None:
     """Dead letters: list what was refused, try it again after mending, or drop it."""
 

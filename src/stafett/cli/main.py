@@ -10,6 +10,7 @@ import errno
 import importlib
 import os
 import sys
+from difflib import get_close_matches
 from typing import Any
 
 import click
@@ -83,6 +84,15 @@ class Rooms(click.Group):
         command = getattr(importlib.import_module(module), function)
         assert isinstance(command, click.Command)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Name the verb that was likely meant where there is none of that name."""
+        near = get_close_matches(args[0], VERBS, 3)
+        if args[0] not in VERBS and near and not ctx.resilient_parsing:
+            ctx.fail(f"No such command {args[0]!r}. (Did you mean {' or '.join(map(repr, near))}?)")
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a verb; what cannot be read, written or reached is a line, and exit status 2."""

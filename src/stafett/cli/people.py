@@ -10,6 +10,7 @@ from urllib.parse import quote
 import click
 import httpx
 
+from stafett.cli.group import Sentences
 from stafett.cli.ledger import _json, _say
 from stafett.cli.remote import No, ok, reach, signed_in
 
@@ -18,7 +19,7 @@ COMPETENCE = "/api/admin/competence"
 _reason = click.option("--reason", required=True, help="Why; it stands in the audit trail.")
 
 
-@click.group()
+@click.group(cls=Sentences)
 def people() -> None:
     """People of the own organisation: invite, change, suspend, and what they are competent for.
 

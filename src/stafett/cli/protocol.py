@@ -9,6 +9,7 @@ from time import perf_counter
 
 import click
 
+from stafett.cli.group import Sentences
 from stafett.protocol import builtin, report, schema
 from stafett.protocol import diff as differences
 from stafett.protocol import draw as drawing
@@ -16,9 +17,10 @@ from stafett.protocol.check import prove
 from stafett.protocol.finding import Finding
 from stafett.protocol.model import Protocol
 from stafett.protocol.read import ReadError
+from stafett.protocol.texts import languages
 
 
-@click.group()
+@click.group(cls=Sentences)
 def protocol() -> None:
     """Check, draw and compare delivery chains."""
 
@@ -72,6 +74,19 @@ def _print_json(value: object) -> None:
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+@protocol.command()
+@click.argument("name")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
+def show(name: str, output: Path | None) -> None:
+    """Print the file of the built-in protocol NAME: to read it, or to copy and change it."""
+    try:
+        text = builtin.source(name).decode()
+    except ReadError as error:
+        click.echo(f"{error.place.file}: error: {_said(error)}", err=True)
+        sys.exit(2)
+    _written(text, output)
+
+
 @protocol.command("schema")
 def schema_() -> None:
     """Print the JSON Schema of the language, for editors."""
@@ -98,12 +113,9 @@ def list_(as_json: bool) -> None:
 @click.option("--product", help="Bind to this product (default: the first).")
 def draw(file: str, output: Path | None, language: str, product: str | None) -> None:
     """Draw FILE (or a built-in protocol of that name) as SVG, readable at A3."""
-    picture = drawing.draw(_bound(file, product), language)
-    if output is None:
-        click.echo(picture, nl=False)
-    else:
-        output.write_text(picture, encoding="utf-8")
-        click.echo(f"{output}: {len(picture) // 1024} kB, A3 landscape", err=True)
+    bound = _bound(file, product)
+    _spoken(bound, language)
+    _written(drawing.draw(bound, language), output)
 
 
 @protocol.command()
@@ -117,12 +129,33 @@ def diff(old: str, new: str, language: str, as_json: bool) -> None:
     Exit status: 0 nothing changed for anybody; 1 something did; 2 a file cannot be read.
     """
     before, after = _bound(old, None), _bound(new, None)
+    _spoken(after, language)
     changes = differences.diff(before, after, language)
     if as_json:
         _print_json({"changes": [change._asdict() for change in changes]})
     else:
         click.echo("\n".join(differences.lines(before, after, changes, language)))
+    named = (before.protocol, before.version)
+    if changes and named == (after.protocol, after.version):
+        click.echo(f"Both are version {after.version}: give the changed one another.", err=True)
     sys.exit(1 if changes else 0)
+
+
+def _written(text: str, output: Path | None) -> None:
+    """Write to a file and say how much, or to standard output."""
+    if output is None:
+        click.echo(text, nl=False)
+    else:
+        output.write_text(text, encoding="utf-8")
+        click.echo(f"{output}: {max(1, len(text) // 1024)} kB", err=True)
+
+
+def _spoken(bound: Protocol, language: str) -> None:
+    """Say that a protocol has no text in a language: its English stands in."""
+    known = languages(bound)
+    if language not in {"en", *known}:
+        there = ", ".join(sorted(known)) or "in one language only"
+        click.echo(f"no text in {language!r} (there is: {there}); English stands in", err=True)
 
 
 def _bound(file: str, product: str | None) -> Protocol:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 from datetime import UTC, datetime
@@ -10,8 +11,11 @@ from pathlib import Path
 
 import click
 
+from stafett.cli.group import Sentences
+from stafett.cli.remote import reason
 
-@click.group()
+
+@click.group(cls=Sentences)
 def readings() -> None:
     """Bring in what loggers measured; make the files of the MQTT broker."""
 
@@ -19,7 +23,8 @@ def readings() -> None:
 @readings.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--logger", help="Whose file it is: ORGANISATION.NUMBER.")
-@click.option("--server", default="http://127.0.0.1:8321", show_default=True)
+@click.option("--url", "--server", "server", default="http://127.0.0.1:8321", show_default=True,
+              help="The tower.")  # fmt: skip
 @click.option("--key", envvar="STAFETT_LOGGER_KEY", help="The logger's key (or the variable).")
 @click.option("--zone", help="Zone of times that have none, such as Europe/Stockholm.")
 @click.option("--day-first/--month-first", default=None, help="What 03/04/2026 means.")
@@ -85,7 +90,7 @@ def import_(
                 raise SystemExit(1) from None
             if answer.status_code != 201:
                 said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-                why = "; ".join(f"{r['field']}: {r['what']}" for r in said.get("reasons", []))
+                why = "; ".join(map(reason, said.get("reasons", [])))
                 click.echo(f"{said.get('title', answer.status_code)} {why}", err=True)
                 raise SystemExit(1)
         report["sent"] = True
@@ -103,13 +108,15 @@ def import_(
 
 
 @readings.command("broker")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
-@click.option("--database", envvar="STAFETT_DATABASE_URL", required=True,
-              help="The control tower's database.")  # fmt: skip
+@click.argument("target", metavar="FOLDER", type=click.Path(file_okay=False, path_type=Path))
+@click.option("--folder", "tower", type=click.Path(path_type=Path, file_okay=False),
+              default=Path(".stafett"), show_default=True,
+              help="Where the control tower keeps its data.")  # fmt: skip
+@click.option("--database", help="The control tower's database, instead of that of its folder.")
 @click.option("--port", default=1883, show_default=True)
-@click.option("--password", envvar="STAFETT_MQTT_PASSWORD", required=True,
-              help="What the control tower signs in with, as user `stafett`.")  # fmt: skip
-def broker(folder: Path, database: str, port: int, password: str) -> None:
+@click.option("--password", envvar="STAFETT_MQTT_PASSWORD", prompt=True, hide_input=True,
+              help="What the tower signs in with, as user `stafett`; asked for.")  # fmt: skip
+def broker(target: Path, tower: Path, database: str | None, port: int, password: str) -> None:
     """Write Mosquitto's files into FOLDER: configuration, passwords, who may use which topic.
 
     Run it again when loggers were registered, and send Mosquitto SIGHUP. The control tower connects
@@ -118,21 +125,24 @@ def broker(folder: Path, database: str, port: int, password: str) -> None:
     import psycopg
     from psycopg_pool import AsyncConnectionPool
 
+    from stafett.ledger.server import database as server
     from stafett.service.loggers import Loggers, seal
     from stafett.service.mqtt import broker_files
     from stafett.service.tower import _as_service
 
-    async def lines() -> list[str]:
-        async with AsyncConnectionPool(database, open=False, configure=_as_service) as pool:
+    async def lines(url: str) -> list[str]:
+        async with AsyncConnectionPool(url, open=False, configure=_as_service) as pool:
             return await Loggers(pool).passwords()
 
-    psycopg.connect(database, connect_timeout=10).close()  # a pool would try for half a minute
-    passwords = asyncio.run(lines())
-    folder.mkdir(parents=True, exist_ok=True)
-    files = broker_files(passwords, f"stafett:{seal(password)}", port, str(folder.resolve()))
+    with contextlib.ExitStack() as open_:
+        url = database or open_.enter_context(server(tower / "postgres", existing=True)).url
+        psycopg.connect(url, connect_timeout=10).close()  # a pool would try for half a minute
+        passwords = asyncio.run(lines(url))
+    target.mkdir(parents=True, exist_ok=True)
+    files = broker_files(passwords, f"stafett:{seal(password)}", port, str(target.resolve()))
     for name, text in files.items():
-        path = folder / name
+        path = target / name
         path.touch(mode=0o600)
         path.write_text(text)
         os.chmod(path, 0o600)  # noqa: PTH101
-    click.echo(f"{len(passwords)} loggers; start it with: mosquitto -c {folder / 'mosquitto.conf'}")
+    click.echo(f"{len(passwords)} loggers; start it with: mosquitto -c {target / 'mosquitto.conf'}")

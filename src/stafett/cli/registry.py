@@ -11,6 +11,7 @@ import click
 import httpx
 import msgspec
 
+from stafett.cli.group import Sentences
 from stafett.cli.remote import No, ok, reach, signed_in
 from stafett.registry.importing import read
 from stafett.registry.rows import Found, NotALayout
@@ -19,7 +20,7 @@ from stafett.registry.static import Site, crawl
 CHUNK = 500  # trials in one request
 
 
-@click.group()
+@click.group(cls=Sentences)
 def registry() -> None:
     """Read registers' exports, import them, and export the public pages."""
 

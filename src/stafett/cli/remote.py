@@ -61,6 +61,12 @@ def _signed(answer: httpx.Response) -> dict[str, str]:
     return found
 
 
+def reason(part: dict[str, str]) -> str:
+    """Say one reason of a refusal: where, what, and what to do."""
+    said = ": ".join(filter(None, (part.get("field"), part.get("what"))))
+    return f"{said} ({part['todo']})" if part.get("todo") else said
+
+
 def ok(answer: httpx.Response) -> httpx.Response:
     """Return a good answer; raise No with the reasons of any other."""
     if answer.is_success:
@@ -72,5 +78,5 @@ def ok(answer: httpx.Response) -> httpx.Response:
         raise No(
             f"{where} answered HTTP {answer.status_code} and no reason: is it a Stafett tower?"
         ) from None
-    said = "; ".join(f"{r['field']}: {r['what']}" for r in found.get("reasons", []))
+    said = "; ".join(map(reason, found.get("reasons", [])))
     raise No(f"{found.get('title', answer.status_code)}" + (f" ({said})" if said else ""))

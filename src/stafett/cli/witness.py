@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import click
 
+from stafett.cli.group import Sentences
 from stafett.ledger import cosignature, witness_store
 from stafett.ledger.mirror import Mirror, Refused
 from stafett.ledger.note import BadNote
@@ -27,7 +28,7 @@ FOLDER = click.option(
 JSON = click.option("--json", "as_json", is_flag=True, help="Print as JSON.")
 
 
-@click.group()
+@click.group(cls=Sentences)
 def witness() -> None:
     """Watch a shared record, so that no one can rewrite it: run a witness or a mirror."""
 

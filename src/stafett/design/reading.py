@@ -43,17 +43,21 @@ def names() -> tuple[str, ...]:
     return tuple(sorted(n.removesuffix(".yaml") for n in found if n.endswith(".yaml")))
 
 
+def source(name: str) -> bytes:
+    """Return the file of a built-in network; raise ReadError if there is none of that name."""
+    if name not in names():
+        known = ", ".join(names())
+        raise ReadError(Place(name, 1, 1), "no network of this name", f"known: {known}")
+    return (files("stafett") / "catalogue" / "networks" / f"{name}.yaml").read_bytes()
+
+
 def document(file_or_name: str) -> Document:
     """Parse a network file, or the built-in network of that name; `extends` is filled in."""
     if "/" in file_or_name or "." in file_or_name:
         found = read(file_or_name)
         folder = Path(file_or_name).parent
     else:
-        if file_or_name not in names():
-            known = ", ".join(names())
-            raise ReadError(Place(file_or_name, 1, 1), "no network of this name", f"known: {known}")
-        entry = files("stafett") / "catalogue" / "networks" / f"{file_or_name}.yaml"
-        found = parse(entry.read_bytes(), f"{file_or_name}.yaml")
+        found = parse(source(file_or_name), f"{file_or_name}.yaml")
         folder = None
     return _extended(found, folder)
 
@@ -141,11 +145,17 @@ def system_of(doc: Document) -> System:
     return system
 
 
+def _protocol(doc: Document, name: str) -> str:
+    """Name a protocol's file as it lies beside the file that names it; a built-in one as it is."""
+    beside = Path(doc.place("protocol").file).parent / name
+    return str(beside) if ("/" in name or "." in name) and beside.is_file() else name
+
+
 def examined(doc: Document) -> tuple[System, list[ReadError]]:
     """A network and everything that is wrong with it; ReadError if it cannot be read at all."""
     network = network_of(doc)
     try:
-        protocol = load_protocol(network.protocol).bind(network.product)
+        protocol = load_protocol(_protocol(doc, network.protocol)).bind(network.product)
     except ReadError as problem:
         raise ReadError(doc.place("protocol"), str(problem)) from None
     _numbers(doc, set(network.sources), ("sources", "published"))

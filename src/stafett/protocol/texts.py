@@ -48,3 +48,13 @@ def _text(chain: Chain, value: str | dict[str, str] | None, path: Path_) -> Iter
     texts = list(value.values()) if isinstance(value, dict) else [value]
     if not texts or not all(text.strip() for text in texts):
         yield chain.found("unfit-part", path, f"{path[-1]} is empty: people are to read it")
+
+
+def languages(part: object) -> set[str]:
+    """Return the languages that a protocol has texts in, where it tells them apart."""
+    if isinstance(part, msgspec.Struct):
+        fields = {f: getattr(part, f) for f in part.__struct_fields__}
+        read = {code for f in READ if isinstance(fields.get(f), dict) for code in fields[f]}
+        return read.union(*(languages(v) for f, v in fields.items() if f not in READ))
+    inner = part.values() if isinstance(part, dict) else part if isinstance(part, tuple) else ()
+    return set().union(*map(languages, inner))
