@@ -12,6 +12,7 @@ from stafett.exchange import epcis
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.joins import Joins, spellings
 from stafett.exchange.room import Exchange, refused_host
+from stafett.exchange.views import View
 from stafett.ledger import Author, Draft, Ledger, Submission
 
 pytestmark = pytest.mark.anyio
@@ -61,6 +62,21 @@ async def test_events_join_a_journey_by_any_spelling_and_others_wait(store: Epci
     assert numbers(await joins.waiting(limit=1, after=5)) == [6]
     assert await joins.waiting(owner="maker") == []
     assert (await joins.events("J2")).events == ()
+
+
+async def test_events_that_name_the_order_join_it_and_other_transactions_do_not(
+    store: EpcisStore,
+) -> None:
+    """As a purchase order, or without a type; a despatch advice of the same text is another."""
+    joins = Joins(store)
+    order = View("J1").order("order")  # as the journey's own events have it
+    types: list[dict[str, str]] = [{"type": "po"}, {}, {"type": "desadv"}]
+    for n, kind in enumerate(types, 1):
+        named = {"bizTransaction": order, **kind}
+        await put(store, event(n, epcList=["urn:a:b"], bizTransactionList=[named]))
+    await joins.register("J1", [order])
+    assert numbers((await joins.events("J1")).events) == [1, 2]
+    assert numbers(await joins.waiting()) == [3]
 
 
 async def test_a_namespace_that_is_new_joins_after_renewal(store: EpcisStore) -> None:
@@ -118,14 +134,16 @@ async def test_what_is_renewed_is_not_renewed_at_each_start(
 
 
 async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:
-    """An opened journey, a new material and a scanned label are followed and joined."""
+    """An opened journey, its order, a new material and a scanned label are followed and joined."""
     async with Ledger(database) as ledger, Exchange(database, ledger) as exchange:
         await put(
             exchange.store,
             event(1, **{"c:coi": "CHA9999240000A1"}),
             event(2, epcList=["https://id.gs1.org/00/095290030037165080"]),
             event(3, epcList=["urn:stafett:din:A999900001001"]),
-        )
+            event(4, epcList=["urn:a:b"], bizTransactionList=[
+                {"type": "po", "bizTransaction": View("J1").order("order")}]),
+        )  # fmt: skip
         told = [
             {"type": "JourneyOpened", "coi": "CHA9999240000A1", "identifiers": {}},
             {"type": "MaterialCreated", "lot": "bag/1", "identifiers": {"din": "A999900001001"}},
@@ -138,10 +156,10 @@ async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:
         )
         for _ in range(100):
             found = numbers((await exchange.joins.events("J1")).events)
-            if len(found) == 3:
+            if len(found) == 4:
                 break
             await asyncio.sleep(0.05)
-        assert found == [1, 2, 3]
+        assert found == [1, 2, 3, 4]
         async with exchange.store.pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT count(*) FROM exchange.subject WHERE identifier LIKE '1912%'"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -15,7 +16,7 @@ from playwright.sync_api import Page
 
 from site_ import Site
 from stafett.cli.main import main
-from stafett.exchange import epcis
+from stafett.exchange import epcis, hl7
 from stafett.exchange.captures import INLINE
 from stafett.exchange.mllp import END, START, Listener
 from stafett.service.demo import PASSWORD
@@ -86,6 +87,24 @@ def test_a_result_is_captured_before_it_is_acknowledged_and_again_is_no_second(
     first, again = line.send(data), line.send(data)
     assert first[1] == again[1] == f"MSA|AA|{number}"
     assert site.inside(site.tower.exchange.store.size()) == before + 1
+
+
+def test_a_message_is_read_beside_the_servers_loop(
+    site: Site, line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first of a version of HL7 takes a second to read; nobody else waits for it."""
+    read, readers = hl7.read, []
+
+    def noted(data: bytes) -> hl7.Message:
+        readers.append(threading.get_ident())
+        return read(data)
+
+    async def loop() -> int:
+        return threading.get_ident()
+
+    monkeypatch.setattr(hl7, "read", noted)
+    assert line.send(message(number := new()))[1] == f"MSA|AA|{number}"
+    assert len(readers) == 1 and site.inside(loop()) not in readers
 
 
 def test_messages_that_come_in_pieces_or_together_are_told_apart(site: Site, line: Line) -> None:

@@ -1,9 +1,10 @@
 """Captured events and journeys: joined by their identifiers, or visibly waiting for a match.
 
-A journey is known by its chain-of-identity number, by the labels of its materials and by the
-patient's pseudonym, in each spelling that a partner may use (element string, Digital Link, EPC
-URN, bare number). An event belongs to every journey of which it names an identifier; one that names
-none waits, and is listed as waiting until a journey appears. Nothing that was captured is dropped.
+A journey is known by its chain-of-identity number, by the labels of its materials, by its order (as
+a business transaction of type `po`, or of none) and by the patient's pseudonym, in each spelling
+that a partner may use (element string, Digital Link, EPC URN, bare number). An event belongs to
+every journey of which it names an identifier; one that names none waits, and is listed as waiting
+until a journey appears. Nothing that was captured is dropped.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from stafett.exchange import cbv
 from stafett.exchange.epcis_facts import digest
 from stafett.exchange.epcis_pages import Page, Stored
 from stafett.exchange.epcis_query import ANY_EPC, OneOf, Query
@@ -27,7 +29,7 @@ from stafett.identity.errors import IdentifierError
 from stafett.identity.gs1 import Gs1
 from stafett.ledger import Event, Ledger
 
-CURSOR: Final = "joins/2"  # 2: pseudonyms too, also of journeys that were read before
+CURSOR: Final = "joins/3"  # 2: pseudonyms, 3: orders too, also of journeys that were read before
 RENEWED: Final = "joins renewed/"
 # Events that bind an identifier, and how long they may wait to be joined, in seconds.
 KINDS: Final = ("JourneyOpened", "MaterialCreated", "IdentifierBound")
@@ -35,6 +37,10 @@ PAUSE_S: Final = 0.2
 # Extension fields by which partners name a chain of identity or a donation, in any namespace.
 FIELDS: Final = ("coi", "chainOfIdentity", "chainOfIdentityIdentifier", "din", "donationId",
                  "donationIdentificationNumber")  # fmt: skip
+# By which an event names an order; not every transaction that happens to bear the same text.
+ORDERS: Final = tuple(
+    f"bizTransaction.{kind}" for kind in ("", cbv.web_uri("bizTransaction", "po"))
+)
 _KINDS: Final = {scan.Kind.COI: "coi", scan.Kind.DIN: "din"}
 
 
@@ -64,10 +70,7 @@ class Joins:
 
     def keys(self, value: str) -> set[UUID]:
         """Give the digests under which an event that names an identifier is found."""
-        spaces = {uri for uris in self.store.namespaces().values() for uri in uris}
-        fields = [f":{{{uri}}}{field}" for uri in spaces | {"urn:stafett:ns:"} for field in FIELDS]
-        tokens = {f"{name}={text}" for text in spellings(value) for name in (*ANY_EPC, *fields)}
-        return {UUID(bytes=digest(t)) for t in tokens}
+        return {UUID(bytes=digest(t)) for t in self._tokens([value])}
 
     async def register(self, journey: str, identifiers: Iterable[str]) -> None:
         """Say that a journey is known by these identifiers; again is no harm."""
@@ -162,7 +165,7 @@ class Joins:
             f"{name}={text}"
             for value in identifiers
             for text in spellings(value)
-            for name in (*ANY_EPC, *fields)
+            for name in (*ANY_EPC, *ORDERS, *fields)
         }
 
     async def waiting(
@@ -225,7 +228,7 @@ def _identifiers(journey: str, body: Mapping[str, Any]) -> set[str]:
     found: set[str] = set()
     kind = body.get("type")
     if kind == "JourneyOpened":
-        found.add(str(body.get("coi") or ""))
+        found |= {str(body.get("coi") or ""), View(journey).order("order")}
     if kind == "MaterialCreated":
         found.add(View(journey).lot(str(body["lot"])))
     if kind in ("JourneyOpened", "MaterialCreated"):

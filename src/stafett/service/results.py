@@ -7,6 +7,7 @@ mapping's organisation, which join their journeys by specimen or order number.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import uuid
@@ -76,7 +77,8 @@ class Results:
 
     async def take(self, data: bytes) -> Taken:
         """Capture the results of a message; raise Unread, and then nothing of it was captured."""
-        message = hl7.read(data)
+        # The first message of a version reads that version's definitions, for up to a second.
+        message = await asyncio.to_thread(hl7.read, data)
         mapping = self._mapping(message.sender)
         made, waiting = hl7_mapping.events(message, mapping)
         if not made:
