@@ -40,6 +40,14 @@ def test_hostile_text_is_refused_with_a_place(name: str) -> None:
     assert len(str(error.value)) < 400
 
 
+def test_a_file_that_is_too_large_says_how_large_and_what_is_read() -> None:
+    """Of a network's file too, which is read as a protocol's is."""
+    with pytest.raises(ReadError) as error:
+        parse("a: " + "x" * MAX_BYTES, "x.yaml")
+    assert error.value.what == "the file has 2,000,003 bytes, and at most 2,000,000 are read"
+    assert error.value.todo.startswith("is it the right file?")
+
+
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [

@@ -41,6 +41,21 @@ def test_an_operator_names_a_network(site: Site) -> None:
     assert networks["north"] == parties
 
 
+def test_what_does_not_fit_is_said_without_the_names_of_types(site: Site) -> None:
+    """A program reads English, a page its reader's language; both the path and what to do."""
+    path = "/api/admin/networks/north"
+    body = {"parties": ["hub"], "reason": "a new network"}
+    (reason,) = site.call(OPERATOR, "PUT", path, json=body).json()["reasons"]
+    assert reason["field"] == "/parties"
+    assert reason["what"] == "is to be names with what each is, not a list"
+    assert reason["todo"] == "write each name, and what it is after a colon"
+    sent = {"Cookie": f"stafett={site.token(OPERATOR)}; stafett-language=sv", "X-Stafett": "1"}
+    headers = {**sent, "Origin": site.base}
+    (told,) = site.call(None, "PUT", path, json=body, headers=headers).json()["reasons"]
+    assert told["what"] == "ska vara namn med vad vart och ett är, inte en lista"
+    assert told["todo"] == "skriv varje namn, och vad det är efter ett kolon"
+
+
 def test_a_network_keeps_its_name_where_none_is_given_and_loses_it_to_an_empty_one(
     site: Site,
 ) -> None:

@@ -268,7 +268,9 @@ def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
          "BAG1: utanför 2 till 8 °C i 12,1 min i sträck (10 till 14 min totalt), varmast 9,1 °C;"
          " logger L1"),
         ("BAG1: a shock of 8 g; logger L1", "BAG1: en stöt på 8 g; logger L1"),
-        ("Expected `str` of length >= 3", "en text av längd 3 eller mer väntas"),
+        ("is to have at least 3 characters", "ska ha minst 3 tecken"),
+        ("is to be a number, not text", "ska vara ett tal, inte text"),
+        ("`lanes.A.days` is to be 0.5 or more", "`lanes.A.days` ska vara 0,5 eller mer"),
         ("row 7: the log has no events\n... and 2 more",
          "rad 7: loggen har inga händelser\n... och 2 till"),
         ("pick-up (2 h, 0-4 h after the link before) must begin 2026-03-02T07:30+00:00 to"

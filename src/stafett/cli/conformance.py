@@ -11,6 +11,7 @@ import msgspec
 
 from stafett.cli.bars import progress
 from stafett.cli.group import Sentences
+from stafett.protocol.fit import plain
 
 
 @click.group(cls=Sentences)
@@ -108,4 +109,4 @@ def _people(file: Path) -> dict[str, list[str]]:
         found = yaml.safe_load(file.read_text("utf-8"))
         return msgspec.convert(found, dict[str, list[str]])
     except (yaml.YAMLError, msgspec.ValidationError, UnicodeDecodeError) as wrong:
-        raise ValueError(f"{file}: {wrong}") from None
+        raise ValueError(f"{file}: {plain(wrong)}") from None

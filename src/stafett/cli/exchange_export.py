@@ -17,6 +17,7 @@ import msgspec
 
 from stafett.cli.bars import progress
 from stafett.exchange.problem import Problem
+from stafett.protocol.fit import plain
 
 if TYPE_CHECKING:
     from stafett.ledger import Ledger
@@ -70,7 +71,7 @@ def export(
     except (Problem, OSError, ValueError, msgspec.MsgspecError) as wrong:
         if isinstance(wrong, OSError) and wrong.filename is not None:
             raise  # the command says which file, and why
-        click.echo(f"stafett exchange: {wrong}", err=True)
+        click.echo(f"stafett exchange: {plain(wrong)}", err=True)
         sys.exit(2)
     if as_json:
         click.echo(msgspec.json.encode({"file": str(out), "form": form, "events": count}))

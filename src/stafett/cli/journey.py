@@ -11,6 +11,7 @@ import click
 
 from stafett.cli.group import Sentences
 from stafett.cli.ledger import _errors, _folder, _json, _say, _trusting
+from stafett.protocol.fit import plain
 
 
 @click.group(cls=Sentences)
@@ -84,7 +85,7 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
         try:
             read = bundle.parse(file.read_bytes())
         except bundle.BadBundle as error:
-            click.echo(f"stafett journey: {file}: {error}", err=True)
+            click.echo(f"stafett journey: {file}: {plain(error)}", err=True)
             sys.exit(2)
         found = bundle.verify(read, key=key, policy=policy)
     head = found.checkpoint

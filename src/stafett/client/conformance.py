@@ -26,6 +26,7 @@ from stafett.journey.label import Labels
 from stafett.journey.script import UNKNOWN, WRONG_LABEL, Cast, Fault, act
 from stafett.journey.state import PATIENT
 from stafett.journey.view import Station
+from stafett.protocol.fit import plain
 from stafett.protocol.net import Net
 from stafett.service.board import Next
 from stafett.service.request import OURS
@@ -192,7 +193,7 @@ class Kit(Day):
         except Refused as refused:
             self._note(name, "broken", f"what is right was refused: {refused}", journey)
         except (httpx.HTTPError, msgspec.MsgspecError) as error:
-            self._note(name, "broken", f"the answer cannot be read: {error}", journey)
+            self._note(name, "broken", f"the answer cannot be read: {plain(error)}", journey)
 
     # -- getting there -------------------------------------------------------------------------
 

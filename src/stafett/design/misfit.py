@@ -25,8 +25,11 @@ from stafett.design.network import (
     Variability,
     Work,
 )
+from stafett.protocol.fit import plain
 from stafett.protocol.read import Document, ReadError
 
+AT = re.compile(r"(.*) \(at ([^)]*)\)", re.S)
+MISSING = re.compile(r"Object missing required field `([^`]+)` \(at [^)]*\)")
 UNKNOWN = re.compile(r"Object contains unknown field `([^`]+)` \(at ([^)]*)\)")
 NO_NUMBER = re.compile(r"Expected `float(?: \| null)?`, got `str` \(at [^)]*\)")
 NO_FIGURE = re.compile(r"Expected `object(?: \| null)?`, got `(?:int|float|str)` \(at ([^)]*)\)")
@@ -51,16 +54,25 @@ def network_of(doc: Document) -> Network:
 
 def _plainer(doc: Document, problem: ReadError) -> ReadError:
     what = problem.what
+    if (located := AT.fullmatch(what)) is None:
+        return problem
+    where = located[2]
+    at = "" if where == "the top" else f" - at `$.{where}`"
+    misfit = plain(located[1] + at, Network)
+    of = "the file" if where == "the top" else where
+    said = misfit.what if where == "the top" else f"`{where}` {misfit.what}"
     if NO_NUMBER.fullmatch(what):
-        return ReadError(problem.place, what, ALONE)
+        return ReadError(problem.place, said, ALONE)
     if (found := NO_FIGURE.fullmatch(what)) and "." in found[1]:
-        return ReadError(problem.place, what, WHOLE)
+        return ReadError(problem.place, said, WHOLE)
     if found := UNKNOWN.fullmatch(what):
-        path = [] if found[2] == "the top" else found[2].split(".")
+        path = [] if where == "the top" else where.split(".")
         near = get_close_matches(found[1], _fields(path), 1, 0.5)
         todo = f"did you mean `{near[0]}`?" if near else ""
-        return ReadError(doc.place(*path, found[1]), what, todo)
-    return problem
+        return ReadError(doc.place(*path, found[1]), f"`{found[1]}` is no field of {of}", todo)
+    if found := MISSING.fullmatch(what):
+        return ReadError(problem.place, f"`{found[1]}` is missing in {of}", misfit.todo)
+    return ReadError(problem.place, said, misfit.todo)
 
 
 def _fields(path: list[str]) -> list[str]:

@@ -18,6 +18,7 @@ from stafett.design.network import CENTRE, Interfaces, Network, Number
 from stafett.design.routes import own
 from stafett.design.routes import problems as _of_routes
 from stafett.protocol.builtin import load as load_protocol
+from stafett.protocol.fit import plain
 from stafett.protocol.model import Handoff, Protocol, Step
 from stafett.protocol.read import Document, Place, ReadError, parse, read
 
@@ -114,7 +115,7 @@ def _interfaces_of(doc: Document, network: Network) -> Interfaces:
     try:
         found = msgspec.convert(merged, Interfaces)
     except msgspec.ValidationError as error:
-        raise ReadError(doc.place("interfaces"), str(error), "see interfaces.yaml") from None
+        raise ReadError(doc.place("interfaces"), str(plain(error)), "see interfaces.yaml") from None
     for path, what, todo in wrong(found):
         raise ReadError(doc.place("interfaces", *path), what, todo)
     return found

@@ -18,6 +18,7 @@ from stafett.eventlog.columns import ALIASES, guess_columns, plain
 from stafett.eventlog.derive import AS_IT_IS, Reading, log_from_events
 from stafett.eventlog.problems import LogUnreadableError, Problem
 from stafett.eventlog.table import EventLog
+from stafett.protocol import fit
 
 GROUP_TYPES = (*ALIASES["group"], "site", "organizationalunit", "location", "resource")
 # Who does something is touched by each event too, and is no case where there is anything else.
@@ -72,7 +73,9 @@ def read_ocel(
             data = gzip.decompress(data)
         log = msgspec.json.decode(data, type=_Log)
     except msgspec.ValidationError as error:
-        raise LogUnreadableError(f"the document is not OCEL 2.0 JSON: {error}") from error
+        raise LogUnreadableError(
+            f"the document is not OCEL 2.0 JSON: {fit.plain(error)}"
+        ) from error
     except (msgspec.DecodeError, OSError, EOFError) as error:
         raise LogUnreadableError(f"the file cannot be read as JSON: {error}") from error
     type_of = {thing.id: thing.type for thing in log.objects}

@@ -18,6 +18,8 @@ from urllib.parse import quote, unquote
 
 import msgspec
 
+from stafett.protocol.fit import plain
+
 SPEC: Final = "1.0"
 STRUCTURED: Final = "application/cloudevents+json"
 BATCH: Final = "application/cloudevents-batch+json"
@@ -100,7 +102,7 @@ def read(headers: Mapping[str, str], body: bytes) -> CloudEvent:
     except KeyError as absent:
         raise ValueError(f"the CloudEvent has no {absent}") from None
     except msgspec.MsgspecError as wrong:
-        raise ValueError(f"the CloudEvent cannot be read: {wrong}") from None
+        raise ValueError(f"the CloudEvent cannot be read: {plain(wrong)}") from None
 
 
 def sign(secret: str, identifier: str, body: bytes, at: float | None = None) -> str:

@@ -20,6 +20,7 @@ from stafett.exchange.dossier import Dossier
 from stafett.ledger import bundle
 from stafett.ledger.leaf import leaf_hash
 from stafett.ledger.policy import Policy
+from stafett.protocol.fit import plain
 
 MOST_FILES: Final = 5_000
 MOST_BYTES: Final = 1_000_000_000
@@ -60,7 +61,7 @@ def check(data: bytes, *, key: str | None = None, policy: Policy | None = None) 
         dossier = msgspec.json.decode(files["dossier.json"], type=Dossier)
         proof = bundle.parse(files["proof.json"])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as wrong:
-        raise NotADossier(f"dossier.json cannot be read: {str(wrong)[:200]}") from None
+        raise NotADossier(f"dossier.json cannot be read: {str(plain(wrong))[:200]}") from None
     except bundle.BadBundle as wrong:
         raise NotADossier(f"proof.json: {wrong}") from None
     found.journey, found.coi, found.as_of = dossier.journey, dossier.coi, dossier.as_of

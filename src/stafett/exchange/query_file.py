@@ -14,6 +14,7 @@ import msgspec
 from stafett.exchange.epcis_query import read_query
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.problem import Finding, Problem, pointer
+from stafett.protocol.fit import plain
 
 
 class Expected(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ def read(value: dict[str, Any]) -> tuple[tuple[Asked, ...], list[Finding]]:
         try:
             one = msgspec.convert(item, Asked)
         except msgspec.ValidationError as wrong:
-            findings.append(Finding(pointer("queries", place), str(wrong)))
+            findings.append(Finding(pointer("queries", place), str(plain(wrong))))
             continue
         asked.append(one)
         expected = one.expect.exception if one.expect.status == 400 else ""

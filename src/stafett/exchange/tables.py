@@ -33,6 +33,7 @@ from stafett.exchange import cbv
 from stafett.exchange.epcis import CONTEXT_URI, Json
 from stafett.exchange.gs1link import DOMAIN, check_digit
 from stafett.exchange.problem import Finding, Problem
+from stafett.protocol.fit import plain
 
 MAX_ROWS: Final = 2_000_000
 NAMESPACE: Final = "urn:stafett:table:"
@@ -109,7 +110,7 @@ def read_mapping(text: bytes | str) -> Mapping:
     try:
         found = msgspec.yaml.decode(text, type=Mapping)
     except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
-        raise _bad(f"the mapping cannot be used: {str(wrong)[:300]}") from None
+        raise _bad(f"the mapping cannot be used: {str(plain(wrong))[:300]}") from None
     needed = {"milestones": ("step",), "readings": ("value",), "results": ("test", "value")}
     for field in needed[found.kind]:
         if getattr(found, field) is None:

@@ -7,13 +7,12 @@ The reader of a protocol file is a person who knows therapies, not types: `Expec
 from __future__ import annotations
 
 import re
-import types
-from collections.abc import Iterator
 from difflib import get_close_matches
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Any
 
 import msgspec
 
+from stafett.protocol.fit import choices, is_struct, types_at
 from stafett.protocol.model import Protocol
 
 Path = tuple[str | int, ...]
@@ -55,16 +54,16 @@ def plainer(what: str, value: Any, path: Path) -> tuple[str, Path, str]:
     Returns what is wrong, the path of the part to look at, and what to do; `what` as it is, with
     nothing to do, where it is about something else (a duration says all itself).
     """
-    kinds = list(_types(Protocol, path))
+    kinds = list(types_at(Protocol, path))
     where = _dotted(path)
     if found := _UNKNOWN.fullmatch(what):
         return _unknown(found[1], kinds, path)
     if found := _LACKING.fullmatch(what):
-        known = _choices(list(_types(Protocol, (*path, found[1]))))
+        known = choices(list(types_at(Protocol, (*path, found[1]))))
         todo = f"one of: {', '.join(known)}" if known else "write it"
         return f"`{found[1]}` is missing in {where}", path, todo
     if found := _ENUM.fullmatch(what):
-        known = _choices(kinds)
+        known = choices(kinds)
         near = get_close_matches(found[1].strip("'"), known, 1)
         todo = f"did you mean `{near[0]}`?" if near else f"one of: {', '.join(known)}"
         return f"`{where}` cannot be {found[1]}", path, todo
@@ -78,7 +77,7 @@ def plainer(what: str, value: Any, path: Path) -> tuple[str, Path, str]:
 
 
 def _unknown(name: str, kinds: list[Any], path: Path) -> tuple[str, Path, str]:
-    fields = [f for kind in kinds if _struct(kind) for f in kind.__struct_encode_fields__]
+    fields = [f for kind in kinds if is_struct(kind) for f in kind.__struct_encode_fields__]
     near = get_close_matches(name, fields, 1, 0.6)
     if name == _MERGE:
         todo = "merge keys are not read: write the fields out, or share a whole part by `*name`"
@@ -87,10 +86,6 @@ def _unknown(name: str, kinds: list[Any], path: Path) -> tuple[str, Path, str]:
     else:
         todo = f"it knows: {', '.join(fields)}"
     return f"`{name}` is no field of {_dotted(path)}", (*path, name), todo
-
-
-def _choices(kinds: list[Any]) -> list[str]:
-    return [str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
 
 
 def _todo(wanted: list[str], got: str, kinds: list[Any]) -> str:
@@ -107,34 +102,12 @@ def _todo(wanted: list[str], got: str, kinds: list[Any]) -> str:
     if wanted == ["array"]:
         return "write it in brackets: [one, another]"
     for kind in kinds:
-        if _struct(kind):
+        if is_struct(kind):
             fields = msgspec.structs.fields(kind)
             needed = [f.encode_name for f in fields if f.required]
             shown = needed or [f.encode_name for f in fields][:4]
             return f"write its fields: {', '.join(shown)}"
     return "write each name, and what it is after a colon"
-
-
-def _types(kind: Any, path: Path) -> Iterator[Any]:
-    """Give every type that may stand at `path` below `kind`, unions taken apart."""
-    origin = get_origin(kind)
-    if origin in (Union, types.UnionType):
-        for one in get_args(kind):
-            yield from _types(one, path)
-    elif not path:
-        yield kind
-    elif _struct(kind):
-        for field in msgspec.structs.fields(kind):
-            if field.encode_name == path[0]:
-                yield from _types(field.type, path[1:])
-    elif origin is dict:
-        yield from _types(get_args(kind)[1], path[1:])
-    elif origin is tuple:
-        yield from _types(get_args(kind)[0], path[1:])
-
-
-def _struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _at(value: Any, path: Path) -> Any:

@@ -21,6 +21,7 @@ from stafett.protocol.misfit import plainer
 from stafett.protocol.model import Protocol
 
 MAX_BYTES = 2_000_000
+OVERSIZE = "is it the right file? A protocol or a network takes a tenth of that"
 MAX_DEPTH = 40
 _PARAMETER = re.compile(r"^\$\{([a-z][a-z0-9_]*)\}$")
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
@@ -224,7 +225,9 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
     """Parse YAML text into a Document; `file` is only named in errors."""
     start = Place(file, 1, 1)
     if len(data) > MAX_BYTES:
-        raise ReadError(start, f"larger than {MAX_BYTES} bytes", "is it a protocol?")
+        raise ReadError(
+            start, f"the file has {len(data):,} bytes, and at most {MAX_BYTES:,} are read", OVERSIZE
+        )
     try:
         _check_depth(data, file)
         node = yaml.compose(data, Loader=yaml.CSafeLoader)

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.protocol.fit import plain
 from stafett.registry import ctgov, ctis, rows
 from stafett.registry.rows import BadRow, Found, NotALayout, RowProblem
 from stafett.registry.trial import Trial
@@ -111,7 +112,7 @@ def _each(
         except BadRow as bad:
             problems.append(RowProblem(number, id_, bad.field, bad.what))
         except (KeyError, TypeError, AttributeError, ValueError, msgspec.MsgspecError) as error:
-            problems.append(RowProblem(number, id_, "row", f"cannot be read: {error}"))
+            problems.append(RowProblem(number, id_, "row", f"cannot be read: {plain(error)}"))
     return Found(layout, tuple(trials.values()), tuple(problems))
 
 

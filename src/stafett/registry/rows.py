@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.protocol.fit import plain
 from stafett.registry.trial import Trial
 
 
@@ -48,5 +49,5 @@ def trial(values: Mapping[str, Any]) -> Trial:
     try:
         return msgspec.convert(dict(values), Trial)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise BadRow(where.strip("`").removeprefix("$.") or "row", what) from None
+        misfit = plain(error)
+        raise BadRow(misfit.where or "row", misfit.what) from None

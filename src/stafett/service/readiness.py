@@ -12,6 +12,7 @@ import msgspec
 import rfc8785
 
 from stafett.ledger import Author, Draft, Ledger, NotAcknowledged, StaleVersion, Submission
+from stafett.protocol.fit import plain
 from stafett.registry import readiness as rules
 from stafett.registry.dryrun import Leg
 from stafett.registry.readiness import Event, Onboarding
@@ -400,7 +401,7 @@ def _decide(
     except rules.Not as no:
         raise No("not-now", "This may not happen now", Reason(no.field, no.what)) from None
     except msgspec.ValidationError as error:
-        raise No("bad-value", "It does not fit", Reason("text", str(error))) from None
+        raise No("bad-value", "It does not fit", Reason("text", plain(error).what)) from None
 
 
 def _event(act: Act, person: Person, side: str, now: datetime, found: Found) -> Event:

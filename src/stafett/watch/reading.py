@@ -19,6 +19,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from stafett.protocol.fit import plain
+
 Array = npt.NDArray[np.float64]
 
 MAGIC: Final = b"SFR1"
@@ -118,8 +120,8 @@ def _json(data: bytes) -> Chunk:
     try:
         said = _DECODER.decode(data)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        raise BadChunk(where.strip("`$.") or "body", what) from None
+        misfit = plain(error)
+        raise BadChunk(misfit.where or "body", misfit.what, misfit.todo) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadChunk("body", "is neither JSON nor a binary chunk") from None
     for field in ("start", "sent"):

@@ -15,6 +15,7 @@ from stafett.capacity.booking import Chain, Moment, Place, Preview
 from stafett.capacity.calendar import Resource
 from stafett.capacity.chain import Template, templates
 from stafett.capacity.rule import Rule, Waiting
+from stafett.protocol.fit import plain
 from stafett.service import policy
 from stafett.service.bookings import Booking, Window
 from stafett.service.refusal import No, Reason
@@ -333,7 +334,7 @@ async def waiting_page(request: Request) -> Response:
             )
             compared = await tower.waitlist.compare(person, proposed)
         except (ValueError, msgspec.ValidationError) as error:
-            wrong = str(error)
+            wrong = plain(error).what
         except No as no:
             wrong = "; ".join(f"{r.field}: {r.what}" for r in no.reasons)
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}

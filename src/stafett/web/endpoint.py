@@ -7,7 +7,6 @@ that names the field.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
@@ -17,12 +16,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.protocol.fit import plain
 from stafett.web.problem import Part, Problem
 
 MAX_BODY = 1_000_000
 # In a request's scope: gives what it came to, or raises it, where it was carried out already.
 OUTCOME = "stafett.outcome"
-_MISSING = re.compile(r"Object missing required field `(\w+)`")
 Handler = Callable[["Call[Any, Any]"], Awaitable[Any]]
 Body = TypeVar("Body")
 Query = TypeVar("Query")
@@ -151,11 +150,9 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
     try:
         return decoder.decode(data)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        field = pointer(where.strip("`"))
-        if missing := _MISSING.match(what):
-            field += f"/{missing[1]}"
-        part = Part(field, what, "GET /openapi.json says what fits")
+        what, path, todo = plain(error, endpoint.body)
+        field = "".join(f"/{step}" for step in path)
+        part = Part(field, what, todo or "GET /openapi.json says what fits")
         raise Problem(422, "invalid", "The body does not fit", part) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         part = Part("", str(error) or "nested too deeply", "send valid JSON")
@@ -177,19 +174,14 @@ def _query(request: Request, kind: type) -> Any:
     if kind is Nothing:
         return Nothing()
     given = {key: request.query_params.getlist(key) for key in request.query_params}
-    plain: dict[str, Any] = {}
+    single: dict[str, Any] = {}
     for key, values in given.items():
         if len(values) > 1:
             raise Problem(422, "invalid", "The query does not fit", Part(key, "given twice"))
-        plain[key] = values[0]
+        single[key] = values[0]
     try:
-        return msgspec.convert(plain, kind, strict=False)
+        return msgspec.convert(single, kind, strict=False)
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        part = Part(where.strip("`$.") or "query", what)
+        misfit = plain(error, kind)
+        part = Part(misfit.where or "query", misfit.what, misfit.todo)
         raise Problem(422, "invalid", "The query does not fit", part) from None
-
-
-def pointer(path: str) -> str:
-    """Turn msgspec's `$.a.b[2]` into the JSON pointer `/a/b/2` (RFC 6901)."""
-    return re.sub(r"\.|\[|\]\.?", "/", path.removeprefix("$")).rstrip("/")

@@ -19,6 +19,7 @@ from starlette.routing import Route
 from stafett.insight.chapters import NAMES as CHAPTERS
 from stafett.insight.chapters import OUTCOMES
 from stafett.insight.registered import Trial
+from stafett.protocol.fit import plain
 from stafett.protocol.model import text
 from stafett.service import policy
 from stafett.service.accounts import Person
@@ -151,9 +152,9 @@ def _page_query(request: Request) -> Asked:
     try:
         return _checked(request, msgspec.convert(given, Asked, strict=False))
     except msgspec.ValidationError as error:
-        raise Problem(
-            422, "invalid", "This address cannot be read", Part("query", str(error))
-        ) from None
+        what, path, todo = plain(error)
+        part = Part(".".join(path) or "query", what, todo)
+        raise Problem(422, "invalid", "This address cannot be read", part) from None
 
 
 def _query(asked: Asked) -> str:

@@ -10,6 +10,7 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from stafett.protocol.fit import plain
 from stafett.registry import feed
 from stafett.registry.adoption import Assessment
 from stafett.registry.importing import read
@@ -183,12 +184,8 @@ async def put(call: Call[Entered, Nothing]) -> Version:
     try:
         value = msgspec.json.decode(call.body.value, type=TYPES[kind])
     except msgspec.ValidationError as error:
-        what, _, where = str(error).partition(" - at ")
-        field = "/value/" + where.strip("`").removeprefix("$").lstrip(".").replace(".", "/")
-        todo = ""
-        if " matching regex " in what:
-            what, _, form = what.partition(" matching regex ")
-            what, todo = "is not of the form that is asked for", f"it must match {form}"
+        what, path, todo = plain(error, TYPES[kind])
+        field = "/".join(("/value", *path))
         raise Problem(422, "invalid", "The entry does not fit", Part(field, what, todo)) from None
     except (msgspec.DecodeError, RecursionError) as error:
         part = Part("/value", str(error) or "nested too deeply", "send valid JSON")
