@@ -45,8 +45,8 @@ async def server(url: str, folder: Path) -> AsyncIterator[tuple[Computing, Studi
 
 
 async def until(studio: Studio, id_: str, said: Callable[[Run], bool]) -> Run:
-    """Look until a run is as it should be."""
-    for _ in range(1200):
+    """Look until a run is as it should be; the first of a machine compiles, half a minute or more."""
+    for _ in range(6000):
         run = await studio.of("o", id_)
         assert run is not None
         if said(run):
