@@ -45,7 +45,7 @@ async def server(url: str, folder: Path) -> AsyncIterator[tuple[Computing, Studi
 
 
 async def until(studio: Studio, id_: str, said: Callable[[Run], bool]) -> Run:
-    """Look until a run is as it should be; the first of a machine compiles, half a minute or more."""
+    """Look until a run is as it should be; the first one compiles for half a minute."""
     for _ in range(6000):
         run = await studio.of("o", id_)
         assert run is not None

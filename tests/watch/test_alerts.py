@@ -22,7 +22,6 @@ from site_ import Site
 from stafett.exchange.cloudevents import check, read
 from stafett.exchange.deliveries import Deliveries
 from stafett.exchange.subscriptions import Subscriptions
-from stafett.exchange.subscriptions import Subscriptions
 from stafett.journey.label import Labels
 from stafett.service.demo import NETWORK
 from stafett.service.mail import GIVE_UP, Mail, Server
