@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import psycopg
 import pytest
 
 from stafett.service import todo
@@ -108,3 +109,19 @@ async def test_the_pause_grows_up_to_a_limit(monkeypatch: pytest.MonkeyPatch) ->
         await asyncio.sleep(left + 0.001)
     names.drop("a")
     assert names.left_s() is None and not names.failing
+
+
+async def test_a_database_that_was_away_makes_no_pause_grow() -> None:
+    """It is there again for all at once: what it interrupted is looked at as soon as before."""
+    names = Todo("could not look at", again_s=0.02)
+
+    async def look(name: str) -> None:
+        raise psycopg.OperationalError("the connection is lost")
+
+    names.add(["a"])
+    for times in range(1, 7):
+        await names.work_off(look)
+        assert names.failing == {"a": times}
+        left = names.left_s()
+        assert left is not None and left <= 0.02
+        await asyncio.sleep(left + 0.001)

@@ -108,4 +108,6 @@ class Todo:
             log.exception("%s %s; it is tried again", self._what, name)
         else:
             log.error("%s %s for the %d. time: %s", self._what, name, times, said(failure))
-        self.later(name, min(self._again_s * 2.0 ** min(times - 1, 20), LONGEST_S))
+        # A database that was away is there again for all at once: nobody waits longer for that.
+        grown = 1.0 if isinstance(failure, AWAY) else 2.0 ** min(times - 1, 20)
+        self.later(name, min(self._again_s * grown, LONGEST_S))
