@@ -6,7 +6,7 @@ only emptied when something else is wanted of the heap: one walk through it inst
 
 from __future__ import annotations
 
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.heap import pop, push, replace
 from stafett.simulation.state import HEAP, STALE, VACANT, State
 
@@ -18,7 +18,7 @@ ENTITY_RANK = 1 << 40
 TICKET = 1 << 32  # a payload that may be withdrawn is a number and, above this, a ticket
 
 
-@compiled
+@inlined
 def close(S: State) -> None:
     """Fill the first place if it stands vacant."""
     if S.n[VACANT]:
@@ -27,7 +27,7 @@ def close(S: State) -> None:
         S.n[HEAP] -= 1
 
 
-@compiled
+@inlined
 def put(S: State, t: float, rank: int, payload: int) -> None:
     """Enter what is to happen at `t`."""
     if S.n[VACANT]:
@@ -38,19 +38,19 @@ def put(S: State, t: float, rank: int, payload: int) -> None:
         S.n[HEAP] += 1
 
 
-@compiled
+@inlined
 def goes_on(S: State, slot: int, t: float) -> None:
     """Enter that an entity goes on at `t`."""
     put(S, t, ENTITY_RANK + 2 * S.serial[slot], slot)
 
 
-@compiled
+@inlined
 def gives_up(S: State, slot: int, t: float) -> None:
     """Enter that an entity tires of waiting at `t`; void once its ticket is another."""
     put(S, t, ENTITY_RANK + 2 * S.serial[slot] + 1, slot + S.ticket[slot] * TICKET)
 
 
-@compiled
+@inlined
 def clear(S: State) -> bool:
     """Throw away the reneges of those who were served long ago, if they are many."""
     n = S.n[HEAP]

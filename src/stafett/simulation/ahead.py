@@ -17,7 +17,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from stafett.simulation.compiled import called, compiled
+from stafett.simulation.compiled import called, inlined
 from stafett.simulation.distributions import EXPONENTIAL, LOGNORMAL, TRIANGULAR
 from stafett.simulation.draws import PARAMETERS, draw, quantile
 from stafett.simulation.elementary import (
@@ -46,7 +46,7 @@ PLACE = np.uint64(NEIGHBOURS - 1)
 FIRST = np.uint64(0)
 
 
-@compiled
+@inlined
 def first_draw(
     R: Run, S: State, T: Tables, a: int, number: np.uint64, step: np.uint64, purpose: np.uint64
 ) -> float:
@@ -118,7 +118,7 @@ def make(
             line[i] = quantile(d, points, line[i])
 
 
-@compiled
+@inlined
 def normals(line: NDArray[np.float64], spare: NDArray[np.float64], n: int) -> None:
     """Standard normals for uniforms: the middle for all; where one is outside, the tail too."""
     outside = 0

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stafett.simulation.agenda import BATCH_RANK, TICKET, put
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.draws import draw
 from stafett.simulation.notes import note
 from stafett.simulation.resources import ready, waited
@@ -15,7 +15,7 @@ from stafett.simulation.state import State
 from stafett.simulation.tables import ENQUEUE, FOR_PATIENCE, NEXT, START, A, C, E, Tables
 
 
-@compiled
+@inlined
 def batch(
     R: Run, S: State, T: Tables, entity: Entity, op: int, o: NDArray[np.int32], now: float
 ) -> int:
@@ -47,7 +47,7 @@ def batch(
     return STOP
 
 
-@compiled
+@inlined
 def overdue(R: Run, S: State, T: Tables, payload: int, now: float) -> None:
     """The batch goes although it is not full, unless it has gone already."""
     b = payload % TICKET
@@ -55,7 +55,7 @@ def overdue(R: Run, S: State, T: Tables, payload: int, now: float) -> None:
         depart(R, S, T, b, now, 0.0)
 
 
-@compiled
+@inlined
 def depart(R: Run, S: State, T: Tables, b: int, now: float, value: float) -> None:
     """All who wait in batch `b` go on."""
     S.batch_ticket[b] += 1

@@ -20,6 +20,8 @@ import numba
 OPTIONS: dict[str, Any] = {"nogil": True, "error_model": "numpy", "_nrt": False}
 INLINED: dict[str, Any] = {**OPTIONS, "forceinline": True}
 
+NO_ENTRANCE: dict[str, Any] = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+
 ROOM = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
 STAMP = hashlib.sha256(ROOM).hexdigest()
 
@@ -29,6 +31,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 def compiled(function: F) -> F:
     """Compile `function` into those that call it; the plain one stays reachable as `.py_func`."""
     return cast(F, numba.njit(**INLINED)(function))
+
+
+def inlined(function: F) -> F:
+    """As `compiled`, for what only compiled code calls: without an entrance from Python."""
+    return cast(F, numba.njit(**INLINED, **NO_ENTRANCE)(function))
 
 
 def called(function: F) -> F:

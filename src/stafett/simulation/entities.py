@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from stafett.simulation.agenda import ARRIVAL_RANK, put
 from stafett.simulation.ahead import first_draw
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.draws import next_arrival
 from stafett.simulation.notes import note
 from stafett.simulation.pointers import row
@@ -28,7 +28,7 @@ from stafett.simulation.state import (
 from stafett.simulation.tables import ARRIVE, FOR_ARRIVAL, LEAVE, NEXT, A, C, Tables
 
 
-@compiled
+@inlined
 def inside(R: Run, S: State, now: float) -> None:
     """Add the entities in the system since the last change to their time integral."""
     dt = now - max(S.f[SYSTEM_SINCE], R.warmup)
@@ -37,7 +37,7 @@ def inside(R: Run, S: State, now: float) -> None:
     S.f[SYSTEM_SINCE] = now
 
 
-@compiled
+@inlined
 def admit(R: Run, S: State) -> int:
     """A slot for one more entity, wiped: no draws made, no faults, nothing held."""
     slot = S.n[UNUSED]
@@ -59,7 +59,7 @@ def admit(R: Run, S: State) -> int:
     return slot
 
 
-@compiled
+@inlined
 def vacate(S: State, slot: int) -> None:
     """The slot is for another."""
     S.next[slot] = S.n[UNUSED]
@@ -67,7 +67,7 @@ def vacate(S: State, slot: int) -> None:
     S.n[LIVE] -= 1
 
 
-@compiled
+@inlined
 def next_from(R: Run, S: State, T: Tables, s: int, now: float) -> float:
     """When the next entity of source `s` comes, the one before it having come at `now`."""
     number = np.uint64(S.arrived[s])
@@ -89,7 +89,7 @@ def next_from(R: Run, S: State, T: Tables, s: int, now: float) -> float:
     )
 
 
-@compiled
+@inlined
 def arrive(R: Run, S: State, T: Tables, s: int, now: float) -> int:
     """An entity of source `s` comes, and the next one is entered: its slot, or -1 if too late."""
     if now > R.arrivals_until:
@@ -121,7 +121,7 @@ def arrive(R: Run, S: State, T: Tables, s: int, now: float) -> int:
     return slot
 
 
-@compiled
+@inlined
 def end(R: Run, S: State, entity: Entity, op: int, o: NDArray[np.int32], now: float) -> int:
     """Leave, with an outcome."""
     slot = entity.slot
@@ -140,7 +140,7 @@ def end(R: Run, S: State, entity: Entity, op: int, o: NDArray[np.int32], now: fl
     return STOP
 
 
-@compiled
+@inlined
 def fork(R: Run, S: State, T: Tables, entity: Entity, o: NDArray[np.int32]) -> int:
     """Children go all ways at once; the parent waits for them at the next operation."""
     slot = entity.slot
@@ -163,7 +163,7 @@ def fork(R: Run, S: State, T: Tables, entity: Entity, o: NDArray[np.int32]) -> i
     return STOP
 
 
-@compiled
+@inlined
 def join(R: Run, S: State, entity: Entity, op: int) -> int:
     """A child's way ends; its faults are the parent's. The last one lets the parent go on."""
     slot = entity.slot

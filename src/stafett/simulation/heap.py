@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 
 Times = NDArray[np.float64]
 Ranks = NDArray[np.int64]
 Payloads = NDArray[np.int64]
 
 
-@compiled
+@inlined
 def push(ht: Times, hr: Ranks, hp: Payloads, n: int, t: float, r: int, p: int) -> None:
     """Put (t, r, p) into the heap of length `n`; it then has n + 1."""
     i = n
@@ -29,14 +29,14 @@ def push(ht: Times, hr: Ranks, hp: Payloads, n: int, t: float, r: int, p: int) -
     hp[i] = p
 
 
-@compiled
+@inlined
 def pop(ht: Times, hr: Ranks, hp: Payloads, n: int) -> None:
     """Take the first away from the heap of length `n`; it then has n - 1."""
     n -= 1
     replace(ht, hr, hp, n, ht[n], hr[n], hp[n])
 
 
-@compiled
+@inlined
 def replace(ht: Times, hr: Ranks, hp: Payloads, n: int, t: float, r: int, p: int) -> None:
     """Put (t, r, p) into the heap of length `n` in the place of the first.
 

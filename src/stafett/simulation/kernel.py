@@ -29,7 +29,7 @@ from stafett.simulation.agenda import (
     put,
 )
 from stafett.simulation.batches import batch, overdue
-from stafett.simulation.compiled import called, compiled
+from stafett.simulation.compiled import called, inlined
 from stafett.simulation.entities import arrive, end, fork, inside, join, next_from
 from stafett.simulation.notes import LOG_MARGIN
 from stafett.simulation.pointers import pointers, row
@@ -96,20 +96,20 @@ from stafett.simulation.tables import (
 MAX_OPS_WITHOUT_TIME = 100_000
 
 
-@compiled
+@inlined
 def full(R: Run, S: State, heap: int, width: int) -> bool:
     """Whether the next event might not find room, in the slots or in the heap."""
     live = S.n[LIVE] + width
     return live + 1 >= R.slots or S.n[HEAP] + live + 8 >= heap
 
 
-@compiled
+@inlined
 def log_is_full(R: Run, S: State) -> bool:
     """Whether the log might not hold what all who live have yet to write."""
     return R.logging and S.n[LOGGED] >= R.log_full - S.n[LIVE]
 
 
-@compiled
+@inlined
 def open_up(R: Run, S: State, T: Tables) -> None:
     """Put the first event of each source and resource into an empty system."""
     S.n[OPENED] = 1

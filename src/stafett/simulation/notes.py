@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.run import Run
 from stafett.simulation.state import LOGGED, State
 
 LOG_MARGIN = 16
 
 
-@compiled
+@inlined
 def note(R: Run, S: State, slot: int, t: float, op: int, kind: int, value: float) -> None:
     """Write what happened to the entity in a slot, if there is a log."""
     if R.logging:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stafett.simulation.agenda import TICKET, gives_up, put
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.draws import draw
 from stafett.simulation.notes import note
 from stafett.simulation.pointers import row
@@ -44,7 +44,7 @@ from stafett.simulation.tables import (
 )
 
 
-@compiled
+@inlined
 def elapse(R: Run, S: State, r: int, now: float) -> None:
     """Add what resource `r` did since it was last touched to its time integrals."""
     dt = now - max(S.touched[r], R.warmup)
@@ -56,7 +56,7 @@ def elapse(R: Run, S: State, r: int, now: float) -> None:
     S.touched[r] = now
 
 
-@compiled
+@inlined
 def ready(S: State, slot: int, pc: int) -> None:
     """The entity goes on at this moment, before anything else does."""
     S.pc[slot] = pc
@@ -64,7 +64,7 @@ def ready(S: State, slot: int, pc: int) -> None:
     S.n[READY] += 1
 
 
-@compiled
+@inlined
 def waited(R: Run, S: State, slot: int, op: int, now: float) -> float:
     """Count the time that the entity waited at an operation; give it."""
     wait = now - S.since[slot]
@@ -73,7 +73,7 @@ def waited(R: Run, S: State, slot: int, op: int, now: float) -> float:
     return wait
 
 
-@compiled
+@inlined
 def change_capacity(R: Run, S: State, T: Tables, r: int, now: float) -> None:
     """The next step of a plan; those who wait for what is there now are served."""
     off, n = row(T.plan, r, 2)[0], row(T.plan, r, 2)[1]
@@ -91,7 +91,7 @@ def change_capacity(R: Run, S: State, T: Tables, r: int, now: float) -> None:
     serve(R, S, T, r, now)
 
 
-@compiled
+@inlined
 def seize(
     R: Run, S: State, T: Tables, entity: Entity, op: int, o: NDArray[np.int32], now: float
 ) -> int:
@@ -150,7 +150,7 @@ def seize(
     return STOP
 
 
-@compiled
+@inlined
 def enqueue(S: State, T: Tables, slot: int, r: int, level: int) -> None:
     """Stand in the queue of resource `r`: last, or first if it serves the last to come first."""
     q = r * LEVELS + level
@@ -176,7 +176,7 @@ def enqueue(S: State, T: Tables, slot: int, r: int, level: int) -> None:
         S.tail[q] = slot
 
 
-@compiled
+@inlined
 def renege(R: Run, S: State, T: Tables, payload: int, now: float) -> int:
     """Patience or time has run out in a queue: the slot of who goes on elsewhere, or -1."""
     slot = payload % TICKET
@@ -210,7 +210,7 @@ def renege(R: Run, S: State, T: Tables, payload: int, now: float) -> int:
     return slot
 
 
-@compiled
+@inlined
 def give_back(R: Run, S: State, slot: int, op: int, r: int, now: float) -> None:
     """One place of resource `r` that the entity held is free."""
     row(S.hold, slot, R.resources)[r] -= 1
@@ -219,7 +219,7 @@ def give_back(R: Run, S: State, slot: int, op: int, r: int, now: float) -> None:
     note(R, S, slot, now, op, DISCHARGE, float(r))
 
 
-@compiled
+@inlined
 def held(R: Run, S: State, slot: int) -> int:
     """The first resource of which the entity holds a place, or -1."""
     hold = row(S.hold, slot, R.resources)
@@ -229,7 +229,7 @@ def held(R: Run, S: State, slot: int) -> int:
     return -1
 
 
-@compiled
+@inlined
 def release(
     R: Run, S: State, T: Tables, entity: Entity, op: int, o: NDArray[np.int32], now: float
 ) -> int:
@@ -245,7 +245,7 @@ def release(
     return o[NEXT]
 
 
-@compiled
+@inlined
 def free(
     R: Run, S: State, T: Tables, entity: Entity, op: int, o: NDArray[np.int32], now: float
 ) -> int:
@@ -259,7 +259,7 @@ def free(
     return STOP
 
 
-@compiled
+@inlined
 def empty_handed(R: Run, S: State, slot: int, op: int) -> bool:
     """Whether the entity holds nothing, as it must where its way ends."""
     if held(R, S, slot) < 0:
@@ -268,7 +268,7 @@ def empty_handed(R: Run, S: State, slot: int, op: int) -> bool:
     return False
 
 
-@compiled
+@inlined
 def observe(S: State, entity: Entity, o: NDArray[np.int32]) -> int:
     """Set an attribute to the load of a resource."""
     r = o[B] + shifted(entity.att, o[C])
@@ -276,7 +276,7 @@ def observe(S: State, entity: Entity, o: NDArray[np.int32]) -> int:
     return o[NEXT]
 
 
-@compiled
+@inlined
 def serve(R: Run, S: State, T: Tables, r: int, now: float) -> None:
     """Give what is free of resource `r` to those who wait, by level and in their order."""
     while S.busy[r] < S.cap[r] and S.waiting[r] > 0:

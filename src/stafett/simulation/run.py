@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.pointers import row
 from stafett.simulation.state import TROUBLE, WHERE, State
 from stafett.simulation.tables import COLUMNS
@@ -50,7 +50,7 @@ class Entity(NamedTuple):
     visit: NDArray[np.uint16]
 
 
-@compiled
+@inlined
 def entity(R: Run, S: State, slot: int) -> Entity:
     """The entity in a slot."""
     return Entity(
@@ -63,19 +63,19 @@ def entity(R: Run, S: State, slot: int) -> Entity:
     )
 
 
-@compiled
+@inlined
 def operation(ops: NDArray[np.int32], op: int) -> NDArray[np.int32]:
     """The row of an operation."""
     return row(ops, op, COLUMNS)
 
 
-@compiled
+@inlined
 def shifted(att: NDArray[np.float64], by: int) -> int:
     """How far attribute `by` shifts an index (a site's own row of a block); -1: not at all."""
     return int(att[by]) if by >= 0 else 0
 
 
-@compiled
+@inlined
 def attempt(E: Entity, op: int) -> np.uint64:
     """How often the entity has drawn at the operation before; now once more."""
     times = np.uint64(E.visit[op])
@@ -83,7 +83,7 @@ def attempt(E: Entity, op: int) -> np.uint64:
     return times
 
 
-@compiled
+@inlined
 def trouble(S: State, why: int, op: int) -> int:
     """The run cannot go on: say why and where."""
     S.n[TROUBLE] = why

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stafett.simulation.ahead import first_draw
-from stafett.simulation.compiled import compiled
+from stafett.simulation.compiled import inlined
 from stafett.simulation.draws import (
     draw,
     is_open,
@@ -66,7 +66,7 @@ from stafett.simulation.tables import (
 Row = NDArray[np.int32]
 
 
-@compiled
+@inlined
 def drawn(R: Run, S: State, T: Tables, entity: Entity, op: int, dist: int) -> float:
     """The entity's next draw of a distribution at an operation."""
     times = attempt(entity, op)
@@ -76,13 +76,13 @@ def drawn(R: Run, S: State, T: Tables, entity: Entity, op: int, dist: int) -> fl
     return draw(T.dists, T.points, dist, R.k0, R.k1, entity.number, times, T.stream[op], entity.tag)
 
 
-@compiled
+@inlined
 def luck(R: Run, S: State, T: Tables, entity: Entity, op: int) -> float:
     """The entity's next uniform draw at an operation."""
     return uniform(R.k0, R.k1, entity.number, attempt(entity, op), T.stream[op], entity.tag)
 
 
-@compiled
+@inlined
 def in_time(entity: Entity, o: Row, begun: float, t: float) -> tuple[int, float]:
     """(what follows, when): as planned, or the deadline's way at the deadline."""
     if o[DUE] >= 0 and entity.att[o[DUE]] < t:
@@ -90,7 +90,7 @@ def in_time(entity: Entity, o: Row, begun: float, t: float) -> tuple[int, float]
     return int(o[NEXT]), t
 
 
-@compiled
+@inlined
 def delay(
     R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, begun: float
 ) -> tuple[int, float]:
@@ -111,7 +111,7 @@ def delay(
     return pc, t
 
 
-@compiled
+@inlined
 def wait_until_open(
     R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, begun: float
 ) -> tuple[int, float]:
@@ -124,7 +124,7 @@ def wait_until_open(
     return pc, t
 
 
-@compiled
+@inlined
 def branch(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row) -> int:
     """Go one way or another, by luck; an attribute may multiply the odds of the first."""
     table = o[A] + shifted(entity.att, o[B])
@@ -133,14 +133,14 @@ def branch(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row) -> int:
     return o[NEXT] if i < 0 else T.goto[i]
 
 
-@compiled
+@inlined
 def test(T: Tables, entity: Entity, o: Row) -> int:
     """Go one way if an attribute is less than another, or a constant; else the other."""
     right = entity.att[o[B]] if o[B] >= 0 else T.consts[o[D]]
     return o[NEXT] if entity.att[o[A]] < right else o[ALT]
 
 
-@compiled
+@inlined
 def put(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: float) -> int:
     """Change an attribute."""
     mode = o[C]
@@ -183,7 +183,7 @@ def put(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: float) 
     return o[NEXT]
 
 
-@compiled
+@inlined
 def expose(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: float) -> int:
     """Perhaps a fault is made; nobody sees it yet."""
     table = o[A] + shifted(entity.att, o[B])
@@ -203,7 +203,7 @@ def expose(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: floa
     return o[NEXT]
 
 
-@compiled
+@inlined
 def inspect(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: float) -> int:
     """Each fault carried is found, or not; the worst one found decides where to go."""
     slot = entity.slot
@@ -234,7 +234,7 @@ def inspect(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: flo
     return pc
 
 
-@compiled
+@inlined
 def tally(R: Run, S: State, entity: Entity, op: int, o: Row, t: float) -> int:
     """Record an attribute, or the time since the moment that it holds."""
     if entity.counted:
