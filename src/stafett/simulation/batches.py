@@ -35,10 +35,10 @@ def batch(
             o[E],
             R.k0,
             R.k1,
-            entity.number,
+            S.number[entity.slot],
             attempt(entity, op),
             T.stream[op],
-            entity.tag | np.uint64(FOR_PATIENCE),
+            S.tag[entity.slot] | np.uint64(FOR_PATIENCE),
         )
         if o[C] > 1 and now + at_most <= R.until:
             put(S, now + at_most, BATCH_RANK + b, b + S.batch_ticket[b] * TICKET)

@@ -122,10 +122,10 @@ def seize(
             o[E],
             R.k0,
             R.k1,
-            entity.number,
+            S.number[entity.slot],
             attempt(entity, op),
             T.stream[op],
-            entity.tag | np.uint64(FOR_PATIENCE),
+            S.tag[entity.slot] | np.uint64(FOR_PATIENCE),
         )
         if not patience >= 0.0:
             return trouble(S, NEGATIVE, op)

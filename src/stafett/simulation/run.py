@@ -40,11 +40,13 @@ class Run(NamedTuple):
 
 
 class Entity(NamedTuple):
-    """An entity on its way through operations; pointers to its own rows."""
+    """An entity on its way through operations; pointers to its own rows.
+
+    Its number and tag are read where a draw needs them: as values that stay the same they would be
+    worked on before it is known whether there will be a draw (a twentieth of the run time).
+    """
 
     slot: int
-    number: np.uint64
-    tag: np.uint64
     counted: bool
     att: NDArray[np.float64]
     visit: NDArray[np.uint16]
@@ -55,8 +57,6 @@ def entity(R: Run, S: State, slot: int) -> Entity:
     """The entity in a slot."""
     return Entity(
         slot,
-        S.number[slot],
-        S.tag[slot],
         S.counted[slot] != 0,
         row(S.att, slot, R.attributes),
         row(S.visit, slot, R.ops),

@@ -70,16 +70,18 @@ Row = NDArray[np.int32]
 def drawn(R: Run, S: State, T: Tables, entity: Entity, op: int, dist: int) -> float:
     """The entity's next draw of a distribution at an operation."""
     times = attempt(entity, op)
+    number, tag = S.number[entity.slot], S.tag[entity.slot]
     a = S.ahead[op]
     if a >= 0 and times == 0:
-        return first_draw(R, S, T, a, entity.number, T.stream[op], entity.tag)
-    return draw(T.dists, T.points, dist, R.k0, R.k1, entity.number, times, T.stream[op], entity.tag)
+        return first_draw(R, S, T, a, number, T.stream[op], tag)
+    return draw(T.dists, T.points, dist, R.k0, R.k1, number, times, T.stream[op], tag)
 
 
 @inlined
 def luck(R: Run, S: State, T: Tables, entity: Entity, op: int) -> float:
     """The entity's next uniform draw at an operation."""
-    return uniform(R.k0, R.k1, entity.number, attempt(entity, op), T.stream[op], entity.tag)
+    number, tag = S.number[entity.slot], S.tag[entity.slot]
+    return uniform(R.k0, R.k1, number, attempt(entity, op), T.stream[op], tag)
 
 
 @inlined
@@ -215,8 +217,8 @@ def inspect(R: Run, S: State, T: Tables, entity: Entity, op: int, o: Row, t: flo
         times = attempt(entity, op)
         for k in range(R.faults):
             if fault[k] and sense[k] > 0.0:
-                purpose = entity.tag | np.uint64(FOR_FAULT + k)
-                u = uniform(R.k0, R.k1, entity.number, times, T.stream[op], purpose)
+                purpose = S.tag[entity.slot] | np.uint64(FOR_FAULT + k)
+                u = uniform(R.k0, R.k1, S.number[entity.slot], times, T.stream[op], purpose)
                 if u < sense[k]:
                     fault[k] = 0
                     S.faults[slot] -= 1
