@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 from functools import cmp_to_key
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -14,9 +15,11 @@ import http_
 import naive_fhir
 from site_ import Site
 from stafett.exchange.fhir_along import includable, revincludable
+from stafett.exchange.fhir_keys import wanted
 from stafett.exchange.fhir_parameters import parameters, references, types, values_at
 from stafett.exchange.fhir_search import read_search
 from stafett.exchange.fhir_sort import compare, keys, sortable
+from stafett.exchange.fhir_store import Place, conditions, ways
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
 from stafett.journey.label import Labels
@@ -119,6 +122,29 @@ def test_the_newest_come_first_if_that_is_asked(site: Site, treated: str) -> Non
         tasks = entries(get(site, f"R5/Task?_sort={order}&_count=500"))
         dated = ["lastModified" in one for one in tasks]
         assert dated == sorted(dated, reverse=True) and True in dated and False in dated
+
+
+@pytest.mark.parametrize("order", ["_lastUpdated", "-_lastUpdated", "-_lastUpdated,status"])
+def test_the_order_of_change_is_walked_by_its_index(site: Site, treated: str, order: str) -> None:
+    """Up and down, and from any place: what is frequent is not all sorted for a page of it."""
+    get(site, "R5/Task?_count=1")
+    search = wanted(read_search("Task", [("_sort", order)]))
+    where, values = conditions("R5", "Task", "university-hospital", search)
+    moment = datetime(2026, 11, 1, tzinfo=UTC)
+    place = Place(moment, "J", 1, (moment, "x")[: len(search.sorts)])
+
+    async def plan(after: Place | None) -> str:
+        query, of = next(iter(ways(where, values, after, 50, search.sorts)))
+        async with site.tower.pool.connection() as connection, connection.transaction():
+            for other in ("seqscan", "bitmapscan", "sort"):
+                await connection.execute(f"SET LOCAL enable_{other} = off".encode())
+            rows = await connection.execute(f"EXPLAIN {query}".encode(), of)
+            return "\n".join(row[0] for row in await rows.fetchall())
+
+    for after in (None, place):
+        shown = site.inside(plan(after))
+        back = "Backward " if order.startswith("-") else ""
+        assert f"Index Scan {back}using fhir_resource_updated" in shown, shown
 
 
 def test_a_page_of_one_order_is_none_of_another(site: Site, treated: str) -> None:

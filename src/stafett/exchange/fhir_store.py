@@ -258,8 +258,12 @@ def expression(sort: Sort) -> str:
 
 
 def _order(sorts: Sequence[Sort]) -> str:
-    keys = [f"k{n} {'DESC' if s.down else 'ASC'} NULLS LAST, " for n, s in enumerate(sorts)]
-    return "".join(keys) + "opened, journey, n"
+    keys = ""
+    for n, sort in enumerate(sorts):
+        # Each has a `_lastUpdated`; said so, its index would not fit going down.
+        nulls = "" if sort.name == "_lastUpdated" else " NULLS LAST"
+        keys += f"k{n} {'DESC' if sort.down else 'ASC'}{nulls}, "
+    return keys + "opened, journey, n"
 
 
 def _beyond(sorts: Sequence[Sort], after: Place | None) -> tuple[str, list[Any]]:
