@@ -116,3 +116,14 @@ def test_what_people_or_the_record_are_to_read_is_there(
     assert old in small
     told = dict(found(small.replace(old, new, 1)))
     assert any(what in said for said in told.values()), told
+
+
+def test_a_slip_at_the_top_hides_none_further_down(small: str) -> None:
+    """All are told at once: who mends one by one runs the command once for each."""
+    text = small.replace("family: autologous", "familiy: autologous")
+    text = text.replace("version: 1.0.0", "version: 1.0").replace("kind: collect", "kind: colect")
+    text = text.replace("object: bag", "objekt: bag").replace("\nowner: clinic", "")
+    told = [problem.what for problem in parse(text, "x.yaml").problems()]
+    assert len(told) == 6, told  # a misspelt family is missing as well
+    for what in ("`familiy`", "`owner` is missing", "`version`", "'colect'", "`objekt`"):
+        assert any(what in said for said in told), what

@@ -114,6 +114,9 @@ def test_only_a_proven_protocol_comes_into_force(site: Site) -> None:
             "administrator", "POST", path, content=wrong, params={"reason": "because"}
         )
         assert answer.status_code == status, answer.text
+    slips = new.replace(b"family: ", b"familiy: ", 1).replace(b"kind: consent", b"kind: consnt", 1)
+    told = site.call("administrator", "POST", f"{path}/proof", content=slips).json()["reasons"]
+    assert {r["todo"] for r in told} >= {"did you mean `family`?", "did you mean `consent`?"}, told
     assert site.call("administrator", "POST", path, content=new).status_code == 422  # no reason
     made = site.call("administrator", "POST", path, content=new, params={"reason": "version nine"})
     assert made.status_code == 201, made.text

@@ -26,6 +26,28 @@ MAX_DEPTH = 40
 _PARAMETER = re.compile(r"^\$\{([a-z][a-z0-9_]*)\}$")
 _STEP = re.compile(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]")
 _MAPPING, _SEQUENCE = "tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"
+# A protocol in which nothing is wrong, with nothing in it: what is tried by itself is put into it.
+_FRAME: dict[str, Any] = {
+    "stafett": 1,
+    "protocol": "x",
+    "version": "1",
+    "title": "x",
+    "family": "autologous",
+    "owner": "x",
+    **{
+        section: {}
+        for section in (
+            "roles",
+            "identifiers",
+            "deviations",
+            "materials",
+            "steps",
+            "handoffs",
+            "interrupts",
+            "outcomes",
+        )
+    },
+}
 _BIGGEST = 2**53  # the integers that JSON and a double carry exactly
 
 Path_ = tuple[str | int, ...]
@@ -121,12 +143,16 @@ class Document:
             bound = self._fill(self.value, self._parameters(one), one, ())
         except ReadError:
             return [first]
-        sections = {k: v for k, v in bound.items() if isinstance(v, dict | list) and v}
-        bare = {**bound, **{k: type(v)() for k, v in sections.items()}}
-        tries = [bare]
-        for key, section in sections.items():
-            if isinstance(section, dict):
-                tries += [{**bare, key: {name: part}} for name, part in section.items()]
+        # Each part is tried alone in a frame that is right: what is wrong elsewhere hides nothing.
+        tries: list[dict[str, Any]] = []
+        for known in msgspec.structs.fields(Protocol):
+            if known.required and known.name not in bound:
+                tries.append({k: v for k, v in _FRAME.items() if k != known.name})
+        for key, part in bound.items():
+            if isinstance(part, dict) and key not in ("title", "summary", "scans"):
+                tries += [{**_FRAME, key: {name: entry}} for name, entry in part.items()]
+                part = {}
+            tries.append({**_FRAME, key: part})
         found = {str(first): first}
         for value in tries:
             try:

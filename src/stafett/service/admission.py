@@ -53,6 +53,12 @@ class Proved(msgspec.Struct, frozen=True):
     differs: list[Differs]
 
 
+def _no_protocol(*problems: ReadError) -> No:
+    """Refuse a file with everything that does not fit in it, each at its line."""
+    reasons = [Reason(f"line {p.place.line}", p.what, p.todo) for p in problems]
+    return No("bad-value", "This is no protocol", *reasons)
+
+
 class Admission:
     """Proof and admission of protocol files."""
 
@@ -66,11 +72,12 @@ class Admission:
         try:
             return await anyio.to_thread.run_sync(self._prove, text, language)
         except ReadError as error:
-            place = Reason(f"line {error.place.line}", error.what, error.todo)
-            raise No("bad-value", "This is no protocol", place) from None
+            raise _no_protocol(error) from None
 
     def _prove(self, text: bytes, language: str) -> Proved:
         document = parse(text, "protocol.yaml")
+        if problems := document.problems():
+            raise _no_protocol(*problems)
         new = document.bind()
         proof = prove(document)
         name, version = str(document.value["protocol"]), str(document.value["version"])
