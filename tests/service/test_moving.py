@@ -87,12 +87,13 @@ def test_a_killed_tower_goes_on_elsewhere_with_its_keys(place: Path) -> None:
     assert "trust-policy" in ledger("backup", place / "backup", "--folder", old)
     ledger("restore", place / "backup", new)
 
-    refused = subprocess.run(
-        [STAFETT, "serve", "--folder", new, "--port", "0"],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-    assert refused.returncode == 2 and "log.key is missing" in refused.stderr
-    assert [part.name for part in new.iterdir()] == ["postgres"]
+    for words in (["serve", "--port", "0"], ["rebuild"], ["journey", "proof", journey]):
+        refused = subprocess.run(
+            [STAFETT, *words, "--folder", new], cwd=place,
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert refused.returncode == 2 and "log.key is missing" in refused.stderr, words
+        assert [part.name for part in new.iterdir()] == ["postgres"]
 
     keys = place / "keys.tar"
     subprocess.run(["tar", "-C", old, "--exclude", "postgres", "-cf", keys, "."], check=True)

@@ -37,10 +37,12 @@ def proof(name: str, output: Path | None, reader: str | None, folder: Path, as_j
     from stafett.ledger.publish import NotYet
     from stafett.ledger.schema import migrate
     from stafett.ledger.server import database
+    from stafett.service.belongings import examine
 
     target = output or Path(f"{name}.proof.json")
     with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)
+        examine(server.url, folder, trust_clock=True)
         try:
             text = asyncio.run(_prove(server.url, folder, name, reader))
         except NotYet:

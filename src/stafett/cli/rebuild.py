@@ -27,17 +27,15 @@ def rebuild(folder: Path, as_json: bool) -> None:
     Never needed for a new release (its rows are told apart from the old ones, and made anew at its
     first start), and nothing is lost by it: the rows say nothing that the record does not.
     """
-    from stafett.ledger.binaries import NoBinaries
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import ServerFailed, database
+    from stafett.ledger.server import database
+    from stafett.service.belongings import examine
 
     started = time.monotonic()
-    try:
-        with database(folder / "postgres", existing=True) as server:
-            migrate(server.url)
-            events, journeys, failed = asyncio.run(_rebuild(server.url, folder))
-    except (NoBinaries, ServerFailed, OSError) as error:
-        raise click.UsageError(str(error)) from None  # exit status 2
+    with database(folder / "postgres", existing=True) as server:
+        migrate(server.url)
+        examine(server.url, folder, trust_clock=True)
+        events, journeys, failed = asyncio.run(_rebuild(server.url, folder))
     answer = {"events": events, "journeys": journeys, "failed": failed}
     if as_json:
         click.echo(json.dumps(answer))
@@ -61,6 +59,7 @@ async def _rebuild(url: str, folder: Path) -> tuple[int, int, list[str]]:
         await KeptRows(tower.pool).clear()
         await tower.outside.fhir_index.store.clear()  # made again as they are asked for
         size = await tower.ledger.size()
+        click.echo(f"Reading {size:,} events ...", err=True)
         await tower.board.rebuild(size)
         await tower.board.save()
         return size, len(tower.board.rows), sorted(tower.board.broken)
