@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from pathlib import Path
 
 import psycopg
@@ -58,6 +59,24 @@ def test_export_then_verify_then_tamper(tower, tmp_path):
     status, said = run("verify", target, "--key", answer["key"])
     assert status == 1 and "WRONG  position 42: the entry was changed" in said
     assert run("verify", tmp_path / "nothing")[0] == 2
+
+
+def test_nobody_unknown_gets_a_key_in_the_record(tower, tmp_path):
+    """A misspelt organisation is refused; what was written would stay for ever."""
+    status, said = run("rotate-key", "hospitl", "--reason", "yearly", "--folder", tower)
+    assert status == 2 and "no organisation 'hospitl'" in said
+    assert not (tower / "author-keys").exists()
+
+
+def test_many_faults_are_counted_and_not_all_told(tower, tmp_path):
+    """The first are named, the rest counted; --json has all of them."""
+    target = tmp_path / "export"
+    assert run("export", target, "--folder", tower)[0] == 0
+    file = target / "entries/00000.txt"
+    file.write_bytes(re.sub(rb'"n":(\d*7)\}', rb'"m":\1}', file.read_bytes()))
+    status, said = run("verify", target)
+    assert status == 1 and said.count("WRONG") == 20 and "... and " in said
+    assert len(json.loads(run("verify", target, "--json")[1])["problems"]) > 20
 
 
 def test_a_stranger_exports_hashes_only(tower, tmp_path):

@@ -82,6 +82,16 @@ async def test_a_lost_key_stops_and_says_what_to_do(ledger: Ledger, tmp_path: Pa
     assert len((await ledger.keys()).unvouched) == 1
 
 
+async def test_a_folder_of_keys_that_is_gone_is_made_again_for_a_new_key(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    """A record that was refilled on another machine has no folder of keys at all."""
+    ledger.signing = AuthorKeys(tmp_path / "old", ledger).sign
+    await ledger.append(noted("k-1"))
+    await AuthorKeys(tmp_path / "new", ledger).rotate("hospital", "host lost", lost=True)
+    assert (tmp_path / "new" / "hospital").exists()
+
+
 async def test_a_rotation_whose_answer_was_lost_leaves_nobody_without_a_key(
     ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,6 +20,7 @@ import click
 from stafett.cli.group import Sentences
 
 FOLDER = Path(".stafett")
+MOST_TOLD = 20  # of what is wrong with an archive: one changed key makes thousands unverifiable
 
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=FOLDER,
@@ -152,7 +153,10 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
         "problems": [{"kind": f.kind, "what": f.what, "position": f.position}
                      for f in report.findings],
     }  # fmt: skip
-    lines = [f"WRONG  {finding}" for finding in report.findings]
+    lines = [f"WRONG  {finding}" for finding in report.findings[:MOST_TOLD]]
+    if len(report.findings) > MOST_TOLD:
+        more = len(report.findings) - MOST_TOLD
+        lines.append(f"       ... and {more:,} more, which may follow from the first (all: --json)")
     if head is not None:
         lines += [
             f"{'sound' if report.sound else 'NOT SOUND'}: {head.origin}, {head.size:,} entries "
@@ -298,8 +302,8 @@ def refill(
             jobs=os.cpu_count() or 1, progress=step,
         )  # fmt: skip
     _say(
-        f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Put the keys back "
-        "(log.key, author-keys) before you serve.",
+        f"{folder}: {kept.size:,} entries, root {kept.root.hex()}. Before you serve, put back into "
+        "it what was kept elsewhere: log.key, author-keys, trust-policy.",
         {"folder": str(folder), "size": kept.size, "root": kept.root.hex()}, as_json,
     )  # fmt: skip
 
@@ -376,14 +380,18 @@ def scrub(folder: Path, as_json: bool) -> None:
 
 
 def _organisations(url: str) -> list[str]:
-    """Return who is hosted here."""
+    """Return who has an account here or a key in the record: after a refill only the latter."""
     import psycopg
 
+    from stafett.ledger.author import STREAM
+
     with psycopg.connect(url) as connection:
-        if connection.execute("SELECT to_regclass('service.organisation')").fetchone() == (None,):
-            return []
-        rows = connection.execute("SELECT id FROM service.organisation ORDER BY id")
-        return [str(row[0]) for row in rows]
+        query = "SELECT DISTINCT organisation FROM ledger.event_store WHERE stream = %s"
+        found = {str(row[0]) for row in connection.execute(query, [STREAM])}
+        if connection.execute("SELECT to_regclass('service.organisation')").fetchone() != (None,):
+            rows = connection.execute("SELECT id FROM service.organisation")
+            found |= {str(row[0]) for row in rows}
+    return sorted(found)
 
 
 def _seal(url: str, signer: Any) -> None:

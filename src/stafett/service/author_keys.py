@@ -122,6 +122,7 @@ class AuthorKeys:
         record tells everyone so. Raises KeyLost.
         """
         async with self._lock:
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             path = self._path(organisation)
             active = _own(await self._ledger.keys(), organisation)
             old = None if lost or not active else await self._take(organisation)
