@@ -7,12 +7,25 @@ import contextlib
 import json
 import os
 from datetime import UTC, datetime
+from difflib import get_close_matches
 from pathlib import Path
 
 import click
 
 from stafett.cli.group import Sentences
 from stafett.cli.remote import reason
+
+
+def _zone(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Take a time zone that there is; name the one that was likely meant."""
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        return value and ZoneInfo(value).key
+    except (KeyError, ValueError, OSError):
+        near = get_close_matches(value or "", available_timezones(), 1, 0.5)
+        meant = near[0] if near else "Europe/Stockholm"
+        raise click.BadParameter(f"no time zone is called {value!r}; such as {meant}") from None
 
 
 @click.group(cls=Sentences)
@@ -26,7 +39,8 @@ def readings() -> None:
 @click.option("--url", "--server", "server", default="http://127.0.0.1:8321", show_default=True,
               help="The tower.")  # fmt: skip
 @click.option("--key", envvar="STAFETT_LOGGER_KEY", help="The logger's key (or the variable).")
-@click.option("--zone", help="Zone of times that have none, such as Europe/Stockholm.")
+@click.option("--zone", callback=_zone,
+              help="Zone of times that have none, such as Europe/Stockholm.")  # fmt: skip
 @click.option("--day-first/--month-first", default=None, help="What 03/04/2026 means.")
 @click.option("--dry-run", is_flag=True, help="Say what the file holds; send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
@@ -46,8 +60,6 @@ def import_(
 
     Exit status: 0 it is in (or, with --dry-run, readable); 1 it was refused; 2 it cannot be read.
     """
-    from zoneinfo import ZoneInfoNotFoundError
-
     import httpx
 
     from stafett.watch.loggerfile import chunks, read
@@ -56,7 +68,7 @@ def import_(
     try:
         found = read(file.read_text("utf-8-sig"), zone=zone, day_first=day_first)
         parts = chunks(found)
-    except (BadChunk, UnicodeDecodeError, ZoneInfoNotFoundError, OSError) as wrong:
+    except (BadChunk, UnicodeDecodeError, OSError) as wrong:
         click.echo(f"{file.name}: {wrong}", err=True)
         raise SystemExit(2) from None
     told = [v for v in found.channels["temperature_c"] if v == v]
