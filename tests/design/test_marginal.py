@@ -99,7 +99,7 @@ SPAIN = (files("stafett") / "catalogue" / "networks" / "sweden.yaml").read_text(
         (r"TRANSPORT_OUT:\n", "TRANSPORT_SIDEWAYS:\n", "no activity|no lane"),
         (r"(H12c=failed: \{value: )[\d.]+, low: [\d.]+, high: [\d.]+", r"\g<1>1.7, low: 0, high: 2",
          "no probability"),
-        (r"(H12c:\n    median: \{value: )[\d.]+", r"\g<1>7 days", "Expected"),
+        (r"(H12c:\n    median: \{value: )[\d.]+", r"\g<1>7 days", "number, not text"),
         (r"(per_year: \{value: )115, low: 80", r"\g<1>-5, low: -80", "above 0"),
         (r"owner: stockholm\n    share", "owner: atlantis\n    share", "no owner"),
         (r"courier: carrier", "courier: nowhere", "no organisation"),

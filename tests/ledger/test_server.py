@@ -244,11 +244,14 @@ def test_programs_in_a_closed_folder_are_copied_to_where_they_can_run(folder):
     assert closed.stat().st_mode & 0o777 == 0o700
 
 
-def test_a_configured_database_is_used_as_it_is(monkeypatch, tmp_path):
-    """With STAFETT_DATABASE_URL nothing is started."""
-    monkeypatch.setenv("STAFETT_DATABASE_URL", "postgresql://somewhere/else")
+def test_a_configured_database_is_used_and_missed_soon_when_it_vanishes(monkeypatch, tmp_path):
+    """With STAFETT_DATABASE_URL nothing is started; what its address says of keepalives holds."""
+    told = "postgresql://somewhere/else?keepalives_idle=60"
+    monkeypatch.setenv("STAFETT_DATABASE_URL", told)
     with database(tmp_path / "unused") as found:
-        assert found.url == "postgresql://somewhere/else"
+        parts = conninfo_to_dict(found.url)
+    assert (parts["host"], parts["dbname"]) == ("somewhere", "else")
+    assert (parts["keepalives_idle"], parts["tcp_user_timeout"]) == ("60", "10000")
     assert not (tmp_path / "unused").exists()
 
 

@@ -119,7 +119,7 @@ BROKEN = {
                 "locations": [{"facility": "x", "country": "y", "geoPoint": {"lat": 91, "lon": 0}}]
             }
         ),
-        "sites[0].latitude",
+        "sites.0.latitude",
     ),
     "not an object": ("text", "row"),
     "a module that is a list": ({"protocolSection": {"statusModule": []}}, "statusModule"),

@@ -160,7 +160,7 @@ def test_a_view_has_its_address_is_saved_and_exported(
         ("19121212", {}, "/name"),
         ("x" * 41, {}, "/name"),
         ("all", {"show": "everything"}, "/show"),
-        ("all", {"colour": "red"}, ""),
+        ("all", {"colour": "red"}, "/colour"),
     ],
 )
 def test_a_view_that_says_too_much_or_nothing_is_refused(

@@ -80,7 +80,7 @@ def test_a_chain_through_the_api(site: Site) -> None:
         ({"template": "nonsense"}, 422, "template"),
         ({"network": "elsewhere"}, 404, "network"),
         ({"count": 500}, 422, "/count"),
-        ({"unknown": 1}, 422, ""),
+        ({"unknown": 1}, 422, "/unknown"),
     ],
 )
 def test_a_wrong_search_is_told(site: Site, more: dict[str, Any], status: int, field: str) -> None:
