@@ -7,6 +7,7 @@ leaf that is missing, because the process died in between or the ledger was away
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import logging
 from datetime import UTC, datetime
@@ -35,6 +36,7 @@ class Stands:
     def __init__(self, pool: AsyncConnectionPool[Any], ledger: Ledger, networks: Networks) -> None:
         self._pool, self._ledger, self._networks = pool, ledger, networks
         self._owed = True  # leaves may be missing: at start nobody knows
+        self._telling = asyncio.Lock()  # who asks what is still missing waits for whoever tells it
 
     async def all(self) -> tuple[Stand, ...]:
         """Return where each logger stands and has stood, the first first."""
@@ -110,16 +112,17 @@ class Stands:
 
     async def relay(self) -> int:
         """Write the leaves that are missing, if any may be; return how many still are."""
-        if not self._owed:
-            return 0
-        self._owed = False  # one that comes to be owed meanwhile counts
-        try:
-            left = (await self._heal())[1]
-        except BaseException:
-            self._owed = True
-            raise
-        self._owed = self._owed or left > 0
-        return left
+        async with self._telling:
+            if not self._owed:
+                return 0
+            self._owed = False  # one that comes to be owed meanwhile counts
+            try:
+                left = (await self._heal())[1]
+            except BaseException:
+                self._owed = True
+                raise
+            self._owed = self._owed or left > 0
+            return left
 
     async def heal(self) -> int:
         """Write each leaf that is missing: the process died between the row and the record.
