@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Callable
 from contextvars import copy_context
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.service.changes import Change
+from stafett.service.competence import Wanted
 from stafett.web import changed, zone
 from stafett.web.language import words
 
@@ -68,6 +69,36 @@ def test_a_moment_is_told_in_the_readers_zone_and_every_version_in_words() -> No
     assert (told.about, field.label) == ("Paula Holm", "Paula Holm")
     assert "1 juli 2027 00:00:00 CEST" in field.after
     assert "Autolog CAR-T" in field.after and "alla versioner" in field.after
+
+
+def granted(people: list[str], **more: str) -> list[dict[str, Any]]:
+    """Many grants at once, as the trail keeps them."""
+    until = {"valid_until": "2027-06-30T22:00:00+00:00"}
+    one = {"protocol": "car-t", "version": "*", "role": "courier", **until, **more}
+    return [{"person": person, **one} for person in people]
+
+
+def test_many_at_once_are_counted_and_each_is_told_below() -> None:
+    """Sixteen grants: three names and how many more; what all share is said once."""
+    many = [f"p-{n}" for n in range(1, 16)]
+    after = [*granted(many), *granted(["p-1"], role="qualified_person")]
+    cut = ", ".join(many)[:50]  # as the trail kept it before: in the middle of a name
+    told = changed.told(change("competence granted", cut, None, after), NAMES, "sv")
+    assert told.about == "Paula Holm, p-2, p-3 och 12 till"
+    said = {f.label: f.after for f in told.fields}
+    assert (said["Antal på en gång"], said["Personer"]) == ("16", "15")
+    assert said["Roll"] == "Transportör (15), Sakkunnig (1)"
+    assert said["Protokoll"] == "Autolog CAR-T"
+    assert len(told.each) == 16
+    assert (told.each[0].label, told.each[0].after) == ("Paula Holm", "Roll: Transportör")
+
+
+def test_a_few_at_once_are_told_one_by_one() -> None:
+    """Four lines are read faster than what sums them up."""
+    four = granted(["p-1", "p-2", "p-3", "p-4"])
+    told = changed.told(change("competence granted", "p-1, p-2, p-3, p-4", None, four), NAMES, "en")
+    assert told.about == "Paula Holm, p-2, p-3, p-4"
+    assert len(told.fields) == 4 and told.each == []
 
 
 def test_codes_are_told_by_the_words_of_the_page() -> None:
@@ -135,3 +166,31 @@ def test_the_page_shows_names_and_unfolds_what_was_kept(
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     assert Axe().run(page).response["violations"] == []
     shoot(page, "audit-changes-sv-320")
+
+
+def test_a_grant_to_many_keeps_whole_names_and_is_found_by_each(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """The line that is kept ends with a name; the last of them finds the change too."""
+    own = [p for p in site.people if p.organisation == "university-hospital" and p.roles]
+    admin = next(p for p in site.people if p.id == "administrator")
+    ahead, why, last = datetime.now(UTC) + timedelta(days=300), "the yearly round", own[-1]
+    grants = [Wanted(p.id, "*", "*", role, ahead) for p in own for role in p.roles]
+    site.inside(site.tower.competences.grant(admin, grants, why))
+    asked = {"person": last.id}
+    kept = site.call("administrator", "GET", "/api/audit/changes", params=asked).json()[0]
+    *named, more = kept["about"].split(", ")
+    assert len(kept["about"]) <= 210 and more == f"+{len(own) - len(named)}"
+    assert named == [p.id for p in own][: len(named)]
+    page = browser_of("administrator")
+    page.goto(f"/audit/changes?person={last.id}")
+    row = page.locator("tbody tr").filter(has_text=why)
+    expect(row.locator("td").nth(3)).to_have_text(
+        f"{', '.join(p.name for p in own[:3])} and {len(own) - 3} more"
+    )
+    assert row.evaluate("(e) => e.offsetHeight") < 400
+    row.locator("details.each > summary").click()
+    expect(row.locator("details.each li")).to_have_count(len(grants))
+    expect(row).to_contain_text(last.name)
+    assert Axe().run(page).response["violations"] == []
+    shoot(page, "audit-changes-many")

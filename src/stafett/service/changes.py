@@ -102,15 +102,23 @@ class Changes:
         )
 
     async def of(
-        self, organisation: str, before: int | None = None, limit: int = 200
+        self, organisation: str, before: int | None = None, limit: int = 200, *, person: str = ""
     ) -> list[Change]:
-        """Return an organisation's changes, the latest first, older than the id `before`."""
+        """Return an organisation's changes, the latest first, older than the id `before`.
+
+        `person` narrows it to what that person changed, and what was changed about them: also as
+        one of many, of whom `about` names the first only.
+        """
         found = await sql.rows(
             self._pool,
             _SELECT + " WHERE organisation = %s AND (%s::bigint IS NULL OR id < %s)"
+            " AND (%s = '' OR person = %s OR about = %s OR after @> %s)"
             " ORDER BY id DESC LIMIT %s",
-            (organisation, before, before, limit),
-        )
+            (
+                organisation, before, before, person, person, person,
+                Jsonb([{"person": person}]), limit,
+            ),
+        )  # fmt: skip
         return [Change(*row) for row in found]
 
 

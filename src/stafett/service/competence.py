@@ -14,6 +14,7 @@ from stafett.service.changes import Changes
 from stafett.service.refusal import No, Reason, unknown
 
 FRESH_S = 2.0
+LINE = 200  # characters: whom a change is about, in one line
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Competences:
              "valid_from": now, "valid_until": w.valid_until}
             for w in wanted
         ]  # fmt: skip
-        about = ", ".join(dict.fromkeys(w.person for w in wanted))[:200]
+        about = _named([w.person for w in wanted])
         async with (
             self._changes.making(
                 by, "competence granted", about, reason, None, after
@@ -146,3 +147,12 @@ _SELECT = (
     "SELECT person, protocol, version, role, valid_from, valid_until, granted_by, reason,"
     " withdrawn, id FROM service.competence"
 )
+
+
+def _named(people: Sequence[str]) -> str:
+    """Name each person once, the first that fit in one line: what was granted names them all."""
+    names = list(dict.fromkeys(people))
+    kept = len(names)
+    while kept > 1 and len(", ".join(names[:kept])) > LINE:
+        kept -= 1
+    return ", ".join([*names[:kept], *([f"+{len(names) - kept}"] if kept < len(names) else [])])

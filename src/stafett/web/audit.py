@@ -33,6 +33,12 @@ class Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     before: Number | None = None
 
 
+class Changed(Before, frozen=True, forbid_unknown_fields=True):
+    """Narrow to what one person changed, and what was changed about them."""
+
+    person: Short = ""
+
+
 class Looked(Before, frozen=True, forbid_unknown_fields=True):
     """Narrow to one person of the own organisation, or one journey."""
 
@@ -40,10 +46,11 @@ class Looked(Before, frozen=True, forbid_unknown_fields=True):
     journey: Short = ""
 
 
-async def changes(call: Call[Nothing, Before]) -> list[Change]:
+async def changes(call: Call[Nothing, Changed]) -> list[Change]:
     """Return the organisation's changes."""
     organisation = call.request.state.person.organisation
-    return await tower_of(call.request).changes.of(organisation, call.query.before, PAGE)
+    trail = tower_of(call.request).changes
+    return await trail.of(organisation, call.query.before, PAGE, person=call.query.person)
 
 
 async def readings(call: Call[Nothing, Looked]) -> list[Look]:
@@ -66,12 +73,16 @@ async def changes_page(request: Request) -> Response:
     if isinstance(person, Response):
         return person
     tower = tower_of(request)
-    found = await tower.changes.of(person.organisation, _number(request), PAGE)
+    query = Changed(_number(request), request.query_params.get("person", "")[:100])
+    found = await tower.changes.of(
+        person.organisation, query.before, PAGE, person=query.person
+    )  # fmt: skip
     names = await _names(request, person, found)
     language = languages.of(request, person.language)
     more = found[-1].id if len(found) == PAGE else None
     return await page(
         request, "audit_changes.html", person, names=names.people, more=more,
+        query=query, people=await tower.accounts.people(person.organisation),
         changes=[(change, changed.told(change, names, language)) for change in found],
         journeys={row.journey for row in tower.board.of(person.organisation)},
     )  # fmt: skip
@@ -126,7 +137,7 @@ def _number(request: Request) -> int | None:
 ENDPOINTS = (
     Endpoint(
         "GET", "/api/audit/changes", changes, "Every change, with its reason", "audit",
-        query=Before, answer=list[Change], tag="audit",
+        query=Changed, answer=list[Change], tag="audit",
     ),
     Endpoint(
         "GET", "/api/audit/readings", readings, "Who looked at what", "audit", query=Looked,

@@ -8,7 +8,8 @@ a reader who doubts the words looks there.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -20,6 +21,8 @@ from stafett.web.country import country
 
 Said = Callable[[str], str]
 NONE = "–"
+FEW = 4  # so many are told one by one; of more some are named and the rest counted
+NAMED = 3
 
 
 @dataclass(frozen=True)
@@ -46,12 +49,16 @@ class Field:
 
 @dataclass(frozen=True)
 class Told:
-    """A change in words. `raw` is what the trail keeps, as JSON."""
+    """A change in words. `raw` is what the trail keeps, as JSON.
+
+    Of a change that made many things at once `fields` counts them, and `each` tells every one.
+    """
 
     what: str
     about: str
     reason: str | None  # in words, where no person wrote it
     fields: list[Field]
+    each: list[Field]
     raw: str
 
 
@@ -60,11 +67,13 @@ def told(change: Change, names: Names, language: str) -> Told:
     words = languages.words(language)
     say = _values(names, language)
     unwritten = change.what == "labels printed" and change.reason == "first print"
+    many = change.after if isinstance(change.after, list) and len(change.after) > FEW else []
     return Told(
         words.get(f"change.{change.what}", change.what),
         _about(change, names, words),
         words["audit.first-print"] if unwritten else None,
-        list(_fields(change, names, words, say)),
+        _counted(many, names, words, say) if many else list(_fields(change, names, words, say)),
+        _each(many, names, words, say),
         json.dumps(
             {
                 name: getattr(change, name)
@@ -79,7 +88,7 @@ def told(change: Change, names: Names, language: str) -> Told:
 def _about(change: Change, names: Names, words: Mapping[str, str]) -> str:
     kind, about = change.what.partition(" ")[0], change.about
     if kind in ("person", "competence", "one-time"):
-        return ", ".join(names.people.get(one, one) for one in about.split(", "))
+        return _some([names.people.get(one, one) for one in _people(change)], words)
     if kind == "identity":
         provider, colon, subject = about.partition(": ")
         return f"{names.providers.get(provider, provider)}{colon}{subject}"
@@ -92,6 +101,57 @@ def _about(change: Change, names: Names, words: Mapping[str, str]) -> str:
         "protocol": names.protocols, "provider": names.providers, "signing": names.organisations,
     }  # fmt: skip
     return named.get(kind, {}).get(about, about)
+
+
+def _people(change: Change) -> list[str]:
+    """Return whom a change is about. What was made names them all; the line about them is short."""
+    if isinstance(change.after, list):
+        return list(dict.fromkeys(one["person"] for one in change.after))
+    return change.about.split(", ")
+
+
+def _some(said: Sequence[str], words: Mapping[str, str]) -> str:
+    """Name a few, all of them; of more the first, and how many there are beside."""
+    if len(said) <= FEW:
+        return ", ".join(said)
+    more = words["audit.and-more"].replace("{n}", str(len(said) - NAMED))
+    return more.replace("{names}", ", ".join(said[:NAMED]))
+
+
+def _counted(
+    many: list[dict[str, Any]], names: Names, words: Mapping[str, str], say: Mapping[str, Said]
+) -> list[Field]:
+    """Sum up what was made at once: how many, and each field's values with how often."""
+    found = [Field(words["audit.how-many"], "", str(len(many)))]
+    for name in _ordered((key for one in many for key in one), words):
+        label = _label(name, names, words)
+        often = Counter(_value(name, one.get(name), say) for one in many)
+        if name == "person":
+            found.append(Field(words["audit.people"], "", str(len(often))))
+            continue
+        alone = len(often) == 1
+        said = [value if alone else f"{value} ({n})" for value, n in often.most_common()]
+        found.append(Field(label, "", _some(said, words)))
+    return found
+
+
+def _each(
+    many: list[dict[str, Any]], names: Names, words: Mapping[str, str], say: Mapping[str, Said]
+) -> list[Field]:
+    """Tell every one of what was made at once by what it does not share with all the others."""
+    shared = {
+        name for name in (many[0] if many else ())
+        if all(one.get(name) == many[0][name] for one in many)
+    }  # fmt: skip
+    rows = [
+        (one, {name: one[name] for name in _ordered(one, words) if name not in {*shared, "person"}})
+        for one in many
+    ]
+    return [
+        Field(names.people.get(one["person"], one["person"]), "",
+              "; ".join(_line(rest, names, words, say)))
+        for one, rest in rows
+    ]  # fmt: skip
 
 
 def _fields(
