@@ -17,8 +17,9 @@ import msgspec
 import pytest
 
 import pdfa_
-from stafett.exchange import dossier as dossiers
-from stafett.exchange.dossier import Condition, Dossier, package
+from stafett.exchange import dossier_making as dossiers
+from stafett.exchange.dossier import Condition, Dossier
+from stafett.exchange.dossier_making import package
 from stafett.exchange.dossier_pdf import _say_codes, pdf
 from stafett.exchange.release import behind, releases
 from stafett.journey import command as c

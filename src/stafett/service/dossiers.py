@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import anyio.to_thread
 
-from stafett.exchange import dossier as papers
+from stafett.exchange import dossier_making
 from stafett.exchange.dossier import Condition, Dossier
 from stafett.exchange.dossier_pdf import WORDS, pdf
 from stafett.exchange.release import Release, releases
@@ -68,7 +68,7 @@ class Dossiers:
             entries = [e for e in await self._record.entries(journey, person.organisation)
                        if e.version <= live.state.position]  # fmt: skip
         organisations = await self._accounts.organisations()
-        made = papers.build(
+        made = dossier_making.build(
             live.net, live.state, entries, pinned=live.pinned, pseudonym=live.pseudonym,
             reader=person.organisation, names={o.id: o.name for o in organisations.values()},
             conditions=[condition(one) for one in seen], language=language,
@@ -106,7 +106,7 @@ class Dossiers:
             raise NotYet(f"{journey} changes faster than it is sealed")
         documents = await self._attached(person, made)
         page = await anyio.to_thread.run_sync(pdf, made, words, language)
-        return await anyio.to_thread.run_sync(papers.package, made, page, proof, documents)
+        return await anyio.to_thread.run_sync(dossier_making.package, made, page, proof, documents)
 
     async def _attached(self, person: Person, made: Dossier) -> dict[str, bytes]:
         """Return the documents that the organisation may read; the others are named by hash."""
