@@ -7,12 +7,11 @@ from numpy.typing import NDArray
 
 from stafett.simulation.agenda import BATCH_RANK, TICKET, put
 from stafett.simulation.compiled import inlined
-from stafett.simulation.draws import draw
 from stafett.simulation.notes import note
-from stafett.simulation.resources import ready, waited
-from stafett.simulation.run import STOP, Entity, Run, attempt, operation
+from stafett.simulation.resources import patience_of, ready, waited
+from stafett.simulation.run import STOP, Entity, Run, operation
 from stafett.simulation.state import State
-from stafett.simulation.tables import ENQUEUE, FOR_PATIENCE, NEXT, START, A, C, E, Tables
+from stafett.simulation.tables import ENQUEUE, NEXT, START, A, C, E, Tables
 
 
 @inlined
@@ -29,17 +28,7 @@ def batch(
     S.batch_n[b] += 1
     note(R, S, slot, now, op, ENQUEUE, float(b))
     if S.batch_n[b] == 1 and o[E] >= 0:
-        at_most = draw(
-            T.dists,
-            T.points,
-            o[E],
-            R.k0,
-            R.k1,
-            S.number[entity.slot],
-            attempt(entity, op),
-            T.stream[op],
-            S.tag[entity.slot] | np.uint64(FOR_PATIENCE),
-        )
+        at_most = patience_of(R, S, T, entity, op, o)
         if o[C] > 1 and now + at_most <= R.until:
             put(S, now + at_most, BATCH_RANK + b, b + S.batch_ticket[b] * TICKET)
     if S.batch_n[b] >= o[C]:

@@ -45,6 +45,24 @@ from stafett.simulation.tables import (
 
 
 @inlined
+def patience_of(
+    R: Run, S: State, T: Tables, entity: Entity, op: int, o: NDArray[np.int32]
+) -> float:
+    """Draw how long an entity waits at operation `op` before something else is done."""
+    return draw(
+        T.dists,
+        T.points,
+        o[E],
+        R.k0,
+        R.k1,
+        S.number[entity.slot],
+        attempt(entity, op),
+        T.stream[op],
+        S.tag[entity.slot] | np.uint64(FOR_PATIENCE),
+    )
+
+
+@inlined
 def elapse(R: Run, S: State, r: int, now: float) -> None:
     """Add what resource `r` did since it was last touched to its time integrals."""
     dt = now - max(S.touched[r], R.warmup)
@@ -116,17 +134,7 @@ def seize(
         return o[NEXT]
     late = 1
     if o[E] >= 0:
-        patience = draw(
-            T.dists,
-            T.points,
-            o[E],
-            R.k0,
-            R.k1,
-            S.number[entity.slot],
-            attempt(entity, op),
-            T.stream[op],
-            S.tag[entity.slot] | np.uint64(FOR_PATIENCE),
-        )
+        patience = patience_of(R, S, T, entity, op, o)
         if not patience >= 0.0:
             return trouble(S, NEGATIVE, op)
         if now + patience < due:
