@@ -188,11 +188,24 @@ def test_a_quantity_is_a_number(stage: Any, value: Any) -> None:
     stage.no(stage.answer("H2", "accept", "temperature", value), "bad-value")
 
 
-def test_a_quantity_has_its_unit(stage: Any) -> None:
-    """A value in another unit is refused, not converted."""
+def test_a_value_of_another_kind_is_no_answer(stage: Any) -> None:
+    """Hours are refused where a temperature is asked for, and so is a unit that there is not."""
     stage.walk_to("H2", "accept", "temperature")
-    answer = replace(stage.answer("H2", "accept", "temperature", 41), unit="[degF]")
-    assert "Cel" in stage.no(answer, "bad-value").reasons[0].what
+    for unit in ("h", "bananas"):
+        answer = replace(stage.answer("H2", "accept", "temperature", 4), unit=unit)
+        assert "Cel" in stage.no(answer, "bad-value").reasons[0].what
+
+
+@pytest.mark.parametrize(("read", "result", "kept"), [(41, "pass", 5.0), (86, "fail", 30.0)])
+def test_a_value_in_another_unit_is_converted(
+    stage: Any, read: int, result: str, kept: float
+) -> None:
+    """41 °F is held against the limit as 5 °C; the record keeps both."""
+    stage.walk_to("H2", "accept", "temperature")
+    answer = replace(stage.answer("H2", "accept", "temperature", read), unit="[degF]")
+    event = stage.ok(answer)[0]
+    assert (event.value, event.unit, event.result) == (kept, "Cel", result)
+    assert event.why.endswith(f"read as {read} [degF]")
 
 
 def test_a_time_has_its_zone(stage: Any) -> None:

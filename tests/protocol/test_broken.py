@@ -61,6 +61,12 @@ def test_the_diagnostics_page_is_current() -> None:
     assert page == script("reference_pages").diagnostics_page()
 
 
+def test_the_page_of_units_is_current() -> None:
+    """docs/reference/units.md is what scripts/reference_pages.py writes."""
+    page = (ROOT / "docs/reference/units.md").read_text("utf-8")
+    assert page == script("reference_pages").units_page()
+
+
 def test_each_diagnostic_belongs_to_a_documented_group() -> None:
     """Every code says why it matters and how to mend it, in a group of the reference."""
     for code, entry in DIAGNOSTICS.items():

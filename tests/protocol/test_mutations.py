@@ -75,6 +75,39 @@ def a_scan_at_a_handoff_of_material(document: Document) -> Iterator[Mutation]:
                     yield with_(document, (*path, i, "critical"), False)
 
 
+def measured(document: Document) -> Iterator[tuple[tuple[Any, ...], Value, str]]:
+    """Yield every part that has a unit: its path, itself, its name."""
+    for name, step in document.value["steps"].items():
+        for i, check in enumerate(step.get("checks", [])):
+            if "unit" in check:
+                yield ("steps", name, "checks", i), check, check["id"]
+    for name, handoff in document.value["handoffs"].items():
+        for path, checks in sides(handoff, name):
+            for i, check in enumerate(checks):
+                if "unit" in check:
+                    yield (*path, i), check, check["id"]
+    for name, paper in document.value["documents"].items():
+        if isinstance(fields := paper.get("fields"), dict):
+            for field, holds in fields.items():
+                if "unit" in holds:
+                    yield ("documents", name, "fields", field), holds, field
+
+
+@operator
+def a_unit_that_exists(document: Document) -> Iterator[Mutation]:
+    for path, _, _ in measured(document):
+        for none in ("bananas", "degrees", "Kg"):
+            yield with_(document, (*path, "unit"), none)
+
+
+@operator
+def a_unit_that_its_name_or_figure_says(document: Document) -> Iterator[Mutation]:
+    for path, part, name in measured(document):
+        figures = [b for b in (part.get("min"), part.get("max")) if isinstance(b, str)]
+        if any(f.endswith(("_c}", "_kg}", "_d}")) for f in figures) or name.endswith(("_kg", "_c")):
+            yield with_(document, (*path, "unit"), "min")
+
+
 @operator
 def a_match_at_the_bedside(document: Document) -> Iterator[Mutation]:
     for name, step in document.value["steps"].items():

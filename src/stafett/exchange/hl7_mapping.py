@@ -35,6 +35,7 @@ from stafett.exchange.problem import Finding
 from stafett.protocol import builtin
 from stafett.protocol.model import Check, Protocol
 from stafett.protocol.read import Document, ReadError, parse
+from stafett.protocol.units import same
 
 NAMESPACE: Final = "urn:stafett:laboratory:"
 CONTEXT: Final = [CONTEXT_URI, {"laboratory": NAMESPACE}]
@@ -152,7 +153,7 @@ def _terms(document: Document, mapping: Mapping, protocol: Protocol) -> Iterator
             continue
         units = {c.unit for c in known if c.kind == "quantity"} - {None}
         for own, unit in test.units.items():
-            if units and unit not in units:
+            if units and not any(same(unit, one) for one in units):
                 yield ReadError(
                     document.place("tests", code, "units", own),
                     f"{test.means} is measured in {', '.join(sorted(map(str, units)))},"

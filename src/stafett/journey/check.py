@@ -12,6 +12,7 @@ from stafett.journey.event import CheckResult
 from stafett.journey.identifier import Unreadable, of_kind, same
 from stafett.journey.refusal import Refusal, Refused, refuse
 from stafett.journey.state import PATIENT, Sheet, State
+from stafett.protocol import units
 from stafett.protocol.model import Check, Handoff
 from stafett.protocol.net import Net
 
@@ -29,7 +30,7 @@ class Verdict(NamedTuple):
 
 def evaluate(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
     """Return what `answer` means; raise Refused if it is no answer to `check` at all."""
-    if answer.unit is not None and answer.unit != check.unit:
+    if answer.unit is not None and not _fits(check, answer.unit):
         raise refuse(
             "bad-value", "unit", f"{check.id} is asked in {check.unit or 'no unit'}", "convert it"
         )
@@ -42,7 +43,7 @@ def evaluate(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
         case "choice":
             return _choice(net, state, check, answer)
         case "quantity":
-            return _quantity(check, answer.value)
+            return _quantity(check, answer.value, answer.unit or check.unit)
         case "time":
             return _time(answer.value)
 
@@ -182,15 +183,28 @@ def _disagrees(sheet: Sheet, check: Check, answer: Answer) -> bool:
     return any(a.result == "pass" and a.value != answer.value for a in others)
 
 
-def _quantity(check: Check, value: Value) -> Verdict:
+def _fits(check: Check, unit: str) -> bool:
+    """Say whether a value in `unit` can be held against the limits of `check`."""
+    asked = check.unit or ""
+    return units.same(unit, asked) or (check.kind == "quantity" and units.comparable(unit, asked))
+
+
+def _quantity(check: Check, value: Value, unit: str | None) -> Verdict:
+    """Judge a number; one in another unit is converted, and the record keeps what was read."""
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise refuse("bad-value", "value", f"{shown(value)} is not a number", f"in {check.unit}")
     code = check.deviation or deviation.CHECK_FAILED
+    read = ""
+    if unit is not None and check.unit is not None and not units.same(unit, check.unit):
+        read = f"read as {value} {unit}"
+        value = units.convert(value, unit, check.unit)
     if check.min is not None and value < check.min:
-        return Verdict(value, "fail", code, f"{value} is below {check.min} {check.unit}")
-    if check.max is not None and value > check.max:
-        return Verdict(value, "fail", code, f"{value} is above {check.max} {check.unit}")
-    return Verdict(value, "pass")
+        why = f"{value} is below {check.min} {check.unit}"
+    elif check.max is not None and value > check.max:
+        why = f"{value} is above {check.max} {check.unit}"
+    else:
+        return Verdict(value, "pass", why=read)
+    return Verdict(value, "fail", code, f"{why}, {read}" if read else why)
 
 
 def shown(value: Value) -> str:

@@ -10,6 +10,7 @@ from stafett.protocol.diagnostics import DIAGNOSTICS, GROUPS
 from stafett.protocol.figures import figures
 from stafett.protocol.finding import Finding, in_order
 from stafett.protocol.matching import matching
+from stafett.protocol.measures import measures
 from stafett.protocol.questions import questions
 from stafett.protocol.read import Document
 from stafett.protocol.references import references
@@ -20,6 +21,7 @@ from stafett.protocol.shelf import shelf
 STATIC: tuple[Callable[[Chain], Iterator[Finding]], ...] = (
     figures,
     questions,
+    measures,
     matching,
     safeguards,
     shelf,

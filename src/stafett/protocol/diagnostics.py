@@ -160,6 +160,20 @@ DIAGNOSTICS: dict[str, Diagnostic] = {
         "Half of the readers take another unit, and no value is ever wrong.",
         "Add `unit:` and `min:` or `max:`.",
     ),
+    "unknown-unit": Diagnostic(
+        "questions",
+        "error",
+        "A unit that there is not",
+        "Nobody can convert or compare it, and each reader takes it for another one.",
+        "Write a UCUM code that the language knows, like `Cel`, `mL`, `h` or `{vial}`.",
+    ),
+    "unit-mismatch": Diagnostic(
+        "questions",
+        "error",
+        "A number held against a number of another kind",
+        "The limit is a thousand times too wide, or a length of time passes for a temperature.",
+        "Correct the unit, or give the other number a name or a figure of its own.",
+    ),
     "no-unknown": Diagnostic(
         "questions",
         "error",

@@ -11,16 +11,22 @@ Every figure carries `source` (a key of `sources`) or says `proposal: true`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
+from stafett.protocol import units
 from stafett.protocol.duration import Duration
 
 LANGUAGE = 1
 
 # Plain text, or the same text by language: {en: ..., sv: ..., es: ...}.
 Text = str | dict[str, str]
+# A code of `stafett.protocol.units`; the proof tells what is none, with what was likely meant.
+Unit = Annotated[
+    str,
+    msgspec.Meta(description="a unit of UCUM", extra_json_schema={"enum": list(units.NAMES)}),
+]
 # "H07": that activity is done. "D2=release": it ended with that result.
 Ref = str
 
@@ -101,7 +107,7 @@ class Field(Base, frozen=True, kw_only=True):
     """
 
     kind: Literal["text", "time", "number", "choice"] = "text"
-    unit: str | None = None
+    unit: Unit | None = None
     min: float | None = None
     max: float | None = None
     choices: tuple[str, ...] = ()
@@ -146,12 +152,14 @@ class Condition(Base, frozen=True, kw_only=True):
     """A limit on what the logger with a material tells, and the deviation beyond it.
 
     `of` a temperature (`min`, `max` in °C), a tilt (`max` in degrees), a shock (`max` in g), a door
-    (opened, by a contact or a light sensor) or silence (nothing heard). It is passed when it is
-    beyond for `at_most` at a stretch or for `in_all` together; with neither, at once.
+    (opened, by a contact or a light sensor) or silence (nothing heard). With a `unit` the bounds
+    are in that one. It is passed when it is beyond for `at_most` at a stretch or for `in_all`
+    together; with neither, at once.
     """
 
     of: Literal["temperature", "tilt", "shock", "door", "silence"]
     deviation: str
+    unit: Unit | None = None
     min: float | None = None
     max: float | None = None
     at_most: Duration | None = None
@@ -220,7 +228,7 @@ class Check(Base, frozen=True, kw_only=True):
     records: str | None = None
     by: str | None = None
     choices: dict[str, Choice] = {}
-    unit: str | None = None
+    unit: Unit | None = None
     min: float | None = None
     max: float | None = None
     critical: bool = False

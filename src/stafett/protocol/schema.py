@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.protocol import units
 from stafett.protocol.duration import UNITS, Duration
 from stafett.protocol.model import Protocol
 
@@ -16,7 +17,7 @@ PARAMETER = {"type": "string", "pattern": r"^\$\{[a-z][a-z0-9_]*\}$"}
 def schema() -> dict[str, Any]:
     """Return the schema (JSON Schema 2020-12) of a protocol file.
 
-    Numbers may also be written as `${name}`, a parameter of the product.
+    Numbers and units may also be written as `${name}`, a parameter of the product.
     """
     made = msgspec.json.schema(Protocol, schema_hook=_kind)
     return {
@@ -48,6 +49,8 @@ def _parametrised(part: Any) -> Any:
     if not isinstance(part, dict):
         return part
     inner = {key: _parametrised(value) for key, value in part.items()}
+    if any(one.get("enum") == list(units.NAMES) for one in inner.get("anyOf", ())):
+        inner["anyOf"].insert(1, PARAMETER)
     if inner.get("type") in ("number", "integer"):
         default = {"default": inner.pop("default")} if "default" in inner else {}
         return {"anyOf": [inner, PARAMETER], **default}

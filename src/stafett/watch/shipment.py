@@ -18,8 +18,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from stafett.journey.state import Lot, Spell, State
+from stafett.protocol.measures import logged
 from stafett.protocol.model import Check, Condition, Handoff, Step
 from stafett.protocol.net import Net
+from stafett.protocol.units import comparable, convert
 from stafett.watch.rules import Limit, Rules
 
 LOGGER: Final = "logger"
@@ -108,7 +110,7 @@ def rules_of(net: Net, state: State, material: str, profile: Rules) -> Rules:
     """Return the profile with this material's own limit and budget in it."""
     shipper = net.protocol.materials[material].container == "shipper"
     shelf = net.protocol.materials[material].shelf_life if shipper else None
-    conditions = net.protocol.materials[material].conditions
+    conditions = tuple(map(logged, net.protocol.materials[material].conditions))
     return msgspec.structs.replace(
         _durations(profile, conditions),
         limit=_limit(net, state, material),
@@ -133,7 +135,7 @@ def _durations(profile: Rules, conditions: tuple[Condition, ...]) -> Rules:
 
 def _limit(net: Net, state: State, material: str) -> Limit:
     """Return the protocol's condition of temperature; else the tightest limit its checks set."""
-    for one in net.protocol.materials[material].conditions:
+    for one in map(logged, net.protocol.materials[material].conditions):
         if one.of == "temperature":
             return Limit(one.min, one.max, one.source, one.proposal)
     activities: list[Step | Handoff] = [
@@ -145,16 +147,20 @@ def _limit(net: Net, state: State, material: str) -> Limit:
         for activity in activities
         if _is_about(activity, material)
         for check in _checks(activity)
-        if check.kind == "quantity" and check.unit == "Cel"
+        if check.kind == "quantity" and comparable(check.unit or "", "Cel")
     ]
-    lows = [c.min for c in checks if c.min is not None and c.min > COLDEST_C]
-    highs = [c.max for c in checks if c.max is not None]
+    lows = [low for c in checks if (low := _celsius(c, c.min)) is not None and low > COLDEST_C]
+    highs = [high for c in checks if (high := _celsius(c, c.max)) is not None]
     if not lows and not highs:
         return Limit()
     high = min(highs, default=None)
     sources = {c.source for c in checks if c.source} | _sources(net, state, high)
     source = ", ".join(sorted(sources)) or None
     return Limit(max(lows, default=None), high, source, source is None)
+
+
+def _celsius(check: Check, value: float | None) -> float | None:
+    return None if value is None else convert(value, check.unit or "", "Cel")
 
 
 def _is_about(activity: Step | Handoff, material: str) -> bool:

@@ -17,6 +17,7 @@ from stafett.journey.refusal import Refused
 from stafett.journey.state import Answered, State
 from stafett.protocol.model import Check, text
 from stafett.protocol.net import Net
+from stafett.protocol.units import printed
 from stafett.service.accounts import Person
 from stafett.service.record import Entry
 
@@ -105,7 +106,7 @@ def _shown(check: Check, one: Answered, titles: dict[str, str], language: str) -
     written = str(one.value)
     if isinstance(one.value, int | float) and not isinstance(one.value, bool):
         written = str(format_decimal(one.value, format="#,##0.######", locale=language))
-    return f"{written} {check.unit}" if check.unit else written
+    return f"{written} {printed(check.unit)}" if check.unit else written
 
 
 def documents(net: Net, entries: Sequence[Entry], language: str) -> list[DocumentLine]:

@@ -124,7 +124,7 @@ function unknown(then) {
 }
 
 function typing(input, then, unit) {
-  return h("form", { class: "row", onsubmit: (e) => { e.preventDefault(); const { value } = input; input.value = ""; if (value) then(value); } }, input, unit ? h("span", {}, unit) : null, h("button", { class: "main", type: "submit" }, t("station.enter")));
+  return h("form", { class: "row", onsubmit: (e) => { e.preventDefault(); const { value } = input; input.value = ""; if (value) then(value); } }, input, unit ? h("span", {}, printed(unit)) : null, h("button", { class: "main", type: "submit" }, t("station.enter")));
 }
 
 function attaching(view, s, paper) {
@@ -165,11 +165,15 @@ function blank({ id, kind, min, max, choices }) {
   return h("input", { ...common, maxlength: 400 });
 }
 
+// A unit as people read it: °C for UCUM's Cel; what is counted, without its braces.
+const UNITS = { Cel: "°C", "[degF]": "°F", deg: "°", "[g]": "g", "mm[Hg]": "mmHg" };
+const printed = (unit) => UNITS[unit] ?? (unit.startsWith("{") ? word(`field.${unit.slice(1, -1)}`, unit.slice(1, -1)) : unit.replace(/[[\]{}]/g, ""));
+
 // `weight_kg` in kg is called "weight (kg)"; a field that has no words is called by its name.
 function called({ id, unit }) {
   const ending = unit ? `_${unit.toLowerCase().replace("°", "")}` : "";
   const name = ending && id.endsWith(ending) ? id.slice(0, -ending.length) : id;
-  return word(`field.${id}`, name) + (unit ? ` (${unit})` : "");
+  return word(`field.${id}`, name) + (unit && !unit.startsWith("{") ? ` (${printed(unit)})` : "");
 }
 const word = (key, name) => { const found = t(key); return found === key ? name.replaceAll("_", " ") : found; };
 
