@@ -101,11 +101,17 @@ def a_unit_that_exists(document: Document) -> Iterator[Mutation]:
 
 
 @operator
-def a_unit_that_its_name_or_figure_says(document: Document) -> Iterator[Mutation]:
+def a_unit_that_its_name_its_figure_or_another_place_says(
+    document: Document,
+) -> Iterator[Mutation]:
     for path, part, name in measured(document):
         figures = [b for b in (part.get("min"), part.get("max")) if isinstance(b, str)]
         if any(f.endswith(("_c}", "_kg}", "_d}")) for f in figures) or name.endswith(("_kg", "_c")):
             yield with_(document, (*path, "unit"), "min")
+    asked = [name for path, _, name in measured(document) if path[0] != "documents"]
+    for path, _, name in measured(document):
+        if path[0] != "documents" and asked.count(name) > 1:
+            yield with_(document, (*path, "unit"), "lx")
 
 
 @operator
