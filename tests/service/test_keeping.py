@@ -11,6 +11,7 @@ from msgspec import structs
 from site_ import Site
 from stafett.journey.script import play
 from stafett.ledger import bundle
+from stafett.service.demo import PASSWORD
 from stafett.service.keeping import retention, years_after
 
 ADMIN = "administrator"
@@ -83,7 +84,10 @@ def test_erasing_a_patient_end_to_end(site: Site) -> None:
     )
     assert other.status_code == 404
     answer = site.call(
-        ADMIN, "POST", path, json={"basis": "ordered", "reason": "court order 12/26"}
+        ADMIN,
+        "POST",
+        path,
+        json={"basis": "ordered", "reason": "court order 12/26", "password": PASSWORD},
     )
     assert answer.status_code == 200, answer.text
     pseudonym = answer.json()["pseudonym"]

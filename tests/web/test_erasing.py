@@ -6,16 +6,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import psycopg
 import pytest
+from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.script import filled_in
-from stafett.service.demo import NETWORK
+from stafett.service.demo import NETWORK, PASSWORD
 from stafett.service.erasures import Erasures
+from stafett.service.keeping import MEANING
+from stafett.service.signatures import inspect
+from stafett.service.signing import digest_of
 from stafett.service.vault import Erased
 from web_hands import Under, view_of
 
+ORDERED = {"basis": "ordered", "reason": "court order 12/26"}
 ADMIN, GIVER, RECEIVER = "administrator", "treating-clinic-1", "case-management-1"
 
 
@@ -56,8 +62,8 @@ def pseudonym_of(site: Site, journey: str) -> str:
 
 
 def erase(site: Site, journey: str, *documents: str, status: int = 200) -> Any:
-    """Erase the patient of a journey by an authority's order."""
-    body = {"basis": "ordered", "reason": "court order 12/26", "documents": documents}
+    """Erase the patient of a journey by an authority's order, signed by password."""
+    body = {**ORDERED, "documents": documents, "password": PASSWORD}
     answer = site.call(ADMIN, "POST", f"/api/journeys/{journey}/erasure", json=body)
     assert answer.status_code == status, answer.text
     return answer.json()
@@ -92,9 +98,145 @@ def test_a_document_that_names_the_patient_is_erased_with_them(
         query = "SELECT count(*) FROM service.document WHERE sha256 = %s"
         assert connection.execute(query, [consent]).fetchone() == (0,)
     trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
-    assert trail[-1].body["change"]["after"] == {"key": "destroyed", "documents": [consent]}
+    after = trail[-1].body["change"]["after"]
+    assert (after["key"], after["documents"]) == ("destroyed", [consent])
     shown = site.call(GIVER, "GET", f"/journeys/{journey}")
     assert shown.status_code == 200  # the journey is read as before
+
+
+def test_erasing_is_signed_and_the_record_keeps_what_was_signed(site: Site) -> None:
+    """Without the password, or with another, nothing happens; the digest is of the very words."""
+    journey = site.order()
+    path, key = f"/api/journeys/{journey}/erasure", patient(site, pseudonym_of(site, journey))[0]
+    for password in ({}, {"password": "not my password at all"}):
+        refused = site.call(ADMIN, "POST", path, json={**ORDERED, **password})
+        assert refused.status_code == 403 and refused.json()["type"].endswith("signature")
+    assert patient(site, pseudonym_of(site, journey))[0] == key is not None
+    erase(site, journey)
+    trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
+    after = trail[-1].body["change"]["after"]
+    signed, signature = after["signed"], after["signature"]
+    assert signature["digest"] == f"sha256:{digest_of(signed).hex()}"
+    assert signature["meaning"] == signed["meaning"] == MEANING
+    assert (signed["journey"], signed["reason"]) == (journey, "court order 12/26")
+    assert signed["by"]["person"] == signature["person"] == ADMIN
+    leaf = msgspec.json.decode(trail[-1].leaf)
+    assert inspect(leaf, None) == [(False, "")]  # as an outsider's verifier looks at it
+    for change, why in (
+        ({"reason": "another reason"}, "reason is not what was signed"),
+        ({"about": "P-ANOTHER1"}, "it was signed for another patient"),
+        ({"person": "somebody"}, "signed what somebody did"),
+        ({"after": {**after, "signed": {**signed, "basis": "x"}}}, "another digest"),
+    ):
+        body = {"change": {**leaf["body"]["change"], **change}}
+        ((_, said),) = inspect({**leaf, "body": body}, None)
+        assert why in said
+
+
+def test_a_patient_is_found_by_what_the_own_hospital_knows(site: Site) -> None:
+    """By wristband in any spelling, by journey and pseudonym; nobody else finds anybody."""
+    journey = site.order("19560607-8901")
+    pseudonym = pseudonym_of(site, journey)
+    for said in ("19560607-8901", "195606078901", "0607 8901", journey.lower(), pseudonym):
+        answer = site.call(ADMIN, "POST", "/api/erasures/search", json={"patient": said})
+        assert [one["journey"] for one in answer.json()] == [journey], said
+    short = site.call(ADMIN, "POST", "/api/erasures/search", json={"patient": "1 9 5"})
+    assert short.status_code == 422
+    for login, status in ((GIVER, 403), ("courier-admin", 200)):
+        body = {"patient": "19560607-8901"}
+        answer = site.call(login, "POST", "/api/erasures/search", json=body)
+        assert answer.status_code == status
+        assert status == 403 or answer.json() == []
+    theirs = site.call("courier-admin", "GET", f"/api/journeys/{journey}/erasure")
+    assert theirs.status_code == 404
+    noted = site.inside(site.tower.readings.of("university-hospital", frozenset()))
+    assert f"vault {pseudonym}" in {one.what for one in noted}
+    assert not any("0607" in one.what for one in noted)  # what was typed is kept nowhere
+
+
+def test_what_erasing_comes_to_is_told_before_it_is_signed(
+    site: Site, brought_to: Callable[[str, str], Under]
+) -> None:
+    """Identifiers, documents, what the law says now, and the patient's other journeys."""
+    journey, consent = consented(site, brought_to, b"%PDF consent to look at before")
+    path = f"/api/journeys/{journey}/erasure"
+    told = site.call(ADMIN, "GET", path).json()
+    wristband = told["patient"]["identifiers"]["wristband"]
+    other = site.order(wristband)
+    told = site.call(ADMIN, "GET", path).json()
+    assert [one["journey"] for one in told["others"]] == [other]
+    assert told["forbidden"] == {"retention-ended": "kept", "no-product-given": "open",
+                                 "ordered": ""}  # fmt: skip
+    assert told["open"] and told["keep"]["until"] is None and told["told"] == []
+    ticked = [(p["sha256"], p["elsewhere"]) for p in told["papers"] if p["here"]]
+    assert ticked == [(consent, 0)]
+    erase(site, journey, consent)
+    told = site.call(ADMIN, "GET", path).json()
+    assert told["patient"]["identifiers"] is None and told["patient"]["erased"]
+    assert not any(p["here"] for p in told["papers"])
+    (done,) = told["told"]
+    assert (
+        told["back"] is None
+        and done["position"]
+        and done["name"]
+        and done["reason"] == "court order 12/26"
+    )
+
+
+def test_an_erasure_that_the_record_has_not_heard_of_waits(site: Site) -> None:
+    """The key is gone at once; the row waits for the record, and the page says so."""
+    journey = site.order()
+    erase(site, journey)
+    path = f"/api/journeys/{journey}/erasure"
+    assert site.call(ADMIN, "GET", path).json()["told"][0]["position"]
+    with psycopg.connect(site.tower.url) as connection:
+        connection.execute(
+            "INSERT INTO service.change (person, organisation, what, about, reason, before, after)"
+            " SELECT person, organisation, what, 'P-WAITING1', reason, before, after"
+            " FROM service.change WHERE about = %s",
+            [pseudonym_of(site, journey)],
+        )
+        connection.commit()
+        page = site.call(ADMIN, "GET", "/admin/erasure").text
+        assert "P-WAITING1" in page and "waits for the record" in page
+    site.inside(site.tower.changes.relay())
+    assert "waits for the record" not in site.call(ADMIN, "GET", "/admin/erasure").text
+
+
+def test_a_records_officer_erases_a_patient_with_the_keyboard_alone(
+    site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
+) -> None:
+    """Search, open, choose, sign, and see that it is done and in the record; a slip is refused."""
+    journey = site.order("19610203-4567")
+    page = browser_of(ADMIN)
+    page.goto("/admin/erasure")
+    page.get_by_label("Who is it?").focus()
+    page.keyboard.type("19610203-4567")
+    page.keyboard.press("Enter")
+    link = page.locator("#found").get_by_role("link", name=journey)
+    expect(link).to_be_focused()
+    shoot(page, "erasing-found")
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("19610203-4567")
+    expect(page.get_by_role("radio", name="no product was given")).to_be_disabled()
+    expect(page.locator("main")).to_contain_text("The journey is open")
+    page.get_by_role("radio", name="ordered by an authority or a court").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Tab")
+    page.keyboard.type("Decision 77/2026 of the supervisory authority")
+    page.keyboard.press("Tab")
+    page.keyboard.type("a wrong password")
+    shoot(page, "erasing-before")
+    page.keyboard.press("Enter")
+    expect(page.locator("#refused")).to_contain_text("it is not your password")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("It stands in the record as event")
+    expect(page.locator("main")).not_to_contain_text("19610203-4567")
+    shoot(page, "erasing-after")
+    page.goto("/audit/changes")
+    expect(page.locator("main")).to_contain_text("ordered by an authority or a court")
+    assert patient(site, pseudonym_of(site, journey))[:2] == (None, None)
 
 
 def test_only_what_the_hospital_attached_to_this_journey_alone_can_be_erased(
@@ -134,6 +276,10 @@ def test_a_patient_whom_a_restored_backup_brings_back_is_erased_again(
     assert site.inside(looking(site).again()) == 1
     assert patient(site, pseudonym)[:2] == (None, None)
     assert opened(site, GIVER, consent) == 404
+    told = site.call(ADMIN, "GET", f"/api/journeys/{journey}/erasure").json()
+    assert told["back"] == told["patient"]["erased"] > told["told"][0]["at"]
+    page = site.call(ADMIN, "GET", f"/admin/erasure/{journey}").text
+    assert "had brought the patient back" in page
     assert site.inside(looking(site).again()) == 0
     with pytest.raises(Erased):
         site.inside(site.tower.vault.commitment(pseudonym, "x"))

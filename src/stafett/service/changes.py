@@ -67,9 +67,7 @@ class Changes:
         `organisation` is whose trail it belongs to, the person's own if not said. Raises No where
         there is no reason.
         """
-        if len(reason.strip()) < REASON or not reason.isprintable():
-            what_is = "every change needs a reason that others will understand"
-            raise No("reason-missing", "There is no reason", Reason("reason", what_is, "say why"))
+        check_reason(reason)
         async with self._pool.connection() as connection:
             yield connection
             await connection.execute(
@@ -120,6 +118,13 @@ class Changes:
             ),
         )  # fmt: skip
         return [Change(*row) for row in found]
+
+
+def check_reason(reason: str) -> None:
+    """Raise No where `reason` is none."""
+    if len(reason.strip()) < REASON or not reason.isprintable():
+        what_is = "every change needs a reason that others will understand"
+        raise No("reason-missing", "There is no reason", Reason("reason", what_is, "say why"))
 
 
 _SELECT = (

@@ -19,21 +19,28 @@ from typing import Literal
 import msgspec
 
 from stafett.journey import clock
+from stafett.journey.command import Signature
 from stafett.journey.state import State
 from stafett.protocol.net import Net
-from stafett.service.accounts import Person
-from stafett.service.changes import Changes
+from stafett.service.accounts import Accounts, Person
+from stafett.service.changes import Changes, check_reason
 from stafett.service.documents import Documents
 from stafett.service.erasures import ERASED
 from stafett.service.journeys import Journeys
 from stafett.service.live import Live
 from stafett.service.papers import ATTACHED
+from stafett.service.passkeys import Passkeys, Site
 from stafett.service.refusal import No, Reason, unknown
+from stafett.service.request import Signed
+from stafett.service.signer import by_passkey, signed_at
+from stafett.service.signing import ToSign
 from stafett.service.vault import Unknown, Vault
 
 YEARS = 30
 SOURCE = "Regulation (EC) No 1394/2007, Article 15(4)"
 Basis = Literal["retention-ended", "no-product-given", "ordered"]
+Why = Literal["", "kept", "open", "given"]
+MEANING = "I erase this patient's identity for good"
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -49,6 +56,18 @@ class Retention(msgspec.Struct, frozen=True):
     assumed: bool
     years: int = YEARS
     source: str = SOURCE
+
+
+class Erasure(msgspec.Struct, frozen=True):
+    """What is to be erased beside the patient, on which basis in law, and why.
+
+    `documents` (SHA-256): of those that the hospital attached to this journey, and to no other,
+    the ones that name the patient.
+    """
+
+    basis: Basis
+    reason: str
+    documents: tuple[str, ...] = ()
 
 
 class Erased(msgspec.Struct, frozen=True):
@@ -98,62 +117,104 @@ class Keeping:
     """Retention and erasing, as use cases."""
 
     def __init__(
-        self, journeys: Journeys, vault: Vault, changes: Changes, documents: Documents
+        self,
+        journeys: Journeys,
+        vault: Vault,
+        changes: Changes,
+        documents: Documents,
+        accounts: Accounts,
+        passkeys: Passkeys,
     ) -> None:
         self._journeys, self._vault, self._changes = journeys, vault, changes
-        self._documents = documents
+        self._documents, self._accounts, self._passkeys = documents, accounts, passkeys
 
     async def retention(self, person: Person, journey: str) -> Retention:
         """Return how long a journey of the person's organisation must be kept. Raises No."""
         live = await self._journeys.see(person, journey)
         return retention(live.net, live.state)
 
+    async def signing(self, person: Person, journey: str, asked: Erasure) -> ToSign:
+        """Return what erasing signs now. Raises No as `erase` does; nothing has changed."""
+        live = await self._journeys.see(person, journey)
+        now = datetime.now(UTC)
+        await self._allowed(person, live, asked, now)
+        return _to_sign(person, live, asked, now)
+
     async def erase(
         self,
         person: Person,
         journey: str,
-        basis: Basis,
-        reason: str,
-        now: datetime | None = None,
-        documents: Sequence[str] = (),
+        asked: Erasure,
+        password: str | None = None,
+        passkey: Signed | None = None,
+        site: Site | None = None,
     ) -> Erased:
         """Destroy the patient's key, and record that it was done, by whom and why; or neither.
 
-        `documents` (SHA-256) are erased with it: of those that the hospital attached to this
-        journey, and to no other, the ones that name the patient. A patient who is erased already
-        may be erased again, for a document that was forgotten.
+        It is signed: by `password`, or by `passkey`, which answers what `signing` gave (`site` is
+        where the browser is). A patient who is erased already may be erased again, for a document
+        that was forgotten.
         Raises No: unknown (not a patient of the person's own hospital, or not its document),
-        retention, reason-missing.
+        retention, reason-missing, signature.
         """
         live = await self._journeys.see(person, journey)
-        must = retention(live.net, live.state)
-        now = now or datetime.now(UTC)
-        if basis == "retention-ended" and (must.until is None or now < must.until):
+        now = signed_at(passkey)
+        own = await self._allowed(person, live, asked, now)
+        due = _to_sign(person, live, asked, now)
+        if passkey is not None:
+            signature = await by_passkey(self._passkeys, person, due, passkey, site)
+        else:
+            signature = await self._by_password(person, due, password)
+        before = {"journey": journey, "pseudonym": live.pseudonym, "basis": asked.basis}
+        after = {
+            "key": "destroyed",
+            "documents": sorted(asked.documents),
+            "signature": msgspec.to_builtins(signature),
+            "signed": due.value,
+        }
+        async with self._changes.making(
+            person, ERASED, live.pseudonym, asked.reason, before, after
+        ) as connection:
+            await self._vault.erase(connection, live.pseudonym, person.organisation)
+            await self._documents.erase(connection, asked.documents)
+        kept = await self._documents.here(own)
+        return Erased(journey, live.pseudonym, tuple(sorted(asked.documents)), tuple(kept))
+
+    async def _allowed(
+        self, person: Person, live: Live, asked: Erasure, now: datetime
+    ) -> list[str]:
+        """Return what the hospital attached to it. Raises No where it may not be erased."""
+        journey, must = live.state.journey, retention(live.net, live.state)
+        try:
+            await self._vault.held(live.pseudonym, person.organisation)
+        except Unknown:
+            raise unknown("patient", journey) from None
+        why = forbids(live.state, must, now)[asked.basis]
+        if why == "kept":
             until = f"{must.until:%Y-%m-%d}" if must.until else "30 years after the product expires"
             raise No(
                 "retention",
                 "The law asks for this record longer",
                 Reason("basis", f"to be kept until {until} at least ({SOURCE})", "wait"),
             )
-        if basis == "no-product-given" and (live.state.ended_at is None or _given(live.state)):
+        if why:
             raise No(
                 "retention",
                 "A product was given, or still may be",
                 Reason("basis", "the journey is open, or a material was used", "another basis"),
             )
-        own = await self._own(person, live, documents)
-        before = {"journey": journey, "pseudonym": live.pseudonym, "basis": basis}
-        after = {"key": "destroyed", "documents": sorted(documents)}
-        async with self._changes.making(
-            person, ERASED, live.pseudonym, reason, before, after
-        ) as connection:
-            try:
-                await self._vault.erase(connection, live.pseudonym, person.organisation)
-            except Unknown:
-                raise unknown("patient", journey) from None
-            await self._documents.erase(connection, documents)
-        kept = await self._documents.here(own)
-        return Erased(journey, live.pseudonym, tuple(sorted(documents)), tuple(kept))
+        check_reason(asked.reason)
+        return await self._own(person, live, asked.documents)
+
+    async def _by_password(self, person: Person, due: ToSign, password: str | None) -> Signature:
+        if not password:
+            what = f"you sign: {due.meaning}"
+            reason = Reason("password", what, "enter your password")
+            raise No("signature", "This needs your signature", reason)
+        if not await self._accounts.confirms(person, password):
+            reason = Reason("password", "it is not your password", "enter it again")
+            raise No("signature", "The signature does not hold", reason)
+        return due.by(person, "password")
 
     async def _own(self, person: Person, live: Live, documents: Sequence[str]) -> list[str]:
         """Return what the person's organisation attached to a journey. Raises No.
@@ -174,6 +235,28 @@ class Keeping:
                 what = f"{name[:8]}… is a document of {len(others)} other journeys too"
                 raise No("bad-value", "Another journey rests on it", Reason("documents", what))
         return sorted(mine)
+
+
+def forbids(state: State, must: Retention, now: datetime) -> dict[Basis, Why]:
+    """Say for each basis in law why it does not allow to erase now; "" where it does."""
+    over: Why = "" if must.until is not None and now >= must.until else "kept"
+    never: Why = "open" if state.ended_at is None else "given" if _given(state) else ""
+    return {"retention-ended": over, "no-product-given": never, "ordered": ""}
+
+
+def _to_sign(person: Person, live: Live, asked: Erasure, now: datetime) -> ToSign:
+    """Bind an erasure to the patient, the basis, the reason and what goes with it."""
+    value = {
+        "erases": live.pseudonym,
+        "journey": live.state.journey,
+        "basis": asked.basis,
+        "reason": asked.reason.strip(),
+        "documents": sorted(asked.documents),
+        "by": {"person": person.id, "organisation": person.organisation},
+        "meaning": MEANING,
+        "signed_at": now,
+    }
+    return ToSign(MEANING, now, msgspec.json.decode(msgspec.json.encode(value)))  # as it is kept
 
 
 def _given(state: State) -> bool:

@@ -125,6 +125,8 @@ def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
     """
     body = leaf["body"]
     event = body.get("event")
+    if isinstance(change := body.get("change"), Mapping):
+        return _of_change(change)
     if not isinstance(event, Mapping):
         return []
     found = Line(0, leaf["version"], leaf["author"]["organisation"], event, body.get("signed"), by)
@@ -132,6 +134,31 @@ def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
         return [(one.by_key, one.why) for one in check(leaf["stream"], [found])]
     except (msgspec.ValidationError, TypeError, ValueError) as error:
         return [(False, f"it cannot be read: {error}")]
+
+
+def _of_change(change: Mapping[str, Any]) -> list[tuple[bool, str]]:
+    """Say the same of an administrator's change; only an erasure is signed."""
+    after = change.get("after")
+    if not isinstance(after, Mapping) or "signature" not in after:
+        return []
+    try:
+        one, signed = msgspec.convert(after["signature"], Signature), dict(after["signed"])
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+        return [(False, f"it cannot be read: {error}")]
+    digest, by = digest_of(signed), signed.get("by") or {}
+    if one.digest != f"sha256:{digest.hex()}":
+        return [(False, "the content has another digest than the one that was signed")]
+    if not by.get("person") == one.person == change.get("person"):
+        return [(False, f"{one.person} signed what {change.get('person')} did")]
+    if signed.get("erases") != change.get("about"):
+        return [(False, f"it was signed for another patient: {signed.get('erases')}")]
+    if signed.get("meaning") != one.meaning:
+        return [(False, "another meaning was signed")]
+    for field in ("reason", "documents", "basis"):
+        if signed.get(field) != {**change, **after, **(change.get("before") or {})}.get(field):
+            return [(False, f"{field} is not what was signed")]
+    why = key_says(one, digest)
+    return [(one.method == "passkey" and not why, why)]
 
 
 def _checked(journey: str, line: Line, one: Signature) -> Checked:

@@ -142,10 +142,15 @@ async def _proof(
 
 def moment(ask: Ask) -> datetime:
     """Return the moment of an act: now, or the one that was shown to whoever signed by passkey."""
+    return signed_at(ask.proof)
+
+
+def signed_at(given: Signed | None) -> datetime:
+    """Return the moment of what a passkey signed; now where none did. Raises No: it is too old."""
     now = datetime.now(UTC)
-    if ask.proof is None:
+    if given is None:
         return now
-    at = ask.proof.signed_at
+    at = given.signed_at
     if at.utcoffset() is None or not now - SIGNED_WITHIN <= at <= now + CLOCKS:
         what = "the signature took too long, or its time is not ours"
         raise No("signature", "The signature is too old", Reason("passkey", what, "sign again"))

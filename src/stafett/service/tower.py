@@ -33,6 +33,7 @@ from stafett.service.conditions import Conditions
 from stafett.service.deviations import Deviations
 from stafett.service.documents import Documents
 from stafett.service.dry_runs import DryRuns
+from stafett.service.erasing import Erasing
 from stafett.service.erasures import Erasures
 from stafett.service.factors import Factors
 from stafett.service.forecasting import Forecasts
@@ -145,7 +146,15 @@ class Tower:
             self.author_keys,
         )
         self.papers = Papers(self.documents, self.journeys, self.record, self.readings)
-        self.keeping = Keeping(self.journeys, self.vault, self.changes, self.documents)
+        self.keeping = Keeping(
+            self.journeys,
+            self.vault,
+            self.changes,
+            self.documents,
+            self.accounts,
+            self.passkeys,
+        )
+        self.erasing = Erasing(self.pool, self.journeys, self.vault, self.documents, self.readings)
         self.erasures = Erasures(self.pool, self.ledger, self.vault, self.documents)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.board.of_rooms.append(self.library.hear)

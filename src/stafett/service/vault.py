@@ -10,9 +10,12 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, LiteralString
 
+import anyio.to_thread
 import msgspec
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes, hmac
@@ -33,7 +36,22 @@ class Unknown(KeyError):
     """There is no such patient in the vault."""
 
 
+class Held(msgspec.Struct, frozen=True):
+    """What the vault holds of one enrolment, as its own hospital sees it.
+
+    `journey` is the one that the patient was enrolled for (None: from before that was noted).
+    `identifiers` are None once they are erased.
+    """
+
+    pseudonym: str
+    journey: str | None
+    enrolled: datetime
+    identifiers: dict[str, str] | None
+    erased: datetime | None
+
+
 MASTER_BYTES = 32
+AT_ONCE = 1000  # enrolments that are opened in one go beside the event loop
 
 
 def master_key(file: Path) -> bytes:
@@ -97,6 +115,60 @@ class Vault:
         opened = _open(AESGCM(key), row[2], pseudonym.encode())
         return msgspec.json.decode(opened, type=dict[str, str])
 
+    async def held(self, pseudonym: str, organisation: str) -> Held:
+        """Return what is held of a patient. Raises Unknown for another hospital's."""
+        query = _HELD + " WHERE organisation = %s AND pseudonym = %s"
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            row = await (await cursor.execute(query, (organisation, pseudonym))).fetchone()
+        if row is None:
+            raise Unknown(pseudonym)
+        return self._held(row)
+
+    async def sought(self, organisation: str, said: str, most: int = 50) -> list[Held]:
+        """Return the hospital's patients of whom `said` is true, the latest enrolled first.
+
+        It is a pseudonym or a journey, or part of any identifier (case, spaces and hyphens do not
+        count); an erased patient is found by the first two only. Every patient of the hospital is
+        opened for it: an index of what is in the vault would be one more thing to erase.
+        """
+        wanted, found, after = _plain(said), list[Held](), ""
+        if not wanted:
+            return []
+        query = _HELD + " WHERE organisation = %s AND pseudonym > %s ORDER BY pseudonym LIMIT %s"
+        while True:
+            async with (
+                self._pool.connection() as connection,
+                connection.cursor(row_factory=tuple_row) as cursor,
+            ):
+                await cursor.execute(query, (organisation, after, AT_ONCE))
+                rows = await cursor.fetchall()
+            found += await anyio.to_thread.run_sync(self._matching, rows, wanted)
+            if len(rows) < AT_ONCE:
+                break
+            after = str(rows[-1][0])
+        return sorted(found, key=lambda one: one.enrolled, reverse=True)[:most]
+
+    def _matching(self, rows: Sequence[tuple[Any, ...]], wanted: str) -> list[Held]:
+        opened = [self._held(row) for row in rows]
+        return [
+            one
+            for one in opened
+            if wanted in (_plain(one.pseudonym), _plain(one.journey or ""))
+            or any(wanted in _plain(value) for value in (one.identifiers or {}).values())
+        ]
+
+    def _held(self, row: tuple[Any, ...]) -> Held:
+        pseudonym, journey, enrolled, wrapped, sealed, erased = row
+        identifiers = None
+        if wrapped is not None:
+            name = pseudonym.encode()
+            key = AESGCM(_open(self._master, wrapped, name))
+            identifiers = msgspec.json.decode(_open(key, sealed, name), type=dict[str, str])
+        return Held(pseudonym, journey, enrolled, identifiers, erased)
+
     async def erase(
         self, connection: AsyncConnection[Any], pseudonym: str, organisation: str
     ) -> None:
@@ -146,6 +218,16 @@ class Vault:
             raise Unknown(pseudonym)
         found: tuple[Any, ...] = row
         return found
+
+
+_HELD: LiteralString = (
+    "SELECT pseudonym, journey, enrolled, wrapped_key, sealed, erased FROM vault.patient"
+)
+
+
+def _plain(value: str) -> str:
+    """Return `value` as it is compared: without case, spaces or hyphens."""
+    return "".join(value.split()).replace("-", "").casefold()
 
 
 def opens(master: AESGCM, pseudonym: str, wrapped: bytes) -> bool:

@@ -13,6 +13,7 @@ from stafett.web import (
     design,
     design_edit,
     design_own,
+    erasing,
     exchange,
     hindcasts,
     incentives,
@@ -59,6 +60,7 @@ AREAS: tuple[Area, ...] = (
     Area("protocols", protocols.ENDPOINTS, protocols.ROUTES, menu=protocols.MENU),
     Area("providers", providers.ENDPOINTS, providers.ROUTES, menu=providers.MENU),
     Area("keys", keys.ENDPOINTS, keys.ROUTES, menu=keys.MENU),
+    Area("erasing", erasing.ENDPOINTS, erasing.ROUTES, menu=erasing.MENU),
     Area("audit", audit.ENDPOINTS, audit.ROUTES, menu=audit.MENU),
     Area(
         "conditions",

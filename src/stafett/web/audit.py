@@ -24,7 +24,13 @@ from stafett.web.signin import tower_of
 Number = Annotated[int, msgspec.Meta(ge=1, le=2**62)]
 Short = Annotated[str, msgspec.Meta(max_length=100)]
 PAGE = 200
-KINDS = ("journey", "document", "dossier", "traceability")  # what has a name in each language
+KINDS = (
+    "journey",
+    "document",
+    "dossier",
+    "traceability",
+    "vault",
+)  # what has a name in each language
 
 
 class Before(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

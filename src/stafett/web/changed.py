@@ -169,6 +169,7 @@ def _fields(
             yield Field(_label(name, names, words), _value(name, before[name], say), "")
         return
     before = before or {}
+    after = {name: value for name, value in after.items() if name != "signed"}  # the same again
     for name in _ordered((*before, *after), words):
         was, now = before.get(name), after.get(name)
         if name in before and name in after and was == now:
@@ -206,6 +207,8 @@ def _value(name: str, value: Any, say: Mapping[str, Said]) -> str:
         return NONE
     if isinstance(value, list):
         return ", ".join(_value(name, one, say) for one in value)
+    if isinstance(value, dict):  # a signature
+        return f"{value['name']}, {say['method'](value['method'])}"
     if isinstance(value, bool):
         return say["yes" if value else "no"]("")
     return say.get(name, say["else"])(str(value))
@@ -246,6 +249,7 @@ def _values(names: Names, language: str) -> dict[str, Said]:
         "channel": among("letters.channel"),
         "basis": among("audit.basis"),
         "key": among("audit.key"),
+        "method": among("way"),
         "reasons": lambda value: refusals.said(value, language),
         "yes": lambda _: words["audit.yes"],
         "no": lambda _: words["audit.no"],

@@ -15,7 +15,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from stafett.ledger.publish import NotYet
 from stafett.ledger.tlog_app import tlog_app
-from stafett.service.keeping import Basis, Erased, Retention
+from stafett.service.keeping import Retention
 from stafett.service.publishing import Sealed, Standing
 from stafett.service.refusal import No
 from stafett.service.tower import Tower
@@ -95,33 +95,11 @@ async def journey_proof(call: Call[Nothing, Nothing]) -> Response:
     return Response(made.text, headers=headers, media_type="application/json")
 
 
-class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Erase the patient of a journey: on which legal basis, and why.
-
-    `documents` are those that name the patient, by SHA-256: they are erased too.
-    """
-
-    basis: Basis
-    reason: str
-    documents: tuple[str, ...] = ()
-
-
 async def retention(call: Call[Nothing, Nothing]) -> Retention:
     """Say how long the journey must be kept at least."""
     try:
         return await _tower(call.request).keeping.retention(
             call.request.state.person, call.path["journey"]
-        )
-    except No as no:
-        raise problem(no) from None
-
-
-async def erase(call: Call[Erase, Nothing]) -> Erased:
-    """Destroy the key of a journey's patient in the hospital's vault, and documents on them."""
-    person, body = call.request.state.person, call.body
-    try:
-        return await _tower(call.request).keeping.erase(
-            person, call.path["journey"], body.basis, body.reason, documents=body.documents
         )
     except No as no:
         raise problem(no) from None
@@ -180,10 +158,5 @@ ENDPOINTS = (
     Endpoint(
         "GET", "/api/journeys/{journey}/retention", retention, "How long it must be kept", "see",
         answer=Retention, tag="record",
-    ),
-    Endpoint(
-        "POST", "/api/journeys/{journey}/erasure", erase, "Erase the patient of a journey", "erase",
-        Erase, answer=Erased, tag="record",
-        answers={409: "The law asks for the record longer, or there is no reason."},
     ),
 )  # fmt: skip
