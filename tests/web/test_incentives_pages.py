@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import time
 from collections.abc import Callable
 
 import httpx
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 
 import http_
 from site_ import Site
@@ -113,3 +115,57 @@ def test_the_pages_in_three_languages_and_on_a_phone(
         assert word in page.locator("h1").inner_text()
         assert page.evaluate("document.documentElement.scrollWidth") <= 320, path
         shoot(page, "incentives-320-" + word.split()[0])
+
+
+def test_the_answer_comes_into_the_page_and_leaves_the_form_alone(
+    site: Site, browser_of: Callable[..., Page]
+) -> None:
+    """Told by the stream, never asked; what is typed meanwhile stays, and it is said once."""
+    page = browser_of("treating-clinic-1")
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url.partition("/api/")[2]))
+    page.goto("/design/contracts?value=611")
+    runs = page.locator("#answer").get_attribute("data-runs")
+    page.locator("[name=value]").fill("612")
+    page.locator(".design-exports").wait_for(timeout=120_000)
+    expect(page.locator("[name=value]")).to_have_value("612")
+    expect(page.locator("[name=value]")).to_be_focused()
+    expect(page.locator("#state")).to_have_text("Worked out.")
+    steps = [path for path in asked if path.startswith("design/going")]
+    assert steps == [f"design/going/{runs}/stream"]
+
+
+def test_the_answer_comes_where_no_stream_does(site: Site, browser_of: Callable[..., Page]) -> None:
+    """Behind a proxy that lets no stream through it is asked for; without scripts, looked again."""
+    page = browser_of("treating-clinic-1")
+    page.route("**/stream", lambda route: route.abort())
+    page.goto("/design/contracts?value=621")
+    expect(page.locator("#live")).to_have_attribute("data-state", "lost")
+    page.locator(".design-exports").wait_for(timeout=120_000)
+    bare = signed(site, "treating-clinic-1").get("/design/contracts?value=622").text
+    assert '<noscript><meta http-equiv="refresh"' in bare
+
+
+def test_a_stream_that_broke_begins_where_it_stands(site: Site) -> None:
+    """Each step holds all that is known; what belongs to others is not there."""
+    client = signed(site, "treating-clinic-1")
+    page = client.get("/design/settlement?position=1&contract=pool").text
+    mine = re.search(r'data-runs="([^"]+)"', page)
+    page = client.get("/design/contracts?value=631").text
+    (runs,) = re.findall(r'data-runs="([^"]+)"', page)
+    path = f"/api/design/going/{runs}"
+    with client.stream("GET", f"{path}/stream") as answer:
+        lines = answer.iter_lines()
+        first = next(json.loads(line[6:]) for line in lines if line.startswith('data: {"going'))
+    with client.stream("GET", f"{path}/stream") as answer:
+        lines = list(answer.iter_lines())
+    told = [json.loads(line[6:]) for line in lines if line.startswith('data: {"going')]
+    done = [one["done"] for one in (first, *told)]
+    assert done == sorted(done) and done[-1] == told[-1]["total"]
+    assert [one["going"] for one in told][-1] is False
+    assert client.get(path).json()["going"] is False
+    assert signed(site, "courier-1").get(path).status_code == 200  # of the built-in game: nobody's
+    assert client.get("/api/design/going/none").status_code == 404
+    assert mine is not None
+    assert client.get(f"/api/design/going/{mine[1]}").status_code == 200
+    assert signed(site, "courier-1").get(f"/api/design/going/{mine[1]}").status_code == 404

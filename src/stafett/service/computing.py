@@ -16,7 +16,7 @@ import logging
 import os
 import secrets
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -180,6 +180,13 @@ class Computing:
         """The computations of an organisation, the newest first."""
         where = "organisation = %s AND kind = %s ORDER BY asked_at DESC LIMIT 50"
         return await self._rows(where, organisation, kind)
+
+    async def for_pages(
+        self, organisations: Sequence[str], ids: Sequence[str]
+    ) -> list[Computation]:
+        """Those of some computations that pages wait for and that belong to one of these."""
+        where = "lane = 'pages' AND organisation = ANY(%s) AND id = ANY(%s) ORDER BY id"
+        return await self._rows(where, list(organisations), list(ids))
 
     async def answer(self, digest: str) -> bytes | None:
         """A kept answer."""

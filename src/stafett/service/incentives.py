@@ -21,13 +21,14 @@ from stafett.design.capital.reading import load as load_capital
 from stafett.design.experiment import Plan
 from stafett.design.incentives.reading import Table, load
 from stafett.design.incentives.workbench import Bounds, Finding
+from stafett.service import going
 from stafett.service.computing import Computing
+from stafett.service.going import EVERYBODY, Going
 
 SYSTEMS = ("sweden", "spain", "us", "uk")
 PLAN = Plan(8, 1.0, seed=1, assumptions="sampled")
 DRAWS = 8
 WORTH = (100.0, 2000.0)  # what a success may be worth here, thousand US dollars
-EVERYBODY = ""  # the organisation of what belongs to none
 T = TypeVar("T")
 
 
@@ -68,15 +69,6 @@ class Workbench:
     table: Table
     ends: Bounds
     findings: dict[str, Finding]
-
-
-@dataclass(frozen=True)
-class Going:
-    """What is still being computed, or why it was not: parts of all parts."""
-
-    done: int
-    total: int
-    problem: str = ""
 
 
 class Incentives:
@@ -123,7 +115,7 @@ class Incentives:
         )
         body = await self._computing.answer(c.digest) if c.state == "done" else None
         if body is None:
-            return Going(c.done, c.total, c.problem)
+            return going.of(c)
         return msgspec.msgpack.decode(body, type=answer)
 
 

@@ -16,8 +16,9 @@ from typing import Literal
 import msgspec
 
 from stafett.design.incentives.statement import Contribution, Statement
+from stafett.service import going
 from stafett.service.computing import Computing
-from stafett.service.incentives import Going
+from stafett.service.going import Going
 
 Form = Literal["pool", "bond", "penalties"]
 FORMS: tuple[Form, ...] = ("pool", "bond", "penalties")
@@ -75,7 +76,7 @@ class Settlements:
         )
         body = await self._computing.answer(c.digest) if c.state == "done" else None
         if body is None:
-            return Going(c.done, c.total, c.problem)
+            return going.of(c)
         return msgspec.msgpack.decode(body, type=Settlement)
 
 

@@ -18,13 +18,15 @@ from stafett.design.incentives.workbench import Beware, change, closing
 from stafett.service import incentives as work
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
-from stafett.service.incentives import Going, Workbench
+from stafett.service.going import Going, together
+from stafett.service.incentives import Workbench
 from stafett.service.incentives_report import contracts_report, map_report
 from stafett.service.incentives_words import called
 from stafett.service.pictures.bars import gain_bars, gap_bars
 from stafett.service.pictures.planes import capital_map
 from stafett.service.tower import Tower
 from stafett.web import design_words as say
+from stafett.web import waiting
 from stafett.web.area import Line
 from stafett.web.design_sayings import Sayings
 from stafett.web.endpoint import Call, Endpoint, Nothing
@@ -167,15 +169,6 @@ def _efforts(bench: Workbench, before: str, after: str) -> list[tuple[str, str, 
     return rows
 
 
-def _going(*parts: object) -> Going | None:
-    """What of some parts is still being computed, together."""
-    left = [p for p in parts if isinstance(p, Going)]
-    if not left:
-        return None
-    problem = " ".join(p.problem for p in left if p.problem)
-    return Going(sum(p.done for p in left), sum(p.total for p in left), problem)
-
-
 Gains = dict[str, dict[str, Gain]]
 
 
@@ -203,9 +196,8 @@ async def _map(
         raise Problem(422, "invalid", "No such system", part) from None
     captured = {s: c for s, c in each.items() if not isinstance(c, Going)}
     if isinstance(gains, Going) or len(captured) < len(each):
-        going = _going(gains, *each.values())
-        assert going is not None
-        return going, [], chosen, set_
+        left = [p for p in (gains, *each.values()) if isinstance(p, Going)]
+        return together(left), [], chosen, set_
     return gains, work.placed(gains, captured, set_["public"], set_["shared"]), chosen, set_
 
 
@@ -310,6 +302,7 @@ def handed(data: str | bytes, form: str, name: str) -> Response:
 WRONG = {404: "no such form", 409: "not there yet", 422: "a figure out of range",
          429: "too many at once"}  # fmt: skip
 ENDPOINTS = (
+    *waiting.ENDPOINTS,
     Endpoint("GET", "/api/design/contracts/{form}", export_contracts, "Contracts compared",
              "design", answer="application/octet-stream", answers=WRONG, tag="design"),
     Endpoint("GET", "/api/design/capital/{form}", export_map, "A capital map", "design",

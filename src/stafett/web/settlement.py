@@ -13,7 +13,8 @@ from stafett.design.incentives.reading import load as load_game
 from stafett.service import settlement as work
 from stafett.service.accounts import Person
 from stafett.service.computing import Busy
-from stafett.service.incentives import WORTH, Going
+from stafett.service.going import Going
+from stafett.service.incentives import WORTH
 from stafett.service.incentives_report import settlement_report
 from stafett.service.pictures.bars import gain_bars
 from stafett.service.settlement import Settlement, Settling
