@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stafett.ledger import Event, Ledger
 from stafett.ledger.recent import BYTES, EVENTS, Recent
@@ -50,6 +52,28 @@ def test_a_gap_ends_the_run() -> None:
     recent.put(12, [b"leaf"], [b"hash"])
     assert held(recent, 4, 12) is None
     assert held(recent, 11, 12) == [12]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.integers(0, 2_000)), max_size=8),
+    st.integers(0, 9_000), st.integers(0, 9_000), st.integers(1, 3_000),
+)  # fmt: skip
+def test_batches_are_served_like_one_list(
+    puts: list[tuple[int, int]], after: int, size: int, limit: int
+) -> None:
+    """However they came, with gaps or none: what is served is what a plain list would give."""
+    recent, plain, at = Recent(), [], 0
+    for gap, count in puts:
+        if gap and count:
+            plain = []
+        leaves = [b"%d" % (at + gap + n + 1) for n in range(count)]
+        at += (gap if count else 0) + count
+        recent.put(at, leaves, leaves)
+        plain = [*plain, *zip(range(at - count + 1, at + 1), leaves, leaves, strict=True)][-EVENTS:]
+    whole = plain and plain[0][0] <= after + 1 and plain[-1][0] >= max(size, after + 1)
+    expected = [row for row in plain if row[0] > after][:limit] if whole else None
+    assert recent.beyond(after, size, limit) == expected
 
 
 def test_the_oldest_go_first() -> None:

@@ -93,11 +93,18 @@ def test_events_from_before_the_tree_get_one(postgres, submission):
     url = postgres.url_of("treeless")
     migrate(url, to="ledger_0001")
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    arranged = arrange([prepare(submission(drafts=700))], {}, {}, 0, now)
+    submitted = submission(drafts=700)
+    arranged = arrange([prepare(submitted)], {}, {}, 0, now)
+    columns = [
+        arranged.entries, arranged.leaf_hashes, list(range(1, 701)), *(
+            [text] * 700 for text in ("journey-1", "noted", "hospital", "nurse", "{hospital,maker}")
+        ), [now] * 700, [submitted.key], [submitted.request_hash], [1], [700],
+    ]  # fmt: skip
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute("SET ROLE stafett_append")
         connection.execute(
-            "SELECT ledger.append(0, 0, %s, 1" + ", %s" * 13 + ")", [now, *arranged.columns()]
+            "SELECT ledger.append(0, 0, %s, 1" + ", %s" * 11 + ", %s::bigint[], %s::integer[])",
+            [now, *columns],
         )
     migrate(url)
     with psycopg.connect(url) as connection:

@@ -122,6 +122,33 @@ def test_frontier_does_not_care_how_appends_are_grouped(batches: list[int]) -> N
     assert frontier.root == naive_root(leaves)
 
 
+@given(st.integers(0, 70), st.integers(0, 70))
+def test_what_becomes_complete_is_told_level_by_level(before: int, count: int) -> None:
+    """As leaf by leaf: the same frontier, and each subtree once, with its place and hash."""
+    leaves = [merkle.leaf_hash(b"%d" % n) for n in range(before + count)]
+    frontier = Frontier().append(leaves[:before])
+    grown, rows = frontier.grown(leaves[before:])
+    size, peaks = frontier.size, list(frontier.peaks)
+    naive: dict[tuple[int, int], bytes] = {}
+    for leaf in leaves[before:]:
+        current, level, index = leaf, 0, size
+        naive[level, index] = current
+        while index & 1:
+            current = merkle.node_hash(peaks.pop(), current)
+            level, index = level + 1, index >> 1
+            naive[level, index] = current
+        peaks.append(current)
+        size += 1
+    assert grown == Frontier(size, tuple(peaks))
+    told = [
+        ((level, index), value)
+        for level, (first, hashes) in enumerate(rows)
+        for index, value in enumerate(hashes, first)
+    ]
+    assert len(told) == len(naive)
+    assert dict(told) == naive
+
+
 def test_a_tile_enters_by_its_root() -> None:
     """Appending whole subtrees by their roots gives the same frontier as their leaves."""
     hashes = [merkle.leaf_hash(leaf) for leaf in TREE.leaves[:64]]

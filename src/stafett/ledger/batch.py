@@ -7,7 +7,6 @@ each submission its place, in order of arrival, or its refusal.
 from __future__ import annotations
 
 import functools
-import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -16,8 +15,7 @@ from typing import Any
 import msgspec
 from msgspec.structs import replace
 
-from stafett.ledger import author, columns, leaf
-from stafett.ledger import binarycopy as copy
+from stafett.ledger import author, leaf, rows
 from stafett.ledger.author import BadSignature, Keys
 from stafett.ledger.canonical import NotCanonical, text
 from stafett.ledger.event import (
@@ -35,13 +33,12 @@ NOTHING_AHEAD: Mapping[str, int] = {}
 LONGEST_NAME = 1000  # characters; an index entry of PostgreSQL holds about 2,700 bytes
 
 
-class Part(msgspec.Struct):
+class Part(msgspec.Struct, gc=False):
     """A draft with everything written that does not depend on its place."""
 
     before: bytes  # the leaf up to recorded_at
     after: bytes  # the leaf from there to the version
-    kind: bytes  # columns, as binarycopy writes them
-    occurred: bytes
+    tail: bytes  # the end of its row, as `rows` writes it
 
 
 class Prepared(msgspec.Struct):
@@ -49,24 +46,20 @@ class Prepared(msgspec.Struct):
 
     submission: Submission
     parts: tuple[Part, ...]
-    shared: Shared
-    stream: bytes
-    key: bytes
+    key: bytes  # in UTF-8
     size: int  # bytes of all leaves, roughly
     signs: bool  # it is signed, or about the authors' keys
     refused: Refused | None = None  # the author's signature does not hold
 
 
-class Shared(msgspec.Struct):
+class Shared(msgspec.Struct, gc=False):
     """What all submissions of one author to one audience have in common."""
 
     heading: bytes  # the leaf up to the body
-    organisation: bytes
-    person: bytes
-    audience: bytes
+    tail: bytes  # organisation, person and audience, as `rows` writes them
 
 
-class Known(msgspec.Struct):
+class Known(msgspec.Struct, gc=False):
     """What the ledger remembers of an idempotency key."""
 
     receipt: Receipt
@@ -75,41 +68,24 @@ class Known(msgspec.Struct):
 
 @dataclass(slots=True)
 class Arranged:
-    """A batch with every place given, and the answers. One list entry for each event placed."""
+    """A batch with every place given, and the answers."""
 
     size: int  # the ledger's size after the batch
     recorded_at: datetime
     entries: list[bytes] = field(default_factory=list)  # the leaves
-    leaf_hashes: list[bytes] = field(default_factory=list)
-    versions: list[int] = field(default_factory=list)
-    placed: list[Prepared] = field(default_factory=list)  # those with a place, in order
+    leaf_hashes: list[bytes] = field(default_factory=list)  # as many
+    wires: list[bytes] = field(default_factory=list)  # their rows, in pieces
+    claims: list[bytes] = field(default_factory=list)  # rows of the keys, in pieces
     outcomes: list[Receipt | Refused] = field(default_factory=list)  # one per submission
     reached: dict[str, int] = field(default_factory=dict)  # new version of each stream touched
 
-    def columns(self) -> list[columns.Column]:
-        """Return the arrays to send, in the order of `ledger.append`."""
-        placed = self.placed
-        each = [p for p in placed for _ in p.parts]
-        parts = [part for p in placed for part in p.parts]
-        counts = [len(p.parts) for p in placed]
-        before = itertools.accumulate(counts, initial=self.size - len(parts) + 1)
-        firsts = list(before)[:-1]
-        many = len(parts)
-        return [
-            columns.data(self.entries),
-            columns.data(self.leaf_hashes),
-            columns.int8s(self.versions),
-            columns.Texts(many, [p.stream for p in each]),
-            columns.Texts(many, [part.kind for part in parts]),
-            columns.Texts(many, [p.shared.organisation for p in each]),
-            columns.Texts(many, [p.shared.person for p in each]),
-            columns.Texts(many, [p.shared.audience for p in each]),
-            columns.Times(many, [part.occurred for part in parts]),
-            columns.Texts(len(placed), [p.key for p in placed]),
-            columns.data([p.submission.request_hash for p in placed]),
-            columns.int8s(firsts),
-            columns.int4s(counts),
-        ]
+    def rows(self) -> tuple[rows.Rows, rows.Rows]:
+        """Return what to send: the events, and the keys with what became of them."""
+        keys = len(self.claims) // rows.CLAIM_PIECES
+        return (
+            rows.Rows(len(self.entries), b"".join(self.wires)),
+            rows.Rows(keys, b"".join(self.claims)),
+        )
 
 
 def prepare(submission: Submission) -> Prepared:
@@ -123,13 +99,15 @@ def prepare(submission: Submission) -> Prepared:
         raise InvalidSubmission(f"expected_version is {expected}; it can't be negative")
     try:
         shared = _shared(tuple(submission.audience), submission.author)
+        heading, shared_tail = shared.heading, shared.tail
         parts = []
         size = 0
         for number, draft in enumerate(submission.drafts):
-            if draft.occurred_at.tzinfo is None:
+            at = draft.occurred_at
+            if at.tzinfo is None:
                 raise InvalidSubmission(f"drafts[{number}].occurred_at has no time zone")
             kind = _kind(draft.kind)
-            before = shared.heading + leaf.middle(draft)
+            before = heading + leaf.middle(draft)
             after = leaf.ending(draft, name)
             length = len(before) + len(after) + 27 + 20  # recorded_at, version
             if length > leaf.LONGEST:
@@ -138,27 +116,26 @@ def prepare(submission: Submission) -> Prepared:
                     " fit: put the document in the document store and its hash in the body"
                 )
             size += length
-            occurred = copy.timestamptz(draft.occurred_at)
-            parts.append(Part(before, after, kind, occurred))
+            tail = b"".join((rows.moment(at), kind, stream, shared_tail))
+            parts.append(Part(before, after, tail))
     except NotCanonical as error:
         raise InvalidSubmission(str(error)) from None
     signs = submission.stream == author.STREAM or any(d.signature for d in submission.drafts)
-    key = copy.text(submission.key)
-    return Prepared(submission, tuple(parts), shared, stream, key, size, signs)
+    return Prepared(submission, tuple(parts), submission.key.encode(), size, signs)
 
 
 @functools.lru_cache(maxsize=16_384)
 def _stream(name: str) -> tuple[bytes, bytes]:
-    """Check a stream's name; write it as JSON and as a column."""
+    """Check a stream's name; write it as JSON and as a field."""
     _check_text("stream", name)
-    return text(name), copy.text(name)
+    return text(name), rows.text(name)
 
 
 @functools.lru_cache(maxsize=1024)
 def _kind(name: str) -> bytes:
-    """Check an event's kind; write it as a column."""
+    """Check an event's kind; write it as a field."""
     _check_text("kind", name)
-    return copy.text(name)
+    return rows.text(name)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -174,9 +151,7 @@ def _shared(audience: tuple[str, ...], by: Author) -> Shared:
     readers = sorted(set(audience))
     return Shared(
         leaf.heading(readers, by),
-        copy.text(by.organisation),
-        copy.text(by.person),
-        copy.text(columns.array_literal(readers)),
+        rows.text(by.organisation) + rows.text(by.person) + rows.texts(readers),
     )
 
 
@@ -273,33 +248,31 @@ def arrange(
     out = Arranged(size, recorded_at)
     in_batch: dict[str, Known] = {}
     stamp = leaf.timestamp(recorded_at)
+    outcomes, reached, claims = out.outcomes, out.reached, out.claims
     for prepared in batch:
         submission = prepared.submission
-        earlier = known.get(submission.key) or in_batch.get(submission.key)
+        key, stream = submission.key, submission.stream
+        earlier = in_batch.get(key) or known.get(key)
         if earlier is not None:
             same = earlier.request_hash == submission.request_hash
-            out.outcomes.append(
-                replace(earlier.receipt, replayed=True) if same else KeyReused(submission.key)
-            )
+            outcomes.append(replace(earlier.receipt, replayed=True) if same else KeyReused(key))
             continue
         if prepared.refused is not None:
-            out.outcomes.append(prepared.refused)
+            outcomes.append(prepared.refused)
             continue
-        stream = submission.stream
-        version = out.reached.get(stream) or ahead.get(stream) or versions.get(stream, 0)
+        version = reached.get(stream) or ahead.get(stream) or versions.get(stream, 0)
         expected = submission.expected_version
         if expected is not None and expected != version:
-            out.outcomes.append(StaleVersion(stream, expected, version))
+            outcomes.append(StaleVersion(stream, expected, version))
             continue
         first = out.size + 1
-        version = _place(out, prepared, version, stamp)
-        out.reached[stream] = version
-        count = len(prepared.parts)
+        reached[stream] = version = _place(out, prepared, version, stamp)
+        count = out.size - first + 1
         hashes = tuple(out.leaf_hashes[-count:])
-        receipt = Receipt(submission.key, stream, first, count, version, recorded_at, hashes)
-        out.placed.append(prepared)
-        in_batch[submission.key] = Known(receipt, submission.request_hash)
-        out.outcomes.append(receipt)
+        receipt = Receipt(key, stream, first, count, version, recorded_at, hashes)
+        in_batch[key] = Known(receipt, submission.request_hash)
+        outcomes.append(receipt)
+        claims += rows.claim(prepared.key, submission.request_hash, first, count)
     return out
 
 
@@ -308,8 +281,9 @@ def _place(out: Arranged, prepared: Prepared, version: int, stamp: bytes) -> int
     for part in prepared.parts:
         version += 1
         entry = b"%b%b%b%d}" % (part.before, stamp, part.after, version)
+        hashed = leaf.leaf_hash(entry)
         out.entries.append(entry)
-        out.leaf_hashes.append(leaf.leaf_hash(entry))
-        out.versions.append(version)
-    out.size += len(prepared.parts)
+        out.leaf_hashes.append(hashed)
+        out.wires += rows.entry(version, hashed, entry, part.tail)
+        out.size += 1
     return version

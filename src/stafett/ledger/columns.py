@@ -22,12 +22,6 @@ _int4 = struct.Struct(">ii").pack
 _int8 = struct.Struct(">iq").pack
 
 
-def array_literal(values: Sequence[str]) -> str:
-    """Write a text[] as PostgreSQL's input syntax (a text that is cast to text[])."""
-    quoted = (value.replace("\\", "\\\\").replace('"', '\\"') for value in values)
-    return "{" + ",".join(f'"{value}"' for value in quoted) + "}"
-
-
 class Column:
     """A one-dimensional array whose values are written by `binarycopy`."""
 

@@ -19,7 +19,7 @@ from typing import Any, LiteralString
 import msgspec
 import psycopg
 
-from stafett.ledger import columns
+from stafett.ledger import columns, rows
 from stafett.ledger.author import STREAM, BadKey, BadSignature, Keys, made_here
 from stafett.ledger.batch import Arranged, Known, Prepared, arrange, check_authors
 from stafett.ledger.event import Receipt, StaleVersion
@@ -78,7 +78,8 @@ class Written:
     before: Standing
     after: Standing
     arranged: Arranged
-    columns: list[columns.Column]
+    rows: tuple[rows.Rows, rows.Rows]  # the events, and their keys
+    nodes: tuple[columns.Int4s, columns.Int8s, columns.Bytes]  # level, index, hash
     keys_grow: bool  # it holds new keys of authors
 
 
@@ -158,7 +159,8 @@ class Scribe:
         """
         if self._keys is None:
             self._keys = await read_keys(connection)
-        if len(batch) < MANY_SIGNATURES or sum(map(_foreign, batch)) < MANY_SIGNATURES:
+        signed = [p for p in batch if p.signs]
+        if len(signed) < MANY_SIGNATURES or sum(map(_foreign, signed)) < MANY_SIGNATURES:
             return check_authors(batch, self._keys)
         return await asyncio.to_thread(check_authors, batch, self._keys)
 
@@ -166,8 +168,7 @@ class Scribe:
         self, connection: psycopg.AsyncConnection[Any], batch: Sequence[Prepared]
     ) -> None:
         """Read the versions of the streams that we don't remember."""
-        known = self._versions
-        unknown = {stream for p in batch if (stream := p.submission.stream) not in known}
+        unknown = {p.submission.stream for p in batch}.difference(self._versions)
         if unknown:
             rows = await connection.execute(STREAM_VERSIONS, [list(unknown)], prepare=True)
             async for stream, version in rows:
@@ -183,7 +184,7 @@ def _foreign(prepared: Prepared) -> int:
 def _written(arranged: Arranged, before: Standing, keys_grow: bool) -> Written:
     frontier, nodes = grow(before.frontier, arranged.leaf_hashes)
     after = Standing(frontier, arranged.recorded_at)
-    return Written(before, after, arranged, [*arranged.columns(), *nodes], keys_grow)
+    return Written(before, after, arranged, arranged.rows(), nodes, keys_grow)
 
 
 def grow(
@@ -193,14 +194,12 @@ def grow(
     levels: list[int] = []
     indexes: list[int] = []
     hashes: list[bytes] = []
-
-    def keep(level: int, index: int, value: bytes) -> None:
-        if level and level % TILE_HEIGHT == 0:
-            levels.append(level // TILE_HEIGHT)
-            indexes.append(index)
-            hashes.append(value)
-
-    grown = frontier.append(leaf_hashes, keep)
+    grown, complete = frontier.grown(leaf_hashes)
+    for level in range(TILE_HEIGHT, len(complete), TILE_HEIGHT):
+        first, found = complete[level]
+        levels += [level // TILE_HEIGHT] * len(found)
+        indexes += range(first, first + len(found))
+        hashes += found
     return grown, (columns.int4s(levels), columns.int8s(indexes), columns.data(hashes))
 
 

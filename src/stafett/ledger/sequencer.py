@@ -154,14 +154,12 @@ class Sequencer:
             raise NotAcknowledged(submission.key, "the ledger is closed")
         if self._halted is not None:
             raise NotAcknowledged(submission.key, self._halted)
-        waiting = _Waiting(
-            prepare(submission),
-            self._new_answer(),
-            time.monotonic() + self.patience_s,
-        )
-        self._queue.append(waiting)
-        self._arrived.set()
-        return waiting.answer
+        answer = self._new_answer()
+        deadline = time.monotonic() + self.patience_s
+        if not self._queue:  # else it is set already
+            self._arrived.set()
+        self._queue.append(_Waiting(prepare(submission), answer, deadline))
+        return answer
 
     def halt(self, why: str) -> None:
         """Take nothing more, for good: the record must not go on from here."""
@@ -435,7 +433,7 @@ class Sequencer:
         tell = not self._queue or now - self._told > TELL_S
         values = [
             before.size, self._epoch, written.after.recorded_at, LEASE_S, tell,
-            b"".join(after.peaks), after.root, *written.columns,
+            b"".join(after.peaks), after.root, *written.rows, *written.nodes,
         ]  # fmt: skip
         clock = await self._session.append(connection, values)
         if after.size > before.size:  # else there was nothing to tell of

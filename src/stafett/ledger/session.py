@@ -12,12 +12,19 @@ from typing import Any, LiteralString
 
 import psycopg
 
+from stafett.ledger.rows import Rows
+
 FENCED = "SF001"  # what `ledger.append` raises where the head has moved on without us
 CONNECT_S = 5.0
 
 APPEND: LiteralString = (
-    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8" + ", %s" * 19 + ")"
+    "SELECT ledger.append(%s::bigint, %s::bigint, %s, %s::float8, %s, %s, %s,"
+    " %s::ledger.entry[], %s::ledger.claim[], %s, %s, %s)"
 )
+TYPES: LiteralString = """
+SELECT coalesce(to_regtype('ledger.entry')::oid::bigint, 0),
+       coalesce(to_regtype('ledger.claim')::oid::bigint, 0)
+"""
 # The session settings that durability and fencing rest on, whatever the server's defaults are.
 SESSION: LiteralString = """
 SET ROLE stafett_append;
@@ -42,6 +49,7 @@ class Session:
     def __init__(self, url: str) -> None:
         self.url = url
         self.connection: psycopg.AsyncConnection[Any] | None = None
+        self._types = (0, 0)  # what this database calls `ledger.entry` and `ledger.claim`
         self._notices: list[str] = []
 
     @property
@@ -59,6 +67,7 @@ class Session:
             )
             try:
                 await connection.execute(SESSION)
+                self._types = await (await connection.execute(TYPES)).fetchone() or (0, 0)
             except BaseException:
                 await connection.close()
                 raise
@@ -78,6 +87,8 @@ class Session:
     async def append(self, connection: psycopg.AsyncConnection[Any], values: list[Any]) -> datetime:
         """Append one batch in one transaction; return the database's clock. Raises Fenced."""
         self._notices.clear()
+        types = iter(self._types)
+        values = [v.array(next(types)) if isinstance(v, Rows) else v for v in values]
         try:
             cursor = await connection.execute(APPEND, values, prepare=True)
         except psycopg.DatabaseError as error:
