@@ -8,9 +8,10 @@ fail-over), and signing on would fork the log. `RolledBack` must stop the append
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import httpx
 
@@ -33,11 +34,20 @@ class RolledBack(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a witness answered: its verified cosignature, or why there is none."""
+    """What a witness answered: its verified cosignature, or why there is none.
+
+    `between` is when it was asked and when its answer had come, by our clock (POSIX seconds).
+    """
 
     witness: str
     signature: Signature | None
     why: str = ""
+    between: tuple[float, float] = (0.0, 0.0)
+
+    @property
+    def time(self) -> int | None:
+        """The time that the witness has signed, by its own clock (POSIX seconds)."""
+        return None if self.signature is None else cosignature.timestamp_of(self.signature.value)
 
 
 class OverHttp:
@@ -73,12 +83,13 @@ def ask(witness: Party, signed: Signed, prove: Prove, post: Post, old: int = 0) 
     old = min(old, size)
     for _ in range(3):
         proof = prove(old)
+        asked = time.time()
         try:
             status, body = post(url, Request(old, tuple(proof), text).text)
         except httpx.HTTPError as error:
             return Outcome(witness.name, None, f"not reached: {error}")
         if status == 200:
-            return _read(witness, signed, body)
+            return replace(_read(witness, signed, body), between=(asked, time.time()))
         if status != 409:
             return Outcome(witness.name, None, f"status {status}: {body.strip()[:200]}")
         if not (body.strip().isascii() and body.strip().isdecimal() and len(body) < 22):

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from stafett.ledger.tending import Tended, Trouble
+from stafett.service.timekeeping import Clock
 from stafett.service.todo import Todo
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Health(msgspec.Struct, frozen=True):
 
     `failing` is what does not go on as it should; `unreadable` counts the journeys whose record the
     board could not follow; `stopped` says that nothing more is signed, or appended, until a person
-    has looked.
+    has looked; `clocks` whether the clocks are right.
     """
 
     ready: bool
@@ -45,6 +46,7 @@ class Health(msgspec.Struct, frozen=True):
     failing: tuple[Failing, ...] = ()
     unreadable: int = 0
     stopped: bool = False
+    clocks: tuple[Clock, ...] = ()
 
 
 async def health(tower: Tower) -> Health:
@@ -59,6 +61,7 @@ async def health(tower: Tower) -> Health:
         at=datetime.now().astimezone(),
         failing=tuple(Failing(one.name, one.since, one.times) for one in found),
         unreadable=len(tower.board.broken),
+        clocks=tower.publishing.clocks.clocks(),
         stopped=bool(tower.publishing.stopped) or tower.ledger.halted,
     )
 

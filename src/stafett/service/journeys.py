@@ -40,8 +40,11 @@ from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signer import Signer, moment
 from stafett.service.signing import ToSign
+from stafett.service.timekeeping import Timekeeping
 from stafett.service.vault import Erased, Vault
 
+# What a wrong clock makes unsafe: a certificate's time, and a product past its own.
+RESTS_ON_TIME = frozenset({"certify", "administer"})
 TRIES = 5
 NOBODY = "commitment:" + "0" * 64  # stands for the patient until an order is known to be right
 FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
@@ -62,13 +65,14 @@ class Journeys(Lives):
         readings: Readings,
         labels: Labels,
         keys: AuthorKeys,
+        clocks: Timekeeping | None = None,
         facility: str = FACILITY,
     ) -> None:
         super().__init__(ledger, library)
         self._accounts, self._vault = accounts, vault
         self._networks, self._facility = networks, facility
         self._signer = Signer(accounts, passkeys, competences, keys)
-        self._readings, self._labels = readings, labels
+        self._readings, self._labels, self._clocks = readings, labels, clocks
         self._locks: dict[str, asyncio.Lock] = {}
 
     # -- reading -------------------------------------------------------------------------------
@@ -192,6 +196,7 @@ class Journeys(Lives):
         if due is None:
             what = "this act is not signed in this state of the journey"
             raise No("unsigned", "Nothing is signed here", Reason("command", what, "look again"))
+        self._on_time(live.net, ask.command)
         await self._signer.may_sign(actor, live, ask.role)
         command = signing.complete(ask.command, by, now, due.by(actor, "passkey"))
         made = decide(live.net, live.state, command)
@@ -259,6 +264,7 @@ class Journeys(Lives):
             due = signing.to_sign(live.net, live.state, ask.command, by, now)
             signature = None
             if due is not None:
+                self._on_time(live.net, ask.command)
                 await self._signer.may_sign(actor, live, ask.role)
                 signature = self._signer.signature(actor, due, ask, signed)
             elif ask.colleague is not None and ask.proof is not None:
@@ -293,6 +299,12 @@ class Journeys(Lives):
             "Others are working on this journey at the same time",
             Reason("journey", "it changed under every attempt", "try again"),
         )
+
+    def _on_time(self, net: Net, asked: msgspec.Struct) -> None:
+        """Raise No where what is signed rests on a clock that is wrong (decision 250)."""
+        step = net.protocol.steps.get(getattr(asked, "activity", ""))
+        if self._clocks is not None and step is not None and step.kind in RESTS_ON_TIME:
+            self._clocks.hold()
 
     async def _labels_add_up(self, person: Person, live: Live, command: Command) -> None:
         """Raise No where somebody says that labels add up, and the counts say otherwise."""

@@ -35,7 +35,8 @@ from stafett.ledger.publish import Published, Publisher
 from stafett.ledger.seal import NotReplicated, Tampered, WentBack, log_key
 from stafett.ledger.tending import Tended, end_all, said
 from stafett.ledger.witness_app import Witness
-from stafett.ledger.witness_client import OverHttp, RolledBack
+from stafett.ledger.witness_client import Outcome, OverHttp, RolledBack
+from stafett.service.timekeeping import Clock, Timekeeping
 
 log = logging.getLogger(__name__)
 
@@ -106,6 +107,7 @@ class Standing(msgspec.Struct, frozen=True):
     `size` events are recorded, of which `signed` are under a checkpoint, signed at `signed_at`;
     `cosigned` of `witnesses` (the host's own left out) have cosigned it; `needed` is what the
     policy asks for, 0 where it names nobody. `stopped` says why nothing more is signed.
+    `clocks` is what the others' clocks say of ours.
     """
 
     origin: str
@@ -122,6 +124,7 @@ class Standing(msgspec.Struct, frozen=True):
     trouble: str
     stopped: str
     seen: tuple[Seen, ...]
+    clocks: tuple[Clock, ...] = ()
 
 
 class Publishing:
@@ -146,7 +149,8 @@ class Publishing:
         self.evidence: tuple[Kept, ...] = ()
         self._first = asyncio.Event()
         self._policy_trouble = ""
-        self.tended = (Tended("checkpoints", self._run),)
+        self.clocks = Timekeeping(ledger.pool)
+        self.tended = (Tended("checkpoints", self._run), *self.clocks.tended)
 
     # -- running -------------------------------------------------------------------------------
 
@@ -167,7 +171,7 @@ class Publishing:
         self.held.close()
 
     async def _run(self) -> None:
-        greeted = time.monotonic()
+        greeted = float("-inf")  # they are asked at once: they also tell the time
         while not self._stopped:
             if self._reread():
                 greeted = 0.0
@@ -179,7 +183,7 @@ class Publishing:
                     for outcome in await self._publisher.greet():
                         self._away[outcome.witness] = outcome.why
                         if outcome.signature is not None:
-                            self._seen(outcome.witness, published.signed.checkpoint.size)
+                            self._seen(outcome, published.signed.checkpoint.size)
                     self.evidence = await asyncio.to_thread(self._gather)
             except (WentBack, RolledBack) as error:
                 self._stop(str(error))
@@ -214,10 +218,23 @@ class Publishing:
         for outcome in published.outcomes:
             self._away[outcome.witness] = outcome.why
             if outcome.signature is not None:
-                self._seen(outcome.witness, head.size)
+                self._seen(outcome, head.size)
 
-    def _seen(self, witness: str, size: int) -> None:
-        self._sights[witness] = (size, datetime.now(UTC))
+    def _seen(self, outcome: Outcome, size: int) -> None:
+        self._sights[outcome.witness] = (size, datetime.now(UTC))
+        told = outcome.time
+        if told is not None and outcome.witness in self._elsewhere():
+            asked, answered = outcome.between
+            self.clocks.told(outcome.witness, asked, told, answered)
+
+    def _elsewhere(self) -> set[str]:
+        """Return the witnesses whose clock is not ours: neither in this process nor the host's."""
+        own = self.policy.own_witnesses(self.signer.name)
+        return {
+            w.name
+            for w in self.policy.witnesses
+            if w.name not in own and w.url and not w.url.startswith(INSIDE)
+        }
 
     @property
     def stopped(self) -> str:
@@ -354,6 +371,7 @@ class Publishing:
             trouble=self._trouble or self._policy_trouble,
             stopped=self._stopped,
             seen=seen,
+            clocks=self.clocks.clocks(),
         )
 
 

@@ -133,6 +133,7 @@ class Tower:
         self.keys = Keys(self.ledger, self.author_keys, self.changes)
         self.publishing = Publishing(self.ledger, folder)
         self.ledger.accepting = self.publishing.signer
+        clocks = self.publishing.clocks
         self.journeys = Journeys(
             self.ledger,
             self.accounts,
@@ -144,6 +145,7 @@ class Tower:
             self.readings,
             self.labels,
             self.author_keys,
+            clocks,
         )
         self.papers = Papers(self.documents, self.journeys, self.record, self.readings)
         self.keeping = Keeping(

@@ -45,6 +45,7 @@ STATUS = {
     "wrong-person": 403,
     "not-acknowledged": 503,
     "busy": 503,
+    "clock-wrong": 503,
     "competence": 403,
     "reason-missing": 422,
     "taken": 409,

@@ -217,6 +217,7 @@ async def page(
             organisation=organisation,
             zone=zone.here().key,
             menu=menu,
+            clocks=tower.publishing.clocks.wrong() if person else (),
             here=request.url.path,
             stamp=stamp(),
             version=stafett.__version__,

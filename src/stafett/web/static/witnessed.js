@@ -1,5 +1,5 @@
 // A small element that says how the record stands: signed, and witnessed by whom, how long ago.
-import { clock, span, t } from "./dom.js";
+import { clock, h, span, t } from "./dom.js";
 
 const EVERY_MS = 5000;
 const element = document.getElementById("witnessed");
@@ -10,6 +10,13 @@ function lookedAt(standing) {
   const sights = standing.seen.filter((w) => w.counts && w.current && w.at).map((w) => Date.parse(w.at));
   sights.sort((a, b) => b - a);
   return sights[Math.max(standing.needed, 1) - 1];
+}
+
+function sayClock({ of, state, ahead_s }) {
+  const n = Math.round(Math.abs(ahead_s));
+  if (state !== "out") return t("clock.unsure", { n });
+  if (of === "server") return ahead_s > 0 ? t("clock.server-ahead", { n }) : t("clock.server-behind", { n });
+  return ahead_s > 0 ? t("clock.database-ahead", { n }) : t("clock.database-behind", { n });
 }
 
 function say(standing) {
@@ -25,6 +32,10 @@ function say(standing) {
   element.setAttribute("aria-live", element.dataset.said === state ? "off" : "polite");
   element.dataset.said = state;
   element.textContent = text;
+  const told = document.getElementById("clocks");
+  const wrong = standing.clocks.filter((c) => c.state === "out" || c.state === "unsure");
+  const lines = wrong.map((c) => `⚠ ${[sayClock(c), c.blocks && t("clock.blocks")].filter(Boolean).join(" ")}`);
+  if (told && told.textContent.trim() !== lines.join("")) told.replaceChildren(...wrong.map((c, i) => h("p", { class: `note ${c.state === "out" ? "red" : "amber"}` }, lines[i])));
   element.title = standing.stopped || standing.trouble || "";
 }
 
