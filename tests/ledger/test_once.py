@@ -13,13 +13,13 @@ import pytest
 
 from stafett.ledger.once import made_once
 from stafett.ledger.seal import log_key
-from stafett.service.vault import master_key
+from stafett.service.master import make as master_key
 
 # Two that begin at once on one folder, round after round, as two servers do.
 RACE = """
 import sys, time
 from pathlib import Path
-from stafett.service.vault import master_key
+from stafett.service.master import make as master_key
 folder, begin = Path(sys.argv[1]), float(sys.argv[2])
 for n in range(100):
     while time.time() < begin + n / 100:

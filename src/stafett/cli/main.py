@@ -50,6 +50,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "protocol": ("stafett.cli.protocol:protocol", "check, draw and compare delivery chains"),
     "rebuild": ("stafett.cli.rebuild:rebuild", "make the board's rows anew from the record"),
     "registry": ("stafett.cli.registry:registry", "trials, adoption, sites: import and export"),
+    "vault": ("stafett.cli.vault:vault", "replace the master key of patients' identifiers"),
     "witness": ("stafett.cli.witness:witness", "watch a shared record: witness and mirror"),
 }
 

@@ -20,7 +20,8 @@ from stafett.ledger.checkpoint import open_checkpoint
 from stafett.ledger.note import BadNote, NoteSigner, note_verifier
 from stafett.ledger.policy import BadPolicy, parse_policy
 from stafett.ledger.unfit import Unfit
-from stafett.service.vault import MASTER_BYTES, opens
+from stafett.service.master import BYTES, NEXT, key_id
+from stafett.service.vault import opens
 
 NAMES = ("log.key", "vault.key", "author-keys", "trust-policy")
 # Two machines of one record differ by less than this; a clock that was set wrongly by more.
@@ -37,6 +38,7 @@ PEOPLE: LiteralString = "SELECT 1 FROM service.person LIMIT 1"
 PATIENT: LiteralString = """
 SELECT pseudonym, wrapped_key FROM vault.patient WHERE wrapped_key IS NOT NULL LIMIT 1
 """
+MASTER: LiteralString = "SELECT key, since FROM vault.master"
 NEWEST: LiteralString = "SELECT recorded_at FROM ledger.head"
 
 
@@ -100,10 +102,16 @@ def _unreadable(connection: psycopg.Connection[Any], folder: Path) -> Iterator[s
     yield from _log_key(folder / "log.key", _first(connection, CHECKPOINT))
     vault, policy = folder / "vault.key", folder / "trust-policy"
     if vault.exists():
-        master = vault.read_bytes()
-        if len(master) != MASTER_BYTES:
-            yield f"vault.key has {len(master)} bytes and not {MASTER_BYTES}: it is no such key"
-        elif (row := _first(connection, PATIENT)) and not opens(AESGCM(master), *row):
+        keys = [path.read_bytes() for path in (vault, folder / NEXT) if path.exists()]
+        named, row = _first(connection, MASTER), _first(connection, PATIENT)
+        if len(keys[0]) != BYTES:
+            yield f"vault.key has {len(keys[0])} bytes and not {BYTES}: it is no such key"
+        elif named and named[0] not in (ids := [key_id(key) for key in keys]):
+            yield (
+                f"vault.key is the key {', '.join(ids)}, and patients' identifiers are encrypted "
+                f"under {named[0]}, since it was replaced on {named[1]:%Y-%m-%d}"
+            )
+        elif row and not any(opens(AESGCM(key), *row) for key in keys):
             yield "vault.key is another one than patients' identifiers are encrypted under"
     if policy.exists():
         yield from _said("trust-policy", lambda: parse_policy(policy.read_bytes()))

@@ -8,20 +8,18 @@ enough; each works once.
 from __future__ import annotations
 
 import hashlib
-import os
 import secrets
 import time
+from typing import Any
 
 import msgspec
 import pyotp
 import zxingcpp
-from cryptography.exceptions import InvalidTag
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+from psycopg import AsyncConnection
 
 from stafett.service import sql
 from stafett.service.accounts import Person
+from stafett.service.master import Master, Sealer
 
 STEP_S = 30
 WINDOW = 1  # steps before and after, for clocks that are a little off
@@ -40,27 +38,26 @@ class Enrolment(msgspec.Struct, frozen=True):
 class Box:
     """Seals small secrets under a key derived from the installation's master key."""
 
-    def __init__(self, master: bytes, purpose: str) -> None:
-        info = f"stafett {purpose}".encode()
-        self._key = AESGCM(HKDF(hashes.SHA256(), 32, salt=None, info=info).derive(master))
+    def __init__(self, master: Master, purpose: str) -> None:
+        self._master, self._sealer = master, Sealer(master, f"stafett {purpose}")
 
-    def seal(self, plain: str, name: str) -> bytes:
-        """Encrypt `plain` for the row `name`; it cannot be moved to another row."""
-        nonce = os.urandom(12)
-        return nonce + self._key.encrypt(nonce, plain.encode(), name.encode())
+    async def seal(self, connection: AsyncConnection[Any], plain: str, name: str) -> bytes:
+        """Encrypt `plain` for the row `name`, to be written on `connection`, in its transaction.
+
+        It cannot be moved to another row.
+        """
+        under = await self._master.writing(connection)
+        return self._sealer.seal(under, plain.encode(), name.encode())
 
     def open(self, sealed: bytes, name: str) -> str:
         """Decrypt; raise ValueError if the key or the row is another."""
-        try:
-            return self._key.decrypt(sealed[:12], sealed[12:], name.encode()).decode()
-        except InvalidTag:
-            raise ValueError(f"the installation's key does not open the secret of {name}") from None
+        return self._sealer.open(sealed, name.encode()).decode()
 
 
 class Factors:
     """Second factors of the people."""
 
-    def __init__(self, pool: sql.Pool, master: bytes) -> None:
+    def __init__(self, pool: sql.Pool, master: Master) -> None:
         self._pool, self._box = pool, Box(master, "second factor")
 
     def offer(self, person: Person, installation: str) -> Enrolment:
@@ -77,11 +74,12 @@ class Factors:
         step = _step(secret, code, 0)
         if step is None:
             raise ValueError("this is not the code that the app shows now: check the phone's clock")
-        await sql.done(
-            self._pool,
-            "UPDATE service.person SET totp = %s, totp_step = %s WHERE id = %s",
-            (self._box.seal(secret, person.id), step, person.id),
-        )
+        async with self._pool.connection() as connection:
+            sealed = await self._box.seal(connection, secret, person.id)
+            await connection.execute(
+                "UPDATE service.person SET totp = %s, totp_step = %s WHERE id = %s",
+                (sealed, step, person.id),
+            )
         return await self.new_codes(person)
 
     async def new_codes(self, person: Person) -> list[str]:

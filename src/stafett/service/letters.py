@@ -9,16 +9,12 @@ the segments on the patient, and erased when the letter is decided.
 from __future__ import annotations
 
 import hashlib
-import os
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, Literal
 
 import msgspec
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from psycopg.types.json import Jsonb
 
 from stafett.exchange import hl7
@@ -27,6 +23,7 @@ from stafett.exchange.problem import Finding, Problem
 from stafett.service import sql
 from stafett.service.accounts import Person
 from stafett.service.changes import Changes
+from stafett.service.master import Master, Sealer
 from stafett.service.refusal import No, Reason, unknown
 
 MOST_SHOWN = 200
@@ -64,9 +61,9 @@ class Letter(msgspec.Struct, frozen=True):
 class Letters:
     """The dead letters of an installation. `ways` says how each channel takes what came on it."""
 
-    def __init__(self, pool: sql.Pool, changes: Changes, master: bytes) -> None:
+    def __init__(self, pool: sql.Pool, changes: Changes, master: Master) -> None:
         self._pool, self._changes = pool, changes
-        self._key = AESGCM(HKDF(hashes.SHA256(), 32, None, b"stafett letters").derive(master))
+        self._master, self._sealer = master, Sealer(master, "stafett letters")
         self.ways: dict[str, Take] = {}
 
     def of_captures(self, captures: Captures) -> None:
@@ -83,17 +80,19 @@ class Letters:
     ) -> int:
         """Keep what was refused; the same bytes again only count. Durable when this returns."""
         digest = hashlib.sha256(data).digest()
-        row = await sql.row(
-            self._pool,
-            "INSERT INTO service.letter (organisation, channel, peer, number, digest, size, sealed,"
-            " reasons) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
-            " ON CONFLICT (channel, organisation, digest) WHERE state = 'waiting'"
-            " DO UPDATE SET times = letter.times + 1, last = now(), peer = excluded.peer,"
-            " reasons = excluded.reasons RETURNING id",
-            [organisation, channel, peer, number, digest, len(data),
-             self._seal(data, digest), Jsonb(msgspec.to_builtins(_reasons(why)))],
-        )  # fmt: skip
-        return int(row[0])
+        async with self._pool.connection() as connection:
+            sealed = self._sealer.seal(await self._master.writing(connection), data, digest)
+            rows = await sql.within(
+                connection,
+                "INSERT INTO service.letter (organisation, channel, peer, number, digest, size,"
+                " sealed, reasons) VALUES (%s, %s, %s, %s, %s, %s, %s, %s)"
+                " ON CONFLICT (channel, organisation, digest) WHERE state = 'waiting'"
+                " DO UPDATE SET times = letter.times + 1, last = now(), peer = excluded.peer,"
+                " reasons = excluded.reasons RETURNING id",
+                [organisation, channel, peer, number, digest, len(data), sealed,
+                 Jsonb(msgspec.to_builtins(_reasons(why)))],
+            )  # fmt: skip
+        return int(rows[0][0])
 
     async def of(self, person: Person, state: State = "waiting") -> list[Letter]:
         """Return the letters that `person` answers for: the organisation's, the latest first."""
@@ -117,7 +116,9 @@ class Letters:
         sealed = await sql.row(
             self._pool, "SELECT sealed FROM service.letter WHERE id = %s", [letter.id]
         )
-        return letter, self._open(sealed[0], bytes.fromhex(letter.sha256)) if sealed[0] else None
+        return letter, self._sealer.open(sealed[0], bytes.fromhex(letter.sha256)) if sealed[
+            0
+        ] else None
 
     async def retry(self, person: Person, number: str, reason: str) -> Letter:
         """Take a letter as if it came now; raise No with its reasons when it is refused again."""
@@ -169,13 +170,6 @@ class Letters:
             if done.rowcount != 1:  # somebody else was faster: what they decided stands
                 raise No("decided", "It is decided already")
         return (await self.see(person, str(letter.id)))[0]
-
-    def _seal(self, data: bytes, name: bytes) -> bytes:
-        nonce = os.urandom(12)
-        return nonce + self._key.encrypt(nonce, data, name)
-
-    def _open(self, sealed: bytes, name: bytes) -> bytes:
-        return self._key.decrypt(bytes(sealed[:12]), bytes(sealed[12:]), name)
 
 
 def shown(letter: Letter, data: bytes) -> str:

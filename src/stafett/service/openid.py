@@ -29,6 +29,7 @@ from stafett.service.administration import check_slug
 from stafett.service.challenges import Challenges
 from stafett.service.changes import Changes
 from stafett.service.factors import Box
+from stafett.service.master import Master
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.sessions import digest
 
@@ -96,7 +97,7 @@ class Providers:
         accounts: Accounts,
         changes: Changes,
         challenges: Challenges,
-        master: bytes,
+        master: Master,
     ) -> None:
         self._pool, self._accounts, self._changes = pool, accounts, changes
         self._challenges, self._box = challenges, Box(master, "provider")
@@ -126,9 +127,9 @@ class Providers:
         if old is not None and old.organisation != new.organisation:
             what = "a provider stays with its organisation: its accounts are linked there"
             raise No("taken", "Another organisation's", Reason("organisation", what, "add another"))
-        sealed = self._box.seal(secret, new.id) if secret else b""
         what = "provider changed" if old else "provider added"
         async with self._changes.making(by, what, new.id, reason, old, new) as connection:
+            sealed = await self._box.seal(connection, secret, new.id) if secret else b""
             await connection.execute(
                 "INSERT INTO service.provider (id, organisation, name, issuer, client, active,"
                 " secret) VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (id) DO UPDATE SET"

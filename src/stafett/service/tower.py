@@ -49,6 +49,7 @@ from stafett.service.learning import Learning
 from stafett.service.letters import Letters
 from stafett.service.library import Library
 from stafett.service.loggers import Loggers
+from stafett.service.master import Master
 from stafett.service.network import Networks
 from stafett.service.offers import Offers
 from stafett.service.openid import Providers
@@ -76,7 +77,7 @@ from stafett.service.stands import Stands
 from stafett.service.studio import Studio
 from stafett.service.system import SystemView
 from stafett.service.training import Training
-from stafett.service.vault import Vault, master_key
+from stafett.service.vault import Vault
 from stafett.service.views import Views
 from stafett.service.waitlist import Waitlist
 from stafett.service.watching import Watch
@@ -99,7 +100,7 @@ class Tower:
         self.accounts = Accounts(self.pool, cheap=cheap_hashing)
         self.library = Library(self.pool)
         folder.mkdir(parents=True, exist_ok=True)
-        master = master_key(folder / "vault.key")
+        master = Master(folder)
         self.vault = Vault(self.pool, master)
         self.sessions = Sessions(self.pool)
         self.factors = Factors(self.pool, master)

@@ -12,7 +12,6 @@ import os
 import secrets
 from collections.abc import Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any, LiteralString
 
 import anyio.to_thread
@@ -25,7 +24,8 @@ from psycopg import AsyncConnection
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.ledger.once import made_once
+from stafett.service import sql
+from stafett.service.master import Master, Sealer
 
 
 class Erased(Exception):
@@ -50,29 +50,29 @@ class Held(msgspec.Struct, frozen=True):
     erased: datetime | None
 
 
-MASTER_BYTES = 32
 AT_ONCE = 1000  # enrolments that are opened in one go beside the event loop
-
-
-def master_key(file: Path) -> bytes:
-    """Read the vault's master key from `file`; make one, readable by its owner only, if none."""
-    return made_once(file, lambda: AESGCM.generate_key(256))
 
 
 class Vault:
     """Patients of the hospitals that keep their vault in this database."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any], master: bytes) -> None:
-        self._pool = pool
-        self._master = AESGCM(master)
-        self._devices = HKDF(hashes.SHA256(), 32, None, b"stafett devices").derive(master)
+    def __init__(self, pool: AsyncConnectionPool[Any], master: Master) -> None:
+        self._pool, self._master, self._sealer = pool, master, Sealer(master)
 
-    def device_key(self, person: str) -> bytes:
+    async def device_key(self, person: str) -> bytes:
         """Return the key under which a device keeps what `person` has not shared yet (32 bytes).
 
         The same at every sign-in, so that a device which forgot it can read its own again.
         """
-        return HKDF(hashes.SHA256(), 32, None, b"device " + person.encode()).derive(self._devices)
+        query = "SELECT wrapped FROM vault.carried WHERE name = 'devices'"
+        row = await sql.row(self._pool, query)
+        if row is None:  # the master key was never replaced: it stands for itself
+            devices = HKDF(hashes.SHA256(), 32, None, b"stafett devices").derive(
+                self._master.readable()[0]
+            )
+        else:
+            devices = self._sealer.open(row[0], b"devices")
+        return HKDF(hashes.SHA256(), 32, None, b"device " + person.encode()).derive(devices)
 
     async def enrol(self, organisation: str, identifiers: dict[str, str], journey: str) -> str:
         """Keep `identifiers` (wristband number, name, date of birth); return a new pseudonym.
@@ -85,13 +85,14 @@ class Vault:
         key = AESGCM.generate_key(256)
         name = pseudonym.encode()
         async with self._pool.connection() as connection:
+            under = await self._master.writing(connection)
             await connection.execute(
                 "INSERT INTO vault.patient (pseudonym, organisation, wrapped_key, sealed, journey)"
                 " VALUES (%s, %s, %s, %s, %s)",
                 (
                     pseudonym,
                     organisation,
-                    _seal(self._master, key, name),
+                    self._sealer.seal(under, key, name),
                     _seal(AESGCM(key), msgspec.json.encode(identifiers), name),
                     journey,
                 ),
@@ -165,7 +166,7 @@ class Vault:
         identifiers = None
         if wrapped is not None:
             name = pseudonym.encode()
-            key = AESGCM(_open(self._master, wrapped, name))
+            key = AESGCM(self._sealer.open(wrapped, name))
             identifiers = msgspec.json.decode(_open(key, sealed, name), type=dict[str, str])
         return Held(pseudonym, journey, enrolled, identifiers, erased)
 
@@ -202,7 +203,7 @@ class Vault:
         wrapped = (await self._row(pseudonym))[1]
         if wrapped is None:
             raise Erased(pseudonym)
-        return _open(self._master, wrapped, pseudonym.encode())
+        return self._sealer.open(wrapped, pseudonym.encode())
 
     async def _row(self, pseudonym: str) -> tuple[Any, ...]:
         async with (
@@ -248,4 +249,4 @@ def _open(key: AESGCM, sealed: bytes, name: bytes) -> bytes:
     try:
         return key.decrypt(sealed[:12], sealed[12:], name)
     except InvalidTag:
-        raise ValueError("the vault's master key does not open this patient's record") from None
+        raise ValueError("the patient's key does not open this patient's record") from None

@@ -224,7 +224,7 @@ async def outcome(call: Call[Nothing, Nothing]) -> Done:
 
 async def device_key(call: Call[Nothing, Nothing]) -> DeviceKey:
     """Give the person's browser the key under which it keeps what is not shared yet."""
-    key = tower_of(call.request).vault.device_key(call.request.state.person.id)
+    key = await tower_of(call.request).vault.device_key(call.request.state.person.id)
     return DeviceKey(key)
 
 

@@ -99,6 +99,7 @@ def _about(change: Change, names: Names, words: Mapping[str, str]) -> str:
     named: Mapping[str, Mapping[str, str]] = {
         "site": names.sites, "organisation": names.organisations, "network": names.networks,
         "protocol": names.protocols, "provider": names.providers, "signing": names.organisations,
+        "vault": names.organisations,
     }  # fmt: skip
     return named.get(kind, {}).get(about, about)
 
