@@ -66,9 +66,9 @@ class Socket:
 
     async def next(self) -> dict[str, Any]:
         """Wait for the next message."""
-        return await asyncio.wait_for(self.got.get(), 10)
+        return await asyncio.wait_for(self.got.get(), 30)
 
     async def close(self) -> None:
         """Leave, and see the server let go."""
         self.sent.put_nowait({"type": "websocket.disconnect", "code": 1000})
-        await asyncio.wait_for(self.task, 10)
+        await asyncio.wait_for(self.task, 30)

@@ -34,7 +34,7 @@ def alerts(site: Site, login: str, journey: str) -> list[dict[str, Any]]:
     return [x["alert"] for x in answer.json()["alerts"] if x["alert"]["journey"] == journey]
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 15) -> Any:
+def wait_for(what: Callable[[], Any], seconds: float = 40) -> Any:
     """Wait until `what()` is true; return it."""
     until = time.monotonic() + seconds
     while not (found := what()):

@@ -142,8 +142,8 @@ def do_side(
     net = net_of(site, under.journey)
     query = f"?about={about}" if about else ""
     page.goto(f"/journeys/{under.journey}/{activity}/{side}{query}")
+    view = view_of(site, login, under.journey, activity, side, about)
     for _ in range(80):
-        view = view_of(site, login, under.journey, activity, side, about)
         if view.kind is None or until(view):
             return
         shown = next((c for c in view.checks if c.id == view.next), None)
@@ -161,7 +161,7 @@ def do_side(
             _attach(page, paper.id, paper.title, paper.fields)
         else:
             _sign(page, view, colleague, password, colleagues)
-        _moved(site, page, login, view)
+        view = _moved(site, page, login, view)
     raise AssertionError(f"{activity} {side} never ended")
 
 
@@ -215,11 +215,12 @@ def give(page: Page, shown: StationCheck, answer: Any) -> None:
         page.locator("section.card > button").first.click()
 
 
-def _moved(site: Site, page: Page, login: str, before: Station) -> None:
-    """Wait until the record has taken it in."""
-    for _ in range(200):
+def _moved(site: Site, page: Page, login: str, before: Station) -> Station:
+    """Wait until the record has taken it in; return what the station is then."""
+    end = time.monotonic() + 20
+    while time.monotonic() < end:
+        page.wait_for_timeout(50)
         now = view_of(site, login, before.journey, before.activity, before.side, before.about)
         if msgspec.json.encode(now) != msgspec.json.encode(before):
-            return
-        page.wait_for_timeout(25)
+            return now
     raise AssertionError(f"nothing came of it: {page.locator('#station').inner_text()}")

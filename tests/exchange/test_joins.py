@@ -107,7 +107,7 @@ async def test_a_renewal_that_was_cut_off_is_made_by_whoever_begins_next(
     assert numbers(await joins.waiting()) == [1]
     async with EpcisStore(store.url) as another:
         watching = asyncio.create_task(Joins(another).watch())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while await joins.waiting():
                 await asyncio.sleep(0.05)
         watching.cancel()

@@ -184,7 +184,7 @@ async def test_follow_gives_what_was_and_what_comes(ledger, submission):
     for _ in range(10):
         await asyncio.sleep(0.005)
         await ledger.append(submission())
-    await asyncio.wait_for(watching, 5)
+    await asyncio.wait_for(watching, 30)
     assert seen == list(range(5, 21))
 
 

@@ -247,7 +247,7 @@ def test_nobody_waits_for_a_count_that_somebody_else_is_making(site: Site) -> No
 
     async def meanwhile() -> datetime:
         async with view._lock:
-            return (await asyncio.wait_for(view.see(), 5)).at
+            return (await asyncio.wait_for(view.see(), 20)).at
 
     assert site.inside(meanwhile()) == first.at
     assert site.inside(view.see()).at > first.at

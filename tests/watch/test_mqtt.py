@@ -75,7 +75,7 @@ class Broker:
         """Start it and wait until it listens."""
         command = ["mosquitto", "-c", str(self.folder / "mosquitto.conf")]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-        until = time.monotonic() + 10
+        until = time.monotonic() + 30
         while True:
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
@@ -192,7 +192,7 @@ async def test_a_logger_is_told_what_is_kept_and_writes_only_its_own_topic(
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
 
         async def with_a_wrong_key() -> None:
             with pytest.raises(aiomqtt.MqttError):
@@ -213,7 +213,7 @@ async def test_a_logger_is_told_what_is_kept_and_writes_only_its_own_topic(
             await client.publish(topic(one), b"junk", qos=1)
             await client.publish(topic(one), chunk(2), qos=1)
             told = [
-                bytes((await asyncio.wait_for(anext(client.messages), 10)).payload)
+                bytes((await asyncio.wait_for(anext(client.messages), 30)).payload)
                 for _ in range(2)
             ]
         assert any(b'"kept":false' in t for t in told)
@@ -228,7 +228,7 @@ async def test_a_broker_that_restarts_loses_nothing(database: str, broker: Broke
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as client:
             for n in range(20):
                 await client.publish(topic(one), chunk(n), qos=1)
@@ -250,7 +250,7 @@ async def test_of_two_servers_one_listens_and_the_other_takes_over(
         broker.write(await first.loggers.passwords())
         broker.start()
         await first.subscriber.start()
-        await asyncio.wait_for(first.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(first.subscriber.listening.wait(), 30)
         await second.subscriber.start()
         async with device(broker, one, key) as client:
             for n in range(10):
@@ -260,7 +260,7 @@ async def test_of_two_servers_one_listens_and_the_other_takes_over(
             await first.subscriber.close()
             for n in range(10, 20):
                 await client.publish(topic(one), chunk(n), qos=1)
-            await asyncio.wait_for(second.subscriber.listening.wait(), 15)
+            await asyncio.wait_for(second.subscriber.listening.wait(), 30)
         await wait_for(lambda: stored(database) == (list(range(20)), 20))
 
 
@@ -333,7 +333,7 @@ async def test_a_database_that_restarts_loses_nothing(tmp_path: Path, broker: Br
             broker.write(await place.loggers.passwords())
             broker.start()
             await place.subscriber.start()
-            await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+            await asyncio.wait_for(place.subscriber.listening.wait(), 30)
             async with device(broker, one, key) as client:
                 await client.subscribe(topic(one, "answers"), qos=1)
                 await send(client, one, range(20))
@@ -361,18 +361,18 @@ async def test_a_flood_from_one_logger_is_told_to_wait_and_another_is_served(
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as flood, device(broker, other, key_2) as quiet:
             for client, id in ((flood, one), (quiet, other)):
                 await client.subscribe(topic(id, "answers"), qos=1)
             await send(flood, one, range(100))
             await quiet.publish(topic(other), chunk(1000), qos=1)
-            answer = await asyncio.wait_for(anext(quiet.messages), 10)
+            answer = await asyncio.wait_for(anext(quiet.messages), 30)
             assert json.loads(bytes(answer.payload)) == {
                 "kept": True, "sequence": 1000,
             }  # fmt: skip
             told = [
-                json.loads(bytes((await asyncio.wait_for(anext(flood.messages), 10)).payload))
+                json.loads(bytes((await asyncio.wait_for(anext(flood.messages), 30)).payload))
                 for _ in range(100)
             ]
         kept = sorted(one["sequence"] for one in told if one["kept"])
@@ -401,7 +401,7 @@ async def test_a_chunk_that_cannot_be_dealt_with_holds_up_no_other(
 
         monkeypatch.setattr(place.intake, "check", faulty)
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as client:
             await send(client, one, range(10))
         await wait_for(lambda: len(stored(database)[0]) == 9)
@@ -426,7 +426,7 @@ async def test_a_fault_in_what_follows_a_batch_does_not_end_the_intake(
 
         place.intake.heard = faulty
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as client:
             await client.subscribe(topic(one, "answers"), qos=1)
             await send(client, one, range(10))
@@ -449,7 +449,7 @@ async def test_what_comes_together_is_one_leaf_that_names_each_chunk(
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         await place.subscriber.close()
         for id, secret in ((one, key), (other, key_2)):
             async with device(broker, id, secret) as client:
@@ -483,14 +483,14 @@ async def test_a_chunk_that_the_database_refuses_costs_its_batch_nothing(
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as client:
             await client.subscribe(topic(one, "answers"), qos=1)
             await send(client, one, range(40))
             kept: set[int] = set()
             refused: list[dict[str, Any]] = []
             while len(kept) + len(refused) < 40:
-                answer = await asyncio.wait_for(anext(client.messages), 10)
+                answer = await asyncio.wait_for(anext(client.messages), 30)
                 told = json.loads(bytes(answer.payload))
                 if told["kept"]:
                     kept.add(told["sequence"])
@@ -518,7 +518,7 @@ async def test_the_next_rows_are_written_while_the_last_leaves_wait_and_nobody_i
             await asyncio.sleep(0.3)
             await rows_are(database, 2)
             assert told == []
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(told) < 3:
                 await asyncio.sleep(0.01)
         assert [one.chunk.sequence for one in told] == [0, 1, 2]
@@ -529,7 +529,7 @@ async def test_the_next_rows_are_written_while_the_last_leaves_wait_and_nobody_i
 async def rows_are(url: str, count: int) -> None:
     """Wait until so many chunks have a row, and no more."""
     async with (
-        asyncio.timeout(10),
+        asyncio.timeout(30),
         await psycopg.AsyncConnection.connect(url, autocommit=True) as connection,
     ):
         while True:
@@ -550,12 +550,12 @@ async def test_each_chunk_is_answered_by_its_own_number_however_many_are_kept_to
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as client:
             await client.subscribe(topic(one, "answers"), qos=1)
             await send(client, one, range(60))
             told = [
-                bytes((await asyncio.wait_for(anext(client.messages), 10)).payload)
+                bytes((await asyncio.wait_for(anext(client.messages), 30)).payload)
                 for _ in range(60)
             ]
     assert len(leaves(database)) < 60, "nothing was kept together: this shows nothing"
@@ -590,7 +590,7 @@ async def test_numbers_that_nothing_can_hold_are_refused_and_hold_up_nobody(
         broker.write(await place.loggers.passwords())
         broker.start()
         await place.subscriber.start()
-        await asyncio.wait_for(place.subscriber.listening.wait(), 10)
+        await asyncio.wait_for(place.subscriber.listening.wait(), 30)
         async with device(broker, one, key) as client:
             await client.subscribe(topic(one, "answers"), qos=1)
             await asyncio.gather(
@@ -599,7 +599,7 @@ async def test_numbers_that_nothing_can_hold_are_refused_and_hold_up_nobody(
                 client.publish(topic(one), chunk(2), qos=1),
             )
             told = [
-                json.loads(bytes((await asyncio.wait_for(anext(client.messages), 10)).payload))
+                json.loads(bytes((await asyncio.wait_for(anext(client.messages), 30)).payload))
                 for _ in range(3)
             ]
         assert sorted(a["sequence"] for a in told if a["kept"]) == [1, 2]

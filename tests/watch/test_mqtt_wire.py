@@ -137,7 +137,7 @@ async def broker(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIter
 
 async def until(what: Callable[[], object]) -> None:
     """Wait until it is true."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         while not what():
             await asyncio.sleep(0.01)
 

@@ -357,7 +357,7 @@ def raised(site: Site, journey: str) -> list[dict[str, Any]]:
     return [event for event in found if event["code"] == "TEMP_EXCURSION"]
 
 
-def wait_for(what: Any, seconds: float = 20) -> None:
+def wait_for(what: Any, seconds: float = 40) -> None:
     """Wait until `what()` is true."""
     until = time.monotonic() + seconds
     while not what():

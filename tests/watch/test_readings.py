@@ -73,7 +73,7 @@ def deviations(site: Site, journey: str) -> list[dict[str, Any]]:
     return [event for event in found if event["code"] == "TEMP_EXCURSION"]
 
 
-def wait_for(what: Any, seconds: float = 15) -> None:
+def wait_for(what: Any, seconds: float = 40) -> None:
     """Wait until `what()` is true."""
     until = time.monotonic() + seconds
     while not what():
@@ -163,6 +163,7 @@ def test_every_chunk_is_a_row_and_a_leaf_of_its_digest(quick: Site) -> None:
     """The record vouches for the very bytes; the same chunk twice is one row and one leaf."""
     logger = register(quick, "LEAF-1")
     payload = chunk(1, [4.0] * 60, time.time() - 60)
+    days = {f"watch.chunk_{datetime.now(UTC):%Y%m%d}"}
     first, again = send(quick, logger, payload), send(quick, logger, payload)
     assert first.json() == {"chunks": 1, "readings": 60, "known": 0}
     assert again.json() == {"chunks": 1, "readings": 60, "known": 1}
@@ -174,7 +175,7 @@ def test_every_chunk_is_a_row_and_a_leaf_of_its_digest(quick: Site) -> None:
             "SELECT payload, tableoid::regclass::text FROM watch.chunk WHERE number = 'LEAF-1'"
         ).fetchall()
     assert [bytes(row[0]) for row in rows] == [payload]
-    assert rows[0][1] == f"watch.chunk_{datetime.now(UTC):%Y%m%d}"
+    assert rows[0][1] in days | {f"watch.chunk_{datetime.now(UTC):%Y%m%d}"}  # it may be midnight
 
 
 def test_lines_of_json_are_taken_together_or_not_at_all(quick: Site) -> None:
@@ -289,7 +290,7 @@ def test_the_stored_series_is_the_loggers_report(quick: Site) -> None:
     path = f"/api/shipments/{journey}/shipper_out/1"
     assert quick.call("plant-receiving-1", "POST", f"{path}/report").status_code == 409
     assert send(quick, logger, chunk(1, [4.0, 5.5, 4.5], start + 0.1, 0.2)).status_code == 201
-    time.sleep(1)
+    wait_for(lambda: row_of(quick, journey)["readings"] == 3)
     made = quick.call("plant-receiving-1", "POST", f"{path}/report")
     assert made.status_code == 201, made.text
     fields = made.json()["fields"]
@@ -341,8 +342,9 @@ def test_two_processes_raise_one_deviation(quick: Site) -> None:
         live = quick.inside(second.journeys.live(journey))
         from stafett.watch.shipment import shipments
 
-        seen = second.conditions.latest(shipments(live.net, live.state)[0])
-        assert seen is not None and seen.judgement.verdict == "alarm"
+        place = shipments(live.net, live.state)[0]
+        wait_for(lambda: second.conditions.latest(place) is not None)
+        wait_for(lambda: second.conditions.latest(place).judgement.verdict == "alarm")
         assert second.conditions.raised + quick.tower.conditions.raised >= 1
     finally:
         quick.inside(second.__aexit__(None, None, None))

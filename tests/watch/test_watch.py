@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import resources
 from typing import Any
@@ -95,12 +96,19 @@ def deviations(site: Site, journey: str) -> list[dict[str, Any]]:
     return [e["event"] for e in entries if e["kind"] == "DeviationRaised"]
 
 
-def wait_for(what: Any, seconds: float = 15) -> None:
+def wait_for(what: Any, seconds: float = 40) -> None:
     """Wait until `what()` is true."""
     until = time.monotonic() + seconds
     while not what():
         assert time.monotonic() < until, "it never happened"
         time.sleep(0.05)
+
+
+async def until(what: Callable[[], object]) -> None:
+    """Wait on the server's own loop until `what()`, which asks the server, is true."""
+    async with asyncio.timeout(40):
+        while not await asyncio.to_thread(what):
+            await asyncio.sleep(0.1)
 
 
 def test_a_late_handoff_is_raised_once_by_two_watching_processes(site: Site) -> None:
@@ -144,6 +152,7 @@ def test_what_was_late_while_nobody_watched_is_raised_at_the_start(site: Site) -
     async def once() -> None:
         async with Tower(site.tower.url, site.tower.folder, cheap_hashing=True) as tower:
             await tower.board.ready.wait()
+            await until(lambda: deviations(site, journey))
             await asyncio.sleep(1.5)
 
     site.inside(once())
@@ -236,6 +245,7 @@ def test_a_silence_that_nobody_watched_is_raised_at_the_start_and_once(site: Sit
     async def once() -> None:
         async with Tower(site.tower.url, site.tower.folder, cheap_hashing=True) as tower:
             await tower.board.ready.wait()
+            await until(lambda: silences(site, journey))
             await asyncio.sleep(1.5)
 
     for _ in range(2):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
@@ -38,12 +40,13 @@ def chromium() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture
-def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """Give each person a browser of their own, signed in; any script error fails the test.
+# An assertion that a page must come to waits as long as a machine with other work may need.
+expect.set_options(timeout=20_000)
 
-    It shows no page yet: the form of the sign-in is what other tests are about.
-    """
+
+@contextlib.contextmanager
+def browsers(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Open browsers until the block ends; any script error in one fails then."""
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -69,6 +72,23 @@ def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
     for context in contexts:
         context.close()
     assert errors == []
+
+
+@pytest.fixture
+def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
+    """Give each person a browser of their own, signed in; any script error fails the test.
+
+    It shows no page yet: the form of the sign-in is what other tests are about.
+    """
+    with browsers(chromium, site) as open_for:
+        yield open_for
+
+
+@pytest.fixture(scope="module")
+def page_of(chromium: Browser, site: Site) -> Iterator[Callable[[str], Page]]:
+    """Give each person one browser for all tests of a module, as a station has one for all day."""
+    with browsers(chromium, site) as open_for:
+        yield cache(open_for)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def test_no_built_in_protocol_is_left_out() -> None:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_people_carry_a_whole_journey_by_hand(
-    site: Site, browser_of: Callable[..., Page], shoot: Any, protocol: str
+    site: Site, page_of: Callable[[str], Page], shoot: Any, protocol: str
 ) -> None:
     """Every check scanned or pressed, every document attached, every signature given on a page.
 
@@ -46,7 +46,6 @@ def test_people_carry_a_whole_journey_by_hand(
     )
     clinic = f"{orders.replace('_', '-')}-1"
     under = Under(journey, labels)
-    pages: dict[str, Page] = {}
     done: list[str] = []
     while True:
         row = site.call(clinic, "GET", f"/api/journeys/{journey}").json()
@@ -54,10 +53,8 @@ def test_people_carry_a_whole_journey_by_hand(
             break
         task = row["tasks"][0]
         login = task["role"].replace("_", "-") + "-1"
-        if login not in pages:
-            pages[login] = browser_of(login)
-        do_side(site, pages[login], under, task["activity"], task["side"], task["about"])
-        pages[login].goto("about:blank")  # who is done leaves: an open station follows along
+        do_side(site, page_of(login), under, task["activity"], task["side"], task["about"])
+        page_of(login).goto("about:blank")  # who is done leaves: an open station follows along
         done.append(f"{task['activity']} {task['side']}")
         assert len(done) < 200, done[-10:]
     whole = net_of(site, journey).protocol
@@ -68,6 +65,6 @@ def test_people_carry_a_whole_journey_by_hand(
     steps = {n for n, step in whole.steps.items() if not step.on_demand}
     assert steps <= {name.split()[0] for name in done}
     assert row["outcome"] == "treated"
-    page = pages[clinic]
+    page = page_of(clinic)
     page.goto(f"/journeys/{journey}")
     shoot(page, f"journey-ended-{protocol}")

@@ -27,6 +27,7 @@ from stafett.service import demo, policy
 from stafett.service.accounts import Organisation, Person
 from stafett.web.areas import AREAS, ENDPOINTS
 from stafett.web.endpoint import Endpoint
+from told_ import wait_for
 
 FAKE = "CHA999926NEVER0"
 STREAMS = {e.path for e in ENDPOINTS if e.answer == "text/event-stream"}
@@ -184,20 +185,18 @@ def test_no_list_names_a_strangers_journey(
     assert "19121212-1212" not in answer.text
 
 
-def listened(site: Site, login: str, path: str, into: list[str], seconds: float) -> None:
-    """Collect what a stream says to `login` for a while."""
+def listened(site: Site, login: str, path: str, into: list[str], open_: threading.Barrier) -> None:
+    """Collect what a stream says to `login`, until the server ends it."""
     headers = {"Authorization": f"Bearer {site.token(login)}"}
-    until = time.monotonic() + seconds
     with (
-        httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=1) as client,
-        contextlib.suppress(httpx.ReadTimeout),
+        httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=60) as client,
+        contextlib.suppress(httpx.HTTPError),
         client.stream("GET", path) as answer,
     ):
         assert answer.status_code == 200, path
+        open_.wait(60)
         for line in answer.iter_lines():
             into.append(line)
-            if time.monotonic() > until:
-                break
 
 
 def test_no_stream_tells_of_a_strangers_journey(site: Site, outsider: str) -> None:
@@ -206,18 +205,15 @@ def test_no_stream_tells_of_a_strangers_journey(site: Site, outsider: str) -> No
     heard: dict[tuple[str, str], list[str]] = {
         (login, path): [] for login in (outsider, HOSPITAL) for path in ours
     }
-    listening = [
-        threading.Thread(target=listened, args=(site, *who, into, 3.0))
-        for who, into in heard.items()
-    ]
-    for one in listening:
-        one.start()
-    time.sleep(0.5)
+    open_ = threading.Barrier(len(heard) + 1)
+    for who, into in heard.items():
+        threading.Thread(target=listened, args=(site, *who, into, open_), daemon=True).start()
+    open_.wait(60)
     journey = site.order()
     late = {"type": "RaiseDeviation", "code": "LATE_DELIVERY", "about": "H01", "note": "seen"}
     assert site.send(HOSPITAL, journey, late).status_code == 200
-    for one in listening:
-        one.join()
+    wait_for(lambda: journey in "\n".join(heard[HOSPITAL, "/api/stream"]))
+    time.sleep(1.5)  # whoever else is told is told by then
     said = {who: "\n".join(lines) for who, lines in heard.items()}
     assert len(ours) >= 3
     assert journey in said[HOSPITAL, "/api/stream"]

@@ -115,7 +115,10 @@ def _enrol_code(site: Site, token: str) -> tuple[pyotp.TOTP, list[str]]:
     ).json()
     totp = pyotp.TOTP(offer["secret"])
     assert "<svg" in offer["svg"] and offer["uri"].startswith("otpauth://totp/")
-    # The code of the step before: the present one stays unused for the sign-in.
+    # The code of the step before: the present one stays unused for the sign-in. It is good for as
+    # long as the present step lasts.
+    if (left := 30 - time.time() % 30) < 3:
+        time.sleep(left)
     body = {
         "password": GOOD,
         "secret": offer["secret"],
