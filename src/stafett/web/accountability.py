@@ -78,14 +78,11 @@ async def read(call: Call[Nothing, Nothing]) -> Accountability:
 
 async def page(request: Request) -> Response:
     """Who answers for it, who did, and the two sides of handing it over."""
-    person = await pages.signed_in(request)
-    if isinstance(person, Response):
-        return person
+    found = await pages.journey_of(request)
+    if isinstance(found, Response):
+        return found
+    person, live = found
     tower: Tower = request.app.state.tower
-    try:
-        live = await tower.journeys.see(person, request.path_params["journey"])
-    except No as no:
-        return await pages.no_such(request, person, no)
     state = live.state
     organisations = await tower.accounts.organisations()
     mine = {r for r in person.roles if state.parties.get(r) == person.organisation}

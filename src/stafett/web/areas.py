@@ -17,6 +17,7 @@ from stafett.web import (
     exchange,
     hindcasts,
     incentives,
+    journey_pages,
     keys,
     labels,
     learn,
@@ -45,7 +46,7 @@ from stafett.web.area import Area
 from stafett.web.endpoint import Endpoint
 
 AREAS: tuple[Area, ...] = (
-    Area("journeys", api.ENDPOINTS, pages.ROUTES, menu=pages.MENU),
+    Area("journeys", api.ENDPOINTS, [*pages.ROUTES, *journey_pages.ROUTES], menu=pages.MENU),
     Area("views", views.ENDPOINTS),
     Area(
         "accountability",

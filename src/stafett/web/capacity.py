@@ -305,6 +305,7 @@ async def chain_page(request: Request) -> Response:
     return await pages.page(
         request, "capacity_chain.html", person,
         chain=chain, shown=shown, wrong=wrong, link=link, begins=text, names=names,
+        called={r.id: r.title for r in await tower.bookings.calendars.own(person)},
         earliest=replans.earliest(),
         chain_template=templates()[chain.template], here_zone=zone.here(),
         mine=chain.organisation == person.organisation,

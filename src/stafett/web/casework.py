@@ -181,18 +181,15 @@ async def list_page(request: Request) -> Response:
 
 async def work_page(request: Request) -> Response:
     """The work on one deviation: what is next, and what has been done."""
-    person = await pages.signed_in(request)
-    if isinstance(person, Response):
-        return person
+    found = await pages.journey_of(request)
+    if isinstance(found, Response):
+        return found
+    person, live = found
     tower: Tower = request.app.state.tower
-    path = request.path_params
-    try:
-        live = await tower.journeys.see(person, path["journey"])
-        raised = live.state.deviations.get(path["deviation"])
-        if raised is None:
-            raise unknown("deviation", path["deviation"])
-    except No as no:
-        return await pages.no_such(request, person, no)
+    wanted = request.path_params["deviation"]
+    raised = live.state.deviations.get(wanted)
+    if raised is None:
+        return await pages.no_such(request, person, unknown("deviation", wanted))
     organisations = await tower.accounts.organisations()
     parties = live.state.parties
     roles = [r for r in person.roles if parties.get(r) == person.organisation]

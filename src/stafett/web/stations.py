@@ -17,10 +17,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from stafett.identity import keyboard
-from stafett.service.refusal import No
 from stafett.service.tower import Tower
 from stafett.web.area import Line
-from stafett.web.pages import no_such, page, signed_in, stamp, start_of
+from stafett.web.pages import journey_of, page, signed_in, stamp, start_of
 
 MENU = (Line("scanner", "/scanner"),)
 # What a station and the list of tasks need without a network, beside their pages.
@@ -49,14 +48,11 @@ FILES = (
 
 async def station(request: Request) -> Response:
     """One side of one handoff or step: one task, one obvious next action."""
-    person = await signed_in(request)
-    if isinstance(person, Response):
-        return person
+    found = await journey_of(request)
+    if isinstance(found, Response):
+        return found
+    person, live = found
     tower: Tower = request.app.state.tower
-    try:
-        live = await tower.journeys.see(person, request.path_params["journey"])
-    except No as no:
-        return await no_such(request, person, no)
     return await page(
         request,
         "station.html",
