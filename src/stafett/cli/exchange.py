@@ -56,8 +56,8 @@ def import_(
     """Say what FILES are and hold, and what is wrong with them; capture them if asked to.
 
     Knows EPCIS 2.0 (JSON; XML, also of 1.2; queries, and files of them with
-    the answers expected, which are asked of the store), FHIR R5 and R4B bundles, OCEL 2.0 (JSON),
-    XES, HL7 v2 results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or
+    the answers expected, which are asked of the store), FHIR R5 and R4B bundles,
+    OCEL 2.0 (JSON, XML, SQLite), XES, HL7 v2 results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or
     --folder nothing is changed anywhere; with one of them and --dry-run it is said what is new,
     which journeys it belongs to and what would wait, and nothing is kept.
 

@@ -77,7 +77,7 @@ def insight(
     language: str,
     seed: int,
 ) -> None:
-    """Turn an event log (CSV, XES, OCEL 2.0 JSON) into a report.
+    """Turn an event log (CSV, XES, OCEL 2.0) into a report.
 
     Interfaces, layers of variability, origin of lateness, the process against its protocol, control
     charts; each picture with n, period, a sentence in words, and its data.

@@ -1,4 +1,4 @@
-"""Object-centric event logs, OCEL 2.0 in JSON (ocel-standard.org, specification 2.0 of 2023).
+"""Object-centric event logs, OCEL 2.0 (ocel-standard.org, specification 2.0 of 2023).
 
 An object-centric event touches several objects; the table needs one case. The caller says which
 object type is the case and which names the group; otherwise they are guessed and the guess is
@@ -7,15 +7,16 @@ said. An event that touches two objects of the case's type counts for both, and 
 
 from __future__ import annotations
 
-import gzip
 from collections import Counter, defaultdict
 from pathlib import Path
 
 import msgspec
 import polars as pl
 
+from stafett.eventlog import ocel_sqlite, ocel_xml
 from stafett.eventlog.columns import ALIASES, guess_columns, plain
 from stafett.eventlog.derive import AS_IT_IS, Reading, log_from_events
+from stafett.eventlog.ocel_model import Event, Log, check, unpacked
 from stafett.eventlog.problems import LogUnreadableError, Problem
 from stafett.eventlog.table import EventLog
 from stafett.protocol import fit
@@ -25,59 +26,23 @@ GROUP_TYPES = (*ALIASES["group"], "site", "organizationalunit", "location", "res
 NO_CASE = {*GROUP_TYPES, *ALIASES["resource"], "role", "employees", "system", "machine"}
 
 
-class _Attribute(msgspec.Struct):
-    name: str
-    value: str | int | float | bool | None = None
-
-
-class _Relation(msgspec.Struct):
-    objectId: str
-    qualifier: str = ""
-
-
-class _Event(msgspec.Struct):
-    id: str
-    type: str
-    time: str
-    attributes: list[_Attribute] = []
-    relationships: list[_Relation] = []
-
-
-class _Object(msgspec.Struct):
-    id: str
-    type: str
-
-
-class _Log(msgspec.Struct):
-    events: list[_Event]
-    objects: list[_Object]
-
-
 def read_ocel(
     path: Path,
     *,
+    form: str = "json",
     case_type: str | None = None,
     group_type: str | None = None,
     reading: Reading = AS_IT_IS,
 ) -> EventLog:
-    """Read an OCEL 2.0 JSON log, flattened to the objects of `case_type`.
+    """Read an OCEL 2.0 log (json, xml, sqlite), flattened to the objects of `case_type`.
 
     Rows in messages are positions in ``events``, from 1.
 
     Raises:
-        LogUnreadableError: not JSON, not OCEL 2.0, an unknown object type, or broken events.
+        LogUnreadableError: not of that form, not OCEL 2.0, an unknown object type,
+            or broken events.
     """
-    try:
-        data = path.read_bytes()
-        if data[:2] == b"\x1f\x8b":
-            data = gzip.decompress(data)
-        log = msgspec.json.decode(data, type=_Log)
-    except msgspec.ValidationError as error:
-        raise LogUnreadableError(
-            f"the document is not OCEL 2.0 JSON: {fit.plain(error)}"
-        ) from error
-    except (msgspec.DecodeError, OSError, EOFError) as error:
-        raise LogUnreadableError(f"the file cannot be read as JSON: {error}") from error
+    log = check(_parsed(path, form))
     type_of = {thing.id: thing.type for thing in log.objects}
     touched = _touched(log, type_of, reading)
     events, skipped = touched
@@ -99,9 +64,25 @@ def read_ocel(
     )
 
 
+def _parsed(path: Path, form: str) -> Log:
+    if form == "sqlite":
+        return ocel_sqlite.read(path)
+    data = unpacked(path)
+    if form == "xml":
+        return ocel_xml.read(data)
+    try:
+        return msgspec.json.decode(data, type=Log)
+    except msgspec.ValidationError as error:
+        raise LogUnreadableError(
+            f"the document is not OCEL 2.0 JSON: {fit.plain(error)}"
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise LogUnreadableError(f"the file cannot be read as JSON: {error}") from error
+
+
 def _touched(
-    log: _Log, type_of: dict[str, str], reading: Reading
-) -> tuple[list[tuple[int, _Event]], list[Problem]]:
+    log: Log, type_of: dict[str, str], reading: Reading
+) -> tuple[list[tuple[int, Event]], list[Problem]]:
     """Keep the events whose objects all exist."""
     kept, problems = [], []
     for row, event in enumerate(log.events, start=1):
@@ -119,7 +100,7 @@ def _touched(
     return kept, problems
 
 
-def _case_type(log: _Log, type_of: dict[str, str], notes: list[str]) -> str:
+def _case_type(log: Log, type_of: dict[str, str], notes: list[str]) -> str:
     """Guess the case: the type of which most events touch exactly one, and that is not who acts.
 
     Among equals one that is called a case, then the commoner.
@@ -157,7 +138,7 @@ def _group_type(type_of: dict[str, str], case_type: str, notes: list[str]) -> st
 
 
 def _flat(
-    events: list[tuple[int, _Event]],
+    events: list[tuple[int, Event]],
     type_of: dict[str, str],
     case_type: str,
     group_type: str | None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from stafett.eventlog import ocel_sqlite
 from stafett.eventlog.delimited import read_csv
 from stafett.eventlog.derive import AS_IT_IS, Reading
 from stafett.eventlog.journeys import read_journeys
@@ -15,7 +16,9 @@ from stafett.eventlog.xes import read_xes
 
 FORMATS = {
     ".csv": "csv", ".tsv": "csv", ".txt": "csv", ".xes": "xes",
-    ".json": "ocel", ".jsonocel": "ocel", ".jsonl": "journeys", ".ndjson": "journeys",
+    ".json": "json", ".jsonocel": "json", ".xml": "xml", ".xmlocel": "xml",
+    ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",
+    ".jsonl": "journeys", ".ndjson": "journeys",
 }  # fmt: skip
 
 
@@ -45,7 +48,7 @@ def read_log(
     case_type: str | None = None,
     group_type: str | None = None,
 ) -> EventLog:
-    """Read an event log: CSV, XES, OCEL 2.0 JSON, or Stafett's own record as JSON lines.
+    """Read an event log: CSV, XES, OCEL 2.0 (JSON, XML, SQLite), or Stafett's record as JSON lines.
 
     Raises:
         LogUnreadableError: in words, with the rows concerned.
@@ -53,7 +56,8 @@ def read_log(
     path = Path(path)
     if not path.is_file():
         raise LogUnreadableError(f"there is no file {str(path)!r}")
-    match format_of(path):
+    kind = "sqlite" if ocel_sqlite.looks_so(path) else format_of(path)
+    match kind:
         case "csv":
             return read_csv(path, columns=columns, reading=reading)
         case "journeys":
@@ -61,4 +65,6 @@ def read_log(
         case "xes":
             return read_xes(path, columns=columns, reading=reading)
         case _:
-            return read_ocel(path, case_type=case_type, group_type=group_type, reading=reading)
+            return read_ocel(
+                path, form=kind, case_type=case_type, group_type=group_type, reading=reading
+            )

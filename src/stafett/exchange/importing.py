@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stafett.eventlog import ocel_sqlite
 from stafett.eventlog.problems import LogUnreadableError
 from stafett.eventlog.reading import read_log
 from stafett.exchange import (
@@ -30,6 +31,7 @@ from stafett.exchange.problem import Finding, Problem, pointer
 from stafett.exchange.xml_place import in_xml
 
 _QUERY: Final = re.compile("(EQ|GE|GT|LE|LT|MATCH|WD|EXISTS|HASATTR|EQATTR)_")
+_ROOT: Final = re.compile(rb"<log[\s>/]")
 _FUTURE: Final = "is in the future: is the clock or the zone wrong?"
 SHOWN: Final = 20  # findings that a report holds
 
@@ -63,11 +65,15 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
     low = name.lower().removesuffix(".gz")
     if low.endswith((".xes", ".csv", ".tsv")) or name.lower().endswith(".gz"):
         return _log(path)
+    if ocel_sqlite.looks_so(path) or low.endswith(".xmlocel"):
+        return _log(path)
     if data.lstrip()[:1] == b"<":
+        if low.endswith(".xml") and _ROOT.search(data[:4096]):
+            return _log(path)
         if not epcis_xml.looks_so(data):
             raise Problem(
                 415, "UnsupportedMediaTypeException",
-                f"{name} is XML; of XML only EPCIS and XES (.xes) are read",
+                f"{name} is XML; of XML only EPCIS, OCEL 2.0 and XES (.xes) are read",
             )  # fmt: skip
         value = epcis_xml.read_xml(data)
         try:
@@ -186,9 +192,8 @@ def _log(path: Path) -> Report:
             "If it is a partner's table, say what its columns mean: --mapping FILE",
         ) from None  # fmt: skip
     period = log.period
-    kind = (
-        "OCEL 2.0" if "ocel" in path.name.lower() or ".json" in path.name.lower() else "event log"
-    )
+    plain = path.name.lower().removesuffix(".gz")
+    kind = "event log" if plain.endswith((".xes", ".csv", ".tsv")) else "OCEL 2.0"
     summary = {
         "cases": log.cases,
         "steps": log.steps.height,
