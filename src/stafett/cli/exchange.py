@@ -57,8 +57,9 @@ def import_(
 
     Knows EPCIS 2.0 (JSON; XML, also of 1.2; queries, and files of them with
     the answers expected, which are asked of the store), FHIR R5 and R4B bundles,
-    OCEL 2.0 (JSON, XML, SQLite), XES, HL7 v2 results (ORU^R01) and tables (CSV), these two with a mapping. Without --database or
-    --folder nothing is changed anywhere; with one of them and --dry-run it is said what is new,
+    OCEL 2.0 (JSON, XML, SQLite), XES, HL7 v2 results (ORU^R01) and tables (CSV),
+    these two with a mapping. Without --database or --folder nothing is changed
+    anywhere; with one of them and --dry-run it is said what is new,
     which journeys it belongs to and what would wait, and nothing is kept.
 
     Exit status: 0 all is right; 1 something is not; 2 a file cannot be read.
