@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from authenticator_ import START, Authenticator, enrolled, signed_by, taken_away
 from stafett.ledger import Author, Draft, Submission, archive, checkpoint, note
 from stafett.ledger import author as authors
+from stafett.ledger.attest import Personal
 from stafett.ledger.author import BadKey, Key, Keys, Signer
 from stafett.ledger.batch import arrange, prepare
 from stafett.ledger.canonical import canonical
@@ -147,16 +148,30 @@ def test_a_key_event_that_the_host_made_up_teaches_nothing(tmp_path: Path) -> No
 def test_a_persons_signature_that_does_not_hold_is_a_finding(tmp_path: Path) -> None:
     """What looks into the entries for people's signatures is heard by the one verifier."""
 
-    def inspect(event: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
+    def inspect(event: Mapping[str, Any], by: Key | None) -> list[Personal]:
         assert by is None or by.organisation == event["author"]["organisation"]
         number = event["body"].get("n")
-        return [(number == 6, "" if number != 7 else "other content")] if number else []
+        return [Personal(number == 6, "" if number != 7 else "other content")] if number else []
 
     report = found(tmp_path, record(honest()), inspect=inspect)
     assert (report.authors.personal, report.authors.by_key) == (300, 1)
     assert [str(one) for one in report.findings] == [
         "position 10: a person's signature: other content"
     ]
+
+
+def test_what_cannot_be_checked_is_counted_and_is_not_wrong(tmp_path: Path) -> None:
+    """A form that kept too little is neither sound nor a finding: it is told, and where."""
+
+    def inspect(event: Mapping[str, Any], by: Key | None) -> list[Personal]:
+        early = event["body"].get("n") in (6, 7, 290)
+        return [Personal(False, "not kept" if early else "", early)]
+
+    entries = record(honest())
+    report = found(tmp_path, entries, inspect=inspect)
+    assert report.sound and report.authors.early == 3
+    assert report.authors.early_at == (9, 293)
+    assert report.authors.personal == len(entries)
 
 
 # -- passkeys ------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from playwright.sync_api import Page, expect
 
 from site_ import Site
 from stafett.journey.script import filled_in
+from stafett.ledger.attest import Personal
 from stafett.service.demo import NETWORK, PASSWORD
 from stafett.service.erasures import Erasures
 from stafett.service.keeping import MEANING
@@ -121,7 +122,7 @@ def test_erasing_is_signed_and_the_record_keeps_what_was_signed(site: Site) -> N
     assert (signed["journey"], signed["reason"]) == (journey, "court order 12/26")
     assert signed["by"]["person"] == signature["person"] == ADMIN
     leaf = msgspec.json.decode(trail[-1].leaf)
-    assert inspect(leaf, None) == [(False, "")]  # as an outsider's verifier looks at it
+    assert inspect(leaf, None) == [Personal(False, "")]  # as an outsider's verifier looks at it
     for change, why in (
         ({"reason": "another reason"}, "reason is not what was signed"),
         ({"about": "P-ANOTHER1"}, "it was signed for another patient"),
@@ -129,8 +130,8 @@ def test_erasing_is_signed_and_the_record_keeps_what_was_signed(site: Site) -> N
         ({"after": {**after, "signed": {**signed, "basis": "x"}}}, "another digest"),
     ):
         body = {"change": {**leaf["body"]["change"], **change}}
-        ((_, said),) = inspect({**leaf, "body": body}, None)
-        assert why in said
+        (said,) = inspect({**leaf, "body": body}, None)
+        assert why in said.why
 
 
 def test_a_patient_is_found_by_what_the_own_hospital_knows(site: Site) -> None:

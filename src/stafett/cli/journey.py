@@ -145,16 +145,26 @@ def signatures(file: Path, as_json: bool) -> None:
         sys.exit(2)
     text = []
     for one in found:
-        word = "WRONG" if not one.holds else "key" if one.by_key else "record"
+        word = (
+            "EARLY"
+            if one.early
+            else "WRONG"
+            if not one.holds
+            else "key"
+            if one.by_key
+            else "record"
+        )
         head = f"{word:6} {one.at.isoformat()}  {one.name} ({one.organisation}): {one.meaning}"
         text.append(f"{head} [{one.about}]" + (f"\n       {one.why}" if one.why else ""))
         if one.over and one.holds:
             text.append(f"       signed by the passkey of {one.name}, over the event's {one.over}")
-    wrong = sum(not one.holds for one in found)
+    early = sum(one.early for one in found)
+    wrong = sum(not one.holds for one in found) - early
     proven = sum(one.by_key for one in found)
     text.append(
         f"{len(found)} signatures: {proven} proven by the signer's own key, "
-        f"{len(found) - proven - wrong} bound by the record, {wrong} do not hold"
+        f"{len(found) - proven - wrong - early} bound by the record, {wrong} do not hold"
+        + (f", {early} cannot be checked" if early else "")
     )
     _say("\n".join(text), {"signatures": [msgspec.to_builtins(one) for one in found]}, as_json)
     sys.exit(1 if wrong else 0)

@@ -146,6 +146,7 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
         "signed_by_authors": said.signed, "by_passkey": said.by_passkey,
         "not_signed": said.unsigned,
         "signed_by_people": said.personal, "with_a_key_of_their_own": said.by_key,
+        "cannot_be_checked": said.early,
         "unvouched_keys": [{"key": k.id, "organisation": k.organisation, "position": k.since}
                            for k in report.unvouched],
         "key_from_elsewhere": report.trusted,
@@ -167,6 +168,13 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
             f"{said.personal:,} signatures of people, {said.by_key:,} of them "
             "with a key of their own",
         ]
+    if said.early:
+        lines.append(
+            f"NOT CHECKED  {said.early:,} signatures of people at positions {said.early_at[0]:,} "
+            f"to {said.early_at[1]:,} are of a form (until 25 November 2026) that did not keep "
+            "what was signed: whether it is this cannot be shown. Their entries are in the tree, "
+            "and as their authors signed them, like all others"
+        )
     if report.verdict is not None:
         lines.append(f"cosigned by: {', '.join(sorted(report.verdict.cosigned)) or 'nobody'}")
     lines += [

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -25,7 +25,20 @@ OF_KEYS = b'"stream":"%b"' % author.STREAM.encode()
 ACT = 8
 """Bytes of the hash that an act is remembered by."""
 
-Inspect = Callable[[Mapping[str, Any], Key | None], Iterable[tuple[bool, str]]]
+
+class Personal(NamedTuple):
+    """A person's signature in an entry: is it by a key of their own, and why does it not hold.
+
+    `early`: it was made under a form that did not keep what was signed. It is not wrong, and it is
+    not shown to be right: it cannot be checked, which is counted and told apart from both.
+    """
+
+    by_key: bool
+    why: str
+    early: bool = False
+
+
+Inspect = Callable[[Mapping[str, Any], Key | None], Iterable[Personal]]
 """Look at the people's own signatures in an entry, given the key whose signature of the entry
 holds: for each, is it by a key, and why not."""
 
@@ -41,6 +54,10 @@ class Attested:
     personal: int = 0
     """Signatures of people in the entries; `by_key` of them are proven by a key of their own."""
     by_key: int = 0
+    early: int = 0
+    """Signatures of people that cannot be checked: of a form that did not keep what was signed."""
+    early_at: tuple[int, int] = (0, 0)
+    """Positions of the first and the last entry with such a one; 0 where there is none."""
     acts: bytes = b""
     recorded: tuple[str, str] = ("", "")
     """`recorded_at` of the first and the last entry."""
@@ -90,11 +107,15 @@ def attest(
         except BadSignature as error:
             kind = "signature" if "signature" in event else "unsigned"
             found.findings.append(Finding(kind, index, str(error)))
-        for by_key, why in inspect(event, by) if inspect else ():
+        for one in inspect(event, by) if inspect else ():
             found.personal += 1
-            found.by_key += by_key
-            if why:
-                found.findings.append(Finding("signature", index, f"a person's signature: {why}"))
+            found.by_key += one.by_key
+            if one.early:
+                found.early += 1
+                found.early_at = found.early_at[0] or index + 1, index + 1
+            elif one.why:
+                what = f"a person's signature: {one.why}"
+                found.findings.append(Finding("signature", index, what))
     found.acts = b"".join(acts)
     return found
 

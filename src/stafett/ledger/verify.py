@@ -287,8 +287,10 @@ def _check_events(
     total, acts, done, last = report.authors, [], 0, ""
     tasks = ((source, run, report.size, keys, inspect) for run in _runs(source, report.size))
     for part in _spread(_events_part, tasks, jobs):
-        for name in ("signed", "by_passkey", "unsigned", "personal", "by_key"):
+        for name in ("signed", "by_passkey", "unsigned", "personal", "by_key", "early"):
             setattr(total, name, getattr(total, name) + getattr(part, name))
+        if part.early:
+            total.early_at = total.early_at[0] or part.early_at[0], part.early_at[1]
         acts.append(part.acts)
         findings += part.findings
         if part.recorded[0] and part.recorded[0] < last:

@@ -31,9 +31,18 @@ from webauthn.helpers import base64url_to_bytes
 
 from stafett.journey.command import Signature
 from stafett.ledger import passkey
+from stafett.ledger.attest import Personal
 from stafett.ledger.author import PASSKEY, BadSignature, Key, Keys, holder_of, statement_of
 from stafett.service.signing import digest_of
 
+# From this moment on the content is kept beside the event (decision 90). What was signed before has
+# its digest only. A record's times never go back (the verifier names where they do), so nothing can
+# be added to one that has come further and pass for what is older.
+KEPT_SINCE = "2026-11-26T00:00:00.000000Z"
+EARLY = (
+    "signed under an earlier form, which did not keep the content: it cannot be checked whether "
+    "this is what was signed"
+)
 # What the event adds to, or calls otherwise than, the command.
 _NOT_SIGNED = frozenset({"type", "signature", "signatures", "round"})
 # An act may become several events; the signed one is among the first.
@@ -53,6 +62,8 @@ class Line:
     """The key whose signature of the whole entry holds, where it is a passkey."""
     over: str = ""
     """SHA-256 of the bytes that it signed."""
+    early: bool = False
+    """Recorded while the content that was signed was not kept yet."""
 
 
 def line(position: int, leaf: Mapping[str, Any], keys: Keys) -> Line:
@@ -69,6 +80,7 @@ def line(position: int, leaf: Mapping[str, Any], keys: Keys) -> Line:
         body.get("signed"),
         key,
         over,
+        leaf["recorded_at"] < KEPT_SINCE,
     )
 
 
@@ -103,6 +115,8 @@ class Checked(msgspec.Struct, frozen=True):
     why: str = ""
     over: str = ""
     """SHA-256 of the event's own bytes, where the person's passkey signed those."""
+    early: bool = False
+    """It neither holds nor is wrong: its form did not keep what was signed (`why` says so)."""
 
 
 def check(journey: str, lines: Iterable[Line]) -> list[Checked]:
@@ -117,7 +131,7 @@ def check(journey: str, lines: Iterable[Line]) -> list[Checked]:
     return found
 
 
-def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
+def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[Personal]:
     """Say of each signature in an entry of the record whether a key proves it, and why not.
 
     For the ledger's verifier, which knows nothing of journeys; other entries have none. `by` is the
@@ -129,14 +143,22 @@ def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[tuple[bool, str]]:
         return _of_change(change)
     if not isinstance(event, Mapping):
         return []
-    found = Line(0, leaf["version"], leaf["author"]["organisation"], event, body.get("signed"), by)
+    found = Line(
+        0,
+        leaf["version"],
+        leaf["author"]["organisation"],
+        event,
+        body.get("signed"),
+        by,
+        early=leaf["recorded_at"] < KEPT_SINCE,
+    )
     try:
-        return [(one.by_key, one.why) for one in check(leaf["stream"], [found])]
+        return [Personal(o.by_key, o.why, o.early) for o in check(leaf["stream"], [found])]
     except (msgspec.ValidationError, TypeError, ValueError) as error:
-        return [(False, f"it cannot be read: {error}")]
+        return [Personal(False, f"it cannot be read: {error}")]
 
 
-def _of_change(change: Mapping[str, Any]) -> list[tuple[bool, str]]:
+def _of_change(change: Mapping[str, Any]) -> list[Personal]:
     """Say the same of an administrator's change; only an erasure is signed."""
     after = change.get("after")
     if not isinstance(after, Mapping) or "signature" not in after:
@@ -144,21 +166,21 @@ def _of_change(change: Mapping[str, Any]) -> list[tuple[bool, str]]:
     try:
         one, signed = msgspec.convert(after["signature"], Signature), dict(after["signed"])
     except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
-        return [(False, f"it cannot be read: {error}")]
+        return [Personal(False, f"it cannot be read: {error}")]
     digest, by = digest_of(signed), signed.get("by") or {}
     if one.digest != f"sha256:{digest.hex()}":
-        return [(False, "the content has another digest than the one that was signed")]
+        return [Personal(False, "the content has another digest than the one that was signed")]
     if not by.get("person") == one.person == change.get("person"):
-        return [(False, f"{one.person} signed what {change.get('person')} did")]
+        return [Personal(False, f"{one.person} signed what {change.get('person')} did")]
     if signed.get("erases") != change.get("about"):
-        return [(False, f"it was signed for another patient: {signed.get('erases')}")]
+        return [Personal(False, f"it was signed for another patient: {signed.get('erases')}")]
     if signed.get("meaning") != one.meaning:
-        return [(False, "another meaning was signed")]
+        return [Personal(False, "another meaning was signed")]
     for field in ("reason", "documents", "basis"):
         if signed.get(field) != {**change, **after, **(change.get("before") or {})}.get(field):
-            return [(False, f"{field} is not what was signed")]
+            return [Personal(False, f"{field} is not what was signed")]
     why = key_says(one, digest)
-    return [(one.method == "passkey" and not why, why)]
+    return [Personal(one.method == "passkey" and not why, why)]
 
 
 def _checked(journey: str, line: Line, one: Signature) -> Checked:
@@ -185,12 +207,15 @@ def _checked(journey: str, line: Line, one: Signature) -> Checked:
         one.method == "passkey" and not why,
         why,
         line.over if one.method == "passkey" and one.proof is None else "",
+        early=why == EARLY,
     )
 
 
 def _wrong(journey: str, line: Line, one: Signature) -> str:
     """Say what does not hold, or ""."""
     signed = line.signed
+    if signed is None and line.early:
+        return _early(one)
     if signed is None:
         return "the record does not hold the content that was signed"
     digest = digest_of(dict(signed))
@@ -216,6 +241,15 @@ def _wrong(journey: str, line: Line, one: Signature) -> str:
     if one.method == "passkey" and one.proof is None:
         return _not_by_passkey(line, one)
     return key_says(one, digest)
+
+
+def _early(one: Signature) -> str:
+    """Say what can be said without the content: a passkey's proof is of the digest that stands."""
+    try:
+        digest = bytes.fromhex(one.digest.removeprefix("sha256:"))
+    except ValueError:
+        return "the content has another digest than the one that was signed"
+    return key_says(one, digest) or EARLY
 
 
 def _not_by_passkey(line: Line, one: Signature) -> str:
