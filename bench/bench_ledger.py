@@ -53,6 +53,7 @@ BODY = {
     "temperature_c": 4,
     "note": "received at the cell laboratory, documents complete",
 }
+AUDIENCE, NURSE = ["hospital", "maker", "courier"], Author("hospital", "nurse-17")
 STREAMS = 10_000
 EVENT_COPY = (
     "COPY ledger.event_store (position, recorded_at, version, leaf_hash, leaf, occurred_at, kind,"
@@ -66,10 +67,10 @@ def submission(n: int) -> Submission:
         stream=f"journey-{n * 7919 % STREAMS:05}",
         expected_version=None,
         drafts=[Draft("handoff.accepted", BODY, datetime.now(UTC))],
-        audience=["hospital", "maker", "courier"],
-        author=Author("hospital", "nurse-17"),
+        audience=AUDIENCE,
+        author=NURSE,
         key=f"client-7f3a-{n:012}",
-        request_hash=leaf_hash(b"%d" % n),
+        request_hash=b"%032d" % n,
     )
 
 

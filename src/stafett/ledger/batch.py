@@ -101,7 +101,7 @@ def prepare(submission: Submission) -> Prepared:
         shared = _shared(tuple(submission.audience), submission.author)
         heading, shared_tail = shared.heading, shared.tail
         parts = []
-        size = 0
+        size, signs = 0, submission.stream == author.STREAM
         for number, draft in enumerate(submission.drafts):
             at = draft.occurred_at
             if at.tzinfo is None:
@@ -118,9 +118,10 @@ def prepare(submission: Submission) -> Prepared:
             size += length
             tail = b"".join((rows.moment(at), kind, stream, shared_tail))
             parts.append(Part(before, after, tail))
+            if draft.signature:
+                signs = True
     except NotCanonical as error:
         raise InvalidSubmission(str(error)) from None
-    signs = submission.stream == author.STREAM or any(d.signature for d in submission.drafts)
     return Prepared(submission, tuple(parts), submission.key.encode(), size, signs)
 
 
@@ -248,7 +249,8 @@ def arrange(
     out = Arranged(size, recorded_at)
     in_batch: dict[str, Known] = {}
     stamp = leaf.timestamp(recorded_at)
-    outcomes, reached, claims = out.outcomes, out.reached, out.claims
+    entries, hashes, wires, claims = out.entries, out.leaf_hashes, out.wires, out.claims
+    outcomes, reached = out.outcomes, out.reached
     for prepared in batch:
         submission = prepared.submission
         key, stream = submission.key, submission.stream
@@ -265,25 +267,20 @@ def arrange(
         if expected is not None and expected != version:
             outcomes.append(StaleVersion(stream, expected, version))
             continue
-        first = out.size + 1
-        reached[stream] = version = _place(out, prepared, version, stamp)
-        count = out.size - first + 1
-        hashes = tuple(out.leaf_hashes[-count:])
-        receipt = Receipt(key, stream, first, count, version, recorded_at, hashes)
+        first = len(hashes) + 1
+        for part in prepared.parts:
+            version += 1
+            entry = b"%b%b%b%d}" % (part.before, stamp, part.after, version)
+            hashed = leaf.leaf_hash(entry)
+            entries.append(entry)
+            hashes.append(hashed)
+            wires += rows.entry(version, hashed, entry, part.tail)
+        reached[stream] = version
+        count = len(prepared.parts)
+        own = tuple(hashes[-count:])
+        receipt = Receipt(key, stream, size + first, count, version, recorded_at, own)
         in_batch[key] = Known(receipt, submission.request_hash)
         outcomes.append(receipt)
-        claims += rows.claim(prepared.key, submission.request_hash, first, count)
+        claims += rows.claim(prepared.key, submission.request_hash, size + first, count)
+    out.size += len(entries)
     return out
-
-
-def _place(out: Arranged, prepared: Prepared, version: int, stamp: bytes) -> int:
-    """Write the events of one submission; return the stream's new version."""
-    for part in prepared.parts:
-        version += 1
-        entry = b"%b%b%b%d}" % (part.before, stamp, part.after, version)
-        hashed = leaf.leaf_hash(entry)
-        out.entries.append(entry)
-        out.leaf_hashes.append(hashed)
-        out.wires += rows.entry(version, hashed, entry, part.tail)
-        out.size += 1
-    return version

@@ -47,10 +47,15 @@ def text(value: str | None) -> bytes:
     return NULL if value is None else data(value.encode())
 
 
-def timestamptz(value: datetime) -> bytes:
-    """Write an aware time: microseconds since 2000-01-01 UTC."""
+def microseconds(value: datetime) -> int:
+    """Return how long after 2000-01-01 UTC an aware time is."""
     passed = value - _EPOCH
-    return _int8(8, (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds)
+    return (passed.days * 86_400 + passed.seconds) * 1_000_000 + passed.microseconds
+
+
+def timestamptz(value: datetime) -> bytes:
+    """Write an aware time."""
+    return _int8(8, microseconds(value))
 
 
 def texts(values: list[str]) -> bytes:

@@ -81,12 +81,13 @@ def middle(draft: Draft) -> bytes:
     at = draft.occurred_at
     # msgspec writes the same in a quarter of the time, but UTC as Z.
     occurred = _encode(at)[1:-2] + b"+00:00" if at.tzinfo is UTC else at.isoformat().encode()
-    return b'%b,"kind":%b,"leaf":%d,"occurred_at":"%b","recorded_at":"' % (
-        canonical(draft.body),
-        kind_text(draft.kind),
-        FORMAT,
-        occurred,
-    )
+    return b"".join((canonical(draft.body), _kind(draft.kind), occurred, b'","recorded_at":"'))
+
+
+@functools.lru_cache(maxsize=1024)
+def _kind(name: str) -> bytes:
+    """Write the part from the kind to `occurred_at`."""
+    return b',"kind":%b,"leaf":%d,"occurred_at":"' % (text(name), FORMAT)
 
 
 def ending(draft: Draft, stream: bytes) -> bytes:
@@ -109,9 +110,6 @@ def _salt() -> bytes:
 
 
 os.register_at_fork(after_in_child=_salts.clear)  # else two processes would use the same
-
-
-kind_text = functools.lru_cache(maxsize=1024)(text)
 
 
 def timestamp(moment: datetime) -> bytes:

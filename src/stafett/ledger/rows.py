@@ -25,15 +25,22 @@ ENTRY_FIELDS, CLAIM_FIELDS = 9, 4
 CLAIM_PIECES = 5
 
 _field = struct.Struct(">i").pack
+_moment = struct.Struct(">iiq").pack
 _array = struct.Struct(">iiiii").pack
 _empty = struct.Struct(">iii").pack
-# Length of the row, number of fields; version; leaf_hash; type and length of the leaf.
-_ENTRY = struct.Struct(">ii iiq ii32s ii")
+_int4s = struct.Struct(">ii").pack
+# What never changes is packed once: a number costs as much each time as bytes do.
+_ENTRY = struct.Struct(">i 12s q 8s 32s 4s i")  # length; version; leaf_hash; length of the leaf
+_VERSION = _empty(ENTRY_FIELDS, INT8, 8)
+_HASH, _LEAF = _int4s(BYTEA, 32), _field(BYTEA)
 _entry = _ENTRY.pack
-_claim = struct.Struct(">iiii").pack
-_request = struct.Struct(">ii").pack
-_PLACE = struct.Struct(">iiq iii")
+_CLAIM = struct.Struct(">i 8s i")  # length; length of the key
+_KEY = _int4s(CLAIM_FIELDS, TEXT)
+_claim = _CLAIM.pack
+_PLACE = struct.Struct(">8s q 8s i")  # first position; count
+_FIRST, _COUNT = _int4s(INT8, 8), _int4s(INT4, 4)
 _place = _PLACE.pack
+_REST_OF_CLAIM = _CLAIM.size - 4 + 8 + _PLACE.size
 
 
 class Rows(msgspec.Struct):
@@ -77,7 +84,7 @@ def texts(values: list[str]) -> bytes:
 
 def moment(value: datetime) -> bytes:
     """Write a field of timestamptz: an aware time."""
-    return _field(TIMESTAMPTZ) + copy.timestamptz(value)
+    return _moment(TIMESTAMPTZ, 8, copy.microseconds(value))
 
 
 def entry(version: int, leaf_hash: bytes, leaf: bytes, tail: bytes) -> tuple[bytes, bytes, bytes]:
@@ -86,14 +93,8 @@ def entry(version: int, leaf_hash: bytes, leaf: bytes, tail: bytes) -> tuple[byt
     `tail` are the fields occurred_at, kind, stream, organisation, person and audience.
     """
     length = len(leaf)
-    return (
-        _entry(
-            _ENTRY.size - 4 + length + len(tail), ENTRY_FIELDS,
-            INT8, 8, version, BYTEA, 32, leaf_hash, BYTEA, length,
-        ),
-        leaf,
-        tail,
-    )  # fmt: skip
+    whole = _ENTRY.size - 4 + length + len(tail)
+    return _entry(whole, _VERSION, version, _HASH, leaf_hash, _LEAF, length), leaf, tail
 
 
 def claim(
@@ -102,7 +103,7 @@ def claim(
     """Write a `ledger.claim`, in pieces; `key` is UTF-8."""
     length, request = len(key), len(request_hash)
     return (
-        _claim(20 + length + request + _PLACE.size, CLAIM_FIELDS, TEXT, length), key,
-        _request(BYTEA, request), request_hash,
-        _place(INT8, 8, first, INT4, 4, count),
+        _claim(_REST_OF_CLAIM + length + request, _KEY, length), key,
+        _int4s(BYTEA, request), request_hash,
+        _place(_FIRST, first, _COUNT, count),
     )  # fmt: skip
