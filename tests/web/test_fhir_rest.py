@@ -206,9 +206,12 @@ def test_pages_give_each_resource_once_and_conditions_narrow(site: Site, treated
         ("R5/Task?colour=red", 400, "known:"),
         ("R5/Task?status:not=completed", 400, "modifier"),
         ("R5/Task?_count=many", 400, "number"),
-        ("R5/Task?_summary=true", 400, "_summary"),
+        ("R5/Task?_summary=some", 400, "_summary"),
+        ("R5/Task?_summary=true&_elements=status", 400, "not for both"),
+        ("R5/Task?_summary=text&_include=Task:focus", 400, "brought along"),
         ("R5/Task?_total=perhaps", 400, "_total"),
-        ("R5/Task?_elements=id", 400, "_elements"),
+        ("R5/Task?_elements=for.reference", 400, "_elements"),
+        ("R5/Task?_elements=", 400, "_elements"),
         ("R5", 404, "one by one"),
         ("R5/", 404, "one by one"),
         ("R5/Task?_lastUpdated=yesterday", 400, "a date"),
@@ -783,3 +786,156 @@ def test_a_hostile_body_is_refused_at_its_place_and_opens_nothing(
     outcome = answer.json()
     assert outcome["resourceType"] == "OperationOutcome" and place in answer.text
     assert get(site, count).json()["total"] == before
+
+
+# -- parts of resources, and whether they are right ------------------------------------------------
+
+SUBSETTED = {
+    "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED",
+}  # fmt: skip
+
+
+def tagged(resource: dict[str, Any]) -> bool:
+    """Say whether a resource says that it is not whole."""
+    return SUBSETTED in resource["meta"].get("tag", [])
+
+
+@pytest.mark.parametrize("version", ["R5", "R4B", "R4"])
+@pytest.mark.parametrize("asked", ["_elements=focus", "_summary=true", "_summary=text",
+                                   "_summary=data"])  # fmt: skip
+def test_a_part_of_a_resource_is_valid_and_says_that_it_is_a_part(
+    site: Site, treated: str, version: str, asked: str
+) -> None:
+    """Of every type, in a search and in a read: what must be there is, and the tag."""
+    model = "R4B" if version == "R4" else version
+    types = [
+        r["type"] for r in get(site, f"{version}/metadata", None).json()["rest"][0]["resource"]
+    ]
+    seen = 0
+    for kind in types:
+        if kind in ("Subscription", "ResearchStudy"):
+            continue
+        whole = resources(get(site, f"{version}/{kind}?_count=5", ADMIN))
+        for one, full in zip(
+            resources(get(site, f"{version}/{kind}?_count=5&{asked}", ADMIN)), whole, strict=True
+        ):
+            assert tagged(one) and not tagged(full)
+            valid(model, one)
+            assert set(one) <= set(full) and one["id"] == full["id"]
+            assert all(one[name] == full[name] for name in one if name != "meta")
+            seen += 1
+    assert seen >= 8
+    read = get(site, f"{version}/Task/{resources(get(site, f'{version}/Task'))[0]['id']}?{asked}")
+    assert tagged(read.json())
+
+
+def test_what_was_asked_for_is_there_and_little_else(site: Site, treated: str) -> None:
+    """`_elements` gives those, and what must be; a summary what the definition marks."""
+    (one,) = resources(get(site, "R5/ServiceRequest?_count=1&_elements=authoredOn"))
+    assert set(one) <= {"resourceType", "id", "meta", "status", "intent", "subject", "authoredOn"}
+    assert "authoredOn" in one
+    (short,) = resources(get(site, "R5/BiologicallyDerivedProduct?_count=1&_summary=true"))
+    assert set(short) <= {"resourceType", "id", "meta", "identifier", "biologicalSourceEvent"}
+    page = get(site, "R5/Task?_count=3&_elements=focus").json()
+    following = next(link["url"] for link in page["link"] if link["relation"] == "next")
+    assert "_elements=focus" in following
+
+
+def test_a_whole_resource_has_no_tag_and_a_counted_one_is_no_read(site: Site, treated: str) -> None:
+    """`_summary=false` is the whole; one resource is not counted."""
+    (whole,) = resources(get(site, "R5/Task?_count=1&_summary=false"))
+    assert not tagged(whole)
+    answer = get(site, f"R5/Task/{whole['id']}?_summary=count")
+    assert answer.status_code == 400 and answer.json()["resourceType"] == "OperationOutcome"
+
+
+def judged(site: Site, path: str, body: Any, login: str = CLINIC) -> list[dict[str, Any]]:
+    """Have a resource judged; return the issues."""
+    answer = site.call(login, "POST", f"/fhir/{path}", json=body)
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
+    return list(answer.json()["issue"])
+
+
+@pytest.mark.parametrize("version", ["R5", "R4B", "R4"])
+def test_what_the_server_tells_is_valid_by_its_own_validation(
+    site: Site, treated: str, version: str
+) -> None:
+    """By id (GET and an empty POST), and sent back to the type and to the instance."""
+    for kind in ("Task", "Specimen", "ServiceRequest", "Provenance"):
+        one = resources(get(site, f"{version}/{kind}?_count=1"))[0]
+        where = f"{version}/{kind}/{one['id']}/$validate"
+        for issues in (
+            get(site, where).json()["issue"],
+            judged(site, where, one),
+            judged(site, f"{version}/{kind}/$validate", one),
+            judged(site, f"{version}/{kind}/$validate", {
+                "resourceType": "Parameters", "parameter": [{"name": "resource", "resource": one},
+                {"name": "mode", "valueCode": "create"}]}),
+        ):  # fmt: skip
+            assert [i["severity"] for i in issues] == ["information"], issues
+        empty = site.call(CLINIC, "POST", f"/fhir/{where}", content=b"")
+        assert empty.json()["issue"][0]["severity"] == "information"
+
+
+def test_what_is_wrong_is_said_with_its_place_and_nothing_is_kept(site: Site, treated: str) -> None:
+    """A missing element, another type or id, a name of a patient: each is an error, and 200."""
+    one = resources(get(site, "R5/Task?_count=1"))[0]
+    before = get(site, "R5/Task?_summary=count").json()["total"]
+    lacking = {k: v for k, v in one.items() if k != "intent"}
+    for body, path, says in (
+        (lacking, "R5/Task/$validate", "/intent"),
+        ({**one, "colour": "red"}, "R5/Task/$validate", "/colour"),
+        (one, "R5/Specimen/$validate", "/resourceType"),
+        ({**one, "id": "other"}, f"R5/Task/{one['id']}/$validate", "/id"),
+        ({"resourceType": "Patient", "name": [{"family": "A"}]}, "R5/Patient/$validate", "/name"),
+    ):
+        issues = judged(site, path, body)
+        assert any(
+            i["severity"] == "error" and says in i.get("expression", [""])[0] for i in issues
+        )
+    assert get(site, "R5/Task?_summary=count").json()["total"] == before
+
+
+@pytest.mark.parametrize("version", ["R5", "R4B"])
+def test_an_order_is_judged_before_it_is_sent(site: Site, treated: str, version: str) -> None:
+    """A Bundle that would be taken is valid; one that would be refused is not; no journey opens."""
+    before = get(site, f"{version}/ServiceRequest?_summary=count").json()["total"]
+    good = bundle(version)
+    assert not [i for i in judged(site, f"{version}/Bundle/$validate", good)
+                if i["severity"] == "error"]  # fmt: skip
+    bad = {**good, "entry": good["entry"][:1]}
+    assert [i for i in judged(site, f"{version}/Bundle/$validate", bad) if i["severity"] == "error"]
+    assert get(site, f"{version}/ServiceRequest?_summary=count").json()["total"] == before
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("R5/Task/$validate?mode=delete", 400),
+        ("R5/Task/$validate?profile=http://x.example/p", 400),
+        ("R5/Task/$validate?colour=red", 400),
+        ("R5/Observation/$validate", 404),
+        ("R5/Task/nobody/$validate", 404),
+        ("R5/$validate", 404),
+    ],
+)
+def test_what_is_not_validated_here_is_refused(
+    site: Site, treated: str, path: str, status: int
+) -> None:
+    """A profile, a mode, a type or a resource that there is not: never a judgement by half."""
+    answer = site.call(CLINIC, "POST", f"/fhir/{path}", json={"resourceType": "Task"})
+    assert answer.status_code == status, answer.text
+    assert answer.json()["resourceType"] == "OperationOutcome"
+
+
+def test_who_is_not_signed_in_has_nothing_validated(site: Site) -> None:
+    """401, and nobody finds by it what is not theirs."""
+    assert site.call(None, "POST", "/fhir/R5/Task/$validate", json={}).status_code == 401
+
+
+def test_the_capability_statement_names_parts_and_validation(site: Site) -> None:
+    """`metadata` lists the operation for each type, and the two parameters."""
+    rest = get(site, "R5/metadata", None).json()["rest"][0]
+    assert {p["name"] for p in rest["searchParam"]} == {"_elements", "_summary"}
+    assert all(r["operation"][0]["name"] == "validate" for r in rest["resource"])

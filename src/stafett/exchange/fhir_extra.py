@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -12,7 +12,7 @@ from stafett.exchange.fhir_along import includable, revincludable
 from stafett.exchange.fhir_parameters import parameters, types
 from stafett.exchange.fhir_sort import sortable
 from stafett.exchange.fhir_write import JOURNEY, Bundle, Version
-from stafett.exchange.problem import Problem
+from stafett.exchange.problem import Finding, Problem
 from stafett.exchange.subscriptions import Webhook
 
 Json = dict[str, Any]
@@ -35,6 +35,15 @@ _PROGRESS: Final = {
     "unknown": "in-review",
 }  # fmt: skip
 
+VALIDATE: Final = {
+    "name": "validate",
+    "definition": "http://hl7.org/fhir/OperationDefinition/Resource-validate",
+    "documentation": "POST {type}/$validate, POST or GET {type}/{id}/$validate; also Bundle",
+}
+_PARTS: Final = {
+    "_elements": "names at the top of the resource; what must be there is there, tagged SUBSETTED",
+    "_summary": "true, text, data (each tagged SUBSETTED), count, false",
+}
 _RULES: Final = (
     "Searches are handled strictly, whatever Prefer says: what is not listed is refused with its "
     "place. Each type's documentation names what _sort takes, up or (with -) down; where a name "
@@ -53,6 +62,23 @@ def outcome(status: int, detail: str, findings: list[tuple[str, str]] | None = N
     ]
     if not issues:
         issues = [{"severity": "error", "code": code, "diagnostics": detail[:1000]}]
+    return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+def validation(errors: Sequence[Finding], remarks: Sequence[Finding]) -> Json:
+    """Return what `$validate` found: an OperationOutcome, that all is right where nothing was."""
+    issues: list[Json] = [
+        {"severity": severity, "code": code, "diagnostics": found.detail[:1000],
+         **({"expression": [found.pointer]} if found.pointer else {})}
+        for severity, code, some in (
+            ("error", "invalid", errors), ("warning", "incomplete", remarks),
+        )
+        for found in some
+    ]  # fmt: skip
+    if not issues:
+        issues = [
+            {"severity": "information", "code": "informational", "diagnostics": "it is valid"}
+        ]
     return {"resourceType": "OperationOutcome", "issue": issues}
 
 
@@ -82,6 +108,7 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
                     {"name": name, "type": "string" if what == "text" else what}
                     for name, (what, _) in parameters(kind).items()
                 ],
+                "operation": [VALIDATE],
                 **({"searchInclude": along} if along else {}),
                 **({"searchRevInclude": back} if back else {}),
                 "documentation": f"_sort: {', '.join(sortable(kind))}",
@@ -106,6 +133,10 @@ def capabilities(version: Version, base: str, since: str, number: str = "") -> J
                 "documentation": _RULES,
                 "resource": resources,
                 "interaction": [{"code": "transaction"}],
+                "searchParam": [
+                    {"name": name, "type": "special", "documentation": why}
+                    for name, why in _PARTS.items()
+                ],
             }
         ],
     }

@@ -111,6 +111,14 @@ def picture(value: Json) -> Picture:
     )
 
 
+def validate(value: Json, version: str) -> tuple[list[Finding], list[Finding]]:
+    """Hold one resource (a Bundle with all in it) to a FHIR version: (errors, remarks)."""
+    errors, remarks = _check([("", _name(value), value)], version)
+    for where, _, resource in _resources(value):
+        errors += _direct(where, resource)
+    return errors, remarks
+
+
 def version_of(resources: list[Json]) -> str:
     """Tell R5 from R4B by what only one of them has; R5 where nothing tells."""
     for resource in resources:

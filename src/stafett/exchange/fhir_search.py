@@ -16,12 +16,12 @@ import msgspec
 
 from stafett.exchange.fhir_along import Along, read_along
 from stafett.exchange.fhir_parameters import BY_PATIENT, Json, Kind, parameters, values_at, wrong
+from stafett.exchange.fhir_part import Part, read_part
 from stafett.exchange.fhir_sort import Sort, read_sort
 
-CONTROLS: Final = ("_count", "_summary", "_total", "_page", "_format", "_pretty")
-# A resource is given whole, or only counted; who takes an estimate gets the very number.
+CONTROLS: Final = ("_count", "_summary", "_elements", "_total", "_page", "_format", "_pretty")
+# Who takes an estimate gets the very number.
 _CLOSED: Final = {
-    "_summary": ("false", "count"),
     "_total": ("none", "accurate", "estimate"),
     "_pretty": ("false", "true"),
 }
@@ -51,6 +51,7 @@ class Search(msgspec.Struct, frozen=True):
     page: str
     alongs: tuple[Along, ...] = ()
     sorts: tuple[Sort, ...] = ()
+    part: Part = Part()
 
     def values(self, name: str) -> tuple[str, ...]:
         """Return what was asked of one parameter; () where nothing was."""
@@ -107,15 +108,19 @@ def read_search(kind: str, given: Sequence[tuple[str, str]], version: str = "R5"
     for name, allowed in _CLOSED.items():
         if controls.get(name, allowed[0]) not in allowed:
             raise wrong(name, f"{controls[name][:80]!r} is not known here: {', '.join(allowed)}")
+    part = read_part(controls)
+    if part.summary == "text" and alongs:
+        raise wrong("_summary", "with _summary=text nothing is brought along")
     return Search(
         kind,
         tuple(conditions),
         _count(controls.get("_count")),
-        controls.get("_summary") == "count" or controls.get("_count") == "0",
+        part.summary == "count" or controls.get("_count") == "0",
         controls.get("_total") in ("accurate", "estimate"),
         controls.get("_page", ""),
         tuple(alongs),
         tuple(sorts),
+        part,
     )
 
 

@@ -21,7 +21,9 @@ from starlette.routing import BaseRoute, Mount, Route
 from stafett.exchange import fhir_extra as extra
 from stafett.exchange.epcis import DEEP, deep, parse, too_deep
 from stafett.exchange.fhir_parameters import types, wrong
+from stafett.exchange.fhir_part import part_of, read_part
 from stafett.exchange.fhir_search import Search, read_search
+from stafett.exchange.fhir_validate import mode_asked, validation, wrapped
 from stafett.exchange.fhir_write import Version
 from stafett.exchange.problem import Problem
 from stafett.service.accounts import Person
@@ -130,12 +132,15 @@ async def read(request: Request, version: Version) -> Response:
     kind, id_ = request.path_params["kind"], request.path_params["id"]
     allowed(kind, version)
     person = None if kind in PUBLIC else await _person(request)
+    part = read_part(dict(request.query_params))
+    if part.summary == "count":
+        raise wrong("_summary", "one resource is not counted: true, text, data or false")
     found = await _tower(request).outside.fhir.read(person, version, kind, id_)
     headers = _headers(found)
     known = {tag.strip() for tag in request.headers.get("if-none-match", "").split(",")}
     if known & {headers.get("ETag", "-"), "*"}:
         return Response(status_code=304, headers={"Cache-Control": "no-store", **headers})
-    return _answer(version, found, 200, **headers)
+    return _answer(version, part_of(found, part, version), 200, **headers)
 
 
 def _headers(resource: dict[str, Any]) -> dict[str, str]:
@@ -223,12 +228,17 @@ def _bundle(
         body["total"] = found.total
     if found.resources:
         body["entry"] = [
-            {"fullUrl": f"{here}/{one['id']}", "resource": one, "search": {"mode": "match"}}
+            {
+                "fullUrl": f"{here}/{one['id']}",
+                "resource": part_of(one, asked.part, version),
+                "search": {"mode": "match"},
+            }
             for one in found.resources
         ]
     if found.included:
         body["entry"] += [
-            {"fullUrl": f"{base}/{one['resourceType']}/{one['id']}", "resource": one,
+            {"fullUrl": f"{base}/{one['resourceType']}/{one['id']}",
+             "resource": part_of(one, asked.part, version) if not asked.part.elements else one,
              "search": {"mode": "include"}}
             for one in found.included
         ]  # fmt: skip
@@ -284,6 +294,30 @@ async def remove(request: Request, version: Version) -> Response:
     return Response(status_code=204)
 
 
+async def validate(request: Request, version: Version) -> Response:
+    """Say whether a resource is right: one that is sent, or (by its id) one that is here.
+
+    Whatever is found, the answer is 200 with an OperationOutcome; nothing is kept.
+    """
+    kind, id_ = request.path_params["kind"], request.path_params.get("id")
+    if kind != "Bundle" or id_ is not None:
+        allowed(kind, version)
+    person = await _person(request)
+    asked = dict(request.query_params)
+    stored = None
+    if id_ is not None:
+        stored = await _tower(request).outside.fhir.read(person, version, kind, id_)
+    if request.method == "POST" and (id_ is None or request.headers.get("content-length") != "0"):
+        given, more = wrapped(await _json(request))
+        asked |= more
+    else:
+        given = stored
+    mode_asked(asked)
+    if given is None:
+        raise Problem(400, "ValidationException", "send a resource, alone or in Parameters")
+    return _answer(version, validation(given, kind, id_, version))
+
+
 async def nowhere(request: Request, version: Version) -> Response:
     """Refuse what the CapabilityStatement does not name: histories, updates, operations."""
     where = request.path_params.get("rest", "")[:80]
@@ -310,6 +344,8 @@ def routes(tower: Tower) -> list[BaseRoute]:
                 routes=[
                     Route("/metadata", under(metadata)),
                     Route("/", under(transact), methods=["POST"]),
+                    Route("/{kind}/$validate", under(validate), methods=["POST"]),
+                    Route("/{kind}/{id}/$validate", under(validate), methods=["GET", "POST"]),
                     Route("/{kind}/_search", under(search), methods=["POST"]),
                     Route("/{kind}/{id}", under(read)),
                     Route("/{kind}/{id}", under(remove), methods=["DELETE"]),
