@@ -46,7 +46,7 @@ from stafett.protocol.read import read
 
 HERE = Path(__file__).parent
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
-SEQUENCES = int(os.environ.get("STAFETT_SEQUENCES", "100"))
+SEQUENCES = int(os.environ.get("STAFETT_SEQUENCES", "60"))
 
 
 def protocols() -> dict[str, Net]:
