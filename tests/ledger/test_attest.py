@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from msgspec.structs import replace
 
 from authenticator_ import START, Authenticator, enrolled, signed_by, taken_away
+from stafett.cli.main import main
 from stafett.ledger import Author, Draft, Submission, archive, checkpoint, note
 from stafett.ledger import author as authors
 from stafett.ledger.attest import Personal
@@ -172,6 +175,22 @@ def test_what_cannot_be_checked_is_counted_and_is_not_wrong(tmp_path: Path) -> N
     assert report.sound and report.authors.early == 3
     assert report.authors.early_at == (9, 293)
     assert report.authors.personal == len(entries)
+
+
+def test_many_faults_of_one_kind_hide_none_of_another(tmp_path: Path) -> None:
+    """Twenty are told at most; a changed document is among them, after a hundred signatures."""
+    entries = record([HOSPITAL.registration(), *(FRESH.sign(scan(n)) for n in range(100))])
+    root = Frontier().append(map(leaf_hash, entries)).root
+    head = checkpoint.sign(Checkpoint(LOG.name, len(entries), root), LOG).text
+    rows = [(leaf_hash(entry), entry) for entry in entries]
+    paper = hashlib.sha256(b"paper").hexdigest()
+    folder = tmp_path / "archive"
+    archive.write(archive.sink(folder), rows, head, str(LOG.vkey), documents=[(paper, b"paper")])
+    (folder / "documents" / paper).write_bytes(b"another")
+    told = CliRunner().invoke(main, ["ledger", "verify", str(folder)])
+    assert told.exit_code == 1
+    wrong = [one for one in told.output.splitlines() if one.startswith("WRONG")]
+    assert len(wrong) == 20 and "document was changed" in wrong[-1], told.output
 
 
 # -- passkeys ------------------------------------------------------------------------------------

@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -21,6 +22,7 @@ from stafett.cli.group import Sentences
 
 FOLDER = Path(".stafett")
 MOST_TOLD = 20  # of what is wrong with an archive: one changed key makes thousands unverifiable
+OF_A_KIND = 3  # of each kind the first ones are told before more of another
 
 _folder = click.option(
     "--folder", type=click.Path(path_type=Path, file_okay=False), default=FOLDER,
@@ -154,7 +156,7 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
         "problems": [{"kind": f.kind, "what": f.what, "position": f.position}
                      for f in report.findings],
     }  # fmt: skip
-    lines = [f"WRONG  {finding}" for finding in report.findings[:MOST_TOLD]]
+    lines = [f"WRONG  {finding}" for finding in _told(report.findings)]
     if len(report.findings) > MOST_TOLD:
         more = len(report.findings) - MOST_TOLD
         lines.append(f"       ... and {more:,} more, which may follow from the first (all: --json)")
@@ -172,8 +174,8 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
         lines.append(
             f"NOT CHECKED  {said.early:,} signatures of people at positions {said.early_at[0]:,} "
             f"to {said.early_at[1]:,} are of a form (until 25 November 2026) that did not keep "
-            "what was signed: whether it is this cannot be shown. Their entries are in the tree, "
-            "and as their authors signed them, like all others"
+            "what was signed: whether it is this cannot be shown. That their entries are as they "
+            "were is, as of all others"
         )
     if report.verdict is not None:
         lines.append(f"cosigned by: {', '.join(sorted(report.verdict.cosigned)) or 'nobody'}")
@@ -385,6 +387,16 @@ def scrub(folder: Path, as_json: bool) -> None:
     }
     _say("\n".join(lines), told, as_json)
     sys.exit(1 if bad else 0)
+
+
+def _told(findings: list[Any]) -> list[Any]:
+    """Return MOST_TOLD of these in their order, so that many of one kind hide none of another."""
+    seen = Counter[str]()
+    places = []
+    for n, finding in enumerate(findings):
+        places.append((seen[finding.kind] >= OF_A_KIND, n))
+        seen[finding.kind] += 1
+    return [findings[n] for n in sorted(n for _, n in sorted(places)[:MOST_TOLD])]
 
 
 def _organisations(url: str) -> list[str]:

@@ -19,12 +19,12 @@ from stafett.journey.state import ancestors
 from stafett.protocol.model import text
 from stafett.service.accounts import Accounts, Person
 from stafett.service.journeys import Journeys
+from stafett.service.keeping import YEARS, retention, years_after
 from stafett.service.live import Live
 from stafett.service.readings import Readings
 from stafett.service.record import Record
 from stafett.service.refusal import No, Reason
 
-YEARS = 30
 SHORTEST = 4
 
 
@@ -55,8 +55,8 @@ class Product(msgspec.Struct, frozen=True, kw_only=True):
 class Trace(msgspec.Struct, frozen=True, kw_only=True):
     """One journey: the patient, the hospital, and every material between them.
 
-    `keep_until`: 30 years after use, or after the end where nothing was given; None while it runs.
-    It is a least: the product's expiry date, where it is later, counts instead.
+    `keep_until`: 30 years after the product's expiry (see `keeping`) or after use, whichever is
+    later; None while it runs and nothing was given.
     """
 
     journey: str
@@ -165,13 +165,15 @@ class Traceability:
                     matches=any(self._joins.spoken(v) & spoken for v in lot.identifiers.values()),
                 )
             )  # fmt: skip
-        until = max(given.values(), default=state.ended_at)
+        # Whichever is later: after the product's expiry, or after it was used.
+        law = [retention(net, state).until]
+        law += [years_after(at, YEARS) for at in given.values()]
         return Trace(
             journey=state.journey, coi=state.coi, patient=live.pseudonym, hospital=hospital,
             hospital_name=names.get(hospital, hospital),
             protocol=f"{state.protocol} {state.version}", product=state.product,
             opened_at=state.opened_at, ended_at=state.ended_at, outcome=outcome,
-            products=tuple(products), keep_until=_later(until) if until else None,
+            products=tuple(products), keep_until=max(filter(None, law), default=None),
         )  # fmt: skip
 
 
@@ -181,10 +183,3 @@ def _hospital(live: Live, giving: list[str]) -> str:
     roles = [protocol.steps[name].role for name in giving]
     roles += [name for name, role in protocol.roles.items() if role.organisation == "hospital"]
     return next((parties[role] for role in roles if role in parties), "")
-
-
-def _later(moment: datetime) -> datetime:
-    try:
-        return moment.replace(year=moment.year + YEARS)
-    except ValueError:  # 29 February
-        return moment.replace(year=moment.year + YEARS, day=28)
