@@ -222,6 +222,11 @@ async def test_an_older_key_is_told_at_the_start_and_writes_nothing(
         examine(database, elsewhere)
     with pytest.raises(Unfit, match="put back the one that was kept after the last rotation"):
         rotate(database, elsewhere, WHY, quiet)
+    with psycopg.connect(database) as connection:  # a backup from before, beside the new key
+        connection.execute("DELETE FROM vault.master")
+        connection.execute("UPDATE vault.patient SET wrapped_key = %s", [os.urandom(60)])
+    with pytest.raises(Unfit, match="from before it was replaced opens with the one of then"):
+        examine(database, tmp_path)
     with pytest.raises(No):
         rotate(database, tmp_path, " ", quiet)
 

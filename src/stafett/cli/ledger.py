@@ -503,7 +503,9 @@ def _errors() -> Iterator[None]:
 
 
 def _fail(text: str, status: int) -> NoReturn:
-    click.echo(f"stafett ledger: {text}", err=True)
+    context = click.get_current_context(silent=True)
+    group = context.parent.info_name if context and context.parent else "ledger"
+    click.echo(f"stafett {group}: {text}", err=True)
     sys.exit(status)
 
 

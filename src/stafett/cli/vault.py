@@ -45,7 +45,7 @@ def rotate_key(reason: str, folder: Path, as_json: bool) -> None:
                 click.echo(f"stafett vault: {no.reasons[0].what}", err=True)
                 sys.exit(2)
         waits = asyncio.run(_tell(server.url, folder))
-    kept = ", ".join(f"{n:,} {kind}" for kind, n in done.kept.items() if n) or "nothing yet"
+    kept = ", ".join(f"{kind} {n:,}" for kind, n in done.kept.items() if n) or "nothing yet"
     lines = [
         f"the master key is {done.key} now; under it: {kept}",
         f"the key {done.before} is destroyed in {folder}. Back up vault.key anew; while backups "

@@ -112,7 +112,10 @@ def _unreadable(connection: psycopg.Connection[Any], folder: Path) -> Iterator[s
                 f"under {named[0]}, since it was replaced on {named[1]:%Y-%m-%d}"
             )
         elif row and not any(opens(AESGCM(key), *row) for key in keys):
-            yield "vault.key is another one than patients' identifiers are encrypted under"
+            yield (
+                "vault.key is another one than patients' identifiers are encrypted under (a backup "
+                "from before it was replaced opens with the one of then)"
+            )
     if policy.exists():
         yield from _said("trust-policy", lambda: parse_policy(policy.read_bytes()))
 
