@@ -884,11 +884,15 @@ def test_what_is_wrong_is_said_with_its_place_and_nothing_is_kept(site: Site, tr
     before = get(site, "R5/Task?_summary=count").json()["total"]
     lacking = {k: v for k, v in one.items() if k != "intent"}
     for body, path, says in (
-        (lacking, "R5/Task/$validate", "/intent"),
-        ({**one, "colour": "red"}, "R5/Task/$validate", "/colour"),
-        (one, "R5/Specimen/$validate", "/resourceType"),
-        ({**one, "id": "other"}, f"R5/Task/{one['id']}/$validate", "/id"),
-        ({"resourceType": "Patient", "name": [{"family": "A"}]}, "R5/Patient/$validate", "/name"),
+        (lacking, "R5/Task/$validate", "Task.intent"),
+        ({**one, "colour": "red"}, "R5/Task/$validate", "Task.colour"),
+        (one, "R5/Specimen/$validate", "Specimen.resourceType"),
+        ({**one, "id": "other"}, f"R5/Task/{one['id']}/$validate", "Task.id"),
+        (
+            {"resourceType": "Patient", "name": [{"family": "A"}]},
+            "R5/Patient/$validate",
+            "Patient.name",
+        ),
     ):
         issues = judged(site, path, body)
         assert any(

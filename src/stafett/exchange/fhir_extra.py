@@ -65,11 +65,14 @@ def outcome(status: int, detail: str, findings: list[tuple[str, str]] | None = N
     return {"resourceType": "OperationOutcome", "issue": issues}
 
 
-def validation(errors: Sequence[Finding], remarks: Sequence[Finding]) -> Json:
-    """Return what `$validate` found: an OperationOutcome, that all is right where nothing was."""
+def validation(kind: str, errors: Sequence[Finding], remarks: Sequence[Finding]) -> Json:
+    """Return what `$validate` found: an OperationOutcome, that all is right where nothing was.
+
+    `kind` is the type of what was judged: a place is told as FHIRPath, `Task.input[0].type`.
+    """
     issues: list[Json] = [
         {"severity": severity, "code": code, "diagnostics": found.detail[:1000],
-         **({"expression": [found.pointer]} if found.pointer else {})}
+         **({"expression": [fhirpath(kind, found.pointer)]} if found.pointer else {})}
         for severity, code, some in (
             ("error", "invalid", errors), ("warning", "incomplete", remarks),
         )
@@ -80,6 +83,12 @@ def validation(errors: Sequence[Finding], remarks: Sequence[Finding]) -> Json:
             {"severity": "information", "code": "informational", "diagnostics": "it is valid"}
         ]
     return {"resourceType": "OperationOutcome", "issue": issues}
+
+
+def fhirpath(kind: str, place: str) -> str:
+    """Return a JSON pointer below a resource of `kind` as FHIRPath."""
+    steps = [s.replace("~1", "/").replace("~0", "~") for s in place.split("/")[1:]]
+    return kind + "".join(f"[{s}]" if s.isdigit() else f".{s}" for s in steps)
 
 
 def of_problem(problem: Problem) -> Json:

@@ -58,7 +58,7 @@ def validation(given: Json, kind: str, id_: str | None, version: str) -> Json:
     said = given.get("resourceType")
     if said != kind:
         why = f"the resource is {said!r}, and was sent to {kind}"
-        return fhir_extra.validation([Finding("/resourceType", why)], [])
+        return fhir_extra.validation(kind, [Finding("/resourceType", why)], [])
     try:
         errors, remarks = fhir_read.validate(given, version)
         if kind == "Bundle" and given.get("type") == "transaction" and not errors:
@@ -70,4 +70,4 @@ def validation(given: Json, kind: str, id_: str | None, version: str) -> Json:
         errors, remarks = [*found], []
     if id_ is not None and given.get("id") != id_:
         errors.append(Finding("/id", f"the id is not {id_!r}, the one in the address"))
-    return fhir_extra.validation(errors, remarks)
+    return fhir_extra.validation(kind, errors, remarks)
