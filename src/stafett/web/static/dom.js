@@ -10,6 +10,9 @@ export function h(tag, attributes = {}, ...children) {
   return element;
 }
 
+// Write a text where it is another: a live region that is written anew is read out anew.
+export function put(element, text) { if (element && element.textContent !== text) element.textContent = text; }
+
 const said = JSON.parse(document.getElementById("words")?.textContent || "{}");
 export const language = document.documentElement.lang || "en";
 export function t(key, values = {}) {

@@ -1,5 +1,5 @@
 // Follow what changes: one stream per page, taken up again where it broke, its state always visible.
-import { clock, t } from "./dom.js";
+import { clock, put, t } from "./dom.js";
 
 const DEAD_MS = 12000; // the server says something every 5 s
 
@@ -12,7 +12,7 @@ export function listen(address, heard, { onState } = {}) {
     if (live) {
       const at = clock(lastGood);
       live.dataset.state = now;
-      live.textContent = now === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at })}`;
+      put(live, now === "live" ? `● ${t("live.live")}` : `⚠ ${t("live.lost", { at })}`);
     }
     if (now !== state) { state = now; onState?.(now); }
   };

@@ -1,5 +1,5 @@
 // On every page: whose device this is, the service worker, the outbox and its sign in the header.
-import { h, t } from "./dom.js";
+import { h, put, t } from "./dom.js";
 import * as outbox from "./outbox.js";
 import * as store from "./store.js";
 
@@ -24,7 +24,7 @@ function draw() {
   if (!badge) return;
   const [held, refused] = [outbox.held().length, outbox.refused().length];
   badge.dataset.state = refused ? "refused" : held ? "held" : "none";
-  badge.textContent = refused ? `✖ ${t("held.refused", { n: refused })}` : held ? `◌ ${t("held.count", { n: held })}` : "";
+  put(badge, refused ? `✖ ${t("held.refused", { n: refused })}` : held ? `◌ ${t("held.count", { n: held })}` : "");
 }
 outbox.onChange(draw);
 

@@ -105,7 +105,7 @@ function draw(whole = true) {
   const now = JSON.stringify([shownView, all.map((a) => [a.n, a.state]), s.offline, s.said, s.able, outbox.away, outbox.signedOut]);
   if (!whole && now === drawn) return;
   drawn = now;
-  clear();
+  if (!s.view.stop && !shownView.stopped) clear();
   if (s.view.stop) {
     const f = s.view.stop;
     stop({ ...f, direct: String(f.got ?? "").startsWith("commitment:"), shared: true }, ways(), told(), mine() && f.deviation ? stopActs(f) : null);

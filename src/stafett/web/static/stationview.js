@@ -1,5 +1,5 @@
 // How a station looks: one task, one obvious next action; what is only held here says so.
-import { h, moment, span, t, when } from "./dom.js";
+import { h, moment, put, span, t, when } from "./dom.js";
 import { here } from "./passkey.js";
 import { scanning } from "./scanline.js";
 
@@ -10,16 +10,27 @@ export function draw(root, view, s) {
   const parts = [h("h1", {}, `${view.activity} ${view.title}`), h("p", { class: "soft" }, `${t(`board.side.${view.side}`)} · ${view.role_title} · ${of}`), due(view), connection(view, s), ...refusals(s), note(s)];
   const mine = start.roles.includes(view.role) && start.organisation === view.organisation;
   if (!mine) parts.push(h("p", { class: "note" }, t("station.not-yours", { role: view.role_title, organisation: of })));
-  else if (view.kind === null) parts.push(h("p", { class: "note" }, `${view.status === "done" ? "✓" : "◌"} ${t(view.side === "release" && view.status === "open" ? "station.status.released" : `station.status.${view.status}`)}`), onwards(s));
+  else if (view.kind === null) parts.push(h("p", { class: "note", "data-spoken": true }, `${view.status === "done" ? "✓" : "◌"} ${t(view.side === "release" && view.status === "open" ? "station.status.released" : `station.status.${view.status}`)}`), onwards(s));
   else if (view.barred.includes(start.person)) parts.push(h("p", { class: "note red" }, t("station.barred")));
-  else if (view.blocked.length) parts.push(h("p", { class: "note red", role: "alert" }, `✖ ${t("station.blocked")} ${view.blocked.join("; ")}`));
-  else parts.push(...(view.supplied ?? []).map((name) => h("p", { class: "note amber" }, "▲ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.supplied", { deviation: name })))), ...(view.awaits ?? []).map((name) => h("p", { class: "note red", role: "alert" }, "✖ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.awaits", { deviation: name })))), ...task(view, s));
+  else if (view.blocked.length) parts.push(h("p", { class: "note red", "data-alarm": true }, `✖ ${t("station.blocked")} ${view.blocked.join("; ")}`));
+  else parts.push(...(view.supplied ?? []).map((name) => h("p", { class: "note amber" }, "▲ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.supplied", { deviation: name })))), ...(view.awaits ?? []).map((name) => h("p", { class: "note red", "data-alarm": true }, "✖ ", h("a", { href: `/deviations/${encodeURIComponent(view.journey)}/${encodeURIComponent(name)}` }, t("station.awaits", { deviation: name })))), ...task(view, s));
   parts.push(answered(view));
   const before = kept(root);
   root.replaceChildren(...parts.filter(Boolean));
   root.querySelector("[data-first]")?.focus();
   carry(root, before, view.next);
   root.dataset.check = view.next ?? "";
+  speak(root);
+}
+
+// What a screen reader says by itself: what went wrong, the line, what is done. Each in a place that
+// stays, so that it is said once, and not again whenever the station is drawn.
+function speak(root) {
+  const words = (e) => [...e.childNodes].filter((n) => !n.matches?.("button, ul")).map((n) => n.textContent.trim()).filter(Boolean).join(" ");
+  const texts = (which) => [...root.querySelectorAll(which)].map(words).join(" ");
+  put(document.getElementById("alarm"), texts("[data-alarm]"));
+  put(document.getElementById("line"), texts("#offline, #pending"));
+  put(document.getElementById("spoken"), texts("[data-spoken]"));
 }
 
 // What is being filled in, what is open and where the keyboard is outlive a drawing, as long as they
@@ -44,7 +55,7 @@ function same({ id, tagName, textContent }) {
   return (root) => (id ? root.querySelector(`#${CSS.escape(id)}`) : [...root.querySelectorAll(tagName)].find((e) => textContent && e.textContent === textContent));
 }
 
-function note({ said }) { return said && h("p", { class: `note ${said.red ? "red" : ""}`, role: "alert" }, said.red ? "✖ " : "", said.text); }
+function note({ said }) { return said && h("p", { class: `note ${said.red ? "red" : ""}`, [said.red ? "data-alarm" : "data-spoken"]: true }, said.red ? "✖ " : "", said.text); }
 
 function due(view) {
   if (!view.due) return null;
@@ -56,10 +67,10 @@ function due(view) {
 function connection(view, s) {
   const shared = s.all.filter((a) => a.state === "shared").length;
   const parts = [];
-  if (!s.able) parts.push(h("p", { class: "note amber", role: "alert" }, `⚠ ${t("station.cannot-keep")}`));
-  if (s.signedOut) parts.push(h("p", { class: "note red", role: "alert" }, `✖ ${t("station.signed-out")} `, h("a", { href: `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}` }, t("sign-in"))));
-  if (s.offline || s.away) parts.push(h("p", { class: "note amber", id: "offline", role: "status" }, `⚠ ${t("station.offline")}`, s.at ? ` ${t("station.as-of", { at: when(new Date(s.at).toISOString()) })}` : ""));
-  if (s.held.length) parts.push(h("div", { class: "note amber", id: "pending", role: "status" }, h("b", {}, `◌ ${t("held.here", { n: s.held.length })}`), h("ul", {}, s.held.map((a) => h("li", {}, t("held.act", { what: a.words || a.command.type, at: when(a.command.occurred_at) }))))));
+  if (!s.able) parts.push(h("p", { class: "note amber", "data-alarm": true }, `⚠ ${t("station.cannot-keep")}`));
+  if (s.signedOut) parts.push(h("p", { class: "note red", "data-alarm": true }, `✖ ${t("station.signed-out")} `, h("a", { href: `/sign-in?next=${encodeURIComponent(location.pathname + location.search)}` }, t("sign-in"))));
+  if (s.offline || s.away) parts.push(h("p", { class: "note amber", id: "offline" }, `⚠ ${t("station.offline")}`, s.at ? ` ${t("station.as-of", { at: when(new Date(s.at).toISOString()) })}` : ""));
+  if (s.held.length) parts.push(h("div", { class: "note amber", id: "pending" }, h("b", {}, `◌ ${t("held.here", { n: s.held.length })}`), h("ul", {}, s.held.map((a) => h("li", {}, t("held.act", { what: a.words || a.command.type, at: when(a.command.occurred_at) }))))));
   if (shared) parts.push(h("p", { class: "soft", id: "shared" }, `● ${t("held.shared", { n: shared })}`));
   return parts.length ? h("div", {}, parts) : null;
 }
@@ -68,7 +79,7 @@ function connection(view, s) {
 function refusals(s) {
   return s.refused.map((a) => {
     const why = a.problem.title === "unsigned" ? t("held.unsigned") : a.problem.reasons.map((r) => r.what + (r.todo ? ` – ${r.todo}` : "")).join("; ") || a.problem.title;
-    return h("div", { class: "note red refusal", role: "alert" }, h("b", {}, `✖ ${t("held.refusal", { what: a.words || a.command.type, at: when(a.command.occurred_at) })}`), h("p", {}, why), h("button", { onclick: () => s.seen(a.n) }, t("held.seen")));
+    return h("div", { class: "note red refusal", "data-alarm": true }, h("b", {}, `✖ ${t("held.refusal", { what: a.words || a.command.type, at: when(a.command.occurred_at) })}`), h("p", {}, why), h("button", { onclick: () => s.seen(a.n) }, t("held.seen")));
   });
 }
 

@@ -1,6 +1,6 @@
 // My handoffs: what waits for this person, in every journey and under every protocol; and what is
 // about to be late for the whole organisation. One surface across all protocols of a hospital.
-import { Away, call, h, pick, span, t, when } from "./dom.js";
+import { Away, call, h, pick, put, span, t, when } from "./dom.js";
 import { follow } from "./live.js";
 import * as outbox from "./outbox.js";
 import { pageOf, pressing, rowOf, viewOf } from "./places.js";
@@ -41,10 +41,10 @@ function draw() {
   const none = document.getElementById("none");
   none.textContent = t(`tasks.none.${queue}`);
   none.classList.toggle("hidden", found.length > 0);
-  document.getElementById("count").textContent = found.length ? t("tasks.count", { n: found.length }) : "";
+  put(document.getElementById("count"), found.length ? t("tasks.count", { n: found.length }) : "");
   const note = document.getElementById("offline");
   note.classList.toggle("hidden", offline === null);
-  note.textContent = offline === null ? "" : `⚠ ${t("tasks.offline", { at: offline ? when(new Date(offline).toISOString()) : "–" })}`;
+  put(note, offline === null ? "" : `⚠ ${t("tasks.offline", { at: offline ? when(new Date(offline).toISOString()) : "–" })}`);
   const url = new URL(location.href);
   queue === "mine" ? url.searchParams.delete("queue") : url.searchParams.set("queue", queue);
   if (url.href !== location.href) history.replaceState(null, "", url);
