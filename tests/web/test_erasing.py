@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import psycopg
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from site_ import Site
 from stafett.journey.script import filled_in
@@ -20,7 +20,7 @@ from stafett.service.keeping import MEANING
 from stafett.service.signatures import inspect
 from stafett.service.signing import digest_of
 from stafett.service.vault import Erased
-from web_hands import Under, view_of
+from web_hands import Under, authenticated, enrol, view_of
 
 ORDERED = {"basis": "ordered", "reason": "court order 12/26"}
 ADMIN, GIVER, RECEIVER = "administrator", "treating-clinic-1", "case-management-1"
@@ -238,6 +238,28 @@ def test_a_records_officer_erases_a_patient_with_the_keyboard_alone(
     page.goto("/audit/changes")
     expect(page.locator("main")).to_contain_text("ordered by an authority or a court")
     assert patient(site, pseudonym_of(site, journey))[:2] == (None, None)
+
+
+def test_an_erasure_is_signed_by_a_passkey_over_just_what_is_erased(
+    site: Site, chromium: Browser
+) -> None:
+    """The proof is in the entry: an outsider checks it with the public key that stands there."""
+    journey = site.order("19640506-7890")
+    context, page = authenticated(chromium, site, ADMIN)
+    enrol(page)
+    page.goto(f"/admin/erasure/{journey}")
+    page.get_by_role("radio", name="ordered by an authority or a court").check()
+    page.get_by_label("Reason").fill("Decision 78/2026 of the supervisory authority")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.locator("main")).to_contain_text("Ada Admin, passkey")
+    context.close()
+    trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
+    leaf = msgspec.json.decode(trail[-1].leaf)
+    assert inspect(leaf, None) == [Personal(True, "")]
+    signature = leaf["body"]["change"]["after"]["signature"]
+    signature["proof"]["signature"] = signature["proof"]["authenticator_data"]
+    (other,) = inspect(leaf, None)
+    assert other.why and not other.by_key
 
 
 def test_only_what_the_hospital_attached_to_this_journey_alone_can_be_erased(
