@@ -139,3 +139,19 @@ def test_a_limit_that_comes_or_goes_is_not_called_unlimited(sound: str) -> None:
     assert said == ["time allowed is gone (it was 14 d)"]
     back = [c.what for c in diff(parse(new).bind(), parse(sound).bind())]
     assert back == ["time allowed is now 14 d (there was none)"]
+
+
+@pytest.mark.parametrize(
+    ("limits", "said"),
+    [("min: 0.05, max: 0.5", []), ("min: 0.05, max: 0.4", ["max 0.5 -> 0.4 L (stricter)"])],
+)
+def test_a_limit_in_another_unit_is_the_same_limit(
+    sound: str, limits: str, said: list[str]
+) -> None:
+    """500 mL that became 0.5 L changes the unit; 0.4 L is stricter, and not a thousand times."""
+    old = "unit: mL, min: 50, max: 500"
+    found = diff(bound(sound), bound(sound.replace(old, f"unit: L, {limits}")))
+    told = " ".join(str(change) for change in found)
+    assert "unit mL -> L" in told
+    assert all(one in told for one in said)
+    assert ("stricter" in told or "looser" in told) == bool(said)

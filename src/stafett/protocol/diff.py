@@ -14,6 +14,7 @@ import msgspec
 from stafett.protocol.duration import Duration
 from stafett.protocol.model import Check, Document, Handoff, Protocol, Route, Side, Step, Text, text
 from stafett.protocol.net import target
+from stafett.protocol.units import comparable, convert
 
 EVERYONE = "*"
 # Parties of a handoff that are no role: who notices something, and who answers for the journey.
@@ -139,6 +140,8 @@ def _checks(
 def _check(old: Check, new: Check, language: str) -> Iterator[str]:
     for bound, sign in (("min", 1), ("max", -1)):
         a, b = getattr(old, bound), getattr(new, bound)
+        if a is not None and comparable(old.unit or "", new.unit or ""):
+            a = convert(a, old.unit or "", new.unit or "")  # 500 mL that became 0.5 L is no change
         if a == b:
             continue
         unit = f" {new.unit}" if new.unit else ""
