@@ -231,3 +231,17 @@ def test_whatever_shows_a_journey_leaves_a_trace(site: Site, endpoint: Endpoint)
     seen = {look["person"] for look in looks.json()}
     assert answer.status_code in (200, 404), answer.text
     assert reader in seen
+
+
+def test_who_may_not_is_told_the_duties_by_their_names(site: Site) -> None:
+    """In the reader's language: what to ask an administrator for."""
+    html = {"Accept": "text/html"}
+    told = site.call("courier-1", "GET", "/audit/changes?language=sv", headers=html)
+    assert told.status_code == 403
+    assert "det kräver: Revisor / Administratör / Kvalitet" in told.text
+
+
+def test_who_is_not_signed_in_sees_where_they_are(site: Site) -> None:
+    """The public menu marks the open page too."""
+    page = site.call(None, "GET", "/registry/adoption", headers={"Accept": "text/html"}).text
+    assert '<a href="/registry/adoption" aria-current="page">' in page

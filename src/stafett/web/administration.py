@@ -17,6 +17,7 @@ from starlette.responses import Response
 from stafett.service import policy
 from stafett.service.accounts import Person
 from stafett.service.refusal import No
+from stafett.web import language as languages
 from stafett.web.api import problem
 from stafett.web.endpoint import Call, Endpoint
 from stafett.web.pages import page, signed_in
@@ -68,7 +69,8 @@ async def allowed(request: Request, line: str) -> Person | Response:
     person = await signed_in(request)
     if isinstance(person, Response) or policy.allows(line, person):
         return person
-    duties = " or ".join(policy.TABLE[line])
+    words = languages.words(languages.of(request, person.language))
+    duties = " / ".join(words.get(f"duty.{duty}", duty) for duty in policy.TABLE[line])
     what = f"{person.name} has no duty that allows it"
     found = Problem(403, "not-allowed", "Not yours", Part("person", what, f"it takes: {duties}"))
     return await page(request, "problem.html", person, 403, problem=found.document)
