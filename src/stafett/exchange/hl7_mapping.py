@@ -272,8 +272,10 @@ def _value(seen: hl7.Observation, test: Test) -> Json:
             known = ", ".join(list(test.words)[:8])
             raise _Odd(5, f"{text[:40]!r} is not in the mapping of {test.means} (known: {known})")
         return {"stringValue": test.words[text]}
-    if seen.kind != "NM" or not re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", text):
+    if seen.kind != "NM":
         raise _Odd(5, f"{text[:40]!r} ({seen.kind or 'no type'}) is no number (NM)")
+    if not re.fullmatch(r"[+-]?\d{1,18}(\.\d{1,18})?", text):
+        raise _Odd(5, f"{text[:40]!r} is no number")
     if seen.unit not in test.units:
         known = ", ".join(test.units) or "none"
         what = f"the unit {seen.unit!r} is not in the mapping of {test.means}"

@@ -301,7 +301,7 @@ class Journeys(Lives):
         )
 
     def _on_time(self, net: Net, asked: msgspec.Struct) -> None:
-        """Raise No where what is signed rests on a clock that is wrong (decision 250)."""
+        """Raise No where what is signed rests on a clock that is wrong (decision 238)."""
         step = net.protocol.steps.get(getattr(asked, "activity", ""))
         if self._clocks is not None and step is not None and step.kind in RESTS_ON_TIME:
             self._clocks.hold()
