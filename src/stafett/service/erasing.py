@@ -114,7 +114,7 @@ class Erasing:
 
     async def find(self, person: Person, said: str) -> list[Sought]:
         """Return the own hospital's patients of whom `said` is true. Raises No: too short."""
-        if len("".join(said.split())) < SHORTEST:
+        if len("".join(said.split()).replace("-", "")) < SHORTEST:
             what = f"at least {SHORTEST} characters of what the hospital knows"
             raise No("bad-value", "Say who it is", Reason("patient", what))
         found = await self._vault.sought(person.organisation, said)

@@ -6,8 +6,7 @@ import asyncio
 import csv
 import io
 import math
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -164,17 +163,7 @@ async def follow(call: Call[Nothing, Nothing]) -> Response:
     """Follow a run: a `state` event for each step, the last when it has ended."""
     run = await _run(call.request)
     steps = studio_of(call.request).follow(run.computation.organisation, run.id, sse.BEAT_S)
-
-    async def events() -> AsyncGenerator[bytes, None]:
-        yield sse.OPENING
-        async with aclosing(steps):
-            async for step in steps:
-                if step is None:
-                    yield sse.event("beat", b"{}")
-                else:
-                    yield sse.event("state", msgspec.json.encode(_state(call.request, step)))
-
-    return sse.response(call.request, events())
+    return sse.states(call.request, steps, lambda step: _state(call.request, step))
 
 
 async def stop(call: Call[Nothing, Nothing]) -> State:

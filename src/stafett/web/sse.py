@@ -7,14 +7,17 @@ from a dead one.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
+from typing import TypeVar
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import StreamingResponse
 
 from stafett.web.session import token_of
 
+T = TypeVar("T")
 BEAT_S = 5.0
 OPENING = b"retry: 1000\n\n"  # ms until a browser whose stream broke tries again
 
@@ -33,6 +36,23 @@ def response(request: Request, events: AsyncGenerator[bytes, None]) -> Streaming
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
     shown = _while_signed_in(request, events)
     return StreamingResponse(shown, media_type="text/event-stream", headers=headers)
+
+
+def states(
+    request: Request, steps: AsyncGenerator[T | None, None], told: Callable[[T], object]
+) -> StreamingResponse:
+    """Stream a `state` event for each step, as JSON of what is `told` of it; a beat for None."""
+
+    async def events() -> AsyncGenerator[bytes, None]:
+        yield OPENING
+        async with aclosing(steps):
+            async for step in steps:
+                if step is None:
+                    yield event("beat", b"{}")
+                else:
+                    yield event("state", msgspec.json.encode(told(step)))
+
+    return response(request, events())
 
 
 async def _while_signed_in(

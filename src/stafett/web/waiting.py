@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,17 +35,7 @@ async def follow(call: Call[Nothing, Nothing]) -> Response:
     runs = (await _going(call)).runs
     computing, organisation = _asked(call.request)
     steps = going.follow(computing, organisation, runs, sse.BEAT_S)
-
-    async def events() -> AsyncGenerator[bytes, None]:
-        yield sse.OPENING
-        async with aclosing(steps):
-            async for step in steps:
-                if step is None:
-                    yield sse.event("beat", b"{}")
-                else:
-                    yield sse.event("state", msgspec.json.encode(_told(call.request, step)))
-
-    return sse.response(call.request, events())
+    return sse.states(call.request, steps, lambda step: _told(call.request, step))
 
 
 async def _going(call: Call[Nothing, Nothing]) -> Going:
