@@ -180,6 +180,20 @@ def test_more_failures_at_a_handoff_cost_its_two_sides() -> None:
     assert b["plant"] > a["plant"]
 
 
+@pytest.mark.parametrize("form", ["pool", "bond", "penalties"])
+def test_a_record_in_which_nothing_failed_is_settled(form: str) -> None:
+    """Nobody lost a journey, and each statement is there: a young record is mostly so."""
+    frame = log_of(journeys=5).frame
+    well = EventLog(
+        frame.with_columns(pl.lit("ok").cast(pl.Categorical).alias("outcome"),
+                           pl.lit(None).cast(pl.Categorical).alias("origin"))
+    )  # fmt: skip
+    assert [c.journeys_lost for c in by_interface(facts_of(well))] == [0.0, 0.0, 0.0]
+    found = own(well, "hospital", 500.0, form, 0.1)  # type: ignore[arg-type]
+    assert found.counted is not None and found.counted.successes == found.counted.journeys == 4
+    assert found.statement is not None and found.statement.total > 0
+
+
 def test_a_log_with_nothing_to_settle_says_so() -> None:
     """No closed journey, no recorded outcome: words, not zeros."""
     log = log_of(journeys=3)

@@ -93,9 +93,8 @@ def matrix(facts: Facts) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
     place = dict(zip(cases.to_list(), range(len(cases)), strict=True))
     where = {n: k for k, n in enumerate(names)}
     found = np.zeros((len(cases), len(names)), dtype=np.bool_)
-    i = facts.failed["case"].replace_strict(place, return_dtype=pl.Int64).to_numpy()
-    k = facts.failed["interface"].replace_strict(where, return_dtype=pl.Int64).to_numpy()
-    found[i, k] = True
+    for case, interface in facts.failed.select("case", "interface").iter_rows():
+        found[place[case], where[interface]] = True
     return found
 
 
