@@ -51,7 +51,46 @@ QUERIES = (
     "LOCK ledger.event_store",
     "ALTER POLICY audience_reads ON ledger.event USING (true)",
     "SELECT pg_read_file('postgresql.conf')",
-)
+    "COPY (SELECT leaf FROM ledger.event) TO PROGRAM 'cat 1>&2'",
+    "DECLARE c CURSOR WITH HOLD FOR SELECT leaf FROM ledger.event; FETCH ALL FROM c",
+    "SELECT query FROM pg_stat_activity",
+    "SELECT most_common_vals::text, histogram_bounds::text FROM pg_stats",
+    "SELECT * FROM pg_statistic",
+    # Names that mean something else to whoever made them.
+    "CREATE DOMAIN pg_temp.text AS char(1); SET stafett.organisation = 'maker';"
+    " SELECT leaf FROM ledger.event",
+    "CREATE FUNCTION hospital.starts_with(text, text) RETURNS boolean LANGUAGE sql AS"
+    " 'SELECT false'; SET search_path = hospital, pg_catalog; SET stafett.organisation = 'maker';"
+    " SELECT leaf FROM ledger.event",
+    "CREATE FUNCTION hospital.same(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';"
+    " CREATE OPERATOR hospital.= (LEFTARG = text, RIGHTARG = text, FUNCTION = hospital.same);"
+    " SET search_path = hospital, pg_catalog; SELECT leaf FROM ledger.event",
+    # What else an organisation's login may read.
+    *(
+        f"SET stafett.organisation = 'maker'; SELECT * FROM {table}"
+        for table in (
+            "watch.travel", "watch.chunk", "service.own_network",
+            "service.own_network_withdrawn", "exchange.fhir_journey", "exchange.fhir_resource",
+        )
+    ),
+    "SET stafett.organisation = 'maker'; SELECT organisation, number, model FROM watch.logger",
+)  # fmt: skip
+# The maker's: a logger on its way, what it said, a network that is withdrawn, a resource.
+ELSEWHERE = """
+INSERT INTO service.organisation VALUES ('maker', 'Maker', 'x', 'SE', 'Europe/Stockholm');
+INSERT INTO watch.logger (organisation, number, key_hash, model, registered_by)
+  VALUES ('maker', 'L1', 'x', %(secret)s, 'x');
+INSERT INTO watch.travel VALUES ('maker', 'L1', 'j', %(secret)s, now(), NULL, '{maker}');
+INSERT INTO watch.chunk (day, organisation, number, sequence, sha256, earliest, latest, arrived_at,
+                         readings, way, payload)
+  VALUES (current_date, 'maker', 'L1', 1, 'x', now(), now(), now(), 1, 'http',
+          convert_to(%(secret)s, 'UTF8'));
+INSERT INTO service.own_network (organisation, name, version, title, protocol, content, reason,
+                                 person, person_name)
+  VALUES ('maker', 'own', 1, %(secret)s, 'x', 'x', 'x', 'x', 'x');
+INSERT INTO service.own_network_withdrawn (organisation, name, version, reason, person, person_name)
+  VALUES ('maker', 'own', 1, %(secret)s, 'x', 'x');
+"""
 
 
 def submission(organisation: str, key: str) -> Submission:
@@ -67,6 +106,8 @@ async def filled(database: str, anyio_backend: str) -> str:
     async with Ledger(database) as ledger:
         await ledger.append(submission("hospital", "k-1"))
         await ledger.append(submission("maker", "k-2"))
+    with psycopg.connect(database) as connection:
+        psycopg.ClientCursor(connection).execute(ELSEWHERE, {"secret": SECRET})
     return database
 
 
@@ -77,6 +118,8 @@ def login(filled: str) -> str:
         connection.execute("ANALYZE ledger.event_store")
         with contextlib.suppress(psycopg.errors.DuplicateObject):
             connection.execute("CREATE ROLE stafett_org_hospital LOGIN IN ROLE stafett_read")
+        # As an administrator may give it, for its reports' own views.
+        connection.execute("CREATE SCHEMA hospital AUTHORIZATION stafett_org_hospital")
     return "stafett_org_hospital"
 
 
@@ -118,6 +161,40 @@ async def test_the_own_events_are_read_by_the_own_login(filled: str, login: str)
     assert "what the hospital may read" in said and SECRET not in said
     everything = answers(filled, ["SET ROLE stafett_append"], QUERIES[0])
     assert SECRET in everything
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("what", ["ledger.event", "(TABLE ledger.event)", "ledger.event_store"])
+async def test_a_copy_has_what_a_query_has(filled: str, login: str, what: str) -> None:
+    """COPY asks the same policies, or is refused."""
+    seen = b""
+    with psycopg.connect(filled, autocommit=True) as connection:
+        connection.execute(f"SET SESSION AUTHORIZATION {login}".encode())
+        with (
+            contextlib.suppress(psycopg.Error),
+            connection.cursor().copy(f"COPY {what} TO STDOUT".encode()) as copy,
+        ):
+            seen = b"".join(bytes(block) for block in copy)
+    assert SECRET.encode().hex().encode() not in seen
+
+
+@pytest.mark.anyio
+async def test_what_a_login_may_read_asks_who_is_connected(filled: str) -> None:
+    """No table is open to readers without a policy; no policy believes what a session has set."""
+    with psycopg.connect(filled) as connection:
+        open_ = connection.execute(
+            "SELECT c.oid::regclass::text FROM pg_class c"
+            " JOIN pg_namespace n ON n.oid = c.relnamespace"
+            " WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT c.relrowsecurity"
+            " AND n.nspname !~ '^(pg_|information_schema)'"
+            " AND has_any_column_privilege('stafett_read', c.oid, 'SELECT') ORDER BY 1"
+        ).fetchall()
+        words = connection.execute(
+            "SELECT tablename, qual FROM pg_policies WHERE 'stafett_read' = ANY (roles)"
+        ).fetchall()
+    assert [name for (name,) in open_] == ["ledger.checkpoint", "ledger.cosignature", "ledger.node"]
+    assert len(words) > 5
+    assert not [table for table, qual in words if "current_setting" in qual]
 
 
 @pytest.mark.anyio
