@@ -107,7 +107,8 @@ def application(
         async with tower:
             yield
 
-    description = msgspec.json.encode(openapi.document(ENDPOINTS))
+    also = [area.described() for area in AREAS if area.described]
+    description = msgspec.json.encode(openapi.document(ENDPOINTS, also))
 
     async def describe(request: Request) -> Response:
         return Response(description, media_type="application/json")

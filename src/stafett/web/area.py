@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from starlette.routing import BaseRoute
 
@@ -37,13 +38,17 @@ class Line:
 
 @dataclass(frozen=True)
 class Area:
-    """One room's part of the application; `mounts` are routes that need the tower."""
+    """One room's part of the application; `mounts` are routes that need the tower.
+
+    `described` gives what `/openapi.json` says of those: a part of an OpenAPI document.
+    """
 
     name: str
     endpoints: Sequence[Endpoint] = ()
     routes: Sequence[BaseRoute] = ()
     mounts: Callable[[Tower], Sequence[BaseRoute]] | None = None
     menu: Sequence[Line] = ()
+    described: Callable[[], dict[str, Any]] | None = None
 
 
 def seen_by(person: Person | None, areas: Sequence[Area]) -> list[tuple[str, list[Line]]]:

@@ -88,6 +88,7 @@ AREAS: tuple[Area, ...] = (
         exchange.ROUTES,
         mounts=exchange.routes,
         menu=exchange.MENU,
+        described=exchange.described,
     ),
     Area("letters", letters.ENDPOINTS, letters.ROUTES, menu=letters.MENU),
     Area(

@@ -21,7 +21,7 @@ from stafett.exchange.problem import Problem as Refusal
 from stafett.exchange.subscriptions import Webhook
 from stafett.exchange.views import ADMINISTERING, administering_steps, journey_document
 from stafett.service.tower import Tower
-from stafett.web import dossiers, fhir
+from stafett.web import dossiers, fhir, fhir_described
 from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.epcis import Epcis
 from stafett.web.epcis_path import Caller
@@ -280,3 +280,4 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         answer=dict[str, Any], answers={400: "No such position."}, tag="exchange",
     ),
 )  # fmt: skip
+described = fhir_described.described

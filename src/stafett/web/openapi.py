@@ -16,8 +16,8 @@ from stafett.web.session import SAFE
 TEMPLATE = "#/components/schemas/{name}"
 
 
-def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
-    """Return the OpenAPI document of `endpoints`."""
+def document(endpoints: Iterable[Endpoint], also: Iterable[dict[str, Any]] = ()) -> dict[str, Any]:
+    """Return the OpenAPI document of `endpoints`; `also` are parts of one, of what is mounted."""
     table = list(endpoints)
     wanted: list[Any] = [Document]
     for e in table:
@@ -30,6 +30,11 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
     for e in table:
         operation = _operation(e, schema_of, components)
         paths.setdefault(re.sub(r":\w+}", "}", e.path), {})[e.method.lower()] = operation
+    tags: list[dict[str, Any]] = []
+    for part in also:
+        paths |= part["paths"]
+        components = {**components, **part["components"]["schemas"]}
+        tags += part["tags"]
     return {
         "openapi": "3.1.0",
         "info": {
@@ -38,6 +43,7 @@ def document(endpoints: Iterable[Endpoint]) -> dict[str, Any]:
             "description": "The shared record and control tower for advanced therapies.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
+        "tags": tags,
         "paths": paths,
         "components": {
             "schemas": components,
