@@ -269,6 +269,8 @@ async def test_the_ledgers_subscribers_get_cloud_events_in_order(
         ({"dest": DEST, "schedule": {"month": "2", "dayOfMonth": "30"}}, "/schedule"),
         ({"dest": DEST, "stream": True, "signatureToken": "short"}, "/signatureToken"),
         ({"dest": DEST, "stream": True, "initialRecordTime": "now"}, "/initialRecordTime"),
+        ({"dest": DEST, "stream": True, "reportIfEmpty": True}, "/reportIfEmpty"),
+        ({"dest": DEST, "stream": True, "signatureTokn": "s" * 20}, "/signatureTokn"),
         ([], ""),
     ],
 )

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -151,6 +152,33 @@ async def test_an_answer_in_xml_can_be_captured_elsewhere(http: httpx.AsyncClien
     assert b"urn:epcglobal:cbv:bizstep:shipping" in page.content
 
 
+async def test_a_partner_who_speaks_only_xml_is_served_in_xml(
+    http: httpx.AsyncClient, shared: Path
+) -> None:
+    """Capture, job and refusal, in the names that GS1's description gives them."""
+    only = {"Content-Type": "application/xml", "Accept": "application/xml"}
+    path = shared / "standards/hash_reference/epcisDocWithShippingAndTransportingEvent.xml"
+    sent = await http.post("/capture", content=path.read_bytes(), headers=only)
+    assert sent.status_code == 202, sent.text
+    job = await http.get(sent.headers["location"].removeprefix("/epcis"), headers=only)
+    assert job.headers["content-type"] == "application/xml; charset=utf-8"
+    told = ElementTree.fromstring(job.content)
+    assert told.tag == "{urn:epcglobal:epcis:xsd:2}EPCISCaptureJob"
+    assert (told.get("running"), told.get("success")) == ("false", "true")
+    assert told.findtext("captured") == "2"
+    wrong = b"<epcis:EPCISDocument xmlns:epcis='urn:epcglobal:epcis:xsd:2'><a\x01"
+    refused = await http.post("/capture", content=wrong, headers=only)
+    assert (refused.status_code, refused.headers["content-type"]) == (
+        400, "application/problem+xml",
+    )  # fmt: skip
+    said = ElementTree.fromstring(refused.content)
+    assert said.tag == "{urn:epcglobal:epcis:xsd:2}EPCISException"
+    assert said.findtext("type") == "epcisException:ValidationException"
+    assert said.findtext("status") == "400" and said.findtext("errors/detail")
+    nowhere = await http.get("/nowhere", headers={"Accept": "application/json, text/xml;q=0.9"})
+    assert nowhere.headers["content-type"] == "application/problem+json"
+
+
 async def test_what_xml_cannot_say_is_406_with_its_place(http: httpx.AsyncClient) -> None:
     """Nothing is left out of an answer in XML: it is refused, and JSON has it."""
     context = [epcis.CONTEXT_URI, {"ext": "urn:x"}]
@@ -158,7 +186,8 @@ async def test_what_xml_cannot_say_is_406_with_its_place(http: httpx.AsyncClient
     await http.post("/capture", json={**document(rows), "@context": context})
     reply = await http.get("/events", headers={"accept": "application/xml"})
     assert reply.status_code == 406
-    assert reply.json()["errors"][0]["pointer"].endswith("/eventList/0/ext:rows")
+    place = ElementTree.fromstring(reply.content).findtext("errors/pointer")
+    assert str(place).endswith("/eventList/0/ext:rows")
     assert len(members(await http.get("/events"))) == 1
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from typing import Any, Final, NoReturn
 
@@ -58,7 +59,15 @@ def findings_of(root: str, value: Any, prefix: tuple[str | int, ...] = ()) -> li
             found.setdefault(Finding(pointer(*at), _say(error)))
         if len(found) >= MAX_FINDINGS:
             break
-    return sorted(found, key=lambda f: f.pointer)[:MAX_FINDINGS]
+    return sorted(found, key=lambda f: _place(f.pointer))[:MAX_FINDINGS]
+
+
+def _place(where: str) -> list[tuple[int, str]]:
+    """Order places as they stand: the eighth event before the eleventh."""
+    return [(int(s), "") if _COUNT.fullmatch(s) else (-1, s) for s in where.split("/")]
+
+
+_COUNT: Final = re.compile("[0-9]{1,9}")
 
 
 def _no_field(name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -32,6 +33,8 @@ from stafett.exchange.xml_place import in_xml
 
 _QUERY: Final = re.compile("(EQ|GE|GT|LE|LT|MATCH|WD|EXISTS|HASATTR|EQATTR)_")
 _ROOT: Final = re.compile(rb"<log[\s>/]")
+_NONE: Final = "and no EPCIS document, event or query, FHIR bundle, OCEL log or schema"
+_LIST: Final = f"a list in JSON, {_NONE}"
 _FUTURE: Final = "is in the future: is the clock or the zone wrong?"
 SHOWN: Final = 20  # findings that a report holds
 
@@ -76,10 +79,7 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
                 f"{name} is XML; of XML only EPCIS, OCEL 2.0 and XES (.xes) are read",
             )  # fmt: skip
         value = epcis_xml.read_xml(data)
-        try:
-            return _epcis(name, epcis.judge(value), "EPCIS in XML")
-        except Problem as wrong:
-            raise in_xml(data, wrong) from None
+        return _judged(name, value, "EPCIS in XML", lambda wrong: in_xml(data, wrong))
     if data.lstrip()[:1] not in (b"{", b"["):
         raise Problem(
             415, "UnsupportedMediaTypeException",
@@ -97,7 +97,36 @@ def inspect(path: Path, mapping: bytes | None = None) -> Report:
         return _log(path)
     if isinstance(value, dict) and not value.keys() & {"type", "eventTime"}:
         return _other(name, value)
-    return _epcis(name, epcis.judge(value))
+    if isinstance(value, list):
+        raise Problem(415, "UnsupportedMediaTypeException", f"{name} is {_LIST}")
+    return _judged(name, value)
+
+
+def _judged(
+    name: str,
+    value: Any,
+    kind: str = "EPCIS 2.0",
+    told: Callable[[Problem], Problem] = lambda wrong: wrong,
+) -> Report:
+    """Judge what can be read: what is wrong with it is in the report, each with its place.
+
+    The events of a document that are right can still be captured, by who proceeds.
+    """
+    try:
+        return _epcis(name, epcis.judge(value), kind)
+    except Problem as refused:
+        wrong = told(refused)
+    errors = wrong.findings or (Finding("", wrong.detail),)
+    summary: dict[str, Any] = {"mistakes": len(errors)}
+    try:
+        rest, _ = epcis.read_tolerant(msgspec.json.encode(value))
+        right = _epcis(name, rest, kind)
+    except Problem:
+        return Report(name, kind, False, summary, errors[:SHOWN])
+    summary["events left out"] = len(value["epcisBody"]["eventList"]) - len(rest.events)
+    return Report(
+        name, kind, False, summary | right.summary, errors[:SHOWN], right.remarks, right.document
+    )
 
 
 def _other(name: str, value: dict[str, Any]) -> Report:
@@ -111,8 +140,7 @@ def _other(name: str, value: dict[str, Any]) -> Report:
         summary = {"conditions": len(query.conditions), "parameters": sorted(given)}
         remark = Finding("", "ask it at POST /epcis/queries, or GET /epcis/events")
         return Report(name, "EPCIS query", True, summary, (), (remark,))
-    what = "JSON, and no EPCIS document, event or query, FHIR bundle, OCEL log or schema"
-    raise Problem(415, "UnsupportedMediaTypeException", f"{name} is {what}")
+    raise Problem(415, "UnsupportedMediaTypeException", f"{name} is JSON, {_NONE}")
 
 
 def _queries(name: str, value: dict[str, Any]) -> Report:

@@ -27,6 +27,8 @@ from stafett.exchange.schedule import next_run, read_schedule
 GIVE_UP: Final = 12
 FIRST_PAUSE_S: Final = 1.0
 LONGEST_PAUSE_S: Final = 3600.0
+_WISHES: Final = ("dest", "signatureToken", "stream", "schedule", "reportIfEmpty",
+                  "initialRecordTime")  # fmt: skip
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,99}")
 Mode = Literal["epcis", "structured", "binary", "fhir-r5", "fhir-r4b"]
 
@@ -168,6 +170,9 @@ class Subscriptions:
         check_standing(await self.query(name))
         if not isinstance(wish, dict):
             raise _controls("", "a subscription is an object")
+        for key in wish:
+            if key not in _WISHES:
+                raise _controls(str(key)[:80], f"no control; known: {', '.join(_WISHES)}")
         dest = self._dest(wish.get("dest"))
         schedule = wish.get("schedule")
         if schedule is None and wish.get("stream") is not True:
@@ -180,13 +185,16 @@ class Subscriptions:
             if run is None:
                 raise _controls("schedule", "no moment in the next nine years fits it")
             first = run
+        empty = wish.get("reportIfEmpty", False)
+        if not isinstance(empty, bool) or (empty and schedule is None):
+            raise _controls("reportIfEmpty", "true or false, and true only with a schedule")
         initial = _initial(wish.get("initialRecordTime"))
         secret = wish.get("signatureToken")
         if secret is not None and (not isinstance(secret, str) or not 16 <= len(secret) <= 500):
             raise _controls("signatureToken", "a secret has 16 to 500 characters")
         return await self._add(
             owner, "epcis", name, dest, "epcis", secret,
-            None if schedule is None else _text(schedule), bool(wish.get("reportIfEmpty")),
+            None if schedule is None else _text(schedule), empty,
             await self.position_at(initial), initial, first, epc_format,
         )  # fmt: skip
 

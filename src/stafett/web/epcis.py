@@ -42,6 +42,7 @@ from stafett.web.epcis_http import (
     document_of,
     events_answer,
     extensions_of,
+    job_answer,
     negotiate,
     page_size,
     refusal,
@@ -79,7 +80,9 @@ class Epcis(Standing):
         self.captures = captures or Captures(store)
         self.listing = Listing(store)
         # What gives events gives them in XML too.
-        self.in_xml = (self.event, self.events, self.resource_events, self.query_events)
+        events = (self.event, self.events, self.resource_events, self.query_events)
+        # Who sends XML gets the job in XML, and asks for it where a document is sent.
+        self.in_xml = (*events, self.capture, self.job)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request or WebSocket."""
@@ -90,12 +93,13 @@ class Epcis(Standing):
         try:
             reply = await self.reply(request)
         except Problem as refused:
-            reply = refusal(refused, request.url.path)
+            reply = refusal(refused, request.url.path, _accept(request))
         except Exception:
             log.exception("EPCIS request failed")
             reply = refusal(
                 Problem(500, "ImplementationException", "the server failed; it wrote down why"),
                 request.url.path,
+                _accept(request),
             )
         await reply(scope, receive, send)
 
@@ -109,7 +113,8 @@ class Epcis(Standing):
         if handler is None:
             allow = ", ".join(["OPTIONS", *methods])
             why = f"{request.method} is not allowed here, only {allow}"
-            reply = refusal(Problem(405, "MethodNotAllowedException", why), request.url.path)
+            problem = Problem(405, "MethodNotAllowedException", why)
+            reply = refusal(problem, request.url.path, _accept(request))
             reply.headers["Allow"] = allow
             return reply
         negotiate(request, EVENT_TYPES if handler in self.in_xml else JSON_TYPES)
@@ -213,7 +218,8 @@ class Epcis(Standing):
         """Show one capture job of the caller's."""
         number = uuid_of(names[1])
         job = await self.captures.get(number, [caller.organisation])
-        return answer(job.body(), headers={"GS1-Capture-Error-Behaviour": job.behaviour})
+        headers = {"GS1-Capture-Error-Behaviour": job.behaviour}
+        return job_answer(request, job.body(), headers)
 
     async def put_event(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Capture a single event, at once, and give it as it is kept: with the ID it now has."""
@@ -314,6 +320,10 @@ class Epcis(Standing):
         """Give up a page token of the caller's: no page is given for it any more."""
         await self.tokens.give_up(names[1], owner=caller.organisation)
         return answer(None, 204)
+
+
+def _accept(request: Request) -> str:
+    return request.headers.get("accept", "*/*")
 
 
 def epcis_app(store: EpcisStore, who: Who) -> Starlette:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import stafett
-from stafett.exchange import epcis, epcis_xml, epcis_xml_write
+from stafett.exchange import epcis, epcis_xml, epcis_xml_said, epcis_xml_write
 from stafett.exchange.epcis_pages import MAX_PAGE
 from stafett.exchange.problem import Finding, Problem
 
@@ -22,6 +22,8 @@ VERSION: Final = "2.0.0"
 JSON_TYPES: Final = ("application/json", "application/ld+json")
 XML_TYPES: Final = ("application/xml", "text/xml")
 EVENT_TYPES: Final = (*JSON_TYPES, *XML_TYPES)
+PROBLEM_XML: Final = "application/problem+xml"
+PROBLEM_TYPES: Final = ("application/problem+json", *JSON_TYPES, PROBLEM_XML, *XML_TYPES)
 DEFAULT_PAGE: Final = 30
 MAX_QUERY: Final = 16_000  # bytes of a query string
 STANDARD: Final = {
@@ -69,8 +71,21 @@ def events_answer(
     return Response(epcis_xml_write.xml_of(document, words), 200, told, f"{kind}; charset=utf-8")
 
 
-def refusal(problem: Problem, instance: str = "") -> Response:
-    """Give a problem document (RFC 9457, which replaced RFC 7807)."""
+def job_answer(request: Request, body: dict[str, Any], headers: Mapping[str, str]) -> Response:
+    """Give a capture job as JSON, or as XML where the client wishes that more."""
+    kind = negotiate(request, EVENT_TYPES)
+    headers = {**headers, "Vary": "Accept"}
+    if kind not in XML_TYPES:
+        return answer(body, headers=headers)
+    told = {**STANDARD, **headers}
+    return Response(epcis_xml_said.job_xml(body), 200, told, f"{kind}; charset=utf-8")
+
+
+def refusal(problem: Problem, instance: str = "", accept: str = "") -> Response:
+    """Give a problem document (RFC 9457, which replaced RFC 7807).
+
+    It is XML for who asks for XML rather than JSON, as GS1's description has it.
+    """
     body = problem.body()
     if instance:
         body["instance"] = instance
@@ -83,6 +98,8 @@ def refusal(problem: Problem, instance: str = "") -> Response:
         headers["Retry-After"] = str(problem.retry_after_s)
     if problem.status == 413 and problem.name == "CaptureLimitExceededException":
         headers.update(LIMITS)
+    if _best(accept, PROBLEM_TYPES) in (PROBLEM_XML, *XML_TYPES):
+        return Response(epcis_xml_said.problem_xml(body), problem.status, headers, PROBLEM_XML)
     return Response(msgspec.json.encode(body), problem.status, headers, "application/problem+json")
 
 
@@ -112,7 +129,8 @@ def _best(accept: str, kinds: Sequence[str]) -> str | None:
 
     best = max(kinds, key=wish)
     # Who takes only problem documents gets what there is, as JSON.
-    return best if wish(best) > 0 else kinds[0] if "application/problem+json" in weights else None
+    problems = {"application/problem+json", PROBLEM_XML} & weights.keys()
+    return best if wish(best) > 0 else kinds[0] if problems else None
 
 
 _WEIGHT: Final = re.compile(r"0(\.\d{0,3})?|1(\.0{0,3})?")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -15,7 +16,7 @@ from stafett.exchange import epcis
 from stafett.exchange.epcis_identifiers import check_format
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.page_tokens import PageTokens
-from stafett.exchange.problem import Problem
+from stafett.exchange.problem import Finding, Problem, pointer
 from stafett.exchange.subscriptions import Subscriptions
 from stafett.web.epcis_http import answer, body_of, extensions_of, next_link, parameters_of, refusal
 from stafett.web.epcis_path import (
@@ -85,6 +86,7 @@ class Standing:
         body = epcis.parse(await body_of(request))
         if not isinstance(body, dict) or "name" not in body or "query" not in body:
             raise Problem(400, "ValidationException", "give an object with 'name' and 'query'")
+        _refuse_others(body, ("name", "query", "@context"), "ValidationException")
         context = body.get("@context") or extensions_of(request) or None
         named = await self.subscriptions.define(
             body["name"], body["query"], owner=caller.organisation, context=context
@@ -148,7 +150,10 @@ class Standing:
         hook = await self.subscriptions.webhook(uuid_of(names[3]), names[1])
         own(hook.owner, caller)
         wish = epcis.parse(await body_of(request))
-        position = wish.get("position") if isinstance(wish, dict) else None
+        if not isinstance(wish, dict):
+            raise Problem(400, "SubscriptionControlsException", "give an object")
+        _refuse_others(wish, ("position",), "SubscriptionControlsException")
+        position = wish.get("position")
         if position is not None and (isinstance(position, bool) or not isinstance(position, int)):
             raise Problem(400, "SubscriptionControlsException", "position is a whole number")
         return answer((await self.subscriptions.replay(hook.id, position)).body())
@@ -189,6 +194,14 @@ class Standing:
         finally:
             listener.cancel()
             await feed.aclose()
+
+
+def _refuse_others(body: dict[str, Any], known: tuple[str, ...], name: str) -> None:
+    """Refuse a member that nothing is done with: whoever misspelt one is not left to wonder."""
+    for key in body:
+        if key not in known:
+            why = f"{str(key)[:80]!r} is not known here: {', '.join(known)}"
+            raise Problem(400, name, why, [Finding(pointer(str(key)[:80]), why)])
 
 
 async def _until_gone(socket: WebSocket) -> None:
