@@ -6,14 +6,19 @@ import random
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
+from click.testing import CliRunner, Result
 from playwright.sync_api import Page, expect
 
 from carried_ import send, travelling
 from site_ import Site
+from stafett.cli.main import main
 from stafett.journey.label import Labels
+from stafett.web import shipments
 from web_walk import walk
 
 
@@ -78,6 +83,84 @@ def test_a_logger_that_stores_is_registered_on_its_page(
     page.reload()
     expect(page.locator("tr", has_text=number)).to_contain_text("read as a file on arrival")
     shoot(page, "loggers")
+
+
+def test_of_many_shipments_the_worst_are_shown(
+    quick: Site, browser_of: Callable[..., Page], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The latest comes first in the list, and not before an older one with an excursion."""
+    journey, logger, since = travelling(quick)
+    later, _, _ = travelling(quick)
+    time.sleep(max(since + 5 - time.time(), 0))
+    send(quick, logger, [-60.0 - 0.1 * n for n in range(20)], since + 0.1)
+    page = browser_of("courier-1")
+    page.goto("/shipments")
+    expect(page.locator(f"article.alarm a[href^='/shipments/{journey}/']")).to_be_visible()
+    expect(page.locator(f"article a[href^='/shipments/{later}/']")).to_be_visible()
+    monkeypatch.setattr(shipments, "MOST", 1)
+    page.reload()
+    expect(page.locator("article.alarm")).to_have_count(1)
+    expect(page.locator("article")).to_have_count(1)
+    expect(page.locator("main")).to_contain_text("The worst 1 of")
+
+
+def test_the_file_of_a_logger_is_looked_at_and_read_in_where_the_shipment_arrives(
+    quick: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+    tmp_path: Path,
+) -> None:
+    """Whoever receives it needs no key of the courier's; the record says who brought the file."""
+    journey, logger, since = travelling(quick)
+    time.sleep(max(since + 4.5 - time.time(), 0))
+    first = datetime.fromtimestamp(since + 0.5, UTC).replace(tzinfo=None)
+    rows = "".join(
+        f"{(first + timedelta(seconds=n / 4)).isoformat(' ', 'milliseconds')};-60,{n % 10}\n"
+        for n in range(16)
+    )
+    file = tmp_path / "trip.csv"
+    file.write_text(f"Gerät;{logger['number']}\nDatum/Zeit;Kanal 1\n{rows}", "utf-16")
+    page = browser_of("plant-receiving-1")
+    page.goto(f"/shipments/{journey}/shipper_out/1")
+    page.locator("#logfile").set_input_files(file)
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.locator("#logfile-said")).to_contain_text("'Kanal 1' has no unit")
+    shoot(page, "logger-file-refused")
+    page.locator("#logfile-unit").select_option("C")
+    page.locator("#logfile-zone").fill("America/New_York")
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.locator("#logfile-said")).to_contain_text("lies in the future")
+    page.locator("#logfile-zone").fill("UTC")
+    page.get_by_role("button", name="Look at it").click()
+    expect(page.locator("#logfile-said")).to_contain_text("-60.9 °C … -60.0 °C")
+    expect(page.locator("#logfile-said .amber")).to_have_count(0)  # it names this logger
+    shoot(page, "logger-file")
+    page.get_by_role("button", name="Read it in").click()
+    expect(page.locator("#logfile-said")).to_contain_text("16 readings are in the record")
+    expect(page.locator("p[role=alert]")).to_contain_text("Excursion", timeout=20_000)
+    id = f"{logger['organisation']}.{logger['number']}"
+    assert read_in(quick, id) == [("plant-receiving-1", "trip.csv")]
+    assert "Sent." in imported(quick, file, id, logger["key"]).output  # by the courier: not twice
+    assert len(read_in(quick, id)) == 1
+    row = quick.call("courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1").json()
+    assert (row["readings"], [f for f in row["findings"] if f["kind"] == "clock-set"]) == (16, [])
+
+
+def imported(site: Site, file: Path, id: str, key: str) -> Result:
+    """Send a logger's file from the terminal, with its key."""
+    how = ["--zone", "UTC", "--unit", "C", "--logger", id, "--key", key, "--url", site.base]
+    done = CliRunner().invoke(main, ["readings", "import", str(file), *how])
+    assert done.exit_code == 0, done.output
+    return done
+
+
+def read_in(site: Site, id: str) -> list[tuple[str | None, str]]:
+    """Return (person, name) of every file that the record says was read in for a logger."""
+    return [
+        (event.author.person, event.body["file"]["name"])
+        for event in site.inside(site.tower.ledger.stream(f"logger/{id}"))
+        if event.kind == "LoggerFileRead"
+    ]
 
 
 def test_a_logger_is_fixed_to_a_tank_on_the_page_and_the_lot_there_is_listed_with_its_place(

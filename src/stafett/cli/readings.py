@@ -9,6 +9,7 @@ import os
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -42,6 +43,8 @@ def readings() -> None:
 @click.option("--zone", callback=_zone,
               help="Zone of times that have none, such as Europe/Stockholm.")  # fmt: skip
 @click.option("--day-first/--month-first", default=None, help="What 03/04/2026 means.")
+@click.option("--unit", type=click.Choice(["C", "F", "K"]), help="Of a temperature without one.")
+@click.option("--column", help="The column of the temperature, where there are several.")
 @click.option("--dry-run", is_flag=True, help="Say what the file holds; send nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print the report as JSON.")
 def import_(
@@ -51,24 +54,30 @@ def import_(
     key: str | None,
     zone: str | None,
     day_first: bool | None,
+    unit: Literal["C", "F", "K"] | None,
+    column: str | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
     """Read a logger's FILE (CSV) and send it to the control tower.
 
-    Sending a file twice changes nothing: the same file makes the same chunks.
+    What the file does not say (a zone, a unit, which number is the day) is asked for, not guessed.
+    The file itself is kept. Sending it twice changes nothing.
 
     Exit status: 0 it is in (or, with --dry-run, readable); 1 it was refused; 2 it cannot be read.
     """
     import httpx
 
-    from stafett.watch.loggerfile import chunks, read
+    from stafett.watch.filechunks import chunks
+    from stafett.watch.filetext import text_of
+    from stafett.watch.loggerfile import read
     from stafett.watch.reading import BadChunk
 
     try:
-        found = read(file.read_text("utf-8-sig"), zone=zone, day_first=day_first)
+        data = file.read_bytes()
+        found = read(text_of(data), zone=zone, day_first=day_first, unit=unit, column=column)
         parts = chunks(found)
-    except (BadChunk, UnicodeDecodeError, OSError) as wrong:
+    except (BadChunk, OSError) as wrong:
         click.echo(f"{file.name}: {wrong}", err=True)
         raise SystemExit(2) from None
     told = [v for v in found.channels["temperature_c"] if v == v]
@@ -81,6 +90,10 @@ def import_(
         "coldest_c": min(told, default=None),
         "warmest_c": max(told, default=None),
         "columns": found.columns,
+        "unit": found.unit,
+        "zone": found.zone,
+        "order": found.order,
+        "rows_after": found.after,
         "chunks": len(parts),
         "sent": False,
     }
@@ -88,23 +101,26 @@ def import_(
         if not logger or "." not in logger or not key:
             raise click.UsageError("to send it, give --logger ORGANISATION.NUMBER and --key")
         organisation, _, number = logger.partition(".")
-        address = f"{server}/api/loggers/{organisation}/{number}/readings"
-        for part in parts:
-            try:
-                answer = httpx.post(
-                    address,
-                    content=part,
-                    headers={"Authorization": f"Bearer {key}"},
-                    timeout=60,
-                )
-            except httpx.HTTPError as error:
-                click.echo(f"{server}: {error}; send the file again", err=True)
-                raise SystemExit(1) from None
-            if answer.status_code != 201:
-                said = answer.json() if "json" in answer.headers.get("content-type", "") else {}
-                why = "; ".join(map(reason, said.get("reasons", [])))
-                click.echo(f"{said.get('title', answer.status_code)} {why}", err=True)
-                raise SystemExit(1)
+        said = {
+            "name": file.name[:200], "zone": zone, "unit": unit, "column": column,
+            "order": {None: None, True: "day-first", False: "month-first"}[day_first],
+        }  # fmt: skip
+        try:
+            answer = httpx.post(
+                f"{server}/api/loggers/{organisation}/{number}/file",
+                params={name: value for name, value in said.items() if value is not None},
+                content=data,
+                headers={"Authorization": f"Bearer {key}"},
+                timeout=60,
+            )
+        except httpx.HTTPError as error:
+            click.echo(f"{server}: {error}; send the file again", err=True)
+            raise SystemExit(1) from None
+        if answer.status_code != 201:
+            no = answer.json() if "json" in answer.headers.get("content-type", "") else {}
+            why = "; ".join(map(reason, no.get("reasons", [])))
+            click.echo(f"{no.get('title', answer.status_code)} {why}", err=True)
+            raise SystemExit(1)
         report["sent"] = True
     if as_json:
         click.echo(json.dumps(report))
@@ -114,8 +130,12 @@ def import_(
         f" {report['coldest_c']} to {report['warmest_c']} °C,"
         f" {report['without_value']} without a value"
     )
-    for name, column in found.columns.items():
-        click.echo(f"  {name:14} from column {column!r}")
+    for name, header in found.columns.items():
+        unit_said = f", in {found.unit}" if name == "temperature_c" else ""
+        click.echo(f"  {name:14} from column {header!r}{unit_said}")
+    how = f"{found.order}, " if found.order else ""
+    left = f"; {found.after} rows below the table left out" if found.after else ""
+    click.echo(f"  times: {how}zone {found.zone}{left}")
     click.echo("Sent." if report["sent"] else "Nothing was sent (--dry-run).")
 
 

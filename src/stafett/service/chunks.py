@@ -10,6 +10,7 @@ from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.service.loggers import Id
+from stafett.service.storing import FILE
 from stafett.watch.reading import decode
 from stafett.watch.series import EMPTY, Arrived, Series, merge
 from stafett.watch.shipment import Shipment
@@ -20,7 +21,8 @@ _LONG_AGO: Final = datetime(1990, 1, 1, tzinfo=UTC)
 _BACK: Final = timedelta(minutes=1)
 _BEFORE: Final = timedelta(days=2)
 _QUERY: Final = (
-    "SELECT sha256, payload, arrived_at FROM watch.chunk WHERE organisation = %s AND number = %s"
+    "SELECT sha256, payload, arrived_at, way FROM watch.chunk"
+    " WHERE organisation = %s AND number = %s"
     " AND day >= %s AND arrived_at >= %s AND latest >= %s AND earliest <= %s"
 )
 
@@ -72,9 +74,9 @@ class Chunks:
                 await cursor.execute(_QUERY, values)
                 rows = await cursor.fetchall()
         new = False
-        for sha, payload, arrived in rows:
+        for sha, payload, arrived, way in rows:
             if sha not in kept.arrived:
-                kept.arrived[sha] = Arrived(decode(payload), arrived.timestamp())
+                kept.arrived[sha] = Arrived(decode(payload), arrived.timestamp(), way == FILE)
                 kept.until = max(kept.until, arrived)
                 new = True
         return new

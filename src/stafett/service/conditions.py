@@ -128,6 +128,11 @@ class Conditions:
             for one in await self._travel.shipments_of(live)
         ]
 
+    def told_by(self, id: Id) -> list[Shipment]:
+        """Return the shipments that a logger travels or travelled with."""
+        names = self._travel.with_logger(id)
+        return [one for name in names if (one := self._travel.shipments.get(name)) is not None]
+
     def latest(self, shipment: Shipment) -> Seen | None:
         """Return the last judgement that this process made of a shipment; None before the first."""
         return self._seen.get(shipment.id)

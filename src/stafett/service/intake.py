@@ -124,10 +124,8 @@ class Intake:
                 "bad-chunk", "This is no chunk of readings", Reason(bad.field, bad.what, bad.todo)
             ) from None
 
-    def allow(self, id: Id, chunks: int = 1, *, from_file: bool = False) -> None:
+    def allow(self, id: Id, chunks: int = 1) -> None:
         """Take `chunks` from the logger's allowance. Raises No: it sends too much."""
-        if from_file:
-            return
         now = time.monotonic()
         left, at = self._allowance.get(id, (self._burst, now))
         left = min(self._burst, left + (now - at) * self._rate)

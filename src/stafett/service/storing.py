@@ -26,6 +26,7 @@ from stafett.service.loggers import Id
 from stafett.watch.reading import Chunk, decode
 
 KIND: Final = "ReadingsStored"
+FILE: Final = "file"  # the way of what was read from a logger's file
 # A device's clock is trusted to this far; beyond, the chunk covers both readings of its times.
 CLOCK_S: Final = 120.0
 _EPOCH: Final = datetime(2000, 1, 1, tzinfo=UTC).timestamp()

@@ -48,6 +48,7 @@ from stafett.service.labels import Labels
 from stafett.service.learning import Learning
 from stafett.service.letters import Letters
 from stafett.service.library import Library
+from stafett.service.loggerfiles import LoggerFiles
 from stafett.service.loggers import Loggers
 from stafett.service.master import Master
 from stafett.service.network import Networks
@@ -198,6 +199,7 @@ class Tower:
         self.loggers = Loggers(self.pool)
         self.stands = Stands(self.pool, self.ledger, self.networks)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
+        self.logger_files = LoggerFiles(self.intake, self.documents, self.ledger)
         self.mqtt = mqtt.from_environment(url, self.intake)
         self.conditions = Conditions(
             self.pool, self.board, self.journeys, self.loggers, self.intake, self.stands

@@ -1,30 +1,41 @@
 """Files from loggers: a table of times and temperatures in the layouts that loggers export.
 
 The layout is found from the file itself: the delimiter, a header line (after any number of lines
-about the device), and the columns by their names in several languages. Decimal commas are read.
-A time without a zone is only read when the caller names the zone: it is never guessed; nor is the
-order of day and month where both are possible.
+about the device), the columns by their names in several languages, the unit, the zone. Decimal
+commas are read. Nothing is guessed: what the file does not say (a unit, a zone, which number is the
+day, which of two sensors) the caller says, or it is refused.
 """
 
 from __future__ import annotations
 
 import csv
 import re
-from datetime import UTC, datetime
-from typing import Final, NamedTuple
-from zoneinfo import ZoneInfo
+from typing import Final, Literal, NamedTuple, cast
 
 import numpy as np
 
-from stafett.watch.reading import CHANNELS, LONGEST, BadChunk, encode
+from stafett.watch.filetimes import Said, moments
+from stafett.watch.reading import CHANNELS, BadChunk
 
-# fmt: off
-_TIME: Final = re.compile(r"^(date ?/? ?time|timestamp|datetime|time ?stamp|datum ?/? ?tid|"
-                          r"fecha ?/? ?hora|time|tid|zeit|hora|datum ?/? ?zeit)\b", re.I)
-# fmt: on
+Unit = Literal["C", "F", "K"]
+
+_TIME: Final = re.compile(
+    r"^(?:(?:logged|recorded|reading|local|measurement|utc|gmt) )?"
+    r"(?:date ?[/,-]? ?(?:and )?time|timestamp|time ?stamp|time|tid|uhrzeit|zeit|klockslag|hora"
+    r"|datum ?/? ?(?:(?:och )?tid|(?:und )?(?:uhr)?zeit)|fecha ?[/y]? ?hora)\b",
+    re.I,
+)
+_TEMPERATURE: Final = re.compile(r"temp|[°º˚ø�]\s*[cf]\b|celsius|fahrenheit", re.I)
+_NO_TEMPERATURE: Final = re.compile(
+    r"dew|taupunkt|daggpunkt|roc[ií]o|limit|gräns|l[ií]mite|grenz|alarm|set ?point|kinetic|mkt"
+    r"|board|battery",
+    re.I,
+)
+_CHANNEL: Final = re.compile(
+    r"^(ch(annel|an)?|kanal|canal|sensor)[ _]?\d*$|^(value|värde|valor|wert)$", re.I
+)
 _DATE: Final = re.compile(r"^(date|datum|fecha)\b(?!.*(time|tid|hora|zeit))", re.I)
 _COLUMNS: Final = {
-    "temperature_c": re.compile(r"temp|°c|\bch(annel)? ?1\b|reading", re.I),
     "tilt_deg": re.compile(r"tilt|lutning|inclina", re.I),
     "shock_g": re.compile(r"shock|stöt|golpe|\bg\b", re.I),
     "door": re.compile(r"door|light|lux|dörr|ljus|puerta|luz", re.I),
@@ -32,138 +43,202 @@ _COLUMNS: Final = {
 }
 _LIGHT: Final = re.compile(r"light|ljus|luz|lux", re.I)
 LIT_LUX: Final = 1.0  # assumption: in a closed shipper it is dark
-_FORMS: Final = (
-    "%Y-%m-%d %H:%M:%S", "%Y-%m-%d %H:%M", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M",
-    "%Y-%m-%dT%H:%M:%S", "%d.%m.%Y %H:%M:%S", "%d.%m.%Y %H:%M", "%d-%b-%Y %H:%M:%S",
-    "%d %b %Y %H:%M:%S",
-)  # fmt: skip
-_SLASHED: Final = re.compile(r"^\d{1,2}/\d{1,2}/\d{4}")
-_FAHRENHEIT: Final = re.compile(r"°\s*f\b|fahrenheit|\(f\)", re.I)
+_UNITS: Final[dict[Unit, re.Pattern[str]]] = {
+    "C": re.compile(r"(?:[°º˚ø�]\s*|[\[(_]|deg\.?\s*)c\b|celsius|centigrade", re.I),
+    "F": re.compile(r"(?:[°º˚ø�]\s*|[\[(_]|deg\.?\s*)f\b|fahrenheit", re.I),
+    "K": re.compile(r"[\[(_]k\b|kelvin", re.I),
+}
+_NUMBER: Final = re.compile(
+    r"([+\-]?\d+(?:[.,]\d+)?)\s*(?:[°º˚ø�]?\s*([CFK])|%|g|lux|lx|°)?$", re.I
+)
+# What loggers write where they have no reading, or one beyond their sensor's range.
+_NOTHING: Final = re.compile(
+    r"-*|n/?a|nan|null|none|nc|ol|err(or)?|fault|open|no (data|sensor|reading)|invalid|[<>].*", re.I
+)
 
 
 class LoggerFile(NamedTuple):
-    """What a file holds: times (seconds since 1970) and channels, and how it was read."""
+    """What a file holds, and how it was read: times (seconds since 1970) and channels.
+
+    `after` counts the rows below the table. `unit` is the one that the file has; the channels are
+    in °C.
+    """
 
     times: list[float]
     channels: dict[str, list[float]]
     columns: dict[str, str]
     delimiter: str
-    decimal: str
+    unit: Unit
+    zone: str
+    order: str
+    after: int
 
 
-def read(text: str, *, zone: str | None = None, day_first: bool | None = None) -> LoggerFile:
-    """Read a logger's export. Raises BadChunk with the line and what to do."""
-    lines = text.lstrip("\ufeff").splitlines()
-    delimiter, at, header = _header(lines)
+class _Table(NamedTuple):
+    """The table of a file: the lines above it, its header, its rows with their lines."""
+
+    about: list[str]
+    header: list[str]
+    rows: list[tuple[int, list[str]]]
+    delimiter: str
+
+
+def read(
+    text: str,
+    *,
+    zone: str | None = None,
+    day_first: bool | None = None,
+    unit: Unit | None = None,
+    column: str | None = None,
+) -> LoggerFile:
+    """Read a logger's export. Raises BadChunk with the line and what to do.
+
+    `zone`, `day_first`, `unit` and `column` (the temperature's) say what the file does not.
+    """
+    table = _table(text.lstrip("\ufeff").splitlines())
+    header = table.header
     date = next((i for i, name in enumerate(header) if _DATE.search(name)), None)
     time = next((i for i, name in enumerate(header) if _TIME.search(name) and i != date), None)
     if time is None:
-        raise BadChunk("header", "no column of times", "name it time, timestamp or date/time")
-    columns = _columns(header, {i for i in (date, time) if i is not None})
-    if "temperature_c" not in columns:
-        raise BadChunk("header", "no column of temperatures", "name it temperature")
-    warm = header[columns["temperature_c"]]
-    if _FAHRENHEIT.search(warm):
-        raise BadChunk("header", f"{warm!r} is in Fahrenheit", "export in °C")
-    where = ZoneInfo(zone) if zone else None
-    times: list[float] = []
-    found: dict[str, list[float]] = {name: [] for name in columns}
-    comma = delimiter != ","
-    for n, row in enumerate(csv.reader(lines[at + 1 :], delimiter=delimiter), at + 2):
-        if not any(cell.strip() for cell in row):
-            continue
-        if len(row) <= max(time, *columns.values()):
-            raise BadChunk(f"line {n}", "has too few columns", "remove lines after the table")
-        said = row[time] if date is None else f"{row[date].strip()} {row[time].strip()}"
-        times.append(_moment(said.strip(), where, day_first, n))
-        for name, column in columns.items():
-            value = _value(row[column], comma, n, header[column])
-            if name == "door" and _LIGHT.search(header[column]) and not np.isnan(value):
-                value = float(value > LIT_LUX)
-            found[name].append(value)
-    if not times:
-        raise BadChunk("file", "has no readings", "export the table of readings")
-    named = {name: header[column] for name, column in columns.items()}
-    return LoggerFile(times, found, named, delimiter, "," if comma else ".")
+        date, time = None, date
+    assert time is not None  # or it would be no header
+    columns = {"temperature_c": _temperature(header, column)}
+    columns |= _others(header, {time, date, *columns.values()})
+    rows, after = _rows(table.rows, max(time, *columns.values()), time)
+    said = [
+        Said(n, (row[time] if date is None else f"{row[date].strip()} {row[time]}").strip())
+        for n, row in rows
+    ]
+    when = f"{'' if date is None else header[date]} {header[time]}"
+    at = moments(said, table.about, when, zone=zone, day_first=day_first)
+    found = {name: [_value(row[i], n, header[i]) for n, row in rows] for name, i in columns.items()}
+    warm = columns["temperature_c"]
+    scale = _unit(header[warm], [row[warm] for _, row in rows], table.about, unit)
+    found["temperature_c"] = [_celsius(value, scale) for value in found["temperature_c"]]
+    _settle(found, columns, header, rows)
+    named = {name: header[columns[name]] for name in found}
+    return LoggerFile(at.times, found, named, table.delimiter, scale, at.zone, at.order, after)
 
 
-def chunks(file: LoggerFile, first_sequence: int = 0) -> list[bytes]:
-    """Return the file's readings as chunks, oldest first: the same file makes the same chunks."""
-    order = np.argsort(np.array(file.times), kind="stable")
-    times = np.array(file.times)[order]
-    channels = {name: np.array(values)[order] for name, values in file.channels.items()}
-    out: list[bytes] = []
-    begin = 0
-    while begin < len(times):
-        end = begin + 1
-        step = times[begin + 1] - times[begin] if begin + 1 < len(times) else 1.0
-        while end < len(times) and end - begin < LONGEST and step > 0 and (
-            abs(times[end] - times[end - 1] - step) < 0.001
-        ):  # fmt: skip
-            end += 1
-        cut = {name: values[begin:end] for name, values in channels.items() if name in CHANNELS}
-        out.append(encode(first_sequence + len(out), times[begin], max(step, 0.001), cut))
-        begin = end
-    return out
+# -- the table -----------------------------------------------------------------------------------
 
 
-def _header(lines: list[str]) -> tuple[str, int, list[str]]:
+def _table(lines: list[str]) -> _Table:
     for at, line in enumerate(lines[:200]):
         for delimiter in (";", "\t", ","):
-            cells = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
-            timed = any(_TIME.search(cell) or _DATE.search(cell) for cell in cells)
-            if len(cells) > 1 and timed and any(_COLUMNS["temperature_c"].search(c) for c in cells):
-                return delimiter, at, cells
+            header = [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter), [])]
+            timed = any(_TIME.search(cell) or _DATE.search(cell) for cell in header)
+            if len(header) < 2 or not timed or not any(map(_is_value, header)):
+                continue
+            rows = [
+                (n, row)
+                for n, row in enumerate(csv.reader(lines[at + 1 :], delimiter=delimiter), at + 2)
+                if any(cell.strip() for cell in row)
+            ]
+            if rows and len(rows[0][1]) < 2:
+                continue  # a line about the device that names both
+            return _Table(lines[:at], header, rows, delimiter)
     raise BadChunk("header", "no line names a time and a temperature", "export with column names")
 
 
-def _columns(header: list[str], taken: set[int]) -> dict[str, int]:
+def _is_value(name: str) -> bool:
+    return bool(_TEMPERATURE.search(name) or _CHANNEL.search(name))
+
+
+def _temperature(header: list[str], column: str | None) -> int:
+    if column is not None:
+        if column not in header:
+            todo = f"one of {', '.join(repr(name) for name in header)}"
+            raise BadChunk("header", f"no column is called {column!r}", todo)
+        return header.index(column)
+    found = [
+        i
+        for i, name in enumerate(header)
+        if _TEMPERATURE.search(name) and not _NO_TEMPERATURE.search(name)
+    ]
+    found = found or [i for i, name in enumerate(header) if _CHANNEL.search(name)]
+    if not found:
+        raise BadChunk("header", "no column of temperatures", "name it temperature")
+    if len(found) > 1:
+        names = ", ".join(repr(header[i]) for i in found)
+        raise BadChunk("header", f"several columns of temperatures: {names}", "say which it is")
+    return found[0]
+
+
+def _others(header: list[str], taken: set[int | None]) -> dict[str, int]:
     found: dict[str, int] = {}
     for name, pattern in _COLUMNS.items():
         for i, cell in enumerate(header):
-            if i not in taken and pattern.search(cell):
+            if i not in taken and not _TEMPERATURE.search(cell) and pattern.search(cell):
                 found[name] = i
                 taken = taken | {i}
                 break
     return found
 
 
-def _moment(said: str, zone: ZoneInfo | None, day_first: bool | None, line: int) -> float:
-    try:
-        at = datetime.fromisoformat(said)
-    except ValueError:
-        at = _by_form(said, day_first, line)
-    if at.tzinfo is None:
-        if zone is None:
-            raise BadChunk(f"line {line}", f"{said!r} has no zone", "say which with --zone")
-        at = at.replace(tzinfo=zone)
-    return at.astimezone(UTC).timestamp()
+def _rows(
+    rows: list[tuple[int, list[str]]], last: int, time: int
+) -> tuple[list[tuple[int, list[str]]], int]:
+    """Return the table's rows and how many stand below it; a hole in the table is refused."""
+    whole = [len(row) > last and any(c.isdigit() for c in row[time]) for _, row in rows]
+    if not any(whole):
+        raise BadChunk("file", "has no readings", "export the table of readings")
+    end = len(whole) - whole[::-1].index(True)
+    for (n, _), good in zip(rows[:end], whole, strict=False):
+        if not good:
+            raise BadChunk(f"line {n}", "has too few columns", "export the file again")
+    return rows[:end], len(rows) - end
 
 
-def _by_form(said: str, day_first: bool | None, line: int) -> datetime:
-    forms: tuple[str, ...] = _FORMS
-    if _SLASHED.match(said):
-        if day_first is None:
-            what = f"{said!r}: is the day or the month first?"
-            raise BadChunk(f"line {line}", what, "say --day-first or --month-first")
-        order = "%d/%m/%Y" if day_first else "%m/%d/%Y"
-        forms = tuple(f"{order} {t}" for t in ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p"))
-    for form in forms:
-        try:
-            return datetime.strptime(said, form)  # noqa: DTZ007 (the zone comes after)
-        except ValueError:
-            continue
-    raise BadChunk(f"line {line}", f"{said!r} is no time", "write 2026-03-02 07:30:00")
+# -- values --------------------------------------------------------------------------------------
 
 
-def _value(said: str, comma: bool, line: int, column: str) -> float:
-    text = said.strip().removesuffix("°C").removesuffix("%").strip().replace("−", "-")
-    if text in ("", "-", "--", "---", "n/a", "N/A", "NaN"):
+def _value(said: str, line: int, column: str) -> float:
+    text = said.strip().replace("−", "-")
+    if _NOTHING.fullmatch(text):
         return float("nan")
-    if comma:
-        text = text.replace(",", ".")
-    try:
-        value = float(text)
-    except ValueError:
-        raise BadChunk(f"line {line}", f"{said!r} in {column!r} is no number", "mend it") from None
-    return value / 100 if said.strip().endswith("%") else value
+    found = _NUMBER.match(text)
+    if found is None:
+        what = f"{said.strip()!r} in {column!r} is no number"
+        raise BadChunk(f"line {line}", what, "export the file again")
+    return float(found[1].replace(",", "."))
+
+
+def _unit(name: str, cells: list[str], about: list[str], told: Unit | None) -> Unit:
+    """Return the unit that the column, its values or a line about the device says."""
+    written = {m[2].upper() for c in cells if (m := _NUMBER.match(c.strip())) is not None and m[2]}
+    said = {unit for unit, pattern in _UNITS.items() if pattern.search(name)} | written
+    said = said or {
+        unit for unit, pattern in _UNITS.items() if any(pattern.search(line) for line in about)
+    }
+    if len(said) > 1 or (told is not None and said and told not in said):
+        raise BadChunk("header", f"{name!r} is said in several units", "export it in one")
+    if not said and told is None:
+        raise BadChunk("header", f"{name!r} has no unit", "say whether it is C, F or K")
+    return told if told is not None else cast("Unit", said.pop())
+
+
+def _celsius(value: float, unit: Unit) -> float:
+    if unit == "F":
+        return round((value - 32) * 5 / 9, 2)
+    return round(value - 273.15, 2) if unit == "K" else value
+
+
+def _settle(
+    found: dict[str, list[float]],
+    columns: dict[str, int],
+    header: list[str],
+    rows: list[tuple[int, list[str]]],
+) -> None:
+    """Bring each channel to what a chunk holds; a battery told in volts is left out."""
+    if "door" in found and _LIGHT.search(header[columns["door"]]):
+        found["door"] = [v if np.isnan(v) else float(v > LIT_LUX) for v in found["door"]]
+    if "battery" in found:
+        i = columns["battery"]
+        share = "%" in header[i] or any("%" in row[i] for _, row in rows)
+        found["battery"] = [v / 100 if share else v for v in found["battery"]]
+        if any(not 0 <= v <= 1 for v in found["battery"] if not np.isnan(v)):
+            del found["battery"]
+    for name, values in found.items():  # 999.9 and the like stand for "no reading"
+        _, _, low, high = CHANNELS[name]
+        found[name] = [v if low <= v <= high else float("nan") for v in values]

@@ -19,10 +19,15 @@ SAME_MOMENT_S = 0.0005  # binary chunks carry whole milliseconds
 
 
 class Arrived(NamedTuple):
-    """A chunk and when it reached us (seconds since 1970, our clock)."""
+    """A chunk and when it reached us (seconds since 1970, our clock).
+
+    `from_file`: read from the logger's file. Its number counts parts of the file, and its times are
+    as they were exported.
+    """
 
     chunk: Chunk
     at: float
+    from_file: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,17 +71,18 @@ EMPTY = Series(np.array([], dtype=np.float64), {})
 
 def merge(arrived: Iterable[Arrived]) -> Series:
     """Return one series from chunks in any order, with doubles."""
-    chunks = sorted(arrived, key=lambda a: (a.chunk.sequence, a.at))
+    chunks = sorted(arrived, key=lambda a: (a.from_file, a.chunk.sequence, a.at))
     if not chunks:
         return EMPTY
     facts = [
-        clocks.Sent(c.sequence, float(c.times[0]), float(c.times[-1]), c.sent, at)
-        for c, at in chunks
-    ]
+        clocks.Sent(a.chunk.sequence, float(a.chunk.times[0]), float(a.chunk.times[-1]),
+                    a.chunk.sent, a.at)
+        for a in chunks
+        if not a.from_file
+    ]  # fmt: skip
     clock = clocks.estimate(facts)
-    times = np.concatenate(
-        [a.chunk.times + plus for a, plus in zip(chunks, clock.added, strict=True)]
-    )
+    added = (*clock.added, *(0.0 for _ in chunks[len(facts) :]))
+    times = np.concatenate([a.chunk.times + plus for a, plus in zip(chunks, added, strict=True)])
     order = np.argsort(times, kind="stable")
     times = times[order]
     names = [name for name in CHANNELS if any(name in a.chunk.channels for a in chunks)]
@@ -92,8 +98,8 @@ def merge(arrived: Iterable[Arrived]) -> Series:
     for name, values in channels.items():
         merged[name], differs = _one_each(values, group, total)
         conflicting |= differs
-    sequences = sorted({a.chunk.sequence for a in chunks})
-    missing = sequences[-1] - sequences[0] + 1 - len(sequences)
+    sequences = {fact.sequence for fact in facts}
+    missing = max(sequences) - min(sequences) + 1 - len(sequences) if sequences else 0
     doubles = len(times) - total
     return Series(
         times[first], merged, doubles, int(conflicting.sum()), missing, clock.offset, clock.steps

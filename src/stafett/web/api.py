@@ -38,6 +38,7 @@ STATUS = {
     "unknown-name": 422,
     "bad-value": 422,
     "bad-time": 422,
+    "file-unreadable": 422,
     "not-recordable": 422,
     "unreadable-scan": 422,
     "network": 422,

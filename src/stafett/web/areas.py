@@ -22,6 +22,7 @@ from stafett.web import (
     labels,
     learn,
     letters,
+    loggerfiles,
     outlook,
     pages,
     people,
@@ -65,7 +66,7 @@ AREAS: tuple[Area, ...] = (
     Area("audit", audit.ENDPOINTS, audit.ROUTES, menu=audit.MENU),
     Area(
         "conditions",
-        (*conditions.ENDPOINTS, *stores.ENDPOINTS),
+        (*conditions.ENDPOINTS, *loggerfiles.ENDPOINTS, *stores.ENDPOINTS),
         shipments.ROUTES,
         menu=shipments.MENU,
     ),

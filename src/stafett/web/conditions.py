@@ -172,12 +172,12 @@ async def find(request: Request, person: Person) -> tuple[Live, Seen]:
 # -- readings come in --------------------------------------------------------------------------
 
 
-async def put_readings(call: Call[bytes, Nothing]) -> Kept:
-    """Take one chunk (JSON or binary) or several (a JSON chunk on each line)."""
-    tower = tower_of(call.request)
+async def proven(call: Call[Any, Any]) -> Id:
+    """Return the logger that the path names; a problem if the caller does not have its key."""
     id = Id(call.path["organisation"], call.path["number"])
     scheme, _, key = call.request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() != "bearer" or not await tower.loggers.proves(id, key.strip()):
+    loggers = tower_of(call.request).loggers
+    if scheme.lower() != "bearer" or not await loggers.proves(id, key.strip()):
         raise Problem(
             401,
             "not-this-logger",
@@ -185,6 +185,13 @@ async def put_readings(call: Call[bytes, Nothing]) -> Kept:
             Part("Authorization", "no valid key", "send `Authorization: Bearer KEY`"),
             headers={"WWW-Authenticate": "Bearer"},
         )
+    return id
+
+
+async def put_readings(call: Call[bytes, Nothing]) -> Kept:
+    """Take one chunk (JSON or binary) or several (a JSON chunk on each line)."""
+    tower = tower_of(call.request)
+    id = await proven(call)
     kind = call.request.headers.get("content-type", "").partition(";")[0].strip().lower()
     parts = [line for line in call.body.split(b"\n") if line.strip()]
     if kind != NDJSON:

@@ -27,6 +27,8 @@ from stafett.web.conditions import find
 from stafett.web.pages import page, role_titles, signed_in, start_of
 from stafett.web.stores import stores
 
+MOST = 200  # lines on the page: the worst first, so that no excursion is among those left out
+URGENCY = {"alarm": 0, "unknown": 1, "attention": 2, "ok": 3}
 MENU = (
     Line("shipments", "/shipments", "menu.watch"),
     Line("loggers", "/loggers", "menu.watch"),
@@ -43,14 +45,16 @@ async def shipments_page(request: Request) -> Response:
     t = languages.translator(language)
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
     over = "over" in request.query_params
-    lines = []
-    for one in tower.conditions.of(person.organisation):
-        if (one.until is not None) != over:
-            continue
+    lines: list[dict[str, Any]] = []
+    mine = [(one, tower.conditions.latest(one)) for one in tower.conditions.of(person.organisation)]
+    mine = [pair for pair in mine if (pair[0].until is not None) == over]
+    mine.sort(key=lambda pair: URGENCY[pair[1].judgement.verdict if pair[1] else "unknown"])
+    for one, seen in mine:
+        if len(lines) == MOST:
+            break
         live = await tower.journeys.live(one.journey)
         if live is None:
             continue
-        seen = tower.conditions.latest(one)
         verdict = seen.judgement.verdict if seen else "unknown"
         lines.append(
             {
@@ -71,12 +75,10 @@ async def shipments_page(request: Request) -> Response:
                 else "",
             }
         )
-        if len(lines) == 200:
-            break
-    order = {"alarm": 0, "unknown": 1, "attention": 2, "ok": 3}
-    lines.sort(key=lambda line: order[str(line["verdict"])])
     silent = [] if over else await stores(request, person)
-    return await page(request, "shipments.html", person, lines=lines, over=over, stores=silent)
+    return await page(
+        request, "shipments.html", person, lines=lines, of=len(mine), over=over, stores=silent
+    )
 
 
 async def shipment_page(request: Request) -> Response:
@@ -107,6 +109,7 @@ async def shipment_page(request: Request) -> Response:
         net=live.net,
         row=tower.board.current(live),
         start={**await start_of(request, person), "shipment": seen.shipment.id},
+        may_read_in=len(seen.loggers) == 1 and policy.allows("act", person),
         deviations=[
             d
             for d in live.state.deviations.values()

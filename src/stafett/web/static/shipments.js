@@ -24,6 +24,8 @@ async function refresh() {
     const scrolled = [...document.querySelectorAll("#main .scroll")].map((s) => s.scrollLeft);
     const main = fresh.getElementById("main");
     main.querySelector("#live").replaceWith(document.getElementById("live")); // written into as before
+    const bringing = document.getElementById("logger-file"); // somebody may be at it
+    if (bringing) main.querySelector("#logger-file")?.replaceWith(bringing);
     document.getElementById("main").replaceChildren(...main.childNodes);
     document.querySelectorAll("#main .scroll").forEach((s, i) => { s.scrollLeft = scrolled[i] ?? 0; });
     if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
