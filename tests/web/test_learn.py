@@ -18,6 +18,8 @@ from stafett.protocol.model import text
 
 COURIER = "courier-1"
 
+HTML = {"Accept": "text/html"}
+
 
 @pytest.fixture(scope="module")
 def source(site: Site) -> str:
@@ -152,6 +154,9 @@ def test_groups_of_the_record_are_shown_by_name(site: Site) -> None:
         assert any(f"Norra universitetssjukhuset / {title}" in words for title in titles), words
         assert not any(f"/ {name}" in words for name in roles if "_" in name), words
     assert told["en"] != told["sv"]
+    pages = [site.call(CLINIC, "GET", f"/learn/interfaces?source={source}", headers=HTML).text
+             for source in ("record", "simulated:sweden")]  # fmt: skip
+    assert ['note">This record was played faster' in page for page in pages] == [True, False]
 
 
 @pytest.mark.browser

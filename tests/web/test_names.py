@@ -100,3 +100,16 @@ def test_a_page_that_is_not_there_says_so_in_the_readers_language(
     """A wrong address is answered in words, not in English."""
     page = html(site, CLINIC, "/nowhere", language)
     assert title in page and "nothing" not in page
+
+
+def test_who_granted_a_competence_is_named(site: Site) -> None:
+    """On the account's page, and on both of the administrator's."""
+    name = "Ada Admin"
+    for who, path in (
+        ("ward-1", "/account"),
+        (OPERATOR, "/admin/competence"),
+        (OPERATOR, "/admin/people/ward-1"),
+    ):
+        told = re.sub(r"<header.*?</header>", "", html(site, who, path), flags=re.DOTALL)
+        assert name in told, path
+    assert html(site, OPERATOR, "/audit/changes").count(name) > 1

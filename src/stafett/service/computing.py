@@ -27,8 +27,9 @@ import psycopg
 from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
-from stafett.ledger.tending import AWAY, Tended, said
+from stafett.ledger.tending import AWAY, Tended
 from stafett.service.computing_messages import Answered, Done, Failed, Message, Seen, Task, frame
+from stafett.service.unforeseen import words_of
 
 log = logging.getLogger(__name__)
 
@@ -423,7 +424,7 @@ class _Worker:
             # What this question provokes must not keep the next ones waiting for ever.
             log.exception("the computation %s could not be dealt with", c.id)
             await self._end()
-            await self._computing.ends(c, None, said(fault))
+            await self._computing.ends(c, None, words_of(fault))
         finally:
             self._current = ""
 

@@ -10,6 +10,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import BinaryIO
 import msgspec
 
 from stafett.service.computing_messages import Answered, Done, Failed, Message, Seen, Task, frame
+from stafett.service.unforeseen import words_of
 
 EVERY = 0.3  # seconds between two words about progress
 
@@ -81,7 +83,8 @@ def main() -> None:
         try:
             answer = msgspec.msgpack.encode(work_of(task.kind, out.see)(task, out.tick))
         except Exception as problem:  # the page says so; the process lives on
-            out.say(Failed(f"{type(problem).__name__}: {problem}"))
+            traceback.print_exc()  # into the server's own log
+            out.say(Failed(words_of(problem)))
         else:
             out.say(Answered(answer))
             Path(task.keep).unlink(missing_ok=True)

@@ -119,7 +119,12 @@ async def furnish(tower: Tower) -> list[Person]:
 
 
 async def train(tower: Tower, people: list[Person]) -> None:
-    """Let everybody be competent for a year in what they do, in the protocols as they are now."""
+    """Let each organisation's administrator make its people competent for a year in what they do.
+
+    They are so in the protocols as they are now.
+    """
+    known = await tower.accounts.people()
+    trainers = {one.organisation: one for one in known if "administrator" in one.duties}
     until = datetime.now(UTC) + timedelta(days=365)
     wanted: dict[str, list[Wanted]] = {}
     for person in people:
@@ -129,5 +134,5 @@ async def train(tower: Tower, people: list[Person]) -> None:
                     one = Wanted(person.id, pinned.name, pinned.version, role, until)
                     wanted.setdefault(person.organisation, []).append(one)
     for organisation, grants in wanted.items():
-        trainer = Person("demo-training", "demo-training", "Demo training", organisation)
-        await tower.competences.grant(trainer, grants, "the demo network's people are trained")
+        reason = "the demo network's people are trained"
+        await tower.competences.grant(trainers[organisation], grants, reason)

@@ -27,6 +27,7 @@ from stafett.ledger.ending import ended
 from stafett.service.foreign_logs import ForeignLogs
 from stafett.service.learnt import NOBODY, About, Made, Names, Task
 from stafett.service.trials import Trials
+from stafett.service.unforeseen import words_of
 
 log = logging.getLogger(__name__)
 FRESH_FOR = timedelta(minutes=2)
@@ -170,7 +171,7 @@ class Learning:
             )
         except Exception as error:
             log.exception("learning from %s failed", study.task.source)
-            study.problem = f"This analysis failed ({type(error).__name__}); the others may work."
+            study.problem = words_of(error)
         finally:
             study.current, study.running = "", None
 

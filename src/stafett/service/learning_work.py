@@ -32,6 +32,7 @@ from stafett.service.learnt_names import named, trial_named
 
 BATCH = 5000
 SHOWN = 12
+QUICK_MS = 30_000  # no handoff between people takes less than half a minute
 SIMULATED_DAYS = 2 * 365.0
 
 
@@ -42,7 +43,9 @@ def about(task: Task) -> About | str:
     except LogUnreadableError as error:
         return str(error)
     handoffs = log.handoffs["activity"].cast(pl.String).unique().sort()
-    return About(log.source, facts(log), log.notes, tuple(sites(log)), tuple(handoffs))
+    took = (log.handoffs["end"] - log.handoffs["enqueue"]).dt.total_milliseconds().median()
+    quick = isinstance(took, int | float) and took < QUICK_MS
+    return About(log.source, facts(log), log.notes, tuple(sites(log)), tuple(handoffs), quick)
 
 
 def chapter(task: Task, name: str, trials: tuple[Trial, ...] = ()) -> Made:

@@ -77,13 +77,18 @@ class Made:
 
 @dataclass(frozen=True)
 class About:
-    """What a log is, and what its reader noticed."""
+    """What a log is, and what its reader noticed.
+
+    `quick` says that half its handoffs took less than half a minute each: a record that was played
+    faster than life, whose hours are too small to read.
+    """
 
     source: str
     facts: dict[str, str]
     notes: tuple[str, ...]
     sites: tuple[str, ...]
     activities: tuple[str, ...]
+    quick: bool = False
 
 
 def _distinct(names: Mapping[str, str]) -> dict[str, str]:

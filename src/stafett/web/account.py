@@ -103,6 +103,13 @@ def shown(grant: Grant) -> Competence:
     )
 
 
+async def granters(request: Request, grants: list[Competence]) -> dict[str, str]:
+    """Return the names of those who gave `grants`, also of who has left since."""
+    accounts = tower_of(request).accounts
+    found = [await accounts.person(id) for id in sorted({grant.granted_by for grant in grants})]
+    return {person.id: person.name for person in found if person is not None}
+
+
 async def mine(call: Call[Nothing, Nothing]) -> Mine:
     """Return how I sign in."""
     return await _mine(call.request, call.request.state.person)
@@ -255,7 +262,7 @@ async def account_page(request: Request) -> Response:
         passkeys_here = False
     return await page(
         request, "account.html", person, mine=found, passkeys_here=passkeys_here,
-        role_names=role_titles(request),
+        role_names=role_titles(request), granters=await granters(request, found.competence),
         start={"passkeys": passkeys_here},
     )  # fmt: skip
 

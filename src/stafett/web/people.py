@@ -15,7 +15,7 @@ from stafett.service.accounts import Person
 from stafett.service.administration import Account, new_person
 from stafett.service.competence import Wanted
 from stafett.service.refusal import No, Reason
-from stafett.web.account import Competence, shown
+from stafett.web.account import Competence, granters, shown
 from stafett.web.administration import (
     REASON,
     Names,
@@ -196,7 +196,7 @@ async def person_page(request: Request) -> Response:
     grants = [shown(g) for g in await tower.competences.of(about.person.id)]
     return await page(
         request, "admin_person.html", person, about=about, grants=grants,
-        role_names=role_titles(request),
+        role_names=role_titles(request), granters=await granters(request, grants),
         roles=await _roles(request, person.organisation), duties=_givable(person),
         sites=await tower.administration.sites(person.organisation), protocols=current(request),
     )  # fmt: skip
@@ -222,6 +222,7 @@ async def competence_page(request: Request) -> Response:
         "admin_competence.html",
         person,
         grants=grants,
+        granters=await granters(request, grants),
         people=people,
         missing=missing,
         role_names=role_titles(request),

@@ -16,7 +16,6 @@ if TYPE_CHECKING:  # a picture is drawn from numbers; only its table is a data f
 INK, FAINT, GRID = "#1d2733", "#5b6b7b", "#dde3e9"
 BLUE, AMBER, RED, PURPLE, GREY = "#2f6ea5", "#c9861a", "#b3261e", "#7a5195", "#aab4bf"
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
-CHAR = 6.3  # mean width of a character at 12 px, for leaving room
 
 
 @dataclass(frozen=True)
@@ -130,7 +129,7 @@ def trail(points: Sequence[tuple[float, float]]) -> str:
 
 def room(names: Sequence[str], most: int = 34) -> float:
     """Return the width that the longest of `names`, cut at `most` characters, needs."""
-    return CHAR * max((min(len(name), most) for name in names), default=0) + 10
+    return max((measure(cut(name, most)) for name in names), default=0) + 10
 
 
 def cut(name: str, most: int = 34) -> str:
