@@ -14,7 +14,7 @@ from stafett.ledger import bundle
 from stafett.service.demo import PASSWORD
 from stafett.service.keeping import retention, years_after
 
-ADMIN = "administrator"
+ADMIN, SECOND = "administrator", "records-officer"
 NURSE = "treating-clinic-1"
 
 
@@ -91,6 +91,8 @@ def test_erasing_a_patient_end_to_end(site: Site) -> None:
     )
     assert answer.status_code == 200, answer.text
     pseudonym = answer.json()["pseudonym"]
+    answer = site.call(SECOND, "POST", f"{path}/confirmation", json={"password": PASSWORD})
+    assert answer.status_code == 200, answer.text
     with psycopg.connect(site.tower.url) as connection:
         row = connection.execute(
             "SELECT wrapped_key, sealed, erased FROM vault.patient WHERE pseudonym = %s",
@@ -103,7 +105,8 @@ def test_erasing_a_patient_end_to_end(site: Site) -> None:
     trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
     (event,) = [e for e in trail if e.body["change"]["what"] == "patient-erased"]
     change = event.body["change"]
-    assert change["reason"] == "court order 12/26" and change["person"] == ADMIN
+    assert change["reason"] == "court order 12/26" and change["person"] == SECOND
+    assert change["after"]["asked"]["signature"]["person"] == ADMIN
     assert change["about"] == pseudonym and change["before"]["journey"] == journey
     assert event.signature is not None
     assert datetime.now(UTC) - event.recorded_at < timedelta(minutes=5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -14,15 +14,17 @@ from playwright.sync_api import Browser, Page, expect
 from site_ import Site
 from stafett.journey.script import filled_in
 from stafett.ledger.attest import Personal
+from stafett.service.accounts import Person
 from stafett.service.demo import NETWORK, PASSWORD
 from stafett.service.erasures import Erasures
-from stafett.service.keeping import MEANING
+from stafett.service.keeping import ASKS, MEANING
 from stafett.service.signatures import inspect
 from stafett.service.signing import digest_of
 from stafett.service.vault import Erased
 from web_hands import Under, authenticated, enrol, view_of
 
 ORDERED = {"basis": "ordered", "reason": "court order 12/26"}
+SECOND = "records-officer"  # another administrator of the same hospital
 ADMIN, GIVER, RECEIVER = "administrator", "treating-clinic-1", "case-management-1"
 
 
@@ -63,11 +65,22 @@ def pseudonym_of(site: Site, journey: str) -> str:
 
 
 def erase(site: Site, journey: str, *documents: str, status: int = 200) -> Any:
-    """Erase the patient of a journey by an authority's order, signed by password."""
+    """Erase the patient of a journey by an authority's order: asked, confirmed, by password."""
     body = {**ORDERED, "documents": documents, "password": PASSWORD}
     answer = site.call(ADMIN, "POST", f"/api/journeys/{journey}/erasure", json=body)
     assert answer.status_code == status, answer.text
-    return answer.json()
+    return confirmed(site, journey).json() if status == 200 else answer.json()
+
+
+def confirmed(site: Site, journey: str, by: str = SECOND, password: str = PASSWORD) -> Any:
+    """Confirm what was asked for a journey's patient, as a second person."""
+    path = f"/api/journeys/{journey}/erasure/confirmation"
+    return site.call(by, "POST", path, json={"password": password})
+
+
+def trail_of(site: Site) -> list[Any]:
+    """Return the hospital's trail of changes, as the record has it."""
+    return list(site.inside(site.tower.ledger.stream("administration/university-hospital")))
 
 
 def looking(site: Site) -> Erasures:
@@ -105,33 +118,123 @@ def test_a_document_that_names_the_patient_is_erased_with_them(
     assert shown.status_code == 200  # the journey is read as before
 
 
-def test_erasing_is_signed_and_the_record_keeps_what_was_signed(site: Site) -> None:
-    """Without the password, or with another, nothing happens; the digest is of the very words."""
+@pytest.fixture
+def person_of(site: Site) -> Callable[..., str]:
+    """Add people of the hospital with just the duties named; give their login."""
+
+    def made(*duties: str) -> str:
+        login = "-".join(("hospital", *duties))
+        one = Person(login, login, login.title(), "university-hospital", (), duties)
+        site.inside(site.tower.accounts.add_person(one, PASSWORD))
+        return login
+
+    return made
+
+
+def test_erasing_is_signed_by_two_and_the_record_keeps_what_they_signed(site: Site) -> None:
+    """Without a password, or with another, nothing happens; the digests are of the very words."""
     journey = site.order()
     path, key = f"/api/journeys/{journey}/erasure", patient(site, pseudonym_of(site, journey))[0]
     for password in ({}, {"password": "not my password at all"}):
         refused = site.call(ADMIN, "POST", path, json={**ORDERED, **password})
         assert refused.status_code == 403 and refused.json()["type"].endswith("signature")
+    asked = site.call(ADMIN, "POST", path, json={**ORDERED, "password": PASSWORD})
+    assert asked.status_code == 200, asked.text
+    for password in ("", "not my password at all"):
+        refused = confirmed(site, journey, password=password)
+        assert refused.status_code == 403 and refused.json()["type"].endswith("signature")
     assert patient(site, pseudonym_of(site, journey))[0] == key is not None
-    erase(site, journey)
-    trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
-    after = trail[-1].body["change"]["after"]
-    signed, signature = after["signed"], after["signature"]
+    assert confirmed(site, journey).status_code == 200
+    *_, told, done = trail_of(site)
+    assert told.body["change"]["what"] == "patient-erasure-asked"
+    after = done.body["change"]["after"]
+    signed, signature, first = after["signed"], after["signature"], after["asked"]
     assert signature["digest"] == f"sha256:{digest_of(signed).hex()}"
     assert signature["meaning"] == signed["meaning"] == MEANING
     assert (signed["journey"], signed["reason"]) == (journey, "court order 12/26")
-    assert signed["by"]["person"] == signature["person"] == ADMIN
-    leaf = msgspec.json.decode(trail[-1].leaf)
-    assert inspect(leaf, None) == [Personal(False, "")]  # as an outsider's verifier looks at it
+    assert signed["by"]["person"] == signature["person"] == SECOND
+    assert first["signature"]["person"] == ADMIN and first["signed"]["meaning"] == ASKS
+    assert signed["asked"] == first["signature"]["digest"]  # the second signed what the first did
+    assert first == {k: told.body["change"]["after"][k] for k in ("signature", "signed")}
+    leaf = msgspec.json.decode(done.leaf)
+    assert inspect(msgspec.json.decode(told.leaf), None) == [Personal(False, "")]
+    assert inspect(leaf, None) == [Personal(False, "")] * 2  # as an outsider's verifier looks at it
+    alone = {k: v for k, v in after.items() if k != "asked"}
+    themselves = {**after, "asked": {"signature": signature, "signed": signed}}
+    other = {**first, "signature": {**first["signature"], "digest": "sha256:" + "0" * 64}}
     for change, why in (
         ({"reason": "another reason"}, "reason is not what was signed"),
         ({"about": "P-ANOTHER1"}, "it was signed for another patient"),
         ({"person": "somebody"}, "signed what somebody did"),
         ({"after": {**after, "signed": {**signed, "basis": "x"}}}, "another digest"),
+        ({"after": alone}, "the signature of the person who asked for it is missing"),
+        ({"after": themselves}, "confirmed what they had asked for themselves"),
+        ({"after": {**after, "asked": other}}, "another request was confirmed"),
     ):
         body = {"change": {**leaf["body"]["change"], **change}}
-        (said,) = inspect({**leaf, "body": body}, None)
-        assert why in said.why
+        said = inspect({**leaf, "body": body}, None)
+        assert any(why in one.why for one in said), (why, said)
+
+
+def test_nobody_erases_alone(site: Site, person_of: Callable[..., str]) -> None:
+    """Who asked does not confirm, nor who has no duty for it; somebody of quality does."""
+    journey = site.order()
+    body = {**ORDERED, "password": PASSWORD}
+    path, pseudonym = f"/api/journeys/{journey}/erasure", pseudonym_of(site, journey)
+    assert confirmed(site, journey).status_code == 404  # nobody has asked
+    quality = person_of("quality")
+    assert site.call(quality, "GET", path).status_code == 404
+    assert site.call(quality, "POST", path, json=body).status_code == 403
+    assert site.call(ADMIN, "POST", path, json=body).status_code == 200
+    again = site.call(SECOND, "POST", path, json=body)
+    assert again.status_code == 409 and "asked for already" in again.text
+    for login, status, why in (
+        (ADMIN, 403, "whoever asked does not confirm"),
+        (GIVER, 403, ""),
+        ("courier-admin", 404, ""),
+    ):
+        refused = confirmed(site, journey, login)
+        assert refused.status_code == status and why in refused.text, refused.text
+    assert patient(site, pseudonym)[0] is not None
+    assert site.call(quality, "GET", path).json()["waits"]["person"] == ADMIN
+    assert pseudonym in site.call(quality, "GET", "/admin/erasure").text
+    assert site.call("courier-admin", "GET", "/admin/erasure").text.count(pseudonym) == 0
+    assert confirmed(site, journey, quality).status_code == 200
+    assert patient(site, pseudonym)[:2] == (None, None)
+    assert confirmed(site, journey).status_code == 404
+    (told, *_) = site.call(ADMIN, "GET", path).json()["told"]
+    assert told["asked_by"] == "Ada Admin" and told["name"] != "Ada Admin"
+
+
+def test_what_was_asked_lapses_and_can_be_withdrawn(site: Site) -> None:
+    """After a week nothing is confirmed; what either takes back is asked anew or not at all."""
+    journey = site.order()
+    body = {**ORDERED, "password": PASSWORD}
+    path, pseudonym = f"/api/journeys/{journey}/erasure", pseudonym_of(site, journey)
+    asked = site.call(ADMIN, "POST", path, json=body).json()
+    left = datetime.fromisoformat(asked["until"]) - datetime.now(UTC)
+    assert timedelta(days=6, hours=23) < left < timedelta(days=7, minutes=1)
+    with psycopg.connect(site.tower.url) as connection:
+        connection.execute(
+            "UPDATE service.erasure SET asked_at = asked_at - interval '8 days',"
+            " until = until - interval '8 days' WHERE pseudonym = %s",
+            [pseudonym],
+        )
+    assert confirmed(site, journey).status_code == 404
+    assert site.call(ADMIN, "GET", path).json()["waits"] is None
+    assert pseudonym not in site.call(SECOND, "GET", "/admin/erasure").text
+    assert site.call(ADMIN, "POST", path, json=body).status_code == 200
+    short = site.call(SECOND, "POST", f"{path}/withdrawal", json={"reason": " "})
+    assert short.status_code == 422
+    why = {"reason": "it is another patient"}
+    assert site.call(SECOND, "POST", f"{path}/withdrawal", json=why).status_code == 204
+    assert confirmed(site, journey).status_code == 404
+    assert site.call(SECOND, "POST", f"{path}/withdrawal", json=why).status_code == 404
+    assert patient(site, pseudonym)[0] is not None
+    last = trail_of(site)[-1].body["change"]
+    assert (last["what"], last["about"], last["reason"]) == (
+        "patient-erasure-withdrawn", pseudonym, "it is another patient",
+    )  # fmt: skip
 
 
 def test_a_patient_is_found_by_what_the_own_hospital_knows(site: Site) -> None:
@@ -176,6 +279,7 @@ def test_what_erasing_comes_to_is_told_before_it_is_signed(
     assert told["patient"]["identifiers"] is None and told["patient"]["erased"]
     assert not any(p["here"] for p in told["papers"])
     (done,) = told["told"]
+    assert done["asked_by"] == "Ada Admin" and done["name"] == "Birgit Norén"
     assert (
         told["back"] is None
         and done["position"]
@@ -194,7 +298,7 @@ def test_an_erasure_that_the_record_has_not_heard_of_waits(site: Site) -> None:
         connection.execute(
             "INSERT INTO service.change (person, organisation, what, about, reason, before, after)"
             " SELECT person, organisation, what, 'P-WAITING1', reason, before, after"
-            " FROM service.change WHERE about = %s",
+            " FROM service.change WHERE about = %s AND what = 'patient-erased'",
             [pseudonym_of(site, journey)],
         )
         connection.commit()
@@ -204,10 +308,10 @@ def test_an_erasure_that_the_record_has_not_heard_of_waits(site: Site) -> None:
     assert "waits for the record" not in site.call(ADMIN, "GET", "/admin/erasure").text
 
 
-def test_a_records_officer_erases_a_patient_with_the_keyboard_alone(
+def test_two_people_erase_a_patient_with_the_keyboard_alone(
     site: Site, browser_of: Callable[..., Page], shoot: Callable[[Page, str], None]
 ) -> None:
-    """Search, open, choose, sign, and see that it is done and in the record; a slip is refused."""
+    """Search, open, choose, sign; a second one reads and signs; a slip is refused."""
     journey = site.order("19610203-4567")
     page = browser_of(ADMIN)
     page.goto("/admin/erasure")
@@ -232,8 +336,20 @@ def test_a_records_officer_erases_a_patient_with_the_keyboard_alone(
     expect(page.locator("#refused")).to_contain_text("it is not your password")
     page.get_by_label("Password").fill(PASSWORD)
     page.keyboard.press("Enter")
+    expect(page.locator("main")).to_contain_text("You asked for it")
+    expect(page.locator("main")).to_contain_text("19610203-4567")  # nothing is destroyed yet
+    shoot(page, "erasing-asked")
+    page = browser_of(SECOND)
+    page.goto("/admin/erasure")
+    page.get_by_role("link", name=pseudonym_of(site, journey)).click()
+    expect(page.locator("main")).to_contain_text("Decision 77/2026 of the supervisory authority")
+    expect(page.locator("main")).to_contain_text("19610203-4567")
+    page.get_by_label("Password").fill(PASSWORD)
+    shoot(page, "erasing-second")
+    page.keyboard.press("Enter")
     expect(page.locator("main")).to_contain_text("It stands in the record as event")
     expect(page.locator("main")).not_to_contain_text("19610203-4567")
+    expect(page.locator("main")).to_contain_text("Ada Admin")
     shoot(page, "erasing-after")
     page.goto("/audit/changes")
     expect(page.locator("main")).to_contain_text("ordered by an authority or a court")
@@ -243,23 +359,28 @@ def test_a_records_officer_erases_a_patient_with_the_keyboard_alone(
 def test_an_erasure_is_signed_by_a_passkey_over_just_what_is_erased(
     site: Site, chromium: Browser
 ) -> None:
-    """The proof is in the entry: an outsider checks it with the public key that stands there."""
+    """Both proofs are in the entry: an outsider checks them with the keys that stand there."""
     journey = site.order("19640506-7890")
     context, page = authenticated(chromium, site, ADMIN)
     enrol(page)
     page.goto(f"/admin/erasure/{journey}")
     page.get_by_role("radio", name="ordered by an authority or a court").check()
     page.get_by_label("Reason").fill("Decision 78/2026 of the supervisory authority")
-    page.get_by_role("button", name="Erase for good").click()
-    expect(page.locator("main")).to_contain_text("Ada Admin, passkey")
+    page.get_by_role("button", name="Ask for it").click()
+    expect(page.locator("main")).to_contain_text("You asked for it")
     context.close()
-    trail = site.inside(site.tower.ledger.stream("administration/university-hospital"))
-    leaf = msgspec.json.decode(trail[-1].leaf)
-    assert inspect(leaf, None) == [Personal(True, "")]
-    signature = leaf["body"]["change"]["after"]["signature"]
-    signature["proof"]["signature"] = signature["proof"]["authenticator_data"]
-    (other,) = inspect(leaf, None)
-    assert other.why and not other.by_key
+    context, page = authenticated(chromium, site, SECOND)
+    enrol(page)
+    page.goto(f"/admin/erasure/{journey}")
+    page.get_by_role("button", name="Erase for good").click()
+    expect(page.locator("main")).to_contain_text("Birgit Norén, passkey")
+    context.close()
+    leaf = msgspec.json.decode(trail_of(site)[-1].leaf)
+    assert inspect(leaf, None) == [Personal(True, "")] * 2
+    for part in (leaf["body"]["change"]["after"], leaf["body"]["change"]["after"]["asked"]):
+        proof = part["signature"]["proof"]
+        proof["signature"] = proof["authenticator_data"]
+    assert all(other.why and not other.by_key for other in inspect(leaf, None))
 
 
 def test_only_what_the_hospital_attached_to_this_journey_alone_can_be_erased(

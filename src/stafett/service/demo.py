@@ -98,6 +98,9 @@ async def furnish(tower: Tower) -> list[Person]:
     administrators = [
         Person("administrator", "administrator", "Ada Admin", ORGANISATIONS["hospital"].id, (),
                ("administrator", "operator", "auditor", "registrar")),
+        # An erasure takes two.
+        Person("records-officer", "records-officer", "Birgit Norén", ORGANISATIONS["hospital"].id,
+               (), ("administrator",)),
         *(
             Person(f"{kind}-admin", f"{kind}-admin", name, ORGANISATIONS[kind].id, (),
                    ("administrator", "auditor"))

@@ -15,13 +15,14 @@ import msgspec
 
 from stafett.ledger import Event
 from stafett.protocol.model import text
-from stafett.service import sql
+from stafett.service import policy, sql
 from stafett.service.accounts import Person
+from stafett.service.asked import Asked, Asking, Basis
 from stafett.service.changes import CHANGED
 from stafett.service.documents import Documents
 from stafett.service.erasures import ERASED
 from stafett.service.journeys import Journeys
-from stafett.service.keeping import Basis, Retention, Why, forbids, retention
+from stafett.service.keeping import Retention, Why, forbids, retention
 from stafett.service.live import Live
 from stafett.service.papers import ATTACHED
 from stafett.service.readings import Readings
@@ -75,6 +76,22 @@ class Told(msgspec.Struct, frozen=True):
     position: int | None
     name: str = ""
     method: str = ""
+    asked_by: str = ""
+    """The name of who had asked for it; "" where one person's signature was enough (until 2026)."""
+
+
+class Waits(msgspec.Struct, frozen=True):
+    """An erasure that one person has asked for: it is done once a second one confirms it."""
+
+    journey: str
+    pseudonym: str
+    person: str
+    name: str
+    basis: Basis
+    reason: str
+    documents: tuple[str, ...]
+    at: datetime
+    until: datetime
 
 
 class Prospect(msgspec.Struct, frozen=True):
@@ -96,6 +113,7 @@ class Prospect(msgspec.Struct, frozen=True):
     others: tuple[Sought, ...]
     told: tuple[Told, ...]
     back: datetime | None
+    waits: Waits | None = None
 
 
 class Erasing:
@@ -108,9 +126,10 @@ class Erasing:
         vault: Vault,
         documents: Documents,
         readings: Readings,
+        asking: Asking,
     ) -> None:
         self._pool, self._journeys, self._vault = pool, journeys, vault
-        self._documents, self._readings = documents, readings
+        self._documents, self._readings, self._asking = documents, readings, asking
 
     async def find(self, person: Person, said: str) -> list[Sought]:
         """Return the own hospital's patients of whom `said` is true. Raises No: too short."""
@@ -123,8 +142,16 @@ class Erasing:
         return await self._known(found)
 
     async def prospect(self, person: Person, journey: str, language: str = "en") -> Prospect:
-        """Return what erasing the patient of `journey` comes to. Raises No: unknown."""
+        """Return what erasing the patient of `journey` comes to. Raises No: unknown.
+
+        Who may confirm only is shown a patient for whom it was asked, and no other.
+        """
         live = await self._journeys.see(person, journey)
+        asked = await self._asking.of(live.pseudonym, person.organisation)
+        if asked is not None and asked.until <= datetime.now(UTC):
+            asked = None
+        if asked is None and not policy.allows("erase", person):
+            raise unknown("patient", journey)
         try:
             held = await self._vault.held(live.pseudonym, person.organisation)
         except Unknown:
@@ -145,7 +172,12 @@ class Erasing:
             tuple(await self._same(person, held)),
             tuple(told),
             held.erased if again else None,
+            _waits(asked) if asked else None,
         )
+
+    async def waiting(self, person: Person) -> list[Waits]:
+        """Return the own hospital's erasures that wait for a second person, the oldest first."""
+        return [_waits(one) for one in await self._asking.all(person.organisation)]
 
     async def told(self, person: Person, pseudonym: str = "", limit: int = 50) -> list[Told]:
         """Return the own hospital's erasures, the latest first; `pseudonym` narrows them to one."""
@@ -220,6 +252,13 @@ class Erasing:
         ]
 
 
+def _waits(one: Asked) -> Waits:
+    return Waits(
+        one.journey, one.pseudonym, one.person, one.signature.name, one.basis, one.reason,
+        one.documents, one.at, one.until,
+    )  # fmt: skip
+
+
 def _told(
     at: Any, person: str, about: str, before: Any, after: Any, reason: str, position: int | None
 ) -> Told:
@@ -235,4 +274,5 @@ def _told(
         position,
         signature.get("name", ""),
         signature.get("method", ""),
+        ((after.get("asked") or {}).get("signature") or {}).get("name", ""),
     )

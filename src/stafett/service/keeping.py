@@ -8,13 +8,16 @@ Erasing destroys the patient's key in the hospital's vault. The tree stays whole
 of the patient can no longer be tied to anyone. While the law asks for the link (Regulation (EU)
 2016/679, Article 17(3)(b)) it is refused, unless no product ever reached the patient and the person
 says so with the reason, or an authority has ordered it.
+
+It takes two: one person asks, and a second one, who answers for the hospital's data or its quality,
+confirms within a week. Until then nothing has changed; either of them may withdraw it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Final, Literal
 
 import msgspec
 
@@ -23,6 +26,7 @@ from stafett.journey.command import Signature
 from stafett.journey.state import State
 from stafett.protocol.net import Net
 from stafett.service.accounts import Accounts, Person
+from stafett.service.asked import WITHIN, Asked, Asking, Basis
 from stafett.service.changes import Changes, check_reason
 from stafett.service.documents import Documents
 from stafett.service.erasures import ERASED
@@ -38,9 +42,11 @@ from stafett.service.vault import Unknown, Vault
 
 YEARS = 30
 SOURCE = "Regulation (EC) No 1394/2007, Article 15(4)"
-Basis = Literal["retention-ended", "no-product-given", "ordered"]
 Why = Literal["", "kept", "open", "given"]
+ASKS = "I ask that this patient's identity be erased for good"
 MEANING = "I erase this patient's identity for good"
+ASKED: Final = "patient-erasure-asked"
+WITHDRAWN: Final = "patient-erasure-withdrawn"
 
 
 class Retention(msgspec.Struct, frozen=True):
@@ -124,9 +130,11 @@ class Keeping:
         documents: Documents,
         accounts: Accounts,
         passkeys: Passkeys,
+        asking: Asking,
     ) -> None:
         self._journeys, self._vault, self._changes = journeys, vault, changes
         self._documents, self._accounts, self._passkeys = documents, accounts, passkeys
+        self._asking = asking
 
     async def retention(self, person: Person, journey: str) -> Retention:
         """Return how long a journey of the person's organisation must be kept. Raises No."""
@@ -134,13 +142,13 @@ class Keeping:
         return retention(live.net, live.state)
 
     async def signing(self, person: Person, journey: str, asked: Erasure) -> ToSign:
-        """Return what erasing signs now. Raises No as `erase` does; nothing has changed."""
+        """Return what asking signs now. Raises No as `ask` does; nothing has changed."""
         live = await self._journeys.see(person, journey)
         now = datetime.now(UTC)
         await self._allowed(person, live, asked, now)
-        return _to_sign(person, live, asked, now)
+        return _to_sign(person, live, asked, now, ASKS)
 
-    async def erase(
+    async def ask(
         self,
         person: Person,
         journey: str,
@@ -148,37 +156,112 @@ class Keeping:
         password: str | None = None,
         passkey: Signed | None = None,
         site: Site | None = None,
-    ) -> Erased:
-        """Destroy the patient's key, and record that it was done, by whom and why; or neither.
+    ) -> Asked:
+        """Ask that a patient be erased; a second person confirms it. Nothing is destroyed yet.
 
         It is signed: by `password`, or by `passkey`, which answers what `signing` gave (`site` is
         where the browser is). A patient who is erased already may be erased again, for a document
         that was forgotten.
         Raises No: unknown (not a patient of the person's own hospital, or not its document),
-        retention, reason-missing, signature.
+        retention, reason-missing, signature, conflict (asked already).
         """
         live = await self._journeys.see(person, journey)
         now = signed_at(passkey)
-        own = await self._allowed(person, live, asked, now)
-        due = _to_sign(person, live, asked, now)
-        if passkey is not None:
-            signature = await by_passkey(self._passkeys, person, due, passkey, site)
-        else:
-            signature = await self._by_password(person, due, password)
-        before = {"journey": journey, "pseudonym": live.pseudonym, "basis": asked.basis}
+        await self._allowed(person, live, asked, now)
+        due = _to_sign(person, live, asked, now, ASKS)
+        signature = await self._signature(person, due, password, passkey, site)
+        made = Asked(
+            live.pseudonym, person.organisation, journey, person.id, asked.basis,
+            asked.reason.strip(), tuple(sorted(asked.documents)), signature, due.value, now,
+            now + WITHIN,
+        )  # fmt: skip
         after = {
-            "key": "destroyed",
-            "documents": sorted(asked.documents),
-            "signature": msgspec.to_builtins(signature),
+            "documents": made.documents,
+            "until": made.until,
+            "signature": signature,
             "signed": due.value,
         }
         async with self._changes.making(
-            person, ERASED, live.pseudonym, asked.reason, before, after
+            person, ASKED, live.pseudonym, asked.reason, _before(made), after
         ) as connection:
+            await self._asking.put(connection, made, datetime.now(UTC))
+        return made
+
+    async def confirm_signing(self, person: Person, journey: str) -> ToSign:
+        """Return what confirming signs now. Raises No as `confirm` does."""
+        live = await self._journeys.see(person, journey)
+        asked = await self._asked(person, live)
+        now = datetime.now(UTC)
+        await self._allowed(person, live, _what(asked), now)
+        return _to_sign(person, live, _what(asked), now, MEANING, asked)
+
+    async def confirm(
+        self,
+        person: Person,
+        journey: str,
+        password: str | None = None,
+        passkey: Signed | None = None,
+        site: Site | None = None,
+    ) -> Erased:
+        """Destroy the patient's key, and record who asked, who confirmed and why; or neither.
+
+        Signed as asking is. Raises No as `ask` does, and: unknown (nobody has asked, or more than
+        a week ago), wrong-person (who asked does not confirm).
+        """
+        live = await self._journeys.see(person, journey)
+        asked = await self._asked(person, live)
+        now = signed_at(passkey)
+        own = await self._allowed(person, live, _what(asked), now)
+        due = _to_sign(person, live, _what(asked), now, MEANING, asked)
+        signature = await self._signature(person, due, password, passkey, site)
+        after = {
+            "key": "destroyed",
+            "documents": asked.documents,
+            "signature": signature,
+            "signed": due.value,
+            "asked": {"signature": asked.signature, "signed": asked.signed},
+        }
+        async with self._changes.making(
+            person, ERASED, live.pseudonym, asked.reason, _before(asked), after
+        ) as connection:
+            await self._asking.take(connection, asked)
             await self._vault.erase(connection, live.pseudonym, person.organisation)
             await self._documents.erase(connection, asked.documents)
         kept = await self._documents.here(own)
-        return Erased(journey, live.pseudonym, tuple(sorted(asked.documents)), tuple(kept))
+        return Erased(journey, live.pseudonym, asked.documents, tuple(kept))
+
+    async def withdraw(self, person: Person, journey: str, reason: str) -> None:
+        """Take back what was asked: whoever asked, or a second person who will not confirm it."""
+        live = await self._journeys.see(person, journey)
+        asked = await self._asking.of(live.pseudonym, person.organisation)
+        if asked is None:
+            raise unknown("erasure", journey)
+        async with self._changes.making(
+            person, WITHDRAWN, live.pseudonym, reason, _before(asked)
+        ) as connection:
+            await self._asking.take(connection, asked)
+
+    async def _asked(self, person: Person, live: Live) -> Asked:
+        """Return what waits for a second person, who is this one. Raises No."""
+        asked = await self._asking.of(live.pseudonym, person.organisation)
+        if asked is None or asked.until <= datetime.now(UTC):
+            raise unknown("erasure", live.state.journey)
+        if asked.person == person.id:
+            what = "whoever asked does not confirm: it takes a second person"
+            raise No("wrong-person", "Not yourself", Reason("person", what, "ask a colleague"))
+        return asked
+
+    async def _signature(
+        self,
+        person: Person,
+        due: ToSign,
+        password: str | None,
+        passkey: Signed | None,
+        site: Site | None,
+    ) -> Signature:
+        if passkey is not None:
+            return await by_passkey(self._passkeys, person, due, passkey, site)
+        return await self._by_password(person, due, password)
 
     async def _allowed(
         self, person: Person, live: Live, asked: Erasure, now: datetime
@@ -244,8 +327,26 @@ def forbids(state: State, must: Retention, now: datetime) -> dict[Basis, Why]:
     return {"retention-ended": over, "no-product-given": never, "ordered": ""}
 
 
-def _to_sign(person: Person, live: Live, asked: Erasure, now: datetime) -> ToSign:
-    """Bind an erasure to the patient, the basis, the reason and what goes with it."""
+def _before(asked: Asked) -> dict[str, str]:
+    return {"journey": asked.journey, "pseudonym": asked.pseudonym, "basis": asked.basis}
+
+
+def _what(asked: Asked) -> Erasure:
+    return Erasure(asked.basis, asked.reason, asked.documents)
+
+
+def _to_sign(
+    person: Person,
+    live: Live,
+    asked: Erasure,
+    now: datetime,
+    meaning: str,
+    first: Asked | None = None,
+) -> ToSign:
+    """Bind an erasure to the patient, the basis, the reason and what goes with it.
+
+    Whoever confirms signs what the first one signed, too.
+    """
     value = {
         "erases": live.pseudonym,
         "journey": live.state.journey,
@@ -253,10 +354,12 @@ def _to_sign(person: Person, live: Live, asked: Erasure, now: datetime) -> ToSig
         "reason": asked.reason.strip(),
         "documents": sorted(asked.documents),
         "by": {"person": person.id, "organisation": person.organisation},
-        "meaning": MEANING,
+        "meaning": meaning,
         "signed_at": now,
     }
-    return ToSign(MEANING, now, msgspec.json.decode(msgspec.json.encode(value)))  # as it is kept
+    if first is not None:
+        value["asked"] = first.signature.digest
+    return ToSign(meaning, now, msgspec.json.decode(msgspec.json.encode(value)))  # as it is kept
 
 
 def _given(state: State) -> bool:

@@ -35,6 +35,8 @@ TABLE: dict[str, tuple[str, ...]] = {
     "operate": ("operator",),
     # The vault checks that the patient is the own hospital's.
     "erase": ("administrator",),
+    # The second of the two whom an erasure takes.
+    "confirm-erasure": ("administrator", "quality"),
     "audit": ("auditor", "administrator", "quality"),
     # Both sides of an onboarding: quality and administrators, for their own organisation.
     "onboard": ("quality", "administrator", "registrar"),

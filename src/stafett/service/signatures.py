@@ -159,28 +159,53 @@ def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[Personal]:
 
 
 def _of_change(change: Mapping[str, Any]) -> list[Personal]:
-    """Say the same of an administrator's change; only an erasure is signed."""
+    """Say the same of an administrator's change; only an erasure is signed: by both of two."""
     after = change.get("after")
     if not isinstance(after, Mapping) or "signature" not in after:
         return []
+    found = [_part(change, after, after)]
+    signed, first = after.get("signed"), after.get("asked")
+    if isinstance(first, Mapping):
+        found.append(_first(change, after, first))
+    elif isinstance(signed, Mapping) and "asked" in signed:
+        found.append(Personal(False, "the signature of the person who asked for it is missing"))
+    return found
+
+
+def _first(
+    change: Mapping[str, Any], after: Mapping[str, Any], first: Mapping[str, Any]
+) -> Personal:
+    """Say it of the signature of who asked, which who confirmed has signed too."""
+    signature, signed = first.get("signature") or {}, after.get("signed") or {}
+    if signature.get("person") == change.get("person"):
+        return Personal(
+            False, f"{change.get('person')} confirmed what they had asked for themselves"
+        )
+    if signed.get("asked") != signature.get("digest"):
+        return Personal(False, "another request was confirmed than the one that stands here")
+    return _part({**change, "person": signature.get("person")}, after, first)
+
+
+def _part(change: Mapping[str, Any], after: Mapping[str, Any], by: Mapping[str, Any]) -> Personal:
+    """Say it of one signature (`by`: it, and what was signed) of what the change did."""
     try:
-        one, signed = msgspec.convert(after["signature"], Signature), dict(after["signed"])
+        one, signed = msgspec.convert(by["signature"], Signature), dict(by["signed"])
     except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
-        return [Personal(False, f"it cannot be read: {error}")]
-    digest, by = digest_of(signed), signed.get("by") or {}
+        return Personal(False, f"it cannot be read: {error}")
+    digest, who = digest_of(signed), signed.get("by") or {}
     if one.digest != f"sha256:{digest.hex()}":
-        return [Personal(False, "the content has another digest than the one that was signed")]
-    if not by.get("person") == one.person == change.get("person"):
-        return [Personal(False, f"{one.person} signed what {change.get('person')} did")]
+        return Personal(False, "the content has another digest than the one that was signed")
+    if not who.get("person") == one.person == change.get("person"):
+        return Personal(False, f"{one.person} signed what {change.get('person')} did")
     if signed.get("erases") != change.get("about"):
-        return [Personal(False, f"it was signed for another patient: {signed.get('erases')}")]
+        return Personal(False, f"it was signed for another patient: {signed.get('erases')}")
     if signed.get("meaning") != one.meaning:
-        return [Personal(False, "another meaning was signed")]
+        return Personal(False, "another meaning was signed")
     for field in ("reason", "documents", "basis"):
         if signed.get(field) != {**change, **after, **(change.get("before") or {})}.get(field):
-            return [Personal(False, f"{field} is not what was signed")]
+            return Personal(False, f"{field} is not what was signed")
     why = key_says(one, digest)
-    return [Personal(one.method == "passkey" and not why, why)]
+    return Personal(one.method == "passkey" and not why, why)
 
 
 def _checked(journey: str, line: Line, one: Signature) -> Checked:

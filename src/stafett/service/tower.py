@@ -21,6 +21,7 @@ from stafett.service.administration import Administration
 from stafett.service.admission import Admission
 from stafett.service.alerting import Alerting
 from stafett.service.alerts import Alerts
+from stafett.service.asked import Asking
 from stafett.service.author_keys import AuthorKeys
 from stafett.service.board import Board
 from stafett.service.bookings import Bookings
@@ -150,6 +151,7 @@ class Tower:
             clocks,
         )
         self.papers = Papers(self.documents, self.journeys, self.record, self.readings)
+        asking = Asking(self.pool)
         self.keeping = Keeping(
             self.journeys,
             self.vault,
@@ -157,8 +159,11 @@ class Tower:
             self.documents,
             self.accounts,
             self.passkeys,
+            asking,
         )
-        self.erasing = Erasing(self.pool, self.journeys, self.vault, self.documents, self.readings)
+        self.erasing = Erasing(
+            self.pool, self.journeys, self.vault, self.documents, self.readings, asking
+        )
         self.erasures = Erasures(self.pool, self.ledger, self.vault, self.documents)
         self.board = Board(self.ledger, self.journeys, KeptRows(self.pool))
         self.board.of_rooms.append(self.library.hear)

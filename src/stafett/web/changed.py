@@ -208,7 +208,8 @@ def _value(name: str, value: Any, say: Mapping[str, Said]) -> str:
         return NONE
     if isinstance(value, list):
         return ", ".join(_value(name, one, say) for one in value)
-    if isinstance(value, dict):  # a signature
+    if isinstance(value, dict):  # a signature, maybe with what it was over
+        value = value.get("signature", value)
         return f"{value['name']}, {say['method'](value['method'])}"
     if isinstance(value, bool):
         return say["yes" if value else "no"]("")
@@ -234,7 +235,7 @@ def _values(names: Names, language: str) -> dict[str, Said]:
     return {
         **dict.fromkeys(("id", "login", "name", "sha256"), plain),
         "title": lambda value: catalogue_words.said(value, language),
-        **dict.fromkeys(("valid_from", "valid_until"), moment),
+        **dict.fromkeys(("valid_from", "valid_until", "until"), moment),
         "organisation": named(names.organisations),
         "person": named(names.people),
         "site": named(names.sites),

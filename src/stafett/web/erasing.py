@@ -1,10 +1,12 @@
-"""Erasing a patient: who it is, what would be destroyed and what stays, the signature, the proof.
+"""Erasing a patient: who it is, what would be destroyed and what stays, two signatures, the proof.
 
-For administrators of the hospital that enrolled the patient; nobody else finds anybody here.
+For administrators of the hospital that enrolled the patient, and for the second person who confirms
+what one of them asked for; nobody else finds anybody here.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
@@ -12,8 +14,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.service import policy
+from stafett.service.asked import Basis
 from stafett.service.erasing import Prospect, Sought
-from stafett.service.keeping import Basis, Erased, Erasure
+from stafett.service.keeping import Erased, Erasure
 from stafett.service.refusal import No
 from stafett.service.request import Signed
 from stafett.web import language as languages
@@ -25,7 +29,7 @@ from stafett.web.pages import page
 from stafett.web.problem import Part, Problem
 from stafett.web.refusals import language_of
 
-MENU = (Line("erasing", "/admin/erasure", "menu.admin", "erase"),)
+MENU = (Line("erasing", "/admin/erasure", "menu.admin", "confirm-erasure"),)
 NEWEST = 20
 
 
@@ -36,7 +40,7 @@ class Search(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Erase the patient of a journey: on which legal basis, and why.
+    """Ask that the patient of a journey be erased: on which legal basis, and why.
 
     `documents` are those that name the patient, by SHA-256: they are erased too. `password` signs,
     or `passkey` answers what `.../signing` gave for the same.
@@ -52,6 +56,27 @@ class Erase(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def asked(self) -> Erasure:
         """What is to be erased, without what signs it."""
         return Erasure(self.basis, self.reason, self.documents)
+
+
+class Confirm(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Confirm what somebody else has asked for, whole: `password` signs, or `passkey`."""
+
+    password: str | None = None
+    passkey: Signed | None = None
+
+
+class Withdraw(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Take back what was asked, or decline to confirm it, with a reason."""
+
+    reason: str
+
+
+class AskedFor(msgspec.Struct, frozen=True):
+    """It waits for a second person until the moment said; nothing is destroyed before."""
+
+    journey: str
+    pseudonym: str
+    until: datetime
 
 
 @refusing
@@ -76,29 +101,54 @@ async def signing(call: Call[Erase, Nothing]) -> Signing:
 
 
 @refusing
-async def erase(call: Call[Erase, Nothing]) -> Erased:
+async def ask(call: Call[Erase, Nothing]) -> AskedFor:
+    """Ask for it; a second person confirms."""
+    body, site = call.body, site_of(call.request) if call.body.passkey else None
+    made = await tower_of(call.request).keeping.ask(
+        by_of(call), call.path["journey"], body.asked, body.password, body.passkey, site
+    )
+    return AskedFor(made.journey, made.pseudonym, made.until)
+
+
+@refusing
+async def confirm_signing(call: Call[Nothing, Nothing]) -> Signing:
+    """Return what confirming would sign, and the question to the person's passkey."""
+    due = await tower_of(call.request).keeping.confirm_signing(by_of(call), call.path["journey"])
+    return await ask_passkey(call.request, by_of(call), due, due.content)
+
+
+@refusing
+async def confirm(call: Call[Confirm, Nothing]) -> Erased:
     """Destroy the key of a journey's patient in the hospital's vault, and documents on them."""
     body, site = call.body, site_of(call.request) if call.body.passkey else None
-    return await tower_of(call.request).keeping.erase(
-        by_of(call), call.path["journey"], body.asked, body.password, body.passkey, site
+    return await tower_of(call.request).keeping.confirm(
+        by_of(call), call.path["journey"], body.password, body.passkey, site
     )
 
 
+@refusing
+async def withdraw(call: Call[Withdraw, Nothing]) -> None:
+    """Take back what was asked."""
+    keeping = tower_of(call.request).keeping
+    await keeping.withdraw(by_of(call), call.path["journey"], call.body.reason)
+
+
 async def search_page(request: Request) -> Response:
-    """Find the patient; below, whom the hospital has erased."""
-    person = await allowed(request, "erase")
+    """Find the patient; what waits for a second person; whom the hospital has erased."""
+    person = await allowed(request, "confirm-erasure")
     if isinstance(person, Response):
         return person
     tower = tower_of(request)
     return await page(
         request, "erasing_search.html", person, names=await _names(request, person.organisation),
         told=await tower.erasing.told(person, limit=NEWEST),
+        waiting=await tower.erasing.waiting(person), finds=policy.allows("erase", person),
     )  # fmt: skip
 
 
 async def prospect_page(request: Request) -> Response:
     """One patient: everything that there is to know before it is signed, and after."""
-    person = await allowed(request, "erase")
+    person = await allowed(request, "confirm-erasure")
     if isinstance(person, Response):
         return person
     tower, journey = tower_of(request), request.path_params["journey"]
@@ -116,6 +166,8 @@ async def prospect_page(request: Request) -> Response:
             "journey": journey,
             "name": person.name,
             "waits": bool(it.told) and it.told[0].position is None,
+            "confirms": it.waits is not None,
+            "own": it.waits is not None and it.waits.person == person.id,
             "passkey": bool(await tower.passkeys.of(person)),
         },
     )  # fmt: skip
@@ -128,9 +180,15 @@ async def _names(request: Request, organisation: str) -> dict[str, str]:
 REFUSED = {
     403: "It is not your duty, or the signature does not hold.",
     404: "Not a patient of your own hospital.",
-    409: "The law asks for the record longer.",
+    409: "The law asks for the record longer, or it is asked for already.",
     422: "There is no reason, or a document that another journey rests on.",
 }
+CONFIRMED = {
+    403: "It is not your duty, you asked for it yourself, or the signature does not hold.",
+    404: "Nobody has asked for it, or it has lapsed.",
+    409: "The law asks for the record longer, or somebody was faster.",
+}
+ONE = "/api/journeys/{journey}/erasure"
 ROUTES = (
     Route("/admin/erasure", search_page),
     Route("/admin/erasure/{journey}", prospect_page),
@@ -141,15 +199,29 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         Search, answer=list[Sought], tag="record",
     ),
     Endpoint(
-        "GET", "/api/journeys/{journey}/erasure", prospect, "What erasing the patient comes to",
-        "erase", answer=Prospect, tag="record", answers={404: REFUSED[404]},
+        "GET", ONE, prospect, "What erasing the patient comes to", "confirm-erasure",
+        answer=Prospect, tag="record", answers={404: REFUSED[404]},
     ),
     Endpoint(
-        "POST", "/api/journeys/{journey}/erasure/signing", signing, "What a passkey would sign",
-        "erase", Erase, answer=Signing, tag="record", answers=REFUSED,
+        "POST", f"{ONE}/signing", signing, "What a passkey would sign", "erase", Erase,
+        answer=Signing, tag="record", answers=REFUSED,
     ),
     Endpoint(
-        "POST", "/api/journeys/{journey}/erasure", erase, "Erase the patient of a journey", "erase",
-        Erase, answer=Erased, tag="record", answers=REFUSED,
+        "POST", ONE, ask, "Ask that the patient of a journey be erased", "erase", Erase,
+        answer=AskedFor, tag="record", answers=REFUSED,
+    ),
+    Endpoint(
+        "POST", f"{ONE}/confirmation/signing", confirm_signing,
+        "What a second person's passkey would sign", "confirm-erasure", answer=Signing,
+        tag="record", answers=CONFIRMED,
+    ),
+    Endpoint(
+        "POST", f"{ONE}/confirmation", confirm, "Erase, as the second person", "confirm-erasure",
+        Confirm, answer=Erased, tag="record", answers=CONFIRMED,
+    ),
+    Endpoint(
+        "POST", f"{ONE}/withdrawal", withdraw, "Take back what was asked", "confirm-erasure",
+        Withdraw, status=204, tag="record",
+        answers={404: CONFIRMED[404], 422: "There is no reason."},
     ),
 )  # fmt: skip

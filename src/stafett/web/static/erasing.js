@@ -24,23 +24,21 @@ search?.addEventListener("submit", async (event) => {
   } catch (error) { found.replaceChildren(h("p", { class: "note red", role: "alert" }, `✖ ${lines(error).join(": ")}`)); }
 });
 
-// Erasing: name, meaning and time stand there before the signature.
-const start = JSON.parse(document.getElementById("start")?.textContent ?? "{}"), form = document.getElementById("erase");
+// Asking and confirming: name, meaning and time stand there before the signature.
+const start = JSON.parse(document.getElementById("start")?.textContent ?? "{}");
+const form = document.getElementById("erase"), second = document.getElementById("confirm"), withdraw = document.getElementById("withdraw");
 const path = `/api/journeys/${encodeURIComponent(start.journey)}/erasure`;
 function manifest() {
-  form.querySelector(".signs").textContent = t("station.signing", { name: start.name, at: moment(new Date().toISOString()) });
+  for (const one of document.querySelectorAll(".signs")) one.textContent = t("station.signing", { name: start.name, at: moment(new Date().toISOString()) });
 }
-if (form) { manifest(); setInterval(manifest, 15000); }
-form?.addEventListener("submit", async (event) => {
+if (form || second) { manifest(); setInterval(manifest, 15000); }
+async function act(event, refused, does) {
   event.preventDefault();
-  const button = form.querySelector("button.main"), refused = document.getElementById("refused");
-  const asked = { basis: new FormData(form).get("basis"), reason: form.elements.reason.value.trim(), documents: [...form.querySelectorAll("[name=documents]:checked")].map((c) => c.value) };
-  const typed = document.getElementById("password").value;
+  const button = event.target.querySelector("button[type=submit]");
   button.disabled = true;
   refused.className = "note red hidden";
   try {
-    const by = typed ? { password: typed } : { passkey: await signed(await call("POST", `${path}/signing`, asked)) };
-    await call("POST", path, { ...asked, ...by }, 60000);
+    await does();
     location.reload();
     return;
   } catch (error) {
@@ -48,7 +46,17 @@ form?.addEventListener("submit", async (event) => {
     refused.className = "note red";
   }
   button.disabled = false;
-});
+}
+async function sign(to, asked) {
+  const typed = document.getElementById("password").value;
+  const by = typed ? { password: typed } : { passkey: await signed(await call("POST", `${to}/signing`, asked)) };
+  await call("POST", to, { ...asked, ...by }, 60000);
+}
+form?.addEventListener("submit", (event) => act(event, document.getElementById("refused"), () => sign(path, {
+  basis: new FormData(form).get("basis"), reason: form.elements.reason.value.trim(), documents: [...form.querySelectorAll("[name=documents]:checked")].map((c) => c.value),
+})));
+second?.addEventListener("submit", (event) => act(event, document.getElementById("refused"), () => sign(`${path}/confirmation`, {})));
+withdraw?.addEventListener("submit", (event) => act(event, document.getElementById("not-withdrawn"), () => call("POST", `${path}/withdrawal`, { reason: withdraw.elements.why.value.trim() })));
 
 // It is done, and the record was away: look until it has been told.
 async function look() {
