@@ -164,6 +164,24 @@ def test_a_dying_battery_is_said_before_it_is_dead(last: float, found: list[floa
     assert not made.has("sustained")
 
 
+def test_a_logger_that_restarts_counts_anew_and_its_clock_is_not_doubted() -> None:
+    """Its numbers come again with other readings: told, and neither missing nor a set clock."""
+
+    def chunk(sequence: int, minute: int) -> Arrived:
+        times = T0 + 60.0 * (minute + np.arange(5))
+        cold = {"temperature_c": np.full(5, -151.0)}
+        return Arrived(Chunk(sequence, times[-1], times, cold), times[-1] + 2)
+
+    before = [chunk(n, 5 * n) for n in range(6)]
+    after = [chunk(n, 30 + 5 * n) for n in range(4)]
+    late = before.pop(3)._replace(at=T0 + 60 * 29 + 5)  # before the restart, and out of order
+    made = verdict(merge([*after, *before, late, after[2]]))
+    findings = [(f.kind, f.value) for f in made.findings]
+    assert ("restarted", 1.0) in findings
+    assert not {"clock-set", "missing", "conflicts", "gap"} & {kind for kind, _ in findings}
+    assert made.readings == 50
+
+
 def test_no_readings_and_no_limit_are_unknown() -> None:
     """Neither of them is ever ok."""
     assert judge(merge([]), RULES, start=T0, end=T0 + 7200).verdict == "unknown"

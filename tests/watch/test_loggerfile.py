@@ -175,7 +175,7 @@ def test_two_values_for_one_moment_stay_a_contradiction() -> None:
     """The same row twice is one reading; another value is seen as one too many."""
     row = "2026-03-02T07:30:00Z"
     text = f"time,°C\n{row},4\n{row},4\n{row},9\n2026-03-02T07:31:00Z,4\n"
-    series = merge(Arrived(decode(part), 0.0, from_file=True) for part in chunks(read(text)))
+    series = merge([Arrived(decode(part), 0.0, from_file=True) for part in chunks(read(text))])
     assert (series.conflicts, len(series)) == (1, 2)
 
 

@@ -16,6 +16,14 @@ import click
 from stafett.cli.group import Sentences
 from stafett.cli.remote import reason
 
+# What a refusal asks for, and the option that says it.
+_OPTIONS = {
+    "say which comes first": "say --day-first or --month-first",
+    "say which zone": "say which with --zone",
+    "say whether it is C, F or K": "say --unit C, F or K",
+    "say which it is": "say which with --column",
+}
+
 
 def _zone(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
     """Take a time zone that there is; name the one that was likely meant."""
@@ -77,7 +85,11 @@ def import_(
         data = file.read_bytes()
         found = read(text_of(data), zone=zone, day_first=day_first, unit=unit, column=column)
         parts = chunks(found)
-    except (BadChunk, OSError) as wrong:
+    except BadChunk as wrong:
+        todo = _OPTIONS.get(wrong.todo, wrong.todo)
+        click.echo(f"{file.name}: {BadChunk(wrong.field, wrong.what, todo)}", err=True)
+        raise SystemExit(2) from None
+    except OSError as wrong:
         click.echo(f"{file.name}: {wrong}", err=True)
         raise SystemExit(2) from None
     told = [v for v in found.channels["temperature_c"] if v == v]

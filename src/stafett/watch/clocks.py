@@ -45,7 +45,8 @@ def estimate(chunks: list[Sent]) -> Clock:
     ended: float | None = None
     for i, chunk in enumerate(chunks):
         lag = None if chunk.sent is None else chunk.arrived - chunk.sent
-        back = ended is not None and chunk.first < ended - TOLERANCE_S
+        again = i > 0 and chunk[:3] == chunks[i - 1][:3]  # sent once more: nothing went back
+        back = ended is not None and chunk.first < ended - TOLERANCE_S and not again
         fell = lag is not None and smallest is not None and lag < smallest - TOLERANCE_S
         if i > begin and (back or fell):
             latest = _close(added, begin, i, smallest)

@@ -129,7 +129,7 @@ def _order(
     if said is None and told is None and any(p["a"] != p["b"] for p, _ in open_):
         row = next(row for p, row in open_ if p["a"] != p["b"])
         what = f"{row.text!r}: is the day or the month first?"
-        raise BadChunk(f"line {row.line}", what, "say --day-first or --month-first")
+        raise BadChunk(f"line {row.line}", what, "say which comes first")
     return bool(said if said is not None else told)
 
 
@@ -213,7 +213,7 @@ def _instant(
         minutes = 0 if digits in ("", "Z") else _minutes(digits)
         return local.replace(tzinfo=timezone(timedelta(minutes=minutes))).timestamp()
     if zone is None:
-        raise BadChunk(f"line {row.line}", f"{row.text!r} has no zone", "say which with --zone")
+        raise BadChunk(f"line {row.line}", f"{row.text!r} has no zone", "say which zone")
     at = local.replace(tzinfo=zone)
     moment = at.timestamp()
     later = at.replace(fold=1).timestamp()

@@ -224,6 +224,8 @@ def _of_clock(series: Series, times: Array) -> list[Finding]:
         return []
     first, last = float(times[0]), float(times[-1])
     found: list[Finding] = []
+    if series.restarts:
+        found.append(Finding("restarted", "attention", first, last, float(series.restarts)))
     if series.steps:
         found.append(Finding("clock-set", "attention", first, last, float(series.steps)))
     if series.offset is not None and abs(series.offset) > clocks.TOLERANCE_S:

@@ -6,7 +6,7 @@ moment become no value (neither can be believed), and wrong clocks are corrected
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -36,7 +36,7 @@ class Series:
 
     `doubles` counts readings that were there already, `conflicts` moments with two values,
     `missing` the chunks that the sequence numbers say are still to come, `offset` and `steps` are
-    the clock's (see `clocks.Clock`).
+    the clock's (see `clocks.Clock`). `restarts` is how often the logger began to count anew.
     """
 
     times: Array
@@ -46,6 +46,7 @@ class Series:
     missing: int = 0
     offset: float | None = None
     steps: int = 0
+    restarts: int = 0
 
     def __len__(self) -> int:
         return len(self.times)
@@ -57,7 +58,7 @@ class Series:
         cut = {name: values[low:high] for name, values in self.channels.items()}
         return Series(
             self.times[low:high], cut, self.doubles, self.conflicts, self.missing, self.offset,
-            self.steps,
+            self.steps, self.restarts,
         )  # fmt: skip
 
     def of(self, channel: str) -> Array:
@@ -69,16 +70,17 @@ class Series:
 EMPTY = Series(np.array([], dtype=np.float64), {})
 
 
-def merge(arrived: Iterable[Arrived]) -> Series:
+def merge(arrived: Collection[Arrived]) -> Series:
     """Return one series from chunks in any order, with doubles."""
-    chunks = sorted(arrived, key=lambda a: (a.from_file, a.chunk.sequence, a.at))
+    runs = _runs(a for a in arrived if not a.from_file)
+    sent = [a for run in runs for a in sorted(run, key=lambda a: (a.chunk.sequence, a.at))]
+    chunks = [*sent, *sorted((a for a in arrived if a.from_file), key=_part)]
     if not chunks:
         return EMPTY
     facts = [
         clocks.Sent(a.chunk.sequence, float(a.chunk.times[0]), float(a.chunk.times[-1]),
                     a.chunk.sent, a.at)
-        for a in chunks
-        if not a.from_file
+        for a in sent
     ]  # fmt: skip
     clock = clocks.estimate(facts)
     added = (*clock.added, *(0.0 for _ in chunks[len(facts) :]))
@@ -98,12 +100,41 @@ def merge(arrived: Iterable[Arrived]) -> Series:
     for name, values in channels.items():
         merged[name], differs = _one_each(values, group, total)
         conflicting |= differs
-    sequences = {fact.sequence for fact in facts}
-    missing = max(sequences) - min(sequences) + 1 - len(sequences) if sequences else 0
+    missing = sum(_missing({a.chunk.sequence for a in run}) for run in runs)
     doubles = len(times) - total
     return Series(
-        times[first], merged, doubles, int(conflicting.sum()), missing, clock.offset, clock.steps
-    )
+        times[first], merged, doubles, int(conflicting.sum()), missing, clock.offset, clock.steps,
+        max(len(runs) - 1, 0),
+    )  # fmt: skip
+
+
+def _runs(arrived: Iterable[Arrived]) -> list[list[Arrived]]:
+    """Return the chunks of each time that the logger began to count, in the order they came.
+
+    A number that has come already with other readings is of a new count: it was restarted.
+    """
+    runs: list[list[Arrived]] = []
+    place: dict[tuple[int, float, float], int] = {}
+    numbers: set[int] = set()  # of the latest count
+    for one in sorted(arrived, key=lambda a: (a.at, a.chunk.sequence)):
+        sequence = one.chunk.sequence
+        what = sequence, float(one.chunk.times[0]), float(one.chunk.times[-1])
+        if what not in place:
+            if not runs or sequence in numbers:
+                runs.append([])
+                numbers = set()
+            numbers.add(sequence)
+            place[what] = len(runs) - 1
+        runs[place[what]].append(one)
+    return runs
+
+
+def _missing(sequences: set[int]) -> int:
+    return max(sequences) - min(sequences) + 1 - len(sequences)
+
+
+def _part(one: Arrived) -> tuple[int, float]:
+    return one.chunk.sequence, one.at
 
 
 def _one_each(values: Array, group: np.ndarray, total: int) -> tuple[Array, np.ndarray]:
