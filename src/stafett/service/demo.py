@@ -126,8 +126,10 @@ async def train(tower: Tower, people: list[Person]) -> None:
 
     They are so in the protocols as they are now.
     """
-    known = await tower.accounts.people()
-    trainers = {one.organisation: one for one in known if "administrator" in one.duties}
+    trainers: dict[str, Person] = {}
+    for one in await tower.accounts.people():  # by name
+        if "administrator" in one.duties:
+            trainers.setdefault(one.organisation, one)
     until = datetime.now(UTC) + timedelta(days=365)
     wanted: dict[str, list[Wanted]] = {}
     for person in people:
