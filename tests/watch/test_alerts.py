@@ -178,6 +178,30 @@ def test_a_shift_is_handed_over_when_the_other_accepts(site: Site, journey: str)
     wait_for(lambda: {a["holder"] for a in alerts(site, CLINIC, journey)} == {"treating-clinic-2"})
 
 
+def test_a_shift_takes_along_what_came_since_and_not_what_a_third_has_taken(
+    site: Site, journey: str
+) -> None:
+    """Who accepts gets what is open then; what another colleague works on stays theirs."""
+    report(site, journey, "IDENTITY_MISMATCH")
+    (first, *_) = wait_for(lambda: alerts(site, CLINIC, journey))
+    third = "treating-clinic-3"
+    taken = site.call(third, "POST", f"/api/alerts/{first['id']}/acknowledge", json={})
+    assert taken.status_code == 200
+    offer = {"role": "treating_clinic", "receiver": "treating-clinic-2"}
+    offered = site.call(CLINIC, "POST", "/api/alerts/handovers", json=offer).json()
+    report(site, journey, "BROKEN_SEAL")
+    wait_for(lambda: [a for a in alerts(site, CLINIC, journey) if a["code"] == "BROKEN_SEAL"])
+    path = f"/api/alerts/handovers/{offered['id']}/accept"
+    accepted = site.call("treating-clinic-2", "POST", path).json()
+
+    def held() -> dict[str, str | None]:
+        return {a["code"]: a["holder"] for a in alerts(site, CLINIC, journey)}
+
+    wait_for(lambda: held().get("BROKEN_SEAL") == "treating-clinic-2")
+    assert held()["IDENTITY_MISMATCH"] == third
+    assert first["id"] not in accepted["alerts"] and accepted["alerts"]
+
+
 class Inbox:
     """What a real SMTP server took; it can be told to refuse."""
 

@@ -13,7 +13,7 @@ from stafett.watch import calibration, course
 from stafett.watch.course import Again, Progress
 from stafett.watch.curve import ENOUGH, Seen, Target, curve
 from stafett.watch.plan import Limit, Plan, plan_of
-from stafett.watch.prediction import learn, look_ahead
+from stafett.watch.prediction import learn, look_ahead, savings
 
 HOUR = 3600.0
 PLAN = Plan(
@@ -136,6 +136,32 @@ def test_probabilities_are_calibrated_on_held_out_journeys_and_beat_the_base_rat
     assert score < 0.95 * calibration.brier([rate] * len(said), happened), f"seed {seed}"
     off = [b for b in calibration.reliability(said, happened, 5) if not b.low <= b.said <= b.high]
     assert len(off) <= 1, f"seed {seed}: {off}"
+
+
+def test_what_buys_time_is_what_the_end_waits_for() -> None:
+    """Half of the mean of `b` at its best tenth; nothing while a longer way runs beside it."""
+    chance = random.Random(7)
+
+    def past(beside: float) -> list[Progress]:
+        found = []
+        for _ in range(200):
+            b = HOUR * (1 + chance.uniform(0.0, 10.0))
+            done = {"a": 0.0, "b": b, "d": beside, "c": max(b, beside) + HOUR}
+            found.append(Progress(0.0, done, 40 * HOUR))
+        return found
+
+    plan = Plan(
+        order=("a", "b", "d", "c"),
+        before={"a": (), "b": ("a",), "d": ("a",), "c": ("b", "d")},
+        targets=dict.fromkeys("abcd", Target(HOUR, 4 * HOUR)),
+        limits=(),
+        handoffs=frozenset({"b"}),
+    )
+    at = Progress(0.0, {"a": 0.0}, 0.0)
+    (alone,) = savings(plan, learn(plan, past(HOUR)), at)
+    assert alone.handoff == "b"
+    assert alone.seconds / HOUR == pytest.approx(4.1, abs=0.5)  # 6 hours on average, 2 at best
+    assert savings(plan, learn(plan, past(12 * HOUR)), at) == ()
 
 
 def again(chance: random.Random, share: float) -> Progress:

@@ -45,6 +45,11 @@ def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
     page.goto("/deviations")
     page.get_by_role("link", name="Temperature out of range").first.click()
     page.wait_for_url(f"**/deviations/{journey}/{name}")
+    page.goto(f"/deviations/{journey}/{name}?language=sv")
+    way = "den är inte bedömd enligt kriterierna; orsaken är inte angiven"
+    expect(page.locator("main")).to_contain_text(f"Innan den kan stängas: {way}")
+    expect(page.locator("#s6 + p")).to_contain_text(way)
+    page.goto(f"/deviations/{journey}/{name}?language=en")
     page.get_by_role("button", name="I take it").click()
     expect(page.locator("form[data-command=AcknowledgeDeviation]")).to_have_count(0)
     triage = page.locator("form[data-command=TriageDeviation]")

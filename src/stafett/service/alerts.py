@@ -218,7 +218,10 @@ class Alerts:
         )
 
     async def offer(self, person: Person, role: str, receiver: Person, note: str) -> Handover:
-        """Offer a shift: everything that is open for `role`. It counts when it is accepted."""
+        """Offer a shift: what is open for `role` and no third person has taken.
+
+        It counts when it is accepted, with what has been told meanwhile. Raises No.
+        """
         if role not in person.roles:
             raise unknown("role", role)
         if receiver.organisation != person.organisation or role not in receiver.roles:
@@ -230,12 +233,7 @@ class Alerts:
         async with self._pool.connection() as connection, connection.transaction():
             cursor = connection.cursor(row_factory=tuple_row)
             await _locked(cursor)
-            await cursor.execute(
-                "SELECT id FROM alerts.alert WHERE organisation = %s AND role = %s"
-                " AND ended IS NULL AND told IS NOT NULL ORDER BY id",
-                [person.organisation, role],
-            )
-            open_ = [int(row[0]) for row in await cursor.fetchall()]
+            open_ = await _of_shift(cursor, person.organisation, role, person.id, receiver.id)
             await cursor.execute(
                 "INSERT INTO alerts.handover (organisation, role, giver, receiver, note, alerts)"
                 " VALUES (%s, %s, %s, %s, %s, %s) RETURNING id",
@@ -249,7 +247,7 @@ class Alerts:
         return (await self._handovers("WHERE id = %s", [row[0]]))[0]
 
     async def accept(self, person: Person, id_: int) -> Handover:
-        """Take over a shift: every open alert of it is this person's from now on."""
+        """Take over a shift: all that is open is this person's, but for what a third has taken."""
         found = await self._handovers("WHERE id = %s AND receiver = %s", [id_, person.id])
         if not found:
             raise unknown("handover", str(id_))
@@ -258,11 +256,16 @@ class Alerts:
             await _locked(cursor)
             await cursor.execute(
                 "UPDATE alerts.handover SET accepted = clock_timestamp()"
-                " WHERE id = %s AND accepted IS NULL RETURNING alerts",
+                " WHERE id = %s AND accepted IS NULL RETURNING organisation, role, giver",
                 [id_],
             )
             row = await cursor.fetchone()
-            for alert in row[0] if row else ():
+            open_ = await _of_shift(cursor, *row, person.id) if row else []
+            if row:
+                await cursor.execute(
+                    "UPDATE alerts.handover SET alerts = %s WHERE id = %s", [open_, id_]
+                )
+            for alert in open_:
                 await cursor.execute(
                     "UPDATE alerts.alert SET holder = %s,"
                     " acknowledged = coalesce(acknowledged, clock_timestamp())"
@@ -407,6 +410,19 @@ def _plain(one: Wanted) -> dict[str, object]:
 
 async def _locked(cursor: Any) -> None:
     await cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+
+
+async def _of_shift(
+    cursor: Any, organisation: str, role: str, giver: str, receiver: str
+) -> list[int]:
+    """Return what is open for a role and held by nobody, or by one of these two."""
+    await cursor.execute(
+        "SELECT id FROM alerts.alert WHERE organisation = %s AND role = %s"
+        " AND ended IS NULL AND told IS NOT NULL AND (holder IS NULL OR holder IN (%s, %s))"
+        " ORDER BY id",
+        [organisation, role, giver, receiver],
+    )
+    return [int(row[0]) for row in await cursor.fetchall()]
 
 
 async def _happened(

@@ -25,7 +25,7 @@ from stafett.service.journeys import Journeys
 from stafett.service.live import Live
 from stafett.watch import course, prediction
 from stafett.watch.plan import Plan, plan_of
-from stafett.watch.prediction import Deadline, Learnt, Outlook
+from stafett.watch.prediction import Deadline, Learnt, Outlook, Saving
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 5.0
@@ -111,6 +111,12 @@ class Forecasts:
             if worst is not None:
                 found[journey] = worst
         return found
+
+    async def savings(self, live: Live) -> tuple[Saving, ...]:
+        """Return which interfaces to come would buy the journey time, the most first."""
+        plan, learnt = await self._learn(live)
+        at = course.progress(live.net, live.state, datetime.now(UTC))
+        return await anyio.to_thread.run_sync(prediction.savings, plan, learnt, at)
 
     async def learnt(self, live: Live) -> Learnt:
         """Return what the journey's outlook rests on."""

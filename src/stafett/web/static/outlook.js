@@ -8,7 +8,7 @@ export async function draw() {
 }
 
 async function fill(place) {
-  const { deadlines, segments, titles, back } = await call("GET", `/api/journeys/${place.dataset.journey}/forecast`);
+  const { deadlines, segments, titles, back, saves } = await call("GET", `/api/journeys/${place.dataset.journey}/forecast`);
   if (!segments.length) { place.classList.add("hidden"); return; }
   const seen = new Map(segments.map((s) => [s.activity, s.seen]));
   const last = segments.reduce((a, b) => (b.median_s > a.median_s ? b : a));
@@ -22,6 +22,7 @@ async function fill(place) {
         h("td", {}, h("span", { class: d.miss >= 0.5 ? "tag amber" : "tag" }, d.miss >= 0.5 ? `◷ ${t("outlook.likely")} ` : "", `${Math.round(100 * d.miss)} %`)),
         h("td", { class: "num" }, `${when(d.done_low)} – ${when(d.done_high)}`),
         h("td", {}, d.best ? t("outlook.best", { handoff: named(d.best), gain: Math.round(100 * d.gain) }) : "–"))))),
+    !saves.length ? "" : h("p", {}, t("outlook.saves"), " ", saves.slice(0, 3).map((s) => t("outlook.saves.at", { handoff: named(s.handoff), time: span(s.mean_s) })).join("; "), "."),
     !back.length ? "" : h("p", {}, t("outlook.back"), " ", back.slice(0, 3).map((b) => t("outlook.back.at", { activity: named(b.activity), p: percent(b.share), n: b.n, median: span(b.median_s) })).join("; "), "."),
     h("p", { class: "soft" }, basis(...seen.values()), " ", h("a", { href: "/forecasts" }, t("outlook.how-right"))));
 }
