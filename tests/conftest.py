@@ -16,6 +16,7 @@ import pytest_timeout
 from _pytest.runner import runtestprotocol
 
 from site_ import Site, serving
+from stafett.cli.serve import steady
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
 
@@ -129,6 +130,11 @@ LONG = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the files that take longest first; the others keep their order."""
     items.sort(key=lambda item: LONG.index(item.path.name) if item.path.name in LONG else len(LONG))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Look for cyclic garbage as seldom as a served tower does."""
+    steady()
 
 
 # Where a real clock, broker or browser is in play, a machine with other work may be too slow once.

@@ -64,6 +64,8 @@ def test_the_output_in_the_howto_is_what_is_printed(monkeypatch: pytest.MonkeyPa
     file = "docs/examples/broken/32-nobody-carries-the-bag.yaml"
     said = CliRunner().invoke(protocol, ["check", file]).output
     assert said.rstrip().rpartition(", ")[0] == quoted
+    holes = len(list((ROOT / "docs/examples/broken").glob("[0-9]*.yaml")))
+    assert f"for each of {holes} holes" in page
 
 
 def test_a_built_in_protocol_is_given_as_a_file_to_copy(tmp_path: Path) -> None:

@@ -173,24 +173,42 @@ async def _ranked(store: EpcisStore, down: bool) -> list[int]:
     return [numbers[seq] for seq in in_order(places, down)]
 
 
-async def test_too_many_words_to_order_are_refused_and_not_cut(
+async def test_many_words_are_put_in_order_by_an_index(
     store: EpcisStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """413 says to narrow the query, where words begin; numbers and what has none are no burden."""
+    """More than fit in memory: as by ranking them all, over pages, both ways, as more come in."""
     monkeypatch.setattr("stafett.exchange.epcis_ordered.FEW", 3)
     monkeypatch.setattr("stafett.exchange.epcis_ordered.MAX_SORTED", 3)
-    values = [1, 2, 3, 4, 5, *["a", "b", "c", "d"], *[None] * 5]
-    await put(store, *(event(n, **({"ext:x": v} if v is not None else {}))
-                       for n, v in enumerate(values, 1)))  # fmt: skip
-    for direction in ("ASC", "DESC"):
-        with pytest.raises(Problem) as refused:
-            await order(store, "ext:x", limit=2, direction=direction)
-        assert (refused.value.status, refused.value.name) == (413, "QueryTooComplexException")
-        five = await order(store, "ext:x", limit=2, direction=direction, eventCountLimit=5)
-        assert sorted(five) == [1, 2, 3, 4, 5]
-    assert (
-        len(await order(store, "ext:x", EQ_eventID=[uuid.UUID(int=n).urn for n in (1, 6, 9)])) == 3
-    )
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.CHUNK", 2)
+    monkeypatch.setattr("stafett.exchange.epcis_texts.WINDOW", 7)
+    words = ["a", "ab", "b", "B", "å", "a\U0001f9ea", "x" * 3000, ["d", "c"], ["a", 4], "", "b"]
+    dice = random.Random(20261127)
+    for trial in range(3):
+        given = dice.sample([*words, 1, 2, None, None], len(words) + 4)
+        await put(store, *(event(n, **({} if v is None else {"ext:x": v}))
+                           for n, v in enumerate(given, 1 + trial * len(given))))  # fmt: skip
+        for direction in ("ASC", "DESC"):
+            ranked = await _ranked(store, direction == "DESC")
+            for limit in (1, 4, 100):
+                assert await order(store, "ext:x", limit=limit, direction=direction) == ranked
+            some = await order(store, "ext:x", direction=direction, limit=2, eventCountLimit=20)
+            assert some == ranked[:20]
+
+
+async def test_words_that_are_too_many_for_one_request_are_gone_on_with(
+    store: EpcisStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """503 says how far it is and when to ask; what was done stays, and the order comes."""
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.FEW", 3)
+    monkeypatch.setattr("stafett.exchange.epcis_ordered.MAX_SORTED", 3)
+    monkeypatch.setattr("stafett.exchange.epcis_texts.WINDOW", 4)
+    monkeypatch.setattr("stafett.exchange.epcis_texts.FILL_S", -1.0)
+    await put(store, *(event(n, **{"ext:x": f"w{50 - n}"}) for n in range(1, 11)))
+    for reached in ("4 of 10", "8 of 10"):
+        with pytest.raises(Problem, match=reached) as refused:
+            await order(store, "ext:x")
+        assert (refused.value.status, refused.value.retry_after_s) == (503, 1)
+    assert await order(store, "ext:x") == list(range(10, 0, -1))
 
 
 async def test_the_index_gives_the_order(store: EpcisStore) -> None:

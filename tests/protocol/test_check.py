@@ -128,3 +128,26 @@ def test_a_hole_that_all_products_share_is_reported_once(sound: str) -> None:
         "{value: 90 min, source: label}}}\n",
     )
     assert len(found(text, "no-loss-route")) == 1
+
+
+@pytest.mark.parametrize(
+    ("nasty", "said"), [(r"Con\u202Esent", "U+202E"), (r"Con\asent", "U+0007")]
+)
+def test_a_character_that_nobody_sees_is_found(sound: str, nasty: str, said: str) -> None:
+    """What turns the text round, or is no letter, is named where it stands."""
+    (one,) = found(sound.replace("title: Consent\n", f'title: "{nasty}"\n'), "unfit-part")
+    assert said in one.what
+    assert one.place.column == 5
+
+
+@pytest.mark.parametrize("people", [0, -1, 10, 1_000_000])
+def test_a_number_of_people_that_there_is_not_is_found(sound: str, people: int) -> None:
+    """Nobody, and more than ever stand round one bag: nobody could make that check."""
+    text = sound.replace("critical: true, people: 2", f"critical: true, people: {people}", 1)
+    assert any("people" in one.what for one in found(text, "contradictory-limits"))
+
+
+def test_a_million_signatures_are_found(sound: str) -> None:
+    """A step that so many must sign never ends."""
+    text = sound.replace("right patient, people: 2}", "right patient, people: 1000000}")
+    assert found(text, "contradictory-limits")

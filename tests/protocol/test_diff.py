@@ -133,7 +133,7 @@ def test_a_document_is_told_of_to_who_attaches_it(sound: str) -> None:
 
 def test_a_limit_that_comes_or_goes_is_not_called_unlimited(sound: str) -> None:
     """A deadline that is new had no limit before; one that is gone says what it was."""
-    new = sound.replace("    takes: {at_most: 14 d, source: label}\n  test:", "  test:")
+    new = sound.replace("    takes: {at_most: 14 d, source: label}\n    esc", "    esc")
     assert new != sound
     said = [c.what for c in diff(parse(sound).bind(), parse(new).bind())]
     assert said == ["time allowed is gone (it was 14 d)"]

@@ -95,3 +95,28 @@ def test_the_picture_in_the_documentation_is_current() -> None:
     """docs/images holds what the program draws now."""
     kept = ROOT / "docs" / "images" / "autologous-car-t.svg"
     assert kept.read_text("utf-8") == draw(builtin.load("autologous-car-t").bind())
+
+
+def test_a_character_that_no_document_may_have_does_not_spoil_the_drawing(small: str) -> None:
+    """A bell in a title (which the proof refuses) is drawn as a mark that something was there."""
+    picture = draw(parse(small.replace("title: Collect", r'title: "Col\alect"')).bind())
+    ElementTree.fromstring(picture)
+    assert "Col\N{REPLACEMENT CHARACTER}lect" in picture
+
+
+def test_the_mark_of_a_prerequisite_stands_where_the_baton_leaves() -> None:
+    """What is held back is the release: the diamond of H16 is by its giver, not by what follows."""
+    picture = draw(builtin.load("autologous-car-t").bind())
+    label = picture.index("<title>H16 ")
+    line, end = re.findall(r'<circle class="\w+" cx="([\d.]+)" cy="([\d.]+)"', picture[:label])[-2]
+    points = re.search(r'class="guard" points="([\d.]+),([\d.]+)', picture[label:])
+    assert points is not None
+    assert points[1] == line
+    assert abs(float(points[2]) + 1.5 - float(end)) < 3
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "es", "fi"])
+def test_what_anybody_may_send_is_on_the_drawing(language: str) -> None:
+    """The notification of H24 has no place on the time axis: it is named below."""
+    picture = draw(builtin.load("autologous-car-t").bind(), language)
+    assert re.search(r">H24 – [^<]+ → [^<]+\)<", picture)

@@ -418,6 +418,192 @@ def _answers(document: Document, path: tuple[str, ...], checks: list[Value]) -> 
                 yield without(document, (*path, i, "choices", key))
 
 
+def questioned(document: Document) -> Iterator[tuple[tuple[Any, ...], Value, Value]]:
+    """Yield every check: its path, itself, the step or handoff that it is in."""
+    for name, step in document.value["steps"].items():
+        for i, check in enumerate(step.get("checks", [])):
+            yield ("steps", name, "checks", i), check, step
+    for name, handoff in document.value["handoffs"].items():
+        for path, checks in sides(handoff, name):
+            for i, check in enumerate(checks):
+                yield (*path, i), check, handoff
+
+
+@operator
+def a_stop_where_the_deviation_is_critical(document: Document) -> Iterator[Mutation]:
+    grave = {n for n, d in document.value["deviations"].items() if d["severity"] == "critical"}
+    for path, check, activity in questioned(document):
+        raised = {check.get("deviation")} | {
+            choice.get("deviation") for choice in check.get("choices", {}).values()
+        }
+        if check.get("critical") and grave & raised and "records" not in check:
+            if check["kind"] == "scan" and activity.get("carries"):
+                continue  # another operator's
+            yield with_(document, (*path, "critical"), False)
+
+
+@operator
+def a_mismatch_that_is_critical(document: Document) -> Iterator[Mutation]:
+    used = {
+        check["deviation"]
+        for _, check, _ in questioned(document)
+        if check.get("critical") and check.get("identifies") and "deviation" in check
+    }
+    for code in used:
+        yield with_(document, ("deviations", code, "severity"), "minor")
+
+
+@operator
+def whose_body_it_is(document: Document) -> Iterator[Mutation]:
+    """Before consent, collection and lymphodepletion the patient is identified."""
+    for path, check, step in questioned(document):
+        alike = [c for c in step.get("checks", ()) if c.get("identifies") == "patient"]
+        early = [c for c in alike if c.get("when", "before") == "before"]
+        kinds = ("consent", "collect", "conditioning")
+        if step.get("kind") in kinds and check in early and len(early) == 1:
+            yield without(document, path)
+            yield with_(document, (*path, "critical"), False)
+            yield with_(document, (*path, "when"), "after")
+
+
+@operator
+def a_look_before_it_is_used_up(document: Document) -> Iterator[Mutation]:
+    for path, check, step in questioned(document):
+        subject = check.get("identifies")
+        alike = [c for c in step.get("checks", ()) if subject and c.get("identifies") == subject]
+        if subject not in step.get("consumes", ()) or subject in step.get("unpacks", {}):
+            continue
+        if len(alike) == 1 and check.get("when", "before") == "before":
+            yield with_(document, (*path, "when"), "after")
+
+
+@operator
+def whose_sample_is_tested(document: Document) -> Iterator[Mutation]:
+    for path, check, step in questioned(document):
+        alike = [c for c in step.get("checks", ()) if c.get("identifies") in step.get("inputs", ())]
+        if step.get("kind") == "test" and check.get("identifies") and len(alike) == 1:
+            yield without(document, path)
+            yield with_(document, (*path, "critical"), False)
+
+
+@operator
+def a_label_that_both_sides_compare(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        for path, checks in sides(handoff, name):
+            for i, check in enumerate(checks):
+                if check.get("identifies") in handoff.get("carries", ()):
+                    yield without(document, (*path, i))
+
+
+@operator
+def a_decision_that_can_say_no(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        others = (
+            [r for r, e in step.get("results", {}).items() if not e["then"].get("resume")]
+            if (step.get("on_demand"))
+            else []
+        )
+        resumes = len(others) < len(step.get("results", {}))
+        if resumes and len(others) == 1:
+            yield without(document, ("steps", name, "results", others[0]))
+
+
+@operator
+def a_limit_and_a_ladder_of_a_decision(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        if step.get("on_demand"):
+            yield without(document, ("steps", name, "takes"))
+            yield without(document, ("steps", name, "escalation"))
+
+
+@operator
+def a_call_before_it_has_expired(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        last = ("handoffs", name, "escalation", len(handoff["escalation"]) - 1, "after")
+        yield with_(document, last, "9999 wk")
+
+
+@operator
+def an_end_after_withdrawal_and_death(document: Document) -> Iterator[Mutation]:
+    steps = document.value["steps"].items()
+    resuming = [
+        name
+        for name, step in steps
+        if any(e.get("then", {}).get("resume") for e in step.get("results", {}).values())
+    ]
+    for name in ("consent_withdrawn", "patient_died"):
+        for decision in resuming:
+            yield with_(document, ("interrupts", name, "then"), {"decide": decision})
+    yield with_(document, ("interrupts", "patient_died", "until"), _giving(document))
+
+
+def _giving(document: Document) -> str:
+    steps = document.value["steps"].items()
+    return next(name for name, step in steps if step["kind"] == "administer")
+
+
+@operator
+def an_outcome_that_treats_nobody(document: Document) -> Iterator[Mutation]:
+    for name, outcome in document.value["outcomes"].items():
+        if not outcome.get("treated") and outcome["materials"] != "none-left":
+            yield with_(document, ("outcomes", name, "treated"), True)
+
+
+@operator
+def who_certifies_and_on_what(document: Document) -> Iterator[Mutation]:
+    steps = document.value["steps"]
+    makers = {s["role"] for s in steps.values() if s["kind"] in ("manufacture", "collect")}
+    for name, step in steps.items():
+        if step["kind"] == "certify":
+            yield without(document, ("steps", name, "checks"))
+            for role in makers:
+                yield with_(document, ("steps", name, "role"), role)
+        if step["kind"] in ("consent", "certify", "administer"):
+            yield without(document, ("steps", name, "documents"))
+
+
+@operator
+def a_signature_on_what_is_done_to_the_patient(document: Document) -> Iterator[Mutation]:
+    for name, step in document.value["steps"].items():
+        if step["kind"] in ("collect", "conditioning", "thaw"):
+            yield without(document, ("steps", name, "sign"))
+
+
+@operator
+def the_beginning_of_a_clock(document: Document) -> Iterator[Mutation]:
+    """Let a shelf life count from where the material is used."""
+    for name, material in document.value["materials"].items():
+        for use, step in document.value["steps"].items():
+            if name in step.get("inputs", ()) and "shelf_life" in material:
+                yield with_(document, ("materials", name, "shelf_life", "counts_from"), use)
+
+
+@operator
+def what_an_identifier_says_of_itself(document: Document) -> Iterator[Mutation]:
+    labels = [m.get("identifiers", ()) for m in document.value["materials"].values()]
+    for name, identifier in document.value["identifiers"].items():
+        for field in ("direct", "kept"):
+            if field == "kept" and sum(name in label for label in labels) < 2:
+                continue  # there is nothing else that could carry another one
+            if field in identifier:
+                yield without(document, ("identifiers", name, field))
+
+
+@operator
+def what_a_missed_deadline_raises(document: Document) -> Iterator[Mutation]:
+    for section in ("steps", "handoffs"):
+        for name, activity in document.value[section].items():
+            for i in range(len(activity.get("deadlines", ()))):
+                yield without(document, (section, name, "deadlines", i, "deviation"))
+
+
+@operator
+def a_refusal_of_papers(document: Document) -> Iterator[Mutation]:
+    for name, handoff in document.value["handoffs"].items():
+        if "on_refuse" in handoff:
+            yield without(document, ("handoffs", name, "on_refuse"))
+
+
 def survivors(document: Document, mutations: list[Mutation]) -> list[str]:
     """Return the mutations in which the proof finds no error."""
     product = next(iter(document.products), None)
@@ -488,7 +674,6 @@ HARMLESS = {
     "documents.*.fields": "what a summary holds; it is still asked for",
     "documents.*.fields.[]": "the same",
     "handoffs.*.accept.checks.[]": "another check of seal or condition is left",
-    "handoffs.*.accept.checks.[].critical": "of a question of condition, not of identity",
     "handoffs.*.accept.checks.[].choices.*.deviation": "the question is critical: it stops",
     "handoffs.*.accept.checks.[].deviation": "a critical mismatch stops without a code too",
     "handoffs.*.documents": "a warning: the document is then used by nobody",
@@ -496,25 +681,24 @@ HARMLESS = {
     "handoffs.*.escalation.[]": "a ladder keeps its last rung, the owner",
     "handoffs.*.release.checks.[].deviation": "a critical mismatch stops without a code too",
     "handoffs.*.transfers_accountability": "then the one owner stays the one owner",
-    "identifiers.*.direct": "what is a person's number is for people to say",
+    "identifiers.*.kept": "a donation number that one material only carries",
     "interrupts.*.until": "without it the interrupt may come at any time",
     "materials.*.identifiers.[]": "a label that nothing scans",
     "materials.*.shelf_life": "a warning: living material that keeps for ever",
     "materials.*.shelf_life.source": "it is a parameter, with its own source",
     "prerequisites.[].require.[]": "what the order of the steps requires too",
     "sources.*.url": "a printed source has none",
-    "steps.*.after": "of a step after the treatment",
     "steps.*.after.[]": "of one that comes before another in the list",
     "steps.*.attempts": "one attempt is the rule",
-    "steps.*.checks": "of a test whose result says what the sample gave",
-    "steps.*.checks.[]": "the same; a measure that is written down",
-    "steps.*.checks.[].critical": "of a sample inside one organisation",
+    "steps.*.checks.[]": "a measure that is written down",
     "steps.*.checks.[].deviation": "a critical mismatch stops without a code too",
     "steps.*.checks.[].max": "the other limit is left",
     "steps.*.checks.[].min": "the same",
     "steps.*.checks.[].when": "asked before instead of after",
     "steps.*.consumes": "what is left of it is told of at the end",
     "steps.*.consumes.[]": "the same",
+    "steps.*.deadlines": "of a step that has a limit too",
+    "steps.*.deadlines.[]": "the same",
     "steps.*.inputs": "what is packed or unpacked is an input anyway",
     "steps.*.inputs.[]": "the same",
     "steps.*.results.*": "a decision or a step with one way less to end",

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import httpx
 import pytest
@@ -45,8 +46,14 @@ expect.set_options(timeout=20_000)
 
 
 @contextlib.contextmanager
-def browsers(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
-    """Open browsers until the block ends; any script error in one fails then."""
+def browsers(
+    chromium: Browser, site: Site, worker: Literal["allow", "block"] = "block"
+) -> Iterator[Callable[..., Page]]:
+    """Open browsers until the block ends; any script error in one fails then.
+
+    `worker`: whether the service worker may stand between pages and server. To begin, it fetches
+    every file there is for use offline: a third of what a browser costs that opens a page or two.
+    """
     contexts: list[BrowserContext] = []
     errors: list[str] = []
 
@@ -54,7 +61,10 @@ def browsers(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
         login: str, language: str = "en", width: int = 1280, base: str | None = None
     ) -> Page:
         context = chromium.new_context(
-            viewport={"width": width, "height": 900}, locale=language, base_url=base or site.base
+            viewport={"width": width, "height": 900},
+            locale=language,
+            base_url=base or site.base,
+            service_workers=worker,
         )
         contexts.append(context)
         signed_in = context.request.post(
@@ -86,8 +96,11 @@ def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
 
 @pytest.fixture(scope="module")
 def page_of(chromium: Browser, site: Site) -> Iterator[Callable[[str], Page]]:
-    """Give each person one browser for all tests of a module, as a station has one for all day."""
-    with browsers(chromium, site) as open_for:
+    """Give each person one browser for all tests of a module, as a station has one for all day.
+
+    Its service worker is there, as in `test_offline.py`.
+    """
+    with browsers(chromium, site, worker="allow") as open_for:
         yield cache(open_for)
 
 

@@ -263,3 +263,28 @@ def test_the_pages_show_release_and_traceability(
         wide = narrow.evaluate("document.documentElement.scrollWidth")
         shoot(narrow, "narrow-" + where.split("/")[1])
         assert wide <= 320, (where, wide)
+
+
+@pytest.mark.parametrize("language", ["en", "sv", "es"])
+def test_the_decision_is_reached_on_a_telephone_without_scrolling(
+    brought_to: Callable[[str, str], Under], browser_of: Callable[..., Page], language: str
+) -> None:
+    """What stands, and the way to decide, on the first screen; the evidence folded, and there.
+
+    What did not pass as expected is named before the fold, and who certified is a name.
+    """
+    ready = brought_to("CERTIFY", "step")
+    page = browser_of(QP, language, 390)
+    page.goto(f"/journeys/{ready.journey}/release")
+    screen = page.viewport_size
+    way = page.locator("a.button.main").bounding_box()
+    assert way is not None and screen is not None
+    assert way["y"] + way["height"] <= min(screen["height"], 844), way
+    assert page.locator(".verdict.ready").bounding_box()["y"] < way["y"]
+    assert page.evaluate("document.documentElement.scrollHeight") < 2000
+    folded = page.locator("details.all")
+    assert not folded.locator("table").first.is_visible()
+    folded.locator("summary").first.click()
+    assert folded.locator("details").count() > 25
+    page.locator("a.button.main").click()
+    page.wait_for_url("**/CERTIFY/step")

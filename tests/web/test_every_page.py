@@ -10,7 +10,7 @@ import contextlib
 import random
 import re
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
@@ -60,17 +60,12 @@ def journey(site: Site) -> str:
 
 
 @pytest.fixture
-def people(browser_of: Callable[..., Page]) -> Iterator[dict[str, Page]]:
-    """Give a browser to each person the pages may be for; its service worker stands aside.
+def people(browser_of: Callable[..., Page]) -> dict[str, Page]:
+    """Give a browser to each person the pages may be for.
 
-    What comes through the worker is counted as it was before it was compressed.
+    It has no service worker: what comes through one is counted as before it was compressed.
     """
-    found = {login: browser_of(login) for login in PEOPLE}
-    for page in found.values():
-        session = page.context.new_cdp_session(page)
-        session.send("Network.enable")
-        session.send("Network.setBypassServiceWorker", {"bypass": True})
-    yield found
+    return {login: browser_of(login) for login in PEOPLE}
 
 
 def settle(page: Page, asked: set[Request]) -> None:

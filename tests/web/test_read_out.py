@@ -71,9 +71,6 @@ def test_that_the_line_is_gone_is_said_once(
     """And not again, however often the station is drawn meanwhile."""
     under = brought_to("H08", "accept")
     courier = browser_of("courier-1")
-    session = courier.context.new_cdp_session(courier)
-    session.send("Network.enable")  # what the worker asks is not cut off with the page
-    session.send("Network.setBypassServiceWorker", {"bypass": True})
     courier.goto(f"/journeys/{under.journey}/H08/accept")
     expect(courier.locator(".ask")).to_be_visible()
     courier.context.set_offline(True)

@@ -21,7 +21,7 @@ from stafett.client.day import Day
 from stafett.client.loggers import Simulated
 from stafett.exchange.mllp import Listener
 from stafett.ledger.ending import ended
-from stafett.ledger.keeping import archiving
+from stafett.ledger.keeping import archiving, check_archive
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import database
 from stafett.service import belongings, demo_replan, demo_results
@@ -119,6 +119,8 @@ def _run(
             contextlib.suppress(KeyboardInterrupt),
             asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
         ):
+            if archive is not None:
+                check_archive(server, archive)
             belongings.examine(server.url, folder, trust_clock=trust_clock)
             click.echo("Preparing the record ...", err=True)
             migrate(server.url)  # before anything is made in the folder

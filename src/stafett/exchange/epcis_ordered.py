@@ -2,9 +2,9 @@
 
 Where few events match they are put in order in memory. Of many, those that hold numbers or times
 under the field, those that hold texts, and those without it come one kind after another. Numbers
-are walked by the store's index. Texts have none: all that match are put in order in memory, so more
-than `MAX_SORTED` of them are refused where they begin (to count them beforehand took two seconds in
-a million events). What is without the field is walked as it was captured.
+are walked by the store's index. So are texts (`epcis_texts`), but for `MAX_SORTED` of them, which
+are put in order in memory: to count them beforehand took two seconds in a million events, so it is
+found out where they begin. What is without the field is walked as it was captured.
 
 The token keeps how far the store went at the first page, so that what is captured meanwhile shifts
 nothing.
@@ -23,8 +23,9 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.epcis_facts import Facts, digest
-from stafett.exchange.epcis_order import MAX_SORTED, in_order, rank
+from stafett.exchange.epcis_order import MAX_SORTED, Rank, in_order, rank
 from stafett.exchange.epcis_query import Query
+from stafett.exchange.epcis_texts import fill
 from stafett.exchange.epcis_token import MOST, OrderMark, Stage
 from stafett.exchange.problem import Finding, Problem
 
@@ -36,10 +37,14 @@ TEXTS: Final[Stage] = "t"
 NONE: Final[Stage] = "-"
 COLUMNS: Final = b"SELECT seq, record_time, context, body, owner"
 MOST_ORDERS: Final = 8
-# Texts in order, by query and `top`: of the walks that are under way. What is lost is made anew.
-Orders = dict[tuple[str, int], list[int]]
+# Texts in order, by query and `top`: of the walks that are under way (None: there are many, the
+# index has them). What is lost is made anew.
+Orders = dict[tuple[str, int], list[int] | None]
 Row = tuple[Any, ...]  # seq, record_time, context, body, owner
-Number = tuple[float, int]  # value, seq
+Value = Any  # a number, or a text's octets; of one walk all are one or the other
+Placed = tuple[Value, int]  # value, seq
+_NUMBER: Final = b"SELECT value, seq FROM exchange.epcis_number WHERE name = %s AND seq <= %s"
+_TEXT: Final = b"SELECT value, seq FROM exchange.epcis_text WHERE name = %s AND seq <= %s"
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -138,8 +143,20 @@ class Ordered:
     async def _numbered(
         self, begin: OrderMark, wanted: int
     ) -> AsyncIterator[tuple[Row, float | None]]:
+        at = None if begin.value is None else (begin.value, begin.seq)
+        async for row, value in self._indexed(_NUMBER, self._names, at, lambda p: p[1]):
+            yield row, value
+
+    # -- by an index -------------------------------------------------------------------------------
+
+    async def _indexed(
+        self, table: bytes, names: Sequence[UUID], begin: Placed | None,
+        value_of: Callable[[Rank], Value],
+    ) -> AsyncIterator[tuple[Row, Value]]:  # fmt: skip
+        """Give what matches by the order of a table of values, from beyond `begin` on."""
         shown: set[int] = set()
-        async for chunk in self._walk(begin):
+        kind = 0 if table is _NUMBER else 1
+        async for chunk in self._walk(table, names, begin):
             rows = {row[0]: row for row in await self._of([seq for _, seq in chunk])}
             for value, seq in chunk:
                 if seq not in rows or seq in shown:
@@ -147,31 +164,34 @@ class Ordered:
                 facts = await self._asked.facts_of(rows[seq])
                 place = rank(facts, self._asked.query.order_fields, self._down)
                 # Of several values one counts; the event is met at the others too.
-                if place is None or place[1] != value or not self._asked.holds(facts):
+                if place is None or place[0] != kind or value_of(place) != value:
+                    continue
+                if not self._asked.holds(facts):
                     continue
                 shown.add(seq)
                 yield rows[seq], value
 
-    async def _walk(self, begin: OrderMark) -> AsyncIterator[list[Number]]:
-        """Give all events' values in order, by the index, from `begin` on."""
+    async def _walk(
+        self, table: bytes, names: Sequence[UUID], begin: Placed | None
+    ) -> AsyncIterator[list[Placed]]:
+        """Give all events' values in order, by the index, from beyond `begin` on."""
         order = b"value DESC, seq" if self._down else b"value, seq"
         compare = b"<" if self._down else b">"
+        more = b" AND value " + compare + b"= %s AND (value <> %s OR seq > %s)"
         beyond, at, size = b"", list[Any](), CHUNK
-        if begin.value is not None:
-            beyond = b" AND value " + compare + b"= %s AND (value <> %s OR seq > %s)"
-            at = [begin.value, begin.value, begin.seq]
+        if begin is not None:
+            beyond, at = more, [begin[0], begin[0], begin[1]]
         while True:
             # Name by name, for an index is walked in order only within one; then merged.
-            several: list[list[Number]] = [
+            several: list[list[Placed]] = [
                 [(v, s) for v, s in await self._all(
-                    b"SELECT value, seq FROM exchange.epcis_number WHERE name = %s AND seq <= %s"
-                    + beyond + b" ORDER BY " + order + b" LIMIT %s",
+                    table + beyond + b" ORDER BY " + order + b" LIMIT %s",
                     [name, self._top, *at, size],
                 )]
-                for name in self._names
+                for name in names
             ]  # fmt: skip
             # Where one gave all it could, what lies beyond its last is not known yet.
-            ends = [numbers[-1] for numbers in several if len(numbers) == size]
+            ends = [some[-1] for some in several if len(some) == size]
             end = min(map(self._place, ends), default=None)
             merged = list(heapq.merge(*several, key=self._place))
             chunk = [n for n in merged if end is None or self._place(n) <= end]
@@ -180,18 +200,20 @@ class Ordered:
             if end is None:
                 return
             value, seq = chunk[-1]
-            beyond = b" AND value " + compare + b"= %s AND (value <> %s OR seq > %s)"
-            at, size = [value, value, seq], min(2 * size, MAX_CHUNK)
+            beyond, at, size = more, [value, value, seq], min(2 * size, MAX_CHUNK)
 
-    def _place(self, number: Number) -> Number:
-        value, seq = number
-        return (-value if self._down else value), seq
+    def _place(self, one: Placed) -> tuple[Any, int]:
+        value, seq = one
+        if not self._down:
+            return value, seq
+        # Octets turned round; what goes on is larger than what ends, so it comes first.
+        return (*(255 - o for o in value), 256) if isinstance(value, bytes) else -value, seq
 
     # -- texts -------------------------------------------------------------------------------------
 
-    async def _texts(self) -> list[int]:
-        """Give the events that match and hold only texts under the field; `Problem` 413."""
-        found = await self._seqs(
+    async def _texts(self) -> list[int] | None:
+        """Give the events that match and hold only texts under the field; None if they are many."""
+        return await self._seqs(
             [
                 b"keys && %s",
                 b"NOT EXISTS (SELECT FROM exchange.epcis_number n"
@@ -200,24 +222,22 @@ class Ordered:
             [self._keys, self._names],
             MAX_SORTED,
         )
-        if found is None:
-            why = (
-                f"more than {MAX_SORTED:,} events that match hold texts there: narrow the query "
-                "to order by such a field"
-            )
-            raise Problem(413, "QueryTooComplexException", why, [Finding("/orderBy", why)])
-        return found
 
     async def _worded(
         self, begin: OrderMark, wanted: int
     ) -> AsyncIterator[tuple[Row, float | None]]:
         key = (begin.query, self._top)
-        order = self._orders.get(key)
-        if order is None:
-            _, order = await self._ranked(await self._texts())
+        if key not in self._orders:
+            few = await self._texts()
+            order = None if few is None else (await self._ranked(few))[1]
             if len(self._orders) >= MOST_ORDERS:
                 self._orders.pop(next(iter(self._orders)))
             self._orders[key] = order
+        order = self._orders[key]
+        if order is None:
+            async for row in self._many_worded(begin):
+                yield row, None
+            return
         order = order[_beyond(order, begin.seq) :]
         for first in range(0, len(order), wanted):
             some = order[first : first + wanted]
@@ -225,6 +245,20 @@ class Ordered:
             for seq in some:
                 if seq in rows:
                     yield rows[seq], None
+
+    async def _many_worded(self, begin: OrderMark) -> AsyncIterator[Row]:
+        fields = self._asked.query.order_fields
+        for field in fields:
+            await fill(self._pool, field, self._top, self._asked.facts_of)
+        at = None
+        if begin.seq:
+            rows = await self._of([begin.seq])
+            place = rank(await self._asked.facts_of(rows[0]), fields, self._down) if rows else None
+            if place is None or place[0] != 1:
+                raise _gone()
+            at = (place[2], begin.seq)
+        async for row, _ in self._indexed(_TEXT, self._keys, at, lambda p: p[2]):
+            yield row
 
     # -- without the field -------------------------------------------------------------------------
 
@@ -283,11 +317,15 @@ def _beyond(order: Sequence[int], seq: int) -> int:
     if seq == 0:
         return 0
     if seq not in order:  # it matched by master data that has changed since
-        why = "goes on at an event that no longer matches; begin again"
-        raise Problem(
-            400, "QueryParameterException", f"nextPageToken {why}", [Finding("/nextPageToken", why)]
-        )
+        raise _gone()
     return order.index(seq) + 1
+
+
+def _gone() -> Problem:
+    why = "goes on at an event that no longer matches; begin again"
+    return Problem(
+        400, "QueryParameterException", f"nextPageToken {why}", [Finding("/nextPageToken", why)]
+    )
 
 
 def left_of(query: Query, mark: OrderMark | None) -> int:

@@ -13,6 +13,7 @@ SAMPLES: Final = {
     "bendamustine_washout": "none given in the last 9 months",
     "box": "transport box, sealed",
     "cell_number": "1.6 × 10⁸ viable CAR+ T cells",
+    "cells": "9.8 × 10⁹ nucleated cells, 2.1 × 10⁹ of them CD3-positive",
     "certified_by": "the qualified person",
     "chain_of_custody": "complete, no gap",
     "chain_of_identity": "every label matches",
@@ -82,6 +83,7 @@ SAMPLES: Final = {
 }
 NUMBERS: Final = {
     "dose_ml": 5.6,
+    "viability": 97.0,
     "vials": 9.0,
     "vials_used": 9.0,
     "volume_ml": 120.0,

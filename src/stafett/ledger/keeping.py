@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import pwd
 import shlex
 import shutil
 import subprocess
@@ -22,7 +23,7 @@ import psycopg
 
 from stafett.ledger import binaries
 from stafett.ledger.seal import audit
-from stafett.ledger.server import Server, ServerFailed
+from stafett.ledger.server import Database, Server, ServerFailed
 
 Progress = Callable[[int, int], None]
 
@@ -63,17 +64,40 @@ def backup(url: str, target: Path) -> None:
 def archiving(archive: Path) -> dict[str, str]:
     """Return the settings by which a server keeps its write-ahead log in the folder `archive`.
 
-    The folder must exist, be reachable for the user that the server runs as, and best be on
-    another machine's disk. A finished segment is copied under another name first: what has its
-    name is whole. At most a minute of work is not there yet.
+    The folder must be one that the user that the server runs as may write in (`check_archive`), and
+    best be on another machine's disk. A finished segment is copied under another name first: what
+    has its name is whole. One that is there already is done if it is the same, as after a server
+    that was killed before it had noted it; another's is never overwritten. At most a minute of work
+    is not there yet.
     """
-    to = shlex.quote(str(archive.resolve()))
-    copy = f"test ! -f {to}/%f && cp %p {to}/.%f.part && sync {to}/.%f.part"
+    to = _in_shell(archive)
+    copy = f"cp %p {to}/.%f.part && sync {to}/.%f.part && mv {to}/.%f.part {to}/%f && sync {to}"
     return {
         "archive_mode": "on",
-        "archive_command": f"{copy} && mv {to}/.%f.part {to}/%f",
+        "archive_command": f"if test -f {to}/%f; then cmp -s %p {to}/%f; else {copy}; fi",
         "archive_timeout": "60s",
     }
+
+
+def check_archive(server: Database, archive: Path) -> None:
+    """Raise ServerFailed where `server` cannot keep its log in the folder `archive`."""
+    if not isinstance(server, Server):
+        raise ServerFailed(
+            "--archive is for the database that comes with Stafett: STAFETT_DATABASE_URL names a "
+            "server of your own, which has its own archive_command"
+        )
+    if not server.may_write(archive):
+        user = pwd.getpwuid(server.uid).pw_name
+        raise ServerFailed(
+            f"{archive}: the database, which runs as the user {user}, may not write there, and "
+            f"nothing could be recovered to a moment. As root: install -d -o {user} -m 700 "
+            f"{archive}; every folder above it must be open to that user"
+        )
+
+
+def _in_shell(folder: Path) -> str:
+    """Return the folder's path as a command of PostgreSQL's settings writes it."""
+    return shlex.quote(str(folder.resolve())).replace("%", "%%")
 
 
 def restore(
@@ -102,6 +126,13 @@ def restore(
     server = Server(folder, _recovery(archive, until))
     if server.data.exists():
         raise KeepingFailed(f"{folder} holds a database already: restore into a new folder")
+    if archive is not None and not server.may_read(archive):
+        # Its files would be taken for the archive's end, and what is in them for never committed.
+        user = pwd.getpwuid(server.uid).pw_name
+        raise KeepingFailed(
+            f"{archive}: the database, which runs as the user {user}, may not read what is there. "
+            f"As root: chown -R {user} {archive}; every folder above it must be open to that user"
+        )
     _run([binaries.find() / "pg_verifybackup", "--quiet", source])
     folder.mkdir(parents=True, exist_ok=True)
     copy = folder / "data.restored"
@@ -127,7 +158,7 @@ def _recovery(archive: Path | None, until: datetime | None) -> dict[str, str]:
     if archive is None:
         return {}
     settings = {
-        "restore_command": f"cp {shlex.quote(str(archive.resolve()))}/%f %p",
+        "restore_command": f"cp {_in_shell(archive)}/%f %p",
         "recovery_target_action": "promote",
         "hot_standby": "off",  # ready means: recovery is done
     }

@@ -204,6 +204,20 @@ class Server:
             self._thread.join()
             self._thread = None
 
+    def may_write(self, folder: Path) -> bool:
+        """Tell whether the user that the server runs as may write in `folder`."""
+        return self._may('test -d "$0" && test -w "$0" && test -x "$0"', folder)
+
+    def may_read(self, folder: Path) -> bool:
+        """Tell whether the user that the server runs as may read every file in `folder`."""
+        every = 'for f in "$0"/*; do test -r "$f" || exit 1; done'
+        return self._may(f'test -r "$0" && test -x "$0" && {every}', folder)
+
+    def _may(self, test: str, folder: Path) -> bool:
+        self._prepare()
+        ask = self._launcher(self.folder, ["/bin/sh", "-c", test, str(folder.resolve())])
+        return subprocess.run(ask, capture_output=True, check=False).returncode == 0
+
     def adopt(self, data: Path) -> None:
         """Make `data` (a PGDATA from a backup) the data of this folder, which must have none.
 

@@ -110,10 +110,10 @@ class Chain:
         """Return the material called `name`."""
         return self.protocol.materials[name]
 
-    def contents(self, handoff: Handoff) -> frozenset[str]:
-        """Return what a handoff carries, and all that may be packed in it."""
+    def contents(self, activity: Step | Handoff) -> frozenset[str]:
+        """Return what a handoff carries or a step works on, and all that may be packed in it."""
         found: set[str] = set()
-        todo = list(handoff.carries)
+        todo = list(activity.carries if isinstance(activity, Handoff) else activity.inputs)
         while todo:
             material = todo.pop()
             if material not in found:

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from stafett.protocol.acts import acts
 from stafett.protocol.chain import Chain
+from stafett.protocol.consequences import consequences
 from stafett.protocol.diagnostics import DIAGNOSTICS, GROUPS
 from stafett.protocol.figures import figures
 from stafett.protocol.finding import Finding, in_order
+from stafett.protocol.independence import independence
+from stafett.protocol.labels import labels
 from stafett.protocol.matching import matching
 from stafett.protocol.measures import measures
 from stafett.protocol.questions import questions
@@ -23,7 +27,11 @@ STATIC: tuple[Callable[[Chain], Iterator[Finding]], ...] = (
     questions,
     measures,
     matching,
+    labels,
     safeguards,
+    consequences,
+    independence,
+    acts,
     shelf,
 )
 # Fields whose value changes no path: a parameter there needs no exploration of its own.

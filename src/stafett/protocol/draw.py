@@ -7,11 +7,12 @@ activity that has prerequisites. Decisions, prerequisites and outcomes stand in 
 
 from __future__ import annotations
 
-from html import escape
+import html
 
 from stafett.protocol.ink import width, wrapped
 from stafett.protocol.layout import COLUMN, LANE, MARGIN, NAMES, SHEET, Box, Layout, layout
 from stafett.protocol.model import Protocol, text
+from stafett.protocol.texts import UNSEEN
 
 POINT = 25.4 / 72  # millimetres
 SMALL, BODY, HEAD = 6.0 * POINT, 6.6 * POINT, 12 * POINT  # never below 6 points
@@ -19,17 +20,22 @@ SMALL, BODY, HEAD = 6.0 * POINT, 6.6 * POINT, 12 * POINT  # never below 6 points
 STEP_ROOM, POINT_ROOM = COLUMN - 2.4, COLUMN - 4.0
 WORDS = {
     "en": ("step", "handoff of material", "handoff of information", "has prerequisites",
-           "Decisions on demand", "Prerequisites", "Outcomes", "before"),
+           "Decisions and notifications on demand", "Prerequisites", "Outcomes", "before"),
     "sv": ("steg", "överlämning av material", "överlämning av information", "har förutsättningar",
-           "Beslut vid behov", "Förutsättningar", "Utfall", "före"),
+           "Beslut och meddelanden vid behov", "Förutsättningar", "Utfall", "före"),
     "es": ("paso", "traspaso de material", "traspaso de información", "tiene condiciones previas",
-           "Decisiones a demanda", "Condiciones previas", "Desenlaces", "antes de"),
+           "Decisiones y avisos a demanda", "Condiciones previas", "Desenlaces", "antes de"),
 }  # fmt: skip
 ORGANISATIONS = {
     "sv": {"hospital": "sjukhus", "manufacturer": "tillverkare", "laboratory": "laboratorium",
-           "courier": "transportör"},
-    "es": {"manufacturer": "fabricante", "laboratory": "laboratorio", "courier": "transportista"},
+           "courier": "transportör", "authority": "myndighet"},
+    "es": {"manufacturer": "fabricante", "laboratory": "laboratorio", "courier": "transportista",
+           "authority": "autoridad"},
 }  # fmt: skip
+ANYBODY = {
+    "any": {"en": "anybody", "sv": "vem som helst", "es": "cualquiera"},
+    "owner": {"en": "accountable owner", "sv": "ansvarig", "es": "responsable"},
+}
 STYLE = """
 text{font-family:'Helvetica Neue',Arial,'DejaVu Sans',sans-serif;fill:#16191d}
 .soft{fill:#4b5563}.lane{fill:#f3f4f6}.lane.odd{fill:#e9ebef}
@@ -54,11 +60,12 @@ def draw(protocol: Protocol, language: str = "en") -> str:
     tail, y = _tail(protocol, y, language, words)
     body.append(tail)
     height = max(SHEET[1], y + MARGIN)
+    story = _story(protocol, language)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{SHEET[0]:g}mm" height="{height:.1f}mm" '
         f'viewBox="0 0 {SHEET[0]:g} {height:.1f}" role="img" aria-labelledby="t d">'
-        f'<title id="t">{escape(title)}</title><desc id="d">{escape(_story(protocol, language))}'
-        f"</desc><style>{STYLE}</style>{''.join(body)}</svg>\n"
+        f'<title id="t">{_escaped(title)}</title><desc id="d">{_escaped(story)}</desc>'
+        f"<style>{STYLE}</style>{''.join(body)}</svg>\n"
     )
 
 
@@ -97,18 +104,21 @@ def _line(box: Box, at: dict[str, float]) -> str:
 
 def _label(protocol: Protocol, box: Box, at: dict[str, float], language: str) -> str:
     x, y = _x(box), at[box.lanes[-1]]
-    guard = _diamond(x + COLUMN - 1.3, y - LANE / 2 + 0.7) if box.guarded else ""
     if box.kind == "step":
         step = protocol.steps[box.name]
         frame = (
             f'<rect class="step" x="{x + 0.3:.2f}" y="{y - LANE / 2 + 0.3:.2f}" '
             f'width="{COLUMN - 1.2:g}" height="{LANE - 0.6:g}" rx="1"/>'
         )
+        guard = _diamond(x + COLUMN - 1.3, y - LANE / 2 + 0.7) if box.guarded else ""
         return frame + _lines(x + 1.1, y, box.name, text(step.title, language), STEP_ROOM) + guard
     handoff = protocol.handoffs[box.name]
     kind = "baton" if box.kind == "material" else "hollow"
     ends = f'<circle class="hollow" cx="{x + 1.6:.2f}" cy="{at[box.lanes[0]]:.2f}" r=".8"/>'
     ends += f'<circle class="{kind}" cx="{x + 1.6:.2f}" cy="{y:.2f}" r="1.3"/>'
+    # What is held back is the release: the mark is where the baton leaves, out of the line's way.
+    leaves = at[box.lanes[0]]
+    guard = _diamond(x + 1.6, leaves + (2.6 if leaves > y else -2.6)) if box.guarded else ""
     return ends + _lines(x + 3.6, y, box.name, text(handoff.title, language), POINT_ROOM) + guard
 
 
@@ -123,9 +133,9 @@ def _lines(x: float, y: float, name: str, title: str, room: float) -> str:
         if width(row, SMALL, bold=row == shown) > room:
             squeezed = f' textLength="{room:.2f}" lengthAdjust="spacingAndGlyphs">'
             out[i] = out[i].replace(">", squeezed, 1)
-    strong = f'<tspan font-weight="700">{escape(shown)}</tspan>'
-    whole = f"<title>{escape(f'{shown} {title}')}</title>"
-    return f"<g>{whole}{''.join(out).replace(f'>{escape(shown)}', f'>{strong}', 1)}</g>"
+    strong = f'<tspan font-weight="700">{_escaped(shown)}</tspan>'
+    whole = f"<title>{_escaped(f'{shown} {title}')}</title>"
+    return f"<g>{whole}{''.join(out).replace(f'>{_escaped(shown)}', f'>{strong}', 1)}</g>"
 
 
 def _legend(words: tuple[str, ...]) -> str:
@@ -154,6 +164,7 @@ def _tail(
         for name, step in protocol.steps.items()
         if step.on_demand and step.role in protocol.roles
     ]
+    decisions += _notifications(protocol, language)
     rules = [
         f"◆ {words[7]} {rule.before.replace('_', ' ')}: {text(rule.why, language)}"
         for rule in protocol.prerequisites
@@ -178,6 +189,21 @@ def _tail(
     return rule + "".join(out), low
 
 
+def _notifications(protocol: Protocol, language: str) -> list[str]:
+    """Return what anybody may send at any time, and to whom: it has no place on the time axis."""
+
+    def who(role: str) -> str:
+        one = protocol.roles.get(role)
+        return text(one.title, language) if one is not None else ANYBODY[role].get(language, role)
+
+    return [
+        f"{name.replace('_', ' ')} – {text(one.title, language)}"
+        f" ({who(one.giver)} → {who(one.receiver)})"
+        for name, one in protocol.handoffs.items()
+        if one.on_demand
+    ]
+
+
 def _story(protocol: Protocol, language: str) -> str:
     """Return the drawing in words, for who cannot see it."""
     table = layout(protocol)
@@ -187,6 +213,11 @@ def _story(protocol: Protocol, language: str) -> str:
         who = " → ".join(text(protocol.roles[lane].title, language) for lane in box.lanes)
         parts.append(f"{box.name} {text(activity.title, language)} ({who})")
     return "; ".join(parts) + "."
+
+
+def _escaped(what: str) -> str:
+    """Return a text as SVG can hold it: without the characters that no XML document may have."""
+    return html.escape(UNSEEN.sub("\N{REPLACEMENT CHARACTER}", what))
 
 
 def _diamond(x: float, y: float) -> str:
@@ -199,6 +230,5 @@ def _diamond(x: float, y: float) -> str:
 def _text(x: float, y: float, what: str, size: float, *, bold: bool = False, kind: str = "") -> str:
     weight = ' font-weight="700"' if bold else ""
     named = f' class="{kind}"' if kind else ""
-    return (
-        f'<text x="{x:.2f}" y="{y:.2f}" font-size="{size:.2f}"{weight}{named}>{escape(what)}</text>'
-    )
+    at = f'x="{x:.2f}" y="{y:.2f}" font-size="{size:.2f}"'
+    return f"<text {at}{weight}{named}>{_escaped(what)}</text>"

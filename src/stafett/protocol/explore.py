@@ -31,7 +31,8 @@ class Space:
 
     `broken` maps (rule, subject, what) to the first marking at which a move violates a property,
     and that move; `gates` the same for the gates that `explore` was given; `left` outcome -> the
-    first way to it with material left that must not be; `ended` outcome -> first marking before it.
+    first way to it with material left that must not be; `ungiven` outcome -> the first way to it as
+    one that treats the patient, with no dose given; `ended` outcome -> first marking before it.
     """
 
     compiled: Compiled
@@ -40,6 +41,7 @@ class Space:
     broken: dict[tuple[str, str, str], tuple[int, Move]] = field(default_factory=dict)
     gates: dict[tuple[str, str, str], tuple[int, Move]] = field(default_factory=dict)
     left: dict[str, tuple[int, Move, str]] = field(default_factory=dict)
+    ungiven: dict[str, tuple[int, Move]] = field(default_factory=dict)
     ended: dict[str, tuple[int, Move]] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
     stuck: list[int] = field(default_factory=list)
@@ -86,6 +88,8 @@ def explore(
     none_left = {
         i for i, o in enumerate(net.protocol.outcomes.values()) if o.materials == "none-left"
     }
+    treats = {i for i, o in enumerate(net.protocol.outcomes.values()) if o.treated}
+    gives = [net.index[n] for n, s in net.protocol.steps.items() if s.kind == "administer"]
     at = 0
     while at < len(space.states):
         state = space.states[at]
@@ -108,6 +112,8 @@ def explore(
                     name = net.outcomes[outcome]
                     if is_ordinary:
                         space.ended.setdefault(name, (at, move))
+                    if outcome in treats and gives and not any(after[i] >= DONE for i in gives):
+                        space.ungiven.setdefault(name, (at, move))
                     if outcome in none_left and name not in space.left:
                         present = _present(compiled, after)
                         if present:

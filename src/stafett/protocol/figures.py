@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from stafett.protocol.chain import Chain
 from stafett.protocol.finding import Finding
-from stafett.protocol.model import Deadline, Figure, Limit, Rung, ShelfLife
+from stafett.protocol.model import Deadline, Figure, Limit, Rung, ShelfLife, Step
 from stafett.protocol.net import target
 from stafett.protocol.read import Path_
 from stafett.protocol.references import known_name
+
+MOST_PEOPLE = 9  # more are never in one place with one bag
 
 
 def figures(chain: Chain) -> Iterator[Finding]:
@@ -97,9 +99,19 @@ def _bounds(chain: Chain) -> Iterator[Finding]:
             if any(isinstance(value, int | float) for value in raw):
                 what = f"the limits of {check.id} in {name} have no source"
                 yield chain.found("unsourced", path, what)
-        if check.people < 1:
+        if not 1 <= check.people <= MOST_PEOPLE:
             what = f"{check.id} in {name} is made by {check.people} people"
             yield chain.found("contradictory-limits", (*path, "people"), what)
+    for path, name, activity in chain.activities():
+        signs = (
+            {("sign",): activity.sign}
+            if isinstance(activity, Step)
+            else {(side, "sign"): getattr(activity, side).sign for side in ("release", "accept")}
+        )
+        for more, sign in signs.items():
+            if sign is not None and sign.people > MOST_PEOPLE:
+                what = f"{name} is signed by {sign.people} people"
+                yield chain.found("contradictory-limits", (*path, *more, "people"), what)
 
 
 def _ladders(chain: Chain) -> Iterator[Finding]:

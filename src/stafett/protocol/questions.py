@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stafett.protocol import units
 from stafett.protocol.chain import Chain
 from stafett.protocol.finding import Finding
 from stafett.protocol.model import Check, Field, text
@@ -131,8 +132,8 @@ def _choice(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Fin
     for key, choice in check.choices.items():
         at = (*path, "choices", key)
         words = {_plain(key), _plain(text(choice.title))}
-        if check.critical and choice.means == "pass" and words & UNKNOWN_WORDS:
-            what = f"{where} is critical, and passes with {text(choice.title)!r}"
+        if choice.means == "pass" and words & UNKNOWN_WORDS:
+            what = f"{where} passes with {text(choice.title)!r}"
             yield chain.found("unknown-passes", at, what)
         if _plain(text(choice.title)) in STATUS_WORDS:
             what = f"{where}: {text(choice.title)!r} by whom?"
@@ -148,6 +149,8 @@ def _quantity(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[F
         yield chain.found("no-unit", path, f"{where} is a number of what?")
     if check.min is None and check.max is None:
         yield chain.found("no-unit", path, f"{where} has no limits: no value is ever wrong")
+    elif check.max is None and check.unit and units.comparable(check.unit, "Cel"):
+        yield chain.found("no-unit", path, f"{where} is a temperature, and none is too warm")
 
 
 def _foreign(chain: Chain, path: Path_, where: str, check: Check) -> Iterator[Finding]:

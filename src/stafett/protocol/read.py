@@ -263,9 +263,7 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
         problem = str(error.problem or error.context)
         raise ReadError(place, f"not YAML: {problem}", _yaml_todo(problem)) from None
     except yaml.reader.ReaderError as error:
-        raw = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
-        place = Place(file, raw[: error.position].count(b"\n") + 1, 1)
-        raise ReadError(place, "not text in UTF-8", "is it a protocol? Save it as UTF-8") from None
+        raise _unreadable(data, error, file) from None
     except (yaml.YAMLError, UnicodeError) as error:
         raise ReadError(start, f"not YAML: {' '.join(str(error).split())}") from None
     except RecursionError:
@@ -275,6 +273,25 @@ def parse(data: bytes | str, file: str = "<text>") -> Document:
     places: dict[Path_, Place] = {}
     value = _plain(node, (), places, file)
     return Document(file, value, places)
+
+
+def _unreadable(data: bytes | str, error: yaml.reader.ReaderError, file: str) -> ReadError:
+    """Say where the bytes are no text (libyaml counts them from 0), or a character that is none."""
+    raw = data if isinstance(data, bytes) else data.encode("utf-8", "replace")
+    at = error.position
+    try:
+        raw.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        at = wrong.start  # where the letter begins; libyaml names a byte within it
+    before = raw[:at].decode("utf-8", "replace").splitlines(keepends=True) or [""]
+    whole = before[-1].endswith(("\n", "\r"))
+    line, column = len(before) + whole, 1 if whole else len(before[-1]) + 1
+    place = Place(file, line, column)
+    if "control" in str(error.reason):
+        character = ord(error.character) if isinstance(error.character, str) else error.character
+        what = f"the character U+{character:04X}, which nobody sees, is no text"
+        return ReadError(place, what, "take it out: was the file cut off or copied badly?")
+    return ReadError(place, "not text in UTF-8", "is it a protocol? Save it as UTF-8")
 
 
 # What YAML's own words mean to who wrote the file.

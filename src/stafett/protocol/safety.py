@@ -58,6 +58,8 @@ class Safety:
             yield at, move, None
         for name, (at, move, _) in self.space.left.items():
             yield at, move, name
+        for name, (at, move) in self.space.ungiven.items():
+            yield at, move, name
         for at in (*self.space.stuck[:MOST_OF_A_KIND], *self.space.endless[:1]):
             yield at, None, None
 
@@ -142,6 +144,10 @@ class Safety:
                 yield self.chain.found("never-reached", self.chain.path(name), what)
 
     def _left(self) -> Iterator[Finding]:
+        for name, (at, move) in self.space.ungiven.items():
+            what = f"the journey ends as {name} (`treated: true`), and no dose was given"
+            trace = self._words([*self.space.path(at), move])
+            yield self.chain.found("treated-ungiven", ("outcomes", name), what, trace)
         for name, (at, move, present) in self.space.left.items():
             what = f"the journey ends as {name} (`none-left`) while there is still {present}"
             trace = self._words([*self.space.path(at), move])

@@ -35,6 +35,7 @@ class Span:
 
 def shelf(chain: Chain) -> Iterator[Finding]:
     """Yield each shelf life that a permitted path outlives."""
+    yield from _clocks(chain)
     for name, material in chain.protocol.materials.items():
         life = material.shelf_life
         if life is None:
@@ -77,6 +78,39 @@ def shelf(chain: Chain) -> Iterator[Finding]:
                 f" {duration(span.seconds + hold)}"
             )
             yield chain.found("shelf-life-tight", at, what, way)
+
+
+def _clocks(chain: Chain) -> Iterator[Finding]:
+    """Find clocks that begin when the material is older than they say."""
+    for name, material in chain.protocol.materials.items():
+        makers = chain.makers(name)
+        life = material.shelf_life
+        if life is None:
+            continue
+        since = target(life.counts_from)
+        if not any(since == maker or since in chain.before[maker] for maker in makers):
+            what = f"{name} exists from {makers[0]} on, and its clock starts with {since}"
+            yield chain.found("clock-late", ("materials", name, "shelf_life"), what)
+    for _, name, activity in chain.activities():
+        for old, new in activity.becomes.items() if isinstance(activity, Handoff) else ():
+            before, after = chain.material(old).shelf_life, chain.material(new).shelf_life
+            if before is None:
+                continue
+            at = ("materials", new, *(() if after is None else ("shelf_life",)))
+            if after is None:
+                what = (
+                    f"{old} keeps for {before.at_most}; relabelled in {name}, {new} keeps for ever"
+                )
+                yield chain.found("clock-restarted", at, what)
+                continue
+            first, then = target(before.counts_from), target(after.counts_from)
+            later = then != first and then not in chain.before[first]
+            if later or after.at_most > before.at_most:
+                what = (
+                    f"{old} keeps for {before.at_most} from {first}; relabelled in {name} it keeps"
+                    f" for {after.at_most} from {then}"
+                )
+                yield chain.found("clock-restarted", at, what)
 
 
 def _uses(chain: Chain, activity: Step | Handoff, material: str) -> bool:

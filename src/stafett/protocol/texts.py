@@ -12,6 +12,8 @@ from stafett.protocol.finding import Finding
 from stafett.protocol.read import Path_
 
 LANGUAGE = re.compile(r"^[a-z]{2,3}(-[A-Za-z0-9]{2,8})*$")  # BCP 47, as far as anybody writes it
+# What is printed as nothing, or turns what follows round: a text that is not what it looks like.
+UNSEEN = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ufffe\uffff]")
 READ = ("title", "summary", "ask", "meaning", "object", "why")
 
 
@@ -48,6 +50,10 @@ def _text(chain: Chain, value: str | dict[str, str] | None, path: Path_) -> Iter
     texts = list(value.values()) if isinstance(value, dict) else [value]
     if not texts or not all(text.strip() for text in texts):
         yield chain.found("unfit-part", path, f"{path[-1]} is empty: people are to read it")
+    for text in texts:
+        if found := UNSEEN.search(text):
+            what = f"{path[-1]} has the character U+{ord(found[0]):04X} in it, which nobody sees"
+            yield chain.found("unfit-part", path, what)
 
 
 def languages(part: object) -> set[str]:

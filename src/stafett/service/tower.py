@@ -11,7 +11,7 @@ import psycopg
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.exchange.room import Exchange
-from stafett.ledger import Ledger
+from stafett.ledger import Ledger, archived
 from stafett.ledger.lending import Pool
 from stafett.ledger.schema import migrate
 from stafett.ledger.tending import Tended, end_all
@@ -229,6 +229,7 @@ class Tower:
         self.tended = [
             Tended("protocols admitted elsewhere", self.library.follow),
             Tended("FHIR resources", self.outside.fhir_index.follow),
+            Tended("archive of the database's log", lambda: archived.follow(self.pool)),
         ]
         if self.mail is not None:
             self.tended.append(Tended("mail", self.mail.run))
