@@ -19,7 +19,7 @@ from click.testing import CliRunner
 
 from site_ import Site
 from stafett.cli.main import main
-from stafett.client.conformance import NEEDS, OBLIGATIONS, Kit, Report
+from stafett.client.conformance import NEEDS, OBLIGATIONS, Kit, Report, Unusable
 from stafett.service.accounts import Organisation, Person
 from stafett.service.demo import PASSWORD
 
@@ -344,6 +344,24 @@ def test_a_wrong_endpoint_is_found_for_what_is_wrong(site: Site, kind: type[Muta
     assert {n: found[n] for n in kind.breaks} == dict.fromkeys(kind.breaks, "broken"), report
     assert {n: found[n] for n in kind.keeps} == dict.fromkeys(kind.keeps, "holds"), report
     assert not report.conforms
+
+
+class NobodyMay(Mutant):
+    """Lets nobody act: as where a newer protocol came and nobody is trained on it."""
+
+    async def answer(self, request: httpx.Request) -> httpx.Response:
+        """Refuse each command."""
+        if command_of(request):
+            why = {"type": "/problems/no", "title": "No current competence", "status": 403}
+            return httpx.Response(403, json=why)
+        return await self.sound(request)
+
+
+def test_where_no_handoff_is_reached_it_says_why_in_words(site: Site) -> None:
+    """Where the journey stands, who would act, and what the endpoint answered last."""
+    with pytest.raises(Unusable, match=r"H01 release .* 403 No current competence") as stuck:
+        tried(site, NobodyMay(site))
+    assert "(activity=" not in str(stuck.value)
 
 
 def test_one_obligation_can_be_tried_by_itself(site: Site) -> None:

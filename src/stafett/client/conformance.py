@@ -28,7 +28,7 @@ from stafett.journey.state import PATIENT
 from stafett.journey.view import Station
 from stafett.protocol.fit import plain
 from stafett.protocol.net import Net
-from stafett.service.board import Next
+from stafett.service.board import Next, Row
 from stafett.service.request import OURS
 
 STEPS: Final = 400  # acts to reach a handoff
@@ -240,7 +240,7 @@ class Kit(Day):
                     if task.side == "accept" and not view.blocked and _critical(view):
                         return Place(journey, task, labels, view)
                 if not await self._act(client, net, row, labels, [], random.Random(1)):
-                    raise Unusable(f"{journey}: nobody can go on; its tasks: {row.tasks}")
+                    raise Unusable(_stuck(journey, row, self.last_no))
         except (Refused, httpx.HTTPError, msgspec.MsgspecError, LookupError) as error:
             raise Unusable(f"a journey done right does not get to a handoff: {error}") from None
         raise Unusable(f"no handoff with a scan was reached in {STEPS} acts")
@@ -485,6 +485,13 @@ class Kit(Day):
     def _person(self, place: Place) -> commands.Actor:
         cast = Cast(self.parties, self.people)
         return cast.actor(place.task.role, set(place.view.barred))
+
+
+def _stuck(journey: str, row: Row, refused: str) -> str:
+    """Say where a journey done right stands still, and what the endpoint answered last."""
+    where = ", ".join(f"{t.activity} {t.side} ({t.role})" for t in row.tasks) or "nothing to do"
+    why = f"; the last refusal: {refused}" if refused else ""
+    return f"a journey done right does not get to a handoff: {journey} stands at {where}{why}"
 
 
 def _critical(view: Station) -> bool:

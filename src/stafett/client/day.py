@@ -59,6 +59,7 @@ class Day:
     played: int = 0
     acts: int = 0
     refusals: int = 0
+    last_no: str = ""  # what the last refusal said
 
     async def run(self, journeys: int | None = None) -> None:
         """Play journeys, `at_once` at a time; stop after `journeys` (None: never)."""
@@ -179,6 +180,7 @@ class Day:
         except Refused as refused:
             labels.take(before)
             self.refusals += 1
+            self.last_no = str(refused)
             log.info("refused: %s", refused)
             return False
         self.acts += 1
