@@ -213,7 +213,9 @@ async def test_the_record_over_http(
     assert len((await reader.get("/tile/0/001.p/44")).content) == 44 * 32
     assert len((await reader.get("/tile/1/000.p/1")).content) == 32
     for path in ("0/001.p/45", "0/001.p/0", "0/001", "2/000.p/1", "0/1", "x"):
-        assert (await reader.get(f"/tile/{path}")).status_code == 404, path
+        missing = await reader.get(f"/tile/{path}")
+        assert missing.status_code == 404, path
+        assert missing.headers["cache-control"] == "no-store"  # a tile that is to come
     assert (await reader.get("/tile/entries/000")).status_code == 403
     trusted = OverAsgi(tlog_app(pool, SIGNER, lambda: network.policy, lambda request: True))
     bundle = await trusted.get("/tile/entries/001.p/44")

@@ -192,6 +192,10 @@ def test_rewritten_record_does_not_continue_what_a_reader_kept(log: Log, tmp_pat
     forged = Log(tmp_path / "forged", [*ENTRIES[:300], b"forged", *ENTRIES[301:], b"more"])
     assert findings(forged) == []
     assert findings(forged, known=log.head) == [("fork", None)]
+    report = audit(Folder(forged.folder), known=log.head, held=Folder(log.folder))
+    assert [(f.kind, f.entry) for f in report.findings] == [("fork", 300)]  # who kept it names it
+    honest = Log(tmp_path / "honest", [*ENTRIES, b"more"])
+    assert audit(Folder(honest.folder), known=log.head, held=Folder(log.folder)).sound
 
 
 def test_rollback_is_named_to_a_reader_who_kept_a_checkpoint(log: Log, tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -17,7 +18,7 @@ from click.testing import CliRunner
 from starlette.testclient import TestClient
 
 from stafett.cli.witness import witness as command
-from stafett.ledger import checkpoint, merkle, note, tiles
+from stafett.ledger import checkpoint, cosignature, merkle, note, tiles
 from stafett.ledger.canonical import canonical
 from stafett.ledger.checkpoint import Checkpoint, Signed
 from stafett.ledger.merkle import Frontier
@@ -25,7 +26,7 @@ from stafett.ledger.note import NoteSigner
 from stafett.ledger.policy import Party, parse_policy
 from stafett.ledger.witness import Request, State
 from stafett.ledger.witness_app import Witness, witness_app
-from stafett.ledger.witness_client import Outcome, RolledBack, ask, round_of
+from stafett.ledger.witness_client import Outcome, OverHttp, RolledBack, ask, round_of
 from stafett.ledger.witness_store import BadFolder, WitnessFolder
 
 LOG = NoteSigner("host.example/log", b"\x01" * 32)
@@ -81,7 +82,43 @@ def test_over_http(folder: WitnessFolder) -> None:
     assert answer.headers["content-type"] == "text/x.tlog.size"
     assert client.get("/").json()["logs"][LOG.name]["size"] == 5
     assert client.get("/add-checkpoint").status_code == 405
+    where = f"/{hashlib.sha256(LOG.name.encode()).hexdigest()}/checkpoint"
+    seen = client.get(where)  # for monitors: a log cannot show them another one
+    assert seen.headers["content-type"] == "text/plain; charset=utf-8"
+    trusted = [cosignature.verifier(key) for key in (LOG.vkey, folder.cosigner().vkey)]
+    opened = note.open_note(seen.text, trusted)
+    assert len(opened.verified) == 2 and opened.unverified == ()
+    assert client.get(f"/{'0' * 64}/checkpoint").status_code == 404
     assert client.post("/add-checkpoint", content=b"x" * 2_000_000).status_code == 413
+
+
+def test_what_strangers_added_to_a_checkpoint_is_not_kept(folder: WitnessFolder) -> None:
+    """Signatures of unknown keys are ignored: none is served as if the witness had seen it."""
+    stranger = NoteSigner("stranger.example/x", b"\x07" * 32)
+    text = signed(5).with_signatures([stranger.sign(signed(5).checkpoint.text)]).text
+    witness = Witness(folder)
+    assert witness.add(Request(0, (), text).text.encode()).status == 200
+    assert "stranger" not in witness.state.latest[LOG.name].signed
+    assert "stranger" not in WitnessFolder(folder.path).load().latest[LOG.name].signed
+
+
+def test_an_answer_without_end_is_cut(folder: WitnessFolder) -> None:
+    """No witness fills the log's memory."""
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        while len(sent) < 100_000:
+            sent.append(1)
+            yield b"x" * 65_536
+
+    post = OverHttp()
+    post._client = httpx.Client(
+        transport=httpx.MockTransport(lambda _: httpx.Response(200, content=endless()))
+    )
+    status, body = post("https://w.example/add-checkpoint", "x")
+    assert status == 200 and len(body) == note.LONGEST
+    assert len(sent) < 100
+    assert post.get("https://w.example/", 1000) == b""
 
 
 def test_state_is_on_disk_before_the_answer(folder: WitnessFolder) -> None:
@@ -112,14 +149,14 @@ def test_no_answer_when_the_state_cannot_be_stored(
 def test_fork_evidence_survives_a_restart(folder: WitnessFolder) -> None:
     """The proof is stored word for word, and the log stays refused."""
     running = Witness(folder)
-    running.add(request(0, 5).encode())
+    own = running.add(request(0, 5).encode()).body
     forked = checkpoint.sign(Checkpoint(LOG.name, 5, b"r" * 32), LOG)
     assert running.add(Request(5, (), forked.text).text.encode()).status == 422
     again = Witness(WitnessFolder(folder.path))
     assert again.add(request(5, 9).encode()).status == 403
     client = TestClient(witness_app(again))
     assert client.get("/").json()["logs"][LOG.name]["forked"] is True
-    assert client.get("/evidence").json()[0]["signed"] == [signed(5).text, forked.text]
+    assert client.get("/evidence").json()[0]["signed"] == [signed(5).text + own, forked.text]
     shown = CliRunner().invoke(command, ["status", "--folder", str(folder.path)])
     assert shown.exit_code == 1 and "FORKED" in shown.output
 

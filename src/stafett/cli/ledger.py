@@ -8,17 +8,22 @@ import os
 import secrets
 import sys
 import tempfile
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from stafett.cli.group import Sentences
+
+if TYPE_CHECKING:
+    from stafett.ledger.archive import Archive
+    from stafett.ledger.checkpoint import Checkpoint
 
 FOLDER = Path(".stafett")
 MOST_TOLD = 20  # of what is wrong with an archive: one changed key makes thousands unverifiable
@@ -120,8 +125,14 @@ def export(
 @click.option("--key", "keys", multiple=True, help="The log's public key (vkey), from elsewhere.")
 @click.option("--policy", "policy_file", type=click.Path(path_type=Path, dir_okay=False),
               help="Whose cosignatures are needed (C2SP tlog-policy).")  # fmt: skip
+@click.option("--continues", "older", type=click.Path(path_type=Path, exists=True),
+              help="What you kept earlier, which ARCHIVE must continue: an archive, a mirror, a"
+              " checkpoint or a .tlog-proof.")  # fmt: skip
 @_json
-def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_json: bool) -> None:
+def verify(
+    archive: Path, keys: tuple[str, ...], policy_file: Path | None, older: Path | None,
+    as_json: bool,
+) -> None:  # fmt: skip
     """Check ARCHIVE: every entry, the tree, who signed it. Needs no database and no network.
 
     Signatures are the log's, the witnesses', each entry's author's, and people's own.
@@ -135,10 +146,11 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
 
     with _errors():
         policy = parse_policy(policy_file.read_bytes()) if policy_file else None
+        known, held = _kept(older) if older else (None, None)
         with _bar("verifying", None) as step:
             report = check(
-                Archive(archive), keys=keys, policy=policy, inspect=inspect,
-                jobs=os.cpu_count() or 1, progress=step,
+                Archive(archive), keys=keys, policy=policy, known=known, held=held,
+                inspect=inspect, jobs=os.cpu_count() or 1, progress=step,
             )  # fmt: skip
     head, said = report.checkpoint, report.authors
     answer = {
@@ -152,6 +164,7 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
         "unvouched_keys": [{"key": k.id, "organisation": k.organisation, "position": k.since}
                            for k in report.unvouched],
         "key_from_elsewhere": report.trusted,
+        "continues": known.size if known is not None else None,
         "cosigned_by": sorted(report.verdict.cosigned) if report.verdict else [],
         "problems": [{"kind": f.kind, "what": f.what, "position": f.position}
                      for f in report.findings],
@@ -177,6 +190,8 @@ def verify(archive: Path, keys: tuple[str, ...], policy_file: Path | None, as_js
             "what was signed: whether it is this cannot be shown. That their entries are as they "
             "were is, as of all others"
         )
+    if known is not None and report.sound:
+        lines.append(f"continues what you kept: {known.size:,} entries, each as it was")
     if report.verdict is not None:
         lines.append(f"cosigned by: {', '.join(sorted(report.verdict.cosigned)) or 'nobody'}")
     lines += [
@@ -478,6 +493,22 @@ def _bar(what: str, total: int | None) -> Iterator[Callable[..., None]]:
             progress.update(task, completed=done, total=size if size is not None else total)
 
         yield step
+
+
+def _kept(path: Path) -> tuple[Checkpoint, Archive | None]:
+    """Return the checkpoint that a reader kept, and the archive or mirror that it is of, if any."""
+    from stafett.ledger import note, proof
+    from stafett.ledger.archive import Archive, BadArchive
+    from stafett.ledger.checkpoint import parse_text
+
+    held = Archive(path) if path.is_dir() or zipfile.is_zipfile(path) else None
+    raw = held.part("checkpoint") if held is not None else path.read_bytes()
+    try:
+        if raw.startswith(proof.HEADER.encode()):
+            raw = proof.parse(raw).checkpoint.encode()
+        return parse_text(note.parse(raw).text), held
+    except (note.BadNote, proof.BadReceipt) as error:
+        raise BadArchive(f"{path} holds no checkpoint: {error}") from None
 
 
 @contextmanager

@@ -136,10 +136,16 @@ def mirror(
     prefix: str, policy_file: Path, copy_folder: Path, hashes_only: bool, cosign: Path | None,
     as_json: bool,
 ) -> None:  # fmt: skip
-    """Take what is new from the log at PREFIX into a checked copy.
+    """Take what is new from the log at PREFIX (an address) into a checked copy.
 
     Exit status 1 when the log shows something that does not continue the copy.
     """
+    if "://" not in prefix:
+        _wrong(
+            f"{prefix} is no address of a log, such as https://log.example/log. An archive that "
+            "you were given is a copy already: check it, and that it continues the last one, with "
+            "`stafett ledger verify NEW --continues OLD`"
+        )
     policy = _policy(policy_file)
     try:
         key = cosignature.cosigner_from_text(cosign.read_text()) if cosign else None

@@ -32,6 +32,8 @@ from stafett.ledger.tiles import WIDTH, BadTile, Tile
 
 FOREVER = {"cache-control": "public, max-age=31536000, immutable"}
 FRESH = {"cache-control": "no-cache"}
+# What is not there yet will be: no cache may go on saying that it is not (RFC 9111, 4.2.2).
+NOT_YET = {"cache-control": "no-store"}
 ENTRIES: LiteralString = """
 SELECT leaf FROM ledger.event_store WHERE position > %s AND position <= %s ORDER BY position
 """
@@ -58,21 +60,21 @@ def tlog_app(
             else:
                 signed = await believed(connection, signer, policy())
         if signed is None:
-            return PlainTextResponse("nothing has been signed yet\n", 404)
+            return PlainTextResponse("nothing has been signed yet\n", 404, NOT_YET)
         return PlainTextResponse(signed.text, headers=FRESH)
 
     async def tile(request: Request) -> Response:
         try:
             wanted = tiles.parse_path("tile/" + request.path_params["path"])
         except BadTile as error:
-            return PlainTextResponse(f"{error}\n", 404)
+            return PlainTextResponse(f"{error}\n", 404, NOT_YET)
         if wanted.level is None and not may_mirror(request):
-            return PlainTextResponse("entries are served to mirrors only\n", 403)
+            return PlainTextResponse("entries are served to mirrors only\n", 403, NOT_YET)
         async with pool.connection() as connection:
             signed = await newest(connection, signer)
             size = signed.checkpoint.size if signed else 0
             if tiles.width_at(wanted.level or 0, wanted.index, size) < wanted.width:
-                return PlainTextResponse("no signed checkpoint has this tile\n", 404)
+                return PlainTextResponse("no signed checkpoint has this tile\n", 404, NOT_YET)
             data = await _content(connection, wanted)
         # A partial tile's bytes never change either, but a log may drop it later.
         headers = FOREVER if wanted.full else {"cache-control": "public, max-age=3600"}

@@ -82,6 +82,7 @@ def verify(
     keys: Sequence[str] = (),
     policy: Policy | None = None,
     known: Checkpoint | None = None,
+    held: Source | None = None,
     entries: bool = True,
     events: bool = True,
     inspect: Inspect | None = None,
@@ -92,9 +93,10 @@ def verify(
 
     `keys` (the log's vkeys) and `policy` are the reader's own. An archive without them is held to
     its own, which shows only that it fits itself. `known` is a checkpoint seen earlier: the record
-    must continue it. With `entries` false only hash tiles are read, with `events` false the
-    entries' content is not looked at. `inspect` looks at people's own signatures. `jobs` is the
-    number of processes; `progress` hears (entries done, size). Raises BadArchive.
+    must continue it; `held` is what was kept of it, by which the first changed entry is named. With
+    `entries` false only hash tiles are read, with `events` false the entries' content is not looked
+    at. `inspect` looks at people's own signatures. `jobs` is the number of processes; `progress`
+    hears (entries done, size). Raises BadArchive.
     """
     report = Report(trusted=bool(keys) or policy is not None)
     keys, policy = _trust(source, keys, policy, report)
@@ -102,7 +104,7 @@ def verify(
         return report
     of_keys = _check_tree(source, report, entries, jobs, progress)
     if known is not None:
-        report.findings += _continues(source, known, report.checkpoint)
+        report.findings += _continues(source, known, report.checkpoint, held)
     if entries and events:
         _check_events(source, report, of_keys, inspect, jobs, progress)
     if isinstance(source, Archive):
@@ -154,7 +156,9 @@ def _open(source: Source, keys: Sequence[str], policy: Policy | None, report: Re
     return True
 
 
-def _continues(source: Source, known: Checkpoint, head: Checkpoint) -> list[Finding]:
+def _continues(
+    source: Source, known: Checkpoint, head: Checkpoint, held: Source | None
+) -> list[Finding]:
     """Check that the record at `head` continues the checkpoint that the reader kept."""
     if known.origin != head.origin:
         return [Finding("origin", None, f"this is the log {head.origin!r}, not {known.origin!r}")]
@@ -166,9 +170,29 @@ def _continues(source: Source, known: Checkpoint, head: Checkpoint) -> list[Find
         proof = merkle.consistency_proof(known.size, head.size, at)
         merkle.verify_consistency(known.size, head.size, known.root, head.root, proof)
     except (BadProof, Missing, Unreadable, BadTile) as error:
+        entry = None if held is None else _first_changed(source, head.size, held, known.size)
+        if entry is not None:
+            return [Finding("fork", entry, "the entry was changed after it was kept")]
         what = f"the record does not continue the checkpoint known at size {known.size}: {error}"
         return [Finding("fork", None, what)]
     return []
+
+
+def _first_changed(source: Source, size: int, held: Source, kept: int) -> int | None:
+    """Return the first entry whose hash is not the one that was kept; None where all are."""
+    for index in range((kept + tiles.WIDTH - 1) // tiles.WIDTH):
+        try:
+            mine, theirs = (
+                tiles.decode_hashes(read_tile(where, tile), tile.width)
+                for where, of in ((held, kept), (source, size))
+                for tile in (tiles.Tile(0, index, tiles.width_at(0, index, of)),)
+            )
+        except (Missing, Unreadable, BadTile):
+            continue
+        for place, (a, b) in enumerate(zip(mine, theirs, strict=False)):
+            if a != b:
+                return index * tiles.WIDTH + place
+    return None
 
 
 # -- the tree ------------------------------------------------------------------------------------

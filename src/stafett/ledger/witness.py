@@ -33,7 +33,10 @@ Logs = Mapping[str, Sequence[Verifier]]
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The newest checkpoint cosigned for a log, and when (POSIX seconds)."""
+    """The newest checkpoint cosigned for a log, and when (POSIX seconds).
+
+    `signed` is the note with the log's signatures and the witness's own.
+    """
 
     size: int
     root: bytes
@@ -153,7 +156,7 @@ def add_checkpoint(
     if state.forked(claimed.origin) is not None:
         return Answer(403, "this log showed two histories; this witness trusts it no more\n", state)
     try:
-        checkpoint.open_checkpoint(parsed, keys)
+        signed = checkpoint.open_checkpoint(parsed, keys)
     except BadCheckpoint as error:
         # Signed, and yet impossible: an empty tree with leaves in its root.
         return Answer(422, f"{error}\n", state)
@@ -190,14 +193,21 @@ def add_checkpoint(
             )
         return Answer(422, f"{error}\n", state)
 
-    return _cosign(state, claimed, parsed, cosigners, now())
+    return _cosign(state, claimed, _only(signed.note, keys), cosigners, now())
+
+
+def _only(parsed: note.Note, keys: Sequence[Verifier]) -> note.Note:
+    """Return the note with the log's own signatures: what strangers added is nobody's word."""
+    return note.Note(parsed.text, note.open_note(parsed, keys).verified)
 
 
 def _cosign(
     state: State, claimed: Checkpoint, parsed: note.Note, cosigners: Sequence[Cosigner], at: int
 ) -> Answer:
-    lines = "".join(cosigner.cosign(claimed, at).line for cosigner in cosigners)
-    seen = Seen(claimed.size, claimed.root, str(parsed), at)
+    given = tuple(cosigner.cosign(claimed, at) for cosigner in cosigners)
+    kept = note.Note(parsed.text, (*parsed.signatures, *given))
+    seen = Seen(claimed.size, claimed.root, str(kept), at)
+    lines = "".join(one.line for one in given)
     return Answer(200, lines, replace(state, latest={**state.latest, claimed.origin: seen}))
 
 

@@ -3,6 +3,9 @@
     POST /add-checkpoint     C2SP tlog-witness
     GET  /                   its key, the logs it knows, the sizes it saw, forks it holds proof of
     GET  /evidence           the evidence, word for word
+    GET  /<SHA-256 of the origin>/checkpoint
+                             the newest checkpoint that it cosigned, with its cosignature: who reads
+                             it here is not shown another one by the log
 
 It needs no access to any entry. State is on the disk before an answer leaves.
 """
@@ -14,6 +17,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from hashlib import sha256
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -88,9 +92,18 @@ def witness_app(witness: Witness) -> Starlette:
         ]  # fmt: skip
         return JSONResponse(kept)
 
+    async def latest(request: Request) -> Response:
+        for origin, seen in witness.state.latest.items():
+            if sha256(origin.encode()).hexdigest() == request.path_params["origin"]:
+                headers = {"content-type": PLAIN, "cache-control": "no-cache"}
+                return Response(seen.signed, headers=headers)
+        what = "this witness has cosigned nothing of such a log\n"
+        return Response(what, 404, {"cache-control": "no-store"}, PLAIN)
+
     return Starlette(
         routes=[
             Route("/add-checkpoint", add, methods=["POST"]),
+            Route("/{origin}/checkpoint", latest),
             Route("/", about),
             Route("/evidence", evidence),
         ]

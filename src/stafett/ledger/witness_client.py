@@ -58,13 +58,23 @@ class OverHttp:
 
     def __call__(self, url: str, body: str) -> tuple[int, str]:
         """Send `body` to `url`; return status and body."""
-        answer = self._client.post(url, content=body.encode())
-        return answer.status_code, answer.text
+        status, answer = self._read("POST", url, note.LONGEST, body.encode())
+        return status, answer.decode(errors="replace")
 
     def get(self, url: str, most: int = 2_000_000) -> bytes:
         """Return what is at `url`, nothing if it is too long or not there."""
-        answer = self._client.get(url)
-        return answer.content if answer.is_success and len(answer.content) <= most else b""
+        status, answer = self._read("GET", url, most + 1)
+        return answer if 200 <= status < 300 and len(answer) <= most else b""
+
+    def _read(self, method: str, url: str, most: int, body: bytes = b"") -> tuple[int, bytes]:
+        """Return status and the answer's first `most` bytes: no witness fills our memory."""
+        with self._client.stream(method, url, content=body) as answer:
+            found = bytearray()
+            for block in answer.iter_bytes():
+                found += block
+                if len(found) >= most:
+                    break
+            return answer.status_code, bytes(found[:most])
 
     def close(self) -> None:
         """Close the connections."""
