@@ -6,15 +6,18 @@ infusion? (Moments chosen by how long a journey takes would tell how long it tak
 predictor, on the same questions: the base rate of the first half; the base rate at the same stage
 and about the same time passed; the protocol's targets without any record.
 
-Run: python bench/bench_prediction.py [network] [days]
+Run: python bench/bench_prediction.py [network] [days] [file]; the file keeps what was said and what
+happened, as the page of forecasts shows it until there are enough journeys of its own.
 """
 
 from __future__ import annotations
 
+import json
 import sys
 import time
 from bisect import bisect
 from collections import defaultdict
+from pathlib import Path
 
 import numpy as np
 
@@ -29,7 +32,9 @@ SINCE, GOAL = "H06", "H22"
 EVERY_D = 4.0  # asked every so many days after collection, while the journey lasts
 
 
-def main(network: str = "sweden", days: float = 1460.0, seed: int = 11) -> dict[str, float]:
+def main(
+    network: str = "sweden", days: float = 1460.0, seed: int = 11, file: str = ""
+) -> dict[str, float]:
     """Print the table; return the scores by name."""
     system = load(network)
     plan = plan_of(Net(system.protocol))
@@ -85,7 +90,20 @@ def main(network: str = "sweden", days: float = 1460.0, seed: int = 11) -> dict[
     for name, score in sorted(scores.items(), key=lambda x: x[1]):
         print(f"  {score:.4f}  {calibration.skill(score, reference):+.2f}  {name}")
     print("\n  said   happened  95 %            n   reliability of the predictor")
-    for b in calibration.reliability(said["predictor"], happened):
+    bins = calibration.reliability(said["predictor"], happened)
+    if file:
+        kept = {
+            "network": network, "days": days, "seed": seed, "learnt": len(past),
+            "held": len(second), "questions": len(happened), "late": round(np.mean(happened), 4),
+            "brier": round(scores["predictor"], 4), "usual_brier": round(reference, 4),
+            "skill": round(calibration.skill(scores["predictor"], reference), 4),
+            "bins": [
+                {k: round(v, 4) if isinstance(v, float) else v for k, v in b._asdict().items()}
+                for b in bins
+            ],
+        }  # fmt: skip
+        Path(file).write_text(json.dumps(kept, indent=1) + "\n", "utf-8")
+    for b in bins:
         print(f"  {b.said:5.2f}  {b.happened:5.2f}     {b.low:.2f} - {b.high:.2f}  {b.n:5d}")
     return scores
 
@@ -110,4 +128,8 @@ def _by_stage(plan, journeys, half, limit):  # type: ignore[no-untyped-def]
 
 
 if __name__ == "__main__":
-    main(*(sys.argv[1:2] or ["sweden"]), days=float(sys.argv[2]) if len(sys.argv) > 2 else 1460.0)
+    main(
+        *(sys.argv[1:2] or ["sweden"]),
+        days=float(sys.argv[2]) if len(sys.argv) > 2 else 1460.0,
+        file=sys.argv[3] if len(sys.argv) > 3 else "",
+    )

@@ -64,9 +64,15 @@ def test_the_record_of_the_forecasts_is_drawn_told_and_taken_home(
     page = browser_of("treating-clinic-1")
     page.goto("/forecasts")
     expect(page.locator("main")).to_contain_text("No journey has been opened yet")
+    made = page.get_by_role("region", name="On simulated journeys")
+    expect(made).to_contain_text("Brier score 0.153")
+    expect(made).to_contain_text("553 held-out journeys, learnt from 958 before them")
+    expect(made.locator("svg.reliability circle")).to_have_count(10)
+    shoot(page, "forecasts-simulated")
     person = next(p for p in site.people if p.login == "treating-clinic-1")
     site.inside(carry(site, person.organisation))
     page.goto("/forecasts")
+    expect(made).to_have_count(0)  # there are enough of the organisation's own
     card = page.locator("section.card").first
     expect(card.locator("svg title")).to_contain_text("held-out journeys")
     expect(card).to_contain_text("Brier score 0.")

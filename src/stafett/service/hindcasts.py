@@ -9,6 +9,8 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from datetime import UTC, datetime
+from functools import cache
+from importlib.resources import files
 from typing import Final
 
 import anyio.to_thread
@@ -64,6 +66,29 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     finished: int
     needed: int
     score: Score | None
+
+
+class Simulated(msgspec.Struct, frozen=True, kw_only=True):
+    """The same of simulated journeys of one network, by `bench/bench_prediction.py`."""
+
+    network: str
+    days: float
+    seed: int
+    learnt: int
+    held: int
+    questions: int
+    late: float
+    brier: float
+    usual_brier: float
+    skill: float
+    bins: tuple[Group, ...]
+
+
+@cache
+def simulated() -> Simulated:
+    """Return how right the forecasts were on simulated journeys that were held out."""
+    data = (files("stafett.catalogue") / "simulated_forecasts.json").read_bytes()
+    return msgspec.json.decode(data, type=Simulated)
 
 
 class Hindcasts:

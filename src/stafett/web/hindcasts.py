@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from stafett.service.hindcasts import Record, Score
+from stafett.service.hindcasts import Record, Score, Simulated, simulated
 from stafett.service.refusal import No, unknown
 from stafett.service.tower import Tower
 from stafett.web import language as languages
@@ -27,7 +27,7 @@ SIDE, LEFT, TOP, RIGHT, BOTTOM = 360.0, 64.0, 16.0, 24.0, 52.0
 Translate = Callable[..., str]
 
 
-def picture(score: Score, t: Translate, language: str) -> Markup:
+def picture(score: Score | Simulated, t: Translate, language: str) -> Markup:
     """Return the reliability diagram: what was said against what happened, with 95 % intervals."""
 
     def x(share: float) -> float:
@@ -79,8 +79,8 @@ def _line(x1: float, y1: float, x2: float, y2: float, how: str) -> str:
     return f'<line {how} x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
 
 
-def sentences(score: Score, t: Translate, language: str) -> list[str]:
-    """Say in words what the picture and the score say."""
+def sentences(score: Score | Simulated, t: Translate, language: str) -> list[str]:
+    """Say in words what the picture and the score say, at last what they rest on."""
     off = [b for b in score.bins if not b.low <= b.said <= b.high]
     n = len(score.bins)
     mean = sum(b.said * b.n for b in score.bins) / score.questions
@@ -98,11 +98,15 @@ def sentences(score: Score, t: Translate, language: str) -> list[str]:
     numbers = {"brier": number(score.brier), "usual": number(score.usual_brier)}
     saved = format_percent(abs(score.skill), locale=language)
     better = "hindcast.better" if score.skill > 0 else "hindcast.no-better"
-    basis = t(
-        "hindcast.basis", n=score.questions, held=score.held, learnt=score.learnt,
-        since=format_date(score.since, "d MMM y", locale=language),
-        until=format_date(score.until, "d MMM y", locale=language),
-    )  # fmt: skip
+    counts = {"n": score.questions, "held": score.held, "learnt": score.learnt}
+    if isinstance(score, Simulated):
+        basis = t("hindcast.simulated.basis", **counts, years=round(score.days / 365))
+    else:
+        basis = t(
+            "hindcast.basis", **counts,
+            since=format_date(score.since, "d MMM y", locale=language),
+            until=format_date(score.until, "d MMM y", locale=language),
+        )  # fmt: skip
     return [first, t("hindcast.mean", **shares), t(better, **numbers, saved=saved), basis]
 
 
@@ -126,7 +130,11 @@ async def page(request: Request) -> Response:
         if one.score is not None
     ]
     few = [one for one in found if one.score is None]
-    return await pages.page(request, "forecasts.html", person, shown=shown, few=few, titles=titles)
+    made = None if shown else simulated()
+    return await pages.page(
+        request, "forecasts.html", person, shown=shown, few=few, titles=titles,
+        made=made and (made, picture(made, t, language), sentences(made, t, language)),
+    )  # fmt: skip
 
 
 async def record(call: Call[Nothing, Nothing]) -> list[Record]:
