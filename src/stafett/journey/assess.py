@@ -17,8 +17,9 @@ from stafett.journey import command as c
 from stafett.journey import deviation, excursion, gate, specification, supply
 from stafett.journey import event as e
 from stafett.journey.draft import Draft
+from stafett.journey.raised import Action, Raised
 from stafett.journey.refusal import refuse
-from stafett.journey.state import Action, Raised, State
+from stafett.journey.state import State
 from stafett.protocol.model import Handoff, Severity
 from stafett.protocol.net import Net
 

@@ -8,19 +8,29 @@ from typing import Any
 import msgspec
 
 from stafett.journey import event as e
-from stafett.journey.state import Action, Raised, State, Statement, Work
+from stafett.journey.raised import (
+    Action,
+    Decided,
+    Finished,
+    Looked,
+    Named,
+    Raised,
+    Statement,
+    Triaged,
+    Work,
+)
+from stafett.journey.state import State
 from stafett.protocol.net import Net
 
 replace = msgspec.structs.replace
 
 
-def _worked(state: State, name: str, **changes: Any) -> State:
-    raised = state.deviations[name]
-    return _with(state, replace(raised, work=replace(raised.work, **changes)))
-
-
 def _with(state: State, raised: Raised) -> State:
     return replace(state, deviations={**state.deviations, raised.deviation: raised})
+
+
+def _worked(state: State, name: str, work: Work) -> State:
+    return _with(state, replace(state.deviations[name], work=work))
 
 
 def _work(state: State, name: str) -> Work:
@@ -29,24 +39,22 @@ def _work(state: State, name: str) -> Work:
 
 def _triaged(net: Net, state: State, event: e.DeviationTriaged) -> State:
     state = _with(state, replace(state.deviations[event.deviation], severity=event.severity))
-    return _worked(
-        state,
-        event.deviation,
-        triaged_at=event.occurred_at,
-        criteria=event.criteria,
-        impact=event.impact,
-    )
+    judged = Triaged(at=event.occurred_at, criteria=event.criteria, impact=event.impact)
+    work = replace(_work(state, event.deviation), triaged=judged)
+    return _worked(state, event.deviation, work)
 
 
 def _acted(net: Net, state: State, event: e.ImmediateActionTaken) -> State:
-    done = _work(state, event.deviation).immediate
-    return _worked(state, event.deviation, immediate=(*done, event.what))
+    work = _work(state, event.deviation)
+    done = (*work.immediate, event.what)
+    return _worked(state, event.deviation, replace(work, immediate=done))
 
 
 def _cause(net: Net, state: State, event: e.CauseNamed) -> State:
-    state = _worked(state, event.deviation, cause=event.cause, why=event.why)
     raised = state.deviations[event.deviation]
-    return _with(state, replace(raised, originated=event.originated or raised.originated))
+    work = replace(raised.work, named=Named(cause=event.cause, why=event.why))
+    began = event.originated or raised.originated
+    return _with(state, replace(raised, work=work, originated=began))
 
 
 def _stated(net: Net, state: State, event: e.OutOfSpecificationStated) -> State:
@@ -57,18 +65,14 @@ def _stated(net: Net, state: State, event: e.OutOfSpecificationStated) -> State:
         statement=event.statement,
         at=event.occurred_at,
     )
-    before = _work(state, event.deviation).statements
-    return _worked(state, event.deviation, statements=(*before, said))
+    work = _work(state, event.deviation)
+    return _worked(state, event.deviation, replace(work, statements=(*work.statements, said)))
 
 
 def _decided(net: Net, state: State, event: e.DeviationDecided) -> State:
-    return _worked(
-        state,
-        event.deviation,
-        disposition=event.disposition,
-        reason=event.reason,
-        decided_at=event.occurred_at,
-    )
+    decided = Decided(at=event.occurred_at, disposition=event.disposition, reason=event.reason)
+    work = replace(_work(state, event.deviation), decided=decided)
+    return _worked(state, event.deviation, work)
 
 
 def _planned(net: Net, state: State, event: e.ActionPlanned) -> State:
@@ -80,37 +84,26 @@ def _planned(net: Net, state: State, event: e.ActionPlanned) -> State:
         due=event.due,
         check_by=event.check_by,
     )
-    before = _work(state, event.deviation).actions
-    return _worked(state, event.deviation, actions=(*before, action))
+    work = _work(state, event.deviation)
+    return _worked(state, event.deviation, replace(work, actions=(*work.actions, action)))
 
 
-def _changed(state: State, deviation: str, action: str, **changes: Any) -> State:
-    actions = tuple(
-        replace(a, **changes) if a.action == action else a for a in _work(state, deviation).actions
-    )
-    return _worked(state, deviation, actions=actions)
+def _changed(
+    state: State, deviation: str, action: str, change: Callable[[Action], Action]
+) -> State:
+    work = _work(state, deviation)
+    actions = tuple(change(a) if a.action == action else a for a in work.actions)
+    return _worked(state, deviation, replace(work, actions=actions))
 
 
 def _finished(net: Net, state: State, event: e.ActionFinished) -> State:
-    return _changed(
-        state,
-        event.deviation,
-        event.action,
-        finished_at=event.occurred_at,
-        finished_by=event.by.person,
-        result=event.result,
-    )
+    done = Finished(at=event.occurred_at, person=event.by.person, result=event.result)
+    return _changed(state, event.deviation, event.action, lambda a: replace(a, finished=done))
 
 
 def _checked(net: Net, state: State, event: e.ActionChecked) -> State:
-    return _changed(
-        state,
-        event.deviation,
-        event.action,
-        checked_at=event.occurred_at,
-        effective=event.effective,
-        evidence=event.evidence,
-    )
+    seen = Looked(at=event.occurred_at, effective=event.effective, evidence=event.evidence)
+    return _changed(state, event.deviation, event.action, lambda a: replace(a, looked=seen))
 
 
 CHANGES: dict[type, Callable[[Net, State, Any], State]] = {

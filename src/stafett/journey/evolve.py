@@ -14,6 +14,7 @@ import msgspec
 
 from stafett.journey import case
 from stafett.journey import event as e
+from stafett.journey.raised import Acknowledged, Closed, Raised
 from stafett.journey.state import (
     EMPTY,
     PATIENT,
@@ -21,10 +22,10 @@ from stafett.journey.state import (
     Answered,
     Attached,
     Carried,
+    Ended,
     Lot,
     Notice,
     Offer,
-    Raised,
     Sheet,
     Spell,
     State,
@@ -243,7 +244,9 @@ def _material_ended(net: Net, state: State, event: e.MaterialConsumed | e.Materi
     lot = state.lots[event.lot]
     last = replace(lot.custody[-1], until=event.occurred_at)
     why = event.reason if isinstance(event, e.MaterialGone) else "consumed"
-    ended = replace(lot, custody=(*lot.custody[:-1], last), ended_at=event.occurred_at, ended=why)
+    ended = replace(
+        lot, custody=(*lot.custody[:-1], last), end=Ended(at=event.occurred_at, how=why)
+    )
     return _with_lot(state, ended)
 
 
@@ -331,7 +334,7 @@ def _deviation_acknowledged(net: Net, state: State, event: e.DeviationAcknowledg
     raised = state.deviations[event.deviation]
     return _with_deviation(
         state,
-        replace(raised, acknowledged_at=event.occurred_at, acknowledged_by=event.by.person),
+        replace(raised, acknowledged=Acknowledged(at=event.occurred_at, person=event.by.person)),
     )
 
 
@@ -339,8 +342,7 @@ def _deviation_closed(net: Net, state: State, event: e.DeviationClosed) -> State
     raised = state.deviations[event.deviation]
     closed = replace(
         raised,
-        closed_at=event.occurred_at,
-        conclusion=event.conclusion,
+        closed=Closed(at=event.occurred_at, conclusion=event.conclusion),
         originated=event.originated or raised.originated,
     )
     return _with_deviation(state, closed)

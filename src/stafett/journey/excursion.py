@@ -12,8 +12,9 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey.deviation import HOLD_TIME_EXCEEDED, TEMP_EXCURSION
+from stafett.journey.raised import Raised
 from stafett.journey.refusal import Code, Reason, Refusal, Refused
-from stafett.journey.state import Lot, Raised, State
+from stafett.journey.state import Lot, State
 from stafett.protocol.model import Handoff, Step
 from stafett.protocol.net import PRESENT, Net
 

@@ -12,8 +12,9 @@ from stafett.protocol.net import OPEN
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from stafett.journey.raised import Raised
     from stafett.journey.script import Cast
-    from stafett.journey.state import Raised, State
+    from stafett.journey.state import State
     from stafett.protocol.net import Net
 
 NONE = c.Impact(identity="none", custody="none", product="none", patient="none")

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, NamedTuple
 from stafett.journey import command as c
 from stafett.journey import deviation, gate
 from stafett.journey import event as e
+from stafett.journey.raised import Raised
 from stafett.journey.refusal import refuse
-from stafett.journey.state import Raised, State
+from stafett.journey.state import State
 from stafett.journey.tasks import Task, next_moves
 from stafett.protocol.net import NONE, Net
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 from typing import Final
 
 from stafett.journey import excursion
+from stafett.journey.raised import Raised
 from stafett.journey.refusal import Code, Reason, Refusal, Refused
-from stafett.journey.state import Lot, Raised, State
+from stafett.journey.state import Lot, State
 from stafett.protocol.model import Check, Step
 from stafett.protocol.net import DONE, OPEN, Net
 

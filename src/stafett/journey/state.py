@@ -1,38 +1,27 @@
 """What a journey is at one moment: the protocol's marking, and what the marking leaves out.
 
 Immutable: `evolve` makes the next one. Everything is plain values, so two states can be compared
-and a state can be written as JSON. Custody is a chain of spells that each begin where the one
-before ended, so a gap or an overlap cannot be written down.
+and a state can be written as JSON. What belongs together is one value that is there or is not: an
+end has its way, a closure its conclusion. `evolve` writes custody as a chain of spells that each
+begin where the one before ended; `stafett.watch.ownership.gaps` looks for one that does not.
 """
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Literal, NamedTuple
 
 import msgspec
 
-from stafett.journey.command import (
-    Cause,
-    Criterion,
-    Disposition,
-    Impact,
-    Method,
-    Part,
-    Signature,
-    Value,
-    WorkSide,
-)
+from stafett.journey.command import Method, Signature, Value, WorkSide
 from stafett.journey.event import CheckResult
-from stafett.protocol.model import Check, Kind, Severity
+from stafett.journey.raised import Raised
+from stafett.journey.value import Frozen
+from stafett.protocol.model import Check
 from stafett.protocol.net import Marking
 
 # What a check `identifies` or `records` when it is not a material.
 PATIENT = "patient"
-
-
-class Frozen(msgspec.Struct, frozen=True, kw_only=True):
-    """An immutable value."""
 
 
 class Answered(Frozen, frozen=True, kw_only=True):
@@ -55,7 +44,7 @@ class Attached(Frozen, frozen=True, kw_only=True):
     position: int
 
 
-class Sheet(Frozen, frozen=True, kw_only=True):
+class Sheet(msgspec.Struct, frozen=True, kw_only=True):
     """What one side has done so far in this round: answers by check, documents, signatures.
 
     `bound` are labels for materials that this activity is about to make, by material, then by
@@ -101,6 +90,16 @@ class Spell(Frozen, frozen=True, kw_only=True):
     until: datetime | None = None
 
 
+LotEnd = Literal["consumed", "lost", "expired", "discarded"]
+
+
+class Ended(Frozen, frozen=True, kw_only=True):
+    """When and how a lot ceased to exist: never one without the other."""
+
+    at: datetime
+    how: LotEnd
+
+
 class Lot(Frozen, frozen=True, kw_only=True):
     """One physical thing: what it was made from, what it is called, who has held it.
 
@@ -115,112 +114,17 @@ class Lot(Frozen, frozen=True, kw_only=True):
     identifiers: dict[str, str]
     custody: tuple[Spell, ...]
     inside: tuple[str, ...] = ()
-    ended_at: datetime | None = None
-    ended: Literal["consumed", "lost", "expired", "discarded"] | None = None
-
-
-class Statement(Frozen, frozen=True, kw_only=True):
-    """One part of a supply out of specification: who said it, in which role."""
-
-    part: Part
-    role: str
-    person: str
-    statement: str
-    at: datetime
-
-
-class Action(Frozen, frozen=True, kw_only=True):
-    """A corrective action, from plan to the look whether it worked."""
-
-    action: str
-    what: str
-    owner: str
-    organisation: str
-    due: datetime
-    check_by: datetime
-    finished_at: datetime | None = None
-    finished_by: str | None = None
-    result: str = ""
-    checked_at: datetime | None = None
-    effective: bool | None = None
-    evidence: str = ""
-
-
-class Work(Frozen, frozen=True, kw_only=True):
-    """What has been done about a deviation."""
-
-    triaged_at: datetime | None = None
-    criteria: tuple[Criterion, ...] = ()
-    impact: Impact | None = None
-    immediate: tuple[str, ...] = ()
-    cause: Cause | None = None
-    why: str = ""
-    statements: tuple[Statement, ...] = ()
-    disposition: Disposition | None = None
-    reason: str = ""
-    decided_at: datetime | None = None
-    actions: tuple[Action, ...] = ()
-
-
-NO_WORK = Work()
-
-
-class Raised(Frozen, frozen=True, kw_only=True):
-    """A deviation and how far its handling has come.
-
-    `between` is set when the time between two hands that it is about is over: from the release of
-    the handoff until its receiver took, isolated or refused it.
-    """
-
-    deviation: str
-    code: str
-    kind: Kind
-    severity: Severity
-    about: str
-    note: str
-    raised_at: datetime
-    position: int
-    detected: str | None = None
-    originated: str | None = None
-    check: str | None = None
-    silence: str | None = None
-    between: tuple[datetime, datetime] | None = None
-    acknowledged_at: datetime | None = None
-    acknowledged_by: str | None = None
-    closed_at: datetime | None = None
-    conclusion: str | None = None
-    work: Work = NO_WORK
+    end: Ended | None = None
 
     @property
-    def noted(self) -> str:
-        """What is noted of it: with the length of the time between hands once that is over."""
-        if self.between is None:
-            return self.note
-        since, until = self.between
-        return (
-            f"{self.note}; between hands {_length(until - since)}, "
-            f"from {since.isoformat()} to {until.isoformat()}"
-        )
+    def ended_at(self) -> datetime | None:
+        """When it ceased to exist; None while it does."""
+        return None if self.end is None else self.end.at
 
     @property
-    def stage(self) -> Literal["raised", "triaged", "decided", "closed"]:
-        """How far its handling has come."""
-        if self.closed_at is not None:
-            return "closed"
-        if self.work.disposition is not None:
-            return "decided"
-        return "raised" if self.work.triaged_at is None else "triaged"
-
-
-def _length(time: timedelta) -> str:
-    """Write a length of time as protocols write it: in its two largest units."""
-    minutes, seconds = divmod(max(round(time.total_seconds()), 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    days, hours = divmod(hours, 24)
-    parts = ((days, "d"), (hours, "h"), (minutes, "min"), (seconds, "s"))
-    first = next((i for i, (n, _) in enumerate(parts) if n), len(parts) - 1)
-    shown = [f"{n} {unit}" for n, unit in parts[first : first + 2] if n]
-    return " ".join(shown) or "0 s"
+    def ended(self) -> LotEnd | None:
+        """How it ceased to exist; None while it does."""
+        return None if self.end is None else self.end.how
 
 
 class Notice(Frozen, frozen=True, kw_only=True):
@@ -263,7 +167,7 @@ class Afresh(Frozen, frozen=True, kw_only=True):
     at: datetime
 
 
-class State(Frozen, frozen=True, kw_only=True):
+class State(msgspec.Struct, frozen=True, kw_only=True):
     """A journey. `position` counts its events; `rounds` how often an activity was taken up."""
 
     journey: str

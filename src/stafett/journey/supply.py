@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from stafett.journey.state import Raised
+from stafett.journey.raised import Raised
 from stafett.protocol.net import Net
 
 # The parts in their order, as `lacking` names them.

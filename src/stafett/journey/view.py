@@ -20,8 +20,9 @@ from stafett.journey.check import first_label, inherited, known, of_journey
 from stafett.journey.command import Value, WorkSide
 from stafett.journey.event import CheckResult
 from stafett.journey.passing import departures
+from stafett.journey.raised import Raised
 from stafett.journey.refusal import Reason, Refused
-from stafett.journey.state import Raised, Sheet, State, awaited_key
+from stafett.journey.state import Sheet, State, awaited_key
 from stafett.journey.tasks import TaskKind, task_at
 from stafett.protocol.model import Check, Document, Handoff, Step, text
 from stafett.protocol.net import DONE, IDLE, ISOLATED, OPEN, REFUSED, STOPPED, Net

@@ -14,7 +14,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from stafett.journey import assess, specification, supply
 from stafett.journey.deviation import entry
-from stafett.journey.state import Raised
+from stafett.journey.raised import Raised
 from stafett.protocol.model import Handoff
 from stafett.service.accounts import Person
 from stafett.service.board import Board, Wakes

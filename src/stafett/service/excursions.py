@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 
 from stafett.journey.command import WATCH, Actor, RaiseDeviation
 from stafett.journey.deviation import CHECK_FAILED, HOLD_TIME_EXCEEDED, TEMP_EXCURSION, catalogue
-from stafett.journey.state import Raised
+from stafett.journey.raised import Raised
 from stafett.service.live import Live
 from stafett.watch.finding import Finding
 from stafett.watch.judgement import Judgement

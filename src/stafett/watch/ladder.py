@@ -13,7 +13,8 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from stafett.journey import deviation, gate, silence
-from stafett.journey.state import Raised, State
+from stafett.journey.raised import Raised
+from stafett.journey.state import State
 from stafett.journey.tasks import Task, next_moves
 from stafett.protocol.model import Handoff
 from stafett.protocol.net import DONE, NONE, Net

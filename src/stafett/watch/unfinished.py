@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from stafett.journey import assess, specification, supply
-from stafett.journey.state import Raised, State
+from stafett.journey.raised import Raised
+from stafett.journey.state import State
 from stafett.protocol.model import Severity
 from stafett.protocol.net import NONE, Net
 from stafett.watch.cause import DECIDE_WITHIN, DEPUTY_AFTER, OWNER_AFTER, Call, Cause, call
