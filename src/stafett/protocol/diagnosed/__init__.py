@@ -1,0 +1,1 @@
+"""Every code that the proof can give, group by group."""
