@@ -35,8 +35,8 @@ SOURCE = Path(stafett.__file__).parent
 OTHERS = sorted(set(LANGUAGES) - {"en"})
 PROOF = [
     SOURCE / "protocol" / f"{name}.py" for name in (
-        "explore", "figures", "gates", "matching", "questions", "read", "references", "safeguards",
-        "safety", "shelf",
+        "acts", "consequences", "explore", "figures", "gates", "independence", "labels", "matching",
+        "questions", "read", "references", "safeguards", "safety", "shelf", "texts",
     )
 ]  # fmt: skip
 # What is refused on a channel whose letters wait on the page: captures (EPCIS) and results (HL7).

@@ -43,7 +43,9 @@ def _ladder(chain: Chain, path: Path_, name: str) -> Iterator[Finding]:
     for i, rung in enumerate(activity.escalation):
         at = (*path, "escalation", i, "after")
         if rung.after.seconds > LONGEST_SILENCE:
-            yield chain.found("limits-nothing", at, f"{name} calls {rung.tell} after {rung.after}")
+            yield chain.found(
+                "limits-nothing", at, f"{name} calls {rung.tell} only after {rung.after}"
+            )
             return
     last = activity.escalation[-1] if activity.escalation else None
     for material in living(chain, activity) if last is not None else ():

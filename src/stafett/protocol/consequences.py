@@ -76,7 +76,9 @@ def _decision(chain: Chain, path: Path_, name: str, step: Step) -> Iterator[Find
         what = f"nobody is called when {name} is not made, and what it is about is held"
         yield chain.found("no-escalation", path, what)
     elif step.escalation[-1].tell not in ("owner", chain.protocol.owner):
-        what = f"the ladder of {name} ends at {step.escalation[-1].tell}, not at the owner"
+        what = (
+            f"the ladder of {name} ends at {step.escalation[-1].tell}, not at the accountable owner"
+        )
         yield chain.found("no-escalation", (*path, "escalation"), what)
 
 

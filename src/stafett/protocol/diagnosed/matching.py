@@ -66,7 +66,7 @@ MATCHING: dict[str, Diagnostic] = {
         "error",
         "Identified only when it is too late",
         "What has been collected, emptied or thawed by mistake cannot be given back.",
-        "Let the scan come before the work: leave out `when: after`.",
+        "Let the scan come before the work.",
     ),
     "identity-act": Diagnostic(
         "matching",
