@@ -51,6 +51,17 @@ def test_interfaces_count_what_their_stretches_say(states: tuple[Net, list[State
     assert abs(sum(x.total_h for x in found) - total) < 1e-6
 
 
+def test_nine_of_ten_are_never_said_to_take_longer_than_the_longest(
+    states: tuple[Net, list[State]],
+) -> None:
+    """Of two or three, too: nothing is made up beyond what was seen."""
+    net, every = states
+    one, *_ = between_hands(net, every[-1], every[-1].latest_at)
+    hours = (1, 2, 12)
+    (found,) = interfaces([one._replace(length=timedelta(hours=h)) for h in hours])
+    assert max(hours) >= found.p90_h > found.median_h
+
+
 def test_handoffs_of_two_protocols_are_two_interfaces(states: tuple[Net, list[State]]) -> None:
     """H07 of one chain is not H07 of another, also between the same two organisations."""
     net, every = states

@@ -126,6 +126,8 @@ def test_moving_with_the_keyboard_and_by_dragging(
     page = browser_of(CLINIC)
     page.goto("/capacity")
     expect(page.locator(".lanes-picture")).to_be_visible()
+    expect(page.locator(".lanes-picture")).to_contain_text("Courier, cold chain 1")  # another's
+    expect(page.locator(".lanes-picture")).not_to_contain_text("demo-courier")
     shoot(page, "capacity")
     block = page.locator('a.block[data-link="bed"]').first
     chain = block.get_attribute("data-chain")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,6 +41,15 @@ class Calendars:
             (person.organisation,),
         )
         return [msgspec.convert(row[0], Resource) for row in found]
+
+    async def titles(self, resources: Iterable[str]) -> dict[str, str]:
+        """Return what these resources are called: for whoever sees a chain that stands in them."""
+        found = await sql.rows(
+            self._pool,
+            "SELECT id, value->>'title' FROM capacity.resource WHERE id = ANY(%s)",
+            (list(resources),),
+        )
+        return {str(id): str(title) for id, title in found}
 
     async def every(self) -> list[Resource]:
         """Return every resource: for the public figures, which show counts only."""

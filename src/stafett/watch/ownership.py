@@ -119,7 +119,7 @@ def interfaces(stretches: Iterable[Between]) -> list[Interface]:
     found = []
     for (protocol, handoff, giver, receiver), mine in by_place.items():
         hours = [one.length.total_seconds() / 3600 for one in mine]
-        p90 = quantiles(hours, n=10)[-1] if len(hours) > 1 else hours[0]
+        p90 = quantiles(hours, n=10, method="inclusive")[-1] if len(hours) > 1 else hours[0]
         over = [one.over.total_seconds() / 3600 for one in mine if one.over]
         found.append(
             Interface(

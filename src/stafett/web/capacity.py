@@ -268,12 +268,13 @@ async def calendar_page(request: Request) -> Response:
     await tower.offers.sweep()
     found = await tower.bookings.chains(person, begin, end)
     own = await tower.bookings.calendars.own(person)
+    called = await tower.bookings.calendars.titles({p.resource for c in found for p in c.slots})
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
     code = language.of(request, person.language)
     t = language.translator(code)
     return await pages.page(
         request, "capacity.html", person,
-        picture=lanes.draw(own, found, begin, end, t, code, datetime.now(UTC)),
+        picture=lanes.draw(own, found, begin, end, t, code, datetime.now(UTC), called),
         chains=found, own=own, names=names, monday=format_date(monday, "d MMM y", locale=code),
         back=monday - timedelta(weeks=1), on=monday + timedelta(weeks=1), weeks=WEEKS,
         titles={link.name: link.title for one in templates().values() for link in one.links},
@@ -302,10 +303,11 @@ async def chain_page(request: Request) -> Response:
         except No as no:
             wrong = "; ".join(f"{r.field}: {r.what}" for r in no.reasons)
     names = {o.id: o.name for o in (await tower.accounts.organisations()).values()}
+    places = {place.resource for place in (*chain.slots, *(shown.slots if shown else ()))}
     return await pages.page(
         request, "capacity_chain.html", person,
         chain=chain, shown=shown, wrong=wrong, link=link, begins=text, names=names,
-        called={r.id: r.title for r in await tower.bookings.calendars.own(person)},
+        called=await tower.bookings.calendars.titles(places),
         earliest=replans.earliest(),
         chain_template=templates()[chain.template], here_zone=zone.here(),
         mine=chain.organisation == person.organisation,

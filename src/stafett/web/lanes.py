@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from html import escape
 from typing import Any
@@ -27,8 +27,12 @@ def draw(
     t: Callable[..., str],
     language: str,
     now: datetime,
+    called: Mapping[str, str],
 ) -> str:
-    """Return the SVG. Own resources show each unit; others' only where own chains stand in them."""
+    """Return the SVG. Own resources show each unit; others' only where own chains stand in them.
+
+    `called` are the titles of others' resources.
+    """
     rows: list[tuple[str, int, str]] = [
         (r.id, unit, said(r.title, language) + (f" {unit + 1}" if r.units > 1 else ""))
         for r in own
@@ -40,7 +44,8 @@ def draw(
             key = (place.resource, chain.units[place.link])
             if key not in known:
                 known.add(key)
-                rows.append((*key, f"{place.resource} {key[1] + 1}"))
+                title = said(called.get(place.resource, place.resource), language)
+                rows.append((*key, f"{title} {key[1] + 1}"))
     at = {(r, u): n for n, (r, u, _) in enumerate(rows)}
     span = (end - begin).total_seconds()
 

@@ -122,10 +122,12 @@ async def list_page(request: Request) -> Response:
     found = await _replans(request).all(person)
     own = await tower_of(request).bookings.calendars.own(person)
     organisations = await tower_of(request).accounts.organisations()
+    closed = {one.cause.resource for one in found if one.cause.resource}
+    called = await request.app.state.tower.bookings.calendars.titles(closed)
     return await pages.page(
         request, "replans.html", person, names={o.id: o.name for o in organisations.values()},
         replans=found, own=own, sign=SIGN, mine=person.organisation,
-        may=policy.allows("book", person), link_titles=_titles(), start={},
+        may=policy.allows("book", person), link_titles=_titles(), called=called, start={},
     )  # fmt: skip
 
 
@@ -140,9 +142,12 @@ async def replan_page(request: Request) -> Response:
         return await pages.no_such(request, person, no)
     names = {o.id: o.name for o in (await tower_of(request).accounts.organisations()).values()}
     may = policy.allows("book", person)
+    moved = {p.resource for o in found.options for m in o.moves for p in (*m.before, *m.after)}
+    moved |= {found.cause.resource} if found.cause.resource else set()
+    called = await request.app.state.tower.bookings.calendars.titles(moved)
     return await pages.page(
         request, "replan.html", person,
-        replan=found, names=names, sign=SIGN, link_titles=_titles(),
+        replan=found, names=names, sign=SIGN, link_titles=_titles(), called=called,
         chooses=may and found.status == "open" and found.organisation == person.organisation,
         accepts=may and found.status == "chosen" and person.organisation in found.needs
         and person.organisation not in found.accepted,
