@@ -20,7 +20,7 @@ from pathlib import Path
 
 from bench_rebuild import fill
 from stafett.exchange.fhir_search import read_search
-from stafett.ledger.server import database
+from stafett.ledger.database import database
 from stafett.service.accounts import Person
 from stafett.service.tower import Tower
 

@@ -29,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
 from site_ import Site, serving
 from stafett.cli.serve import steady
-from stafett.ledger.server import database
+from stafett.ledger.database import database
 from stafett.service import demo
 
 CLIENTS = 16

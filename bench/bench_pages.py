@@ -38,7 +38,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "bench"))
 from bench_http import fill
 from site_ import Site, serving
 from stafett.journey.label import Labels, make
-from stafett.ledger.server import database
+from stafett.ledger.database import database
 from stafett.service import demo
 from web_walk import walk
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from stafett.journey.event import to_json
 from stafett.journey.script import Fault, play
 from stafett.ledger import Author, Draft, Ledger, Submission
-from stafett.ledger.server import database
+from stafett.ledger.database import database
 from stafett.service.board import BATCH
 from stafett.service.kept import KeptRows
 from stafett.service.tower import Tower

@@ -18,11 +18,13 @@ import pytest
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger import Author, Draft, Ledger, Submission, archived, keeping
+from stafett.ledger.database import Configured
+from stafett.ledger.launch import ServerFailed
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.policy import parse_policy
 from stafett.ledger.publish import Publisher
 from stafett.ledger.schema import migrate
-from stafett.ledger.server import Configured, Server, ServerFailed
+from stafett.ledger.server import Server
 from stafett.ledger.witness_app import Witness
 from stafett.ledger.witness_client import RolledBack
 from stafett.ledger.witness_store import WitnessFolder

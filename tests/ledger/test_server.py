@@ -17,7 +17,9 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 
 from stafett.ledger import binaries, server
-from stafett.ledger.server import Server, ServerFailed, database, wait_until_gone
+from stafett.ledger.database import database
+from stafett.ledger.launch import ServerFailed
+from stafett.ledger.server import Server, wait_until_gone
 
 QUICK = {"fsync": "off"}
 HOLDER = """
@@ -215,10 +217,12 @@ def test_another_user_is_refused(folder):
     """The user that the server's files belong to is not let in by that alone."""
     folder.parent.chmod(0o755)
     with Server(folder, QUICK) as server:
-        psql = binaries.runnable_by(binaries.find(), server.uid, folder.parent / "shelf") / "psql"
+        psql = (
+            binaries.runnable_by(binaries.find(), server.runs.uid, folder.parent / "shelf") / "psql"
+        )
         done = subprocess.run(
             [psql, "-w", server.url, "-c", "SELECT 1"],
-            user=server.uid, capture_output=True, text=True, check=False,
+            user=server.runs.uid, capture_output=True, text=True, check=False,
         )  # fmt: skip
     assert done.returncode != 0 and "Peer authentication failed" in done.stderr
 

@@ -83,8 +83,8 @@ def export(
 @contextlib.contextmanager
 def opened(url: str | None, folder: Path | None) -> Iterator[str]:
     """Give the address of the database that was named, or of a tower's folder, migrated."""
+    from stafett.ledger.database import database
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
 
     if url is None and folder is not None and "STAFETT_DATABASE_URL" not in os.environ:
         with database(folder / "postgres") as server:

@@ -34,9 +34,9 @@ def proof(name: str, output: Path | None, reader: str | None, folder: Path, as_j
     What is recorded and not sealed yet is sealed first, and the witnesses of the trust policy are
     asked to cosign it. The proof is of the newest checkpoint that a quorum has cosigned.
     """
+    from stafett.ledger.database import database
     from stafett.ledger.publish import NotYet
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
     from stafett.service.belongings import examine
 
     target = output or Path(f"{name}.proof.json")

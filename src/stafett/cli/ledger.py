@@ -76,10 +76,10 @@ def export(
 
     from stafett.ledger import archive
     from stafett.ledger import export as rows
+    from stafett.ledger.database import database
     from stafett.ledger.policy import parse_policy
     from stafett.ledger.schema import migrate
     from stafett.ledger.seal import log_key
-    from stafett.ledger.server import database
     from stafett.service.belongings import examine_log_key
 
     with _errors(), database(folder / "postgres", existing=True) as server:
@@ -239,8 +239,8 @@ def backup(target: Path, folder: Path, as_json: bool) -> None:
 
     Keys are not in it: whoever holds backup and keys could sign in the log's name.
     """
+    from stafett.ledger.database import Configured, database
     from stafett.ledger.keeping import backup as copy
-    from stafett.ledger.server import Configured, database
     from stafett.service.belongings import kept
 
     with _errors(), database(folder / "postgres", existing=True) as server:
@@ -305,10 +305,10 @@ def refill(
     documents, accounts and the vault don't. SOURCE must be sound by --policy or --key.
     """
     from stafett.ledger.archive import Archive
+    from stafett.ledger.database import database
     from stafett.ledger.policy import parse_policy
     from stafett.ledger.refill import refill as put
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
     from stafett.ledger.source import Folder
 
     if not key and not policy_file:
@@ -342,8 +342,8 @@ def refill(
 def rotate_key(organisation: str, reason: str, lost: bool, folder: Path, as_json: bool) -> None:
     """Give a hosted ORGANISATION a new key to sign its events with, recorded with its history."""
     from stafett.ledger import Ledger
+    from stafett.ledger.database import database
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
     from stafett.service.author_keys import AuthorKeys
 
     async def rotate(url: str) -> str:
@@ -370,8 +370,8 @@ def scrub(folder: Path, as_json: bool) -> None:
     Exit status: 0 all is as it was; 1 something is not, and named.
     """
     from stafett.ledger import keeping
+    from stafett.ledger.database import database
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
 
     with _errors(), database(folder / "postgres", existing=True) as server:
         migrate(server.url)

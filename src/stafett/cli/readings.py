@@ -169,7 +169,7 @@ def broker(target: Path, tower: Path, database: str | None, port: int, password:
     import psycopg
     from psycopg_pool import AsyncConnectionPool
 
-    from stafett.ledger.server import database as server
+    from stafett.ledger.database import database as server
     from stafett.service.loggers import Loggers, seal
     from stafett.service.mqtt import broker_files
     from stafett.service.tower import _as_service

@@ -27,8 +27,8 @@ def rebuild(folder: Path, as_json: bool) -> None:
     Never needed for a new release (its rows are told apart from the old ones, and made anew at its
     first start), and nothing is lost by it: the rows say nothing that the record does not.
     """
+    from stafett.ledger.database import database
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
     from stafett.service.belongings import examine
 
     started = time.monotonic()

@@ -20,10 +20,10 @@ from click.core import ParameterSource
 from stafett.client.day import Day
 from stafett.client.loggers import Simulated
 from stafett.exchange.mllp import Listener
+from stafett.ledger.database import database
 from stafett.ledger.ending import ended
 from stafett.ledger.keeping import archiving, check_archive
 from stafett.ledger.schema import migrate
-from stafett.ledger.server import database
 from stafett.service import belongings, demo_replan, demo_results
 from stafett.service import demo as demo_network
 from stafett.service.accounts import Person

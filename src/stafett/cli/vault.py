@@ -28,8 +28,8 @@ def rotate_key(reason: str, folder: Path, as_json: bool) -> None:
     it was; until everything opens under the new key alone, the old one stays. Copies of vault.key
     elsewhere are yours to replace: backups from before open with the old one only.
     """
+    from stafett.ledger.database import database
     from stafett.ledger.schema import migrate
-    from stafett.ledger.server import database
     from stafett.service.refusal import No
     from stafett.service.rotation import rotate
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import pwd
 import shlex
 import shutil
 import subprocess
@@ -21,9 +20,11 @@ from typing import Any
 
 import psycopg
 
-from stafett.ledger import binaries
+from stafett.ledger import binaries, launch
+from stafett.ledger.database import Database
+from stafett.ledger.launch import ServerFailed
 from stafett.ledger.seal import audit
-from stafett.ledger.server import Database, Server, ServerFailed
+from stafett.ledger.server import Server
 
 Progress = Callable[[int, int], None]
 
@@ -86,8 +87,8 @@ def check_archive(server: Database, archive: Path) -> None:
             "--archive is for the database that comes with Stafett: STAFETT_DATABASE_URL names a "
             "server of your own, which has its own archive_command"
         )
-    if not server.may_write(archive):
-        user = pwd.getpwuid(server.uid).pw_name
+    if not server.runs.may_write(archive):
+        user = server.runs.name
         raise ServerFailed(
             f"{archive}: the database, which runs as the user {user}, may not write there, and "
             f"nothing could be recovered to a moment. As root: install -d -o {user} -m 700 "
@@ -126,12 +127,13 @@ def restore(
     server = Server(folder, _recovery(archive, until))
     if server.data.exists():
         raise KeepingFailed(f"{folder} holds a database already: restore into a new folder")
-    if archive is not None and not server.may_read(archive):
+    user = launch.runs_as(server.data)
+    if archive is not None and not user.may_read(archive):
         # Its files would be taken for the archive's end, and what is in them for never committed.
-        user = pwd.getpwuid(server.uid).pw_name
         raise KeepingFailed(
-            f"{archive}: the database, which runs as the user {user}, may not read what is there. "
-            f"As root: chown -R {user} {archive}; every folder above it must be open to that user"
+            f"{archive}: the database, which runs as the user {user.name}, may not read what is "
+            f"there. As root: chown -R {user.name} {archive}; every folder above it must be open "
+            "to that user"
         )
     _run([binaries.find() / "pg_verifybackup", "--quiet", source])
     folder.mkdir(parents=True, exist_ok=True)

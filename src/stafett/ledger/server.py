@@ -1,13 +1,9 @@
 """The embedded PostgreSQL: one server per data folder, kept alive for as long as someone needs it.
 
-`database(folder)` gives a database to whoever asks; where `STAFETT_DATABASE_URL` is set it is that
-one and nothing is started. Otherwise the server is a direct child of this process:
+The server is a direct child of this process (begun as `launch` says; `database` says when):
 
 * Only a Unix socket, no TCP; peer authentication with a map, so that only the operating-system
   user who runs Stafett gets in.
-* Root is given up before `postgres` starts (PostgreSQL refuses root): the data folder's owner, a
-  user named `stafett`, or else `nobody`. Paths below closed folders still work, because the server
-  names its data folder `/proc/self/cwd` and never has to walk there from the top.
 * The kernel ends the server when the thread that started it dies (PR_SET_PDEATHSIG), so that
   `kill -9` leaves none behind. That thread lives exactly as long as the server should.
 * A lock on the folder decides who runs the server. The server's processes inherit the lock, so it
@@ -29,7 +25,6 @@ import getpass
 import hashlib
 import logging
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -39,16 +34,14 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import quote
 
 import psycopg
-from psycopg.conninfo import conninfo_to_dict
 
 from stafett.ledger import binaries
-from stafett.ledger.unfit import Unfit
+from stafett.ledger.launch import ServerFailed, own_name, runs_as
 
 log = logging.getLogger(__name__)
 
@@ -56,11 +49,6 @@ SUPERUSER = "stafett"
 DATABASE = "stafett"
 SHELF = Path("/var/lib/stafett")
 AGAIN_S = 1.0  # after a start that failed, of a server that has run before
-# libpq: what was sent has no acknowledgement for so long, or nothing has come and nobody answers.
-VANISHED = {
-    "tcp_user_timeout": 10_000, "keepalives_idle": 5, "keepalives_interval": 2,
-    "keepalives_count": 3,
-}  # fmt: skip
 LONGEST_SOCKET = 107  # sizeof(sockaddr_un.sun_path) - 1 on Linux; macOS has 103
 LOG_LIMIT = 16 * 2**20
 
@@ -76,77 +64,6 @@ DEFAULTS = {
     "log_line_prefix": "%m [%p] ",
     "password_encryption": "scram-sha-256",
 }
-
-# Runs between fork and exec in a process of its own: nothing runs after a fork in a threaded
-# parent. The signal is set after the change of user, which would clear it.
-LAUNCHER = """
-import ctypes, os, signal, sys
-uid, gid, parent, folder, *argv = sys.argv[1:]
-os.chdir(folder)
-if os.geteuid() == 0:
-    os.setgroups([]); os.setgid(int(gid)); os.setuid(int(uid))
-if sys.platform == "linux":
-    ctypes.CDLL(None).prctl(1, signal.SIGQUIT)
-if os.getppid() != int(parent):
-    sys.exit(70)
-os.umask(0o077)
-os.execv(argv[0], argv)
-"""
-
-
-class ServerFailed(Unfit):
-    """The embedded server can't run here; the message says what to do."""
-
-
-class Database(Protocol):
-    """Something with the address of a database."""
-
-    @property
-    def url(self) -> str:
-        """The address, as libpq understands it."""
-        ...
-
-
-def lasting(url: str) -> str:
-    """Return the address with what makes a machine that has vanished be noticed, unless it says.
-
-    A machine that loses its power ends no connection: whoever waits for an answer waits for as long
-    as the system tries to reach it, a quarter of an hour and more, and whoever only listens for two
-    hours. Neither makes a difference where the server is on this machine.
-    """
-    said = conninfo_to_dict(url)
-    more = [f"{name}={value}" for name, value in VANISHED.items() if name not in said]
-    if not url.startswith(("postgresql://", "postgres://")):
-        return " ".join([url, *more])
-    return url + ("&" if "?" in url else "?") + "&".join(more) if more else url
-
-
-class Configured:
-    """The database that STAFETT_DATABASE_URL names; someone else runs it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = lasting(url)
-
-
-@contextlib.contextmanager
-def database(
-    folder: Path, settings: Mapping[str, str] | None = None, *, existing: bool = False
-) -> Iterator[Database]:
-    """Yield the database of `folder`: the configured one, or an embedded server's.
-
-    Raises ServerFailed or binaries.NoBinaries with what to do. `settings` are PostgreSQL settings
-    for the embedded server. With `existing` none is made where there is none.
-    """
-    configured = os.environ.get("STAFETT_DATABASE_URL")
-    if configured:
-        yield Configured(configured)
-        return
-    if existing and not (folder / "data" / "PG_VERSION").exists():
-        raise ServerFailed(
-            f"{folder.parent} holds no record: name the folder of the control tower with --folder"
-        )
-    with Server(folder, settings) as server:
-        yield server
 
 
 class Server:
@@ -204,20 +121,6 @@ class Server:
             self._thread.join()
             self._thread = None
 
-    def may_write(self, folder: Path) -> bool:
-        """Tell whether the user that the server runs as may write in `folder`."""
-        return self._may('test -d "$0" && test -w "$0" && test -x "$0"', folder)
-
-    def may_read(self, folder: Path) -> bool:
-        """Tell whether the user that the server runs as may read every file in `folder`."""
-        every = 'for f in "$0"/*; do test -r "$f" || exit 1; done'
-        return self._may(f'test -r "$0" && test -x "$0" && {every}', folder)
-
-    def _may(self, test: str, folder: Path) -> bool:
-        self._prepare()
-        ask = self._launcher(self.folder, ["/bin/sh", "-c", test, str(folder.resolve())])
-        return subprocess.run(ask, capture_output=True, check=False).returncode == 0
-
     def adopt(self, data: Path) -> None:
         """Make `data` (a PGDATA from a backup) the data of this folder, which must have none.
 
@@ -230,17 +133,17 @@ class Server:
         if os.geteuid() == 0:
             for root, folders, files in os.walk(data):
                 for name in (".", *folders, *files):
-                    os.chown(Path(root) / name, self.uid, self.gid, follow_symlinks=False)
+                    os.chown(Path(root) / name, self.runs.uid, self.runs.gid, follow_symlinks=False)
         data.rename(self.data)
 
     # ---- the folder ----------------------------------------------------------------------------
 
     def _prepare(self) -> None:
         """Make the folder and settle who runs the server and where its socket is."""
-        self.user = _own_name()
+        self.user = own_name()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.uid, self.gid = _server_user(self.data)
-        self.bin = binaries.runnable_by(binaries.find(), self.uid, SHELF)
+        self.runs = runs_as(self.data)
+        self.bin = binaries.runnable_by(binaries.find(), self.runs.uid, SHELF)
         longest = LONGEST_SOCKET - (4 if sys.platform == "darwin" else 0)
         run = self.data / "run"
         if len(os.fsencode(run)) + len("/.s.PGSQL.5432") > longest:
@@ -252,10 +155,10 @@ class Server:
         """Make `path` a folder that belongs to the server's user alone."""
         path.mkdir(mode=0o700, exist_ok=True)
         state = path.lstat()
-        if not stat.S_ISDIR(state.st_mode) or state.st_uid not in (self.uid, os.geteuid()):
+        if not stat.S_ISDIR(state.st_mode) or state.st_uid not in (self.runs.uid, os.geteuid()):
             raise ServerFailed(f"{path}: belongs to someone else; remove it")
         if os.geteuid() == 0:
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+            os.chown(path, self.runs.uid, self.runs.gid, follow_symlinks=False)
 
     def _initialise(self) -> None:
         """Make PGDATA, whole or not at all."""
@@ -268,7 +171,7 @@ class Server:
         command += ["--encoding=UTF8", "--locale=C.UTF-8", "--data-checksums"]
         command += ["--no-sync"] if self.settings.get("fsync") == "off" else []
         done = subprocess.run(
-            self._launcher(fresh, command), capture_output=True, text=True, check=False
+            self.runs.command(fresh, command), capture_output=True, text=True, check=False
         )
         if done.returncode:
             shutil.rmtree(fresh, ignore_errors=True)
@@ -309,7 +212,7 @@ class Server:
     def _write_authentication(self) -> None:
         """Let in the operating-system user who runs Stafett, under any name, and nobody else."""
         user = self.user
-        server = pwd.getpwuid(self.uid).pw_name if self.uid != os.geteuid() else user
+        server = self.runs.name if self.runs.other else user
         for name, text in (
             ("pg_hba.conf", "local all all peer map=me\nlocal replication all peer map=copy\n"),
             # A standby's own user (who owns a copy of the files anyway) may replicate, no more.
@@ -317,33 +220,29 @@ class Server:
         ):
             path = self.data / name
             path.write_text(text)
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.runs.uid, self.runs.gid)
 
     # ---- the process ---------------------------------------------------------------------------
 
     def _place(self, folder: Path) -> str:
         """How the server itself names `folder`, which is its working folder."""
-        return str(folder) if self.uid == os.geteuid() else "/proc/self/cwd"
-
-    def _launcher(self, folder: Path, command: list[str]) -> list[str]:
-        who = [str(self.uid), str(self.gid), str(os.getpid()), str(folder)]
-        return [sys.executable, "-I", "-S", "-c", LAUNCHER, *who, *command]
+        return "/proc/self/cwd" if self.runs.other else str(folder)
 
     def _command(self) -> list[str]:
         """Write the command line of the server."""
         place = self._place(self.data)
         sockets = str(self.sockets)
-        if self.uid != os.geteuid() and self.sockets.parent == self.data:
+        if self.runs.other and self.sockets.parent == self.data:
             sockets = f"{place}/{self.sockets.name}"
         fixed = {
             "listen_addresses": "",
             "unix_socket_directories": sockets,
-            "unix_socket_permissions": "0700" if self.uid == os.geteuid() else "0777",
+            "unix_socket_permissions": "0777" if self.runs.other else "0700",
             "port": "5432",
             "logging_collector": "off",
         }
         options = [f"-c{name}={value}" for name, value in {**self.settings, **fixed}.items()]
-        return self._launcher(self.data, [str(self.bin / "postgres"), "-D", place, *options])
+        return self.runs.command(self.data, [str(self.bin / "postgres"), "-D", place, *options])
 
     def _supervise(self) -> None:
         """Get the folder's lock, run the server, start it again when it dies; until closed."""
@@ -484,39 +383,10 @@ class Server:
                 return
 
 
-def _own_name() -> str:
-    """Return the name of the user who runs us, which PostgreSQL asks for."""
-    try:
-        return pwd.getpwuid(os.geteuid()).pw_name
-    except KeyError:
-        raise ServerFailed(
-            f"user number {os.geteuid()} has no name in /etc/passwd, which PostgreSQL needs; "
-            "add one, or set STAFETT_DATABASE_URL"
-        ) from None
-
-
 def _fatal(said: str) -> str:
     """Return what PostgreSQL says is the matter; all that it said where it names nothing."""
     grave = re.findall(r"(?:FATAL|PANIC|initdb: error): +(.+)", said)
     return "; ".join(dict.fromkeys(grave)) or said.strip()[-2000:]
-
-
-def _server_user(data: Path) -> tuple[int, int]:
-    """Return the user and group numbers to run the server as."""
-    if os.geteuid() != 0:
-        return os.geteuid(), os.getegid()
-    with contextlib.suppress(FileNotFoundError):
-        owner = data.stat()
-        if owner.st_uid != 0:
-            return owner.st_uid, owner.st_gid
-    for name in ("stafett", "nobody"):
-        with contextlib.suppress(KeyError):
-            user = pwd.getpwnam(name)
-            return user.pw_uid, user.pw_gid
-    raise ServerFailed(
-        "PostgreSQL does not run as root and there is no user named stafett or nobody: "
-        "add one (useradd --system stafett), or set STAFETT_DATABASE_URL"
-    )
 
 
 def wait_until_gone(pid: int, patience_s: float = 10) -> bool:
