@@ -5,10 +5,10 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
 import pytest
 
 from stafett.exchange import epcis
+from stafett.exchange.epcis_facts import digest
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.joins import Joins, spellings
 from stafett.exchange.room import Exchange, refused_host
@@ -79,58 +79,59 @@ async def test_events_that_name_the_order_join_it_and_other_transactions_do_not(
     assert numbers(await joins.waiting()) == [3]
 
 
-async def test_a_namespace_that_is_new_joins_after_renewal(store: EpcisStore) -> None:
-    """A journey known before a partner's first document finds its events once renewed."""
+async def test_a_namespace_that_is_new_joins_at_once(store: EpcisStore) -> None:
+    """A journey known before a partner's first document: nobody needs to know the namespace."""
     joins = Joins(store)
     await joins.register("J1", ["CHA9999240000A1"])
-    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}))
+    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}),
+              event(2, **{"c:inner": {"c:coi": "CHA9999240000A1"}}))  # fmt: skip
     assert numbers((await joins.events("J1")).events) == [1]
-    assert numbers(await joins.waiting()) == [1]
-    await joins.renew()
-    assert await joins.waiting() == []
+    assert numbers(await joins.waiting()) == [2]
 
 
-async def test_a_renewal_that_was_cut_off_is_made_by_whoever_begins_next(
-    store: EpcisStore, monkeypatch: pytest.MonkeyPatch
+async def test_the_namespaces_that_partners_declare_cost_a_journey_nothing(
+    store: EpcisStore,
 ) -> None:
-    """The namespace is known by then: that it was not renewed for must be written down."""
+    """Before, each of 20,000 became rows of every identifier, and the tower stood still."""
+    joins = Joins(store)
+
+    async def rows(journey: str) -> int:
+        await joins.register(journey, [SSCC, "CHA9999240000A1"])
+        async with store.pool.connection() as connection:
+            found = await connection.execute(
+                "SELECT count(*) FROM exchange.subject WHERE journey = %s", [journey]
+            )
+            (count,) = await found.fetchone() or (0,)
+            return int(count)
+
+    before = await rows("J1")
+    for part in range(3):
+        many = {f"p{n}": f"https://p{n}.example/" for n in range(part * 200, part * 200 + 200)}
+        value = epcis.document([event(part + 1)], [epcis.CONTEXT_URI, many],
+                               created="2026-01-01T00:00:00Z")  # fmt: skip
+        await store.capture(epcis.judge(value), owner="courier")
+    assert len(store.namespaces()) == 600
+    assert await rows("J2") == before
+
+
+async def test_an_event_from_before_is_found_by_the_namespaces_that_there_were(
+    store: EpcisStore,
+) -> None:
+    """Its keys are never changed; a namespace that is marked as early is still looked under."""
+    old = digest(":{https://courier.example/}coi=CHA9999240000A1")
+    await put(store, event(1, **{"c:note": "CHA9999240000A1"}))
+    async with store.pool.connection() as connection:
+        await connection.execute("RESET ROLE")
+        await connection.execute("UPDATE exchange.namespace SET early = true")
+        await connection.execute("ALTER TABLE exchange.epcis_event DISABLE TRIGGER append_only")
+        await connection.execute("UPDATE exchange.epcis_event SET keys = keys || %s",
+                                 [[uuid.UUID(bytes=old)]])  # fmt: skip
+        await connection.execute("ALTER TABLE exchange.epcis_event ENABLE TRIGGER append_only")
+        await connection.execute("SET ROLE stafett_append")
+    await store.refresh()
     joins = Joins(store)
     await joins.register("J1", ["CHA9999240000A1"])
-    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}))
-
-    async def cut_off(connection: object, known: object) -> None:
-        raise psycopg.OperationalError("the connection is lost")
-
-    with monkeypatch.context() as patched, pytest.raises(psycopg.OperationalError):
-        patched.setattr(joins, "_write", cut_off)
-        await joins.watch()
-    assert numbers(await joins.waiting()) == [1]
-    async with EpcisStore(store.url) as another:
-        watching = asyncio.create_task(Joins(another).watch())
-        async with asyncio.timeout(30):
-            while await joins.waiting():
-                await asyncio.sleep(0.05)
-        watching.cancel()
-
-
-async def test_what_is_renewed_is_not_renewed_at_each_start(
-    store: EpcisStore, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """It is a look at every journey: once for each set of namespaces is enough."""
-    renewed: list[int] = []
-    renew = Joins.renew
-
-    async def counted(self: Joins) -> None:
-        renewed.append(1)
-        await renew(self)
-
-    monkeypatch.setattr(Joins, "renew", counted)
-    await put(store, event(1, **{"c:coi": "CHA9999240000A1"}))
-    for _ in range(3):
-        watching = asyncio.create_task(Joins(store).watch(0.05))
-        await asyncio.sleep(0.4)
-        watching.cancel()
-    assert len(renewed) == 1
+    assert numbers((await joins.events("J1")).events) == [1]
 
 
 async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:

@@ -52,6 +52,7 @@ def xml(body: str) -> bytes:
 
 
 OWN = [epcis.CONTEXT_URI, {"ext": "https://ns.example/"}]
+PREFIXES = {f"p{n}": f"https://p{n}.example/" for n in range(1000)}
 LIST = "/epcisBody/eventList"
 # What is sent, as what, the status, and what the answer must name.
 BAD: dict[str, tuple[bytes, str, int, str]] = {
@@ -90,6 +91,21 @@ BAD: dict[str, tuple[bytes, str, int, str]] = {
     "an absurd name": (sent(event(1, **{"ext:" + "a" * 5000: 1}), context=OWN), JSON, 400,
                        "512 characters"),
     "no event": (sent(event(1), 7), JSON, 400, f"{LIST}/1"),
+    "a thousand prefixes": (sent(event(1), context=[epcis.CONTEXT_URI, PREFIXES]), JSON, 400,
+                            '"/@context"'),
+    "a thousand prefixes of one event": (
+        sent(event(1), {**event(2), "@context": PREFIXES}), JSON, 400, f"{LIST}/1/@context",
+    ),
+    "half a surrogate pair": (
+        sent(event(1, **{"ext:a": "x"}), context=OWN).replace(b'"x"', b'"\\ud83e\\udde9 \\ud800"'),
+        JSON, 400, f"{LIST}/0/ext:a",
+    ),
+    "a number beyond all": (sent(event(1, **{"ext:a": "N"}), context=OWN).replace(
+        b'"N"', b"1e999"), JSON, 400, f"{LIST}/0/ext:a"),
+    "a number of many digits": (
+        sent(event(1), event(2, **{"ext:a": [1, "N"]}), context=OWN).replace(
+            b'"N"', b"9" * 5000), JSON, 400, f"{LIST}/1/ext:a/1",
+    ),
 }  # fmt: skip
 
 

@@ -14,11 +14,13 @@ from stafett.exchange.epcis_bytes import DEEP, MAX_BYTES, MAX_DEPTH, deep, parse
 from stafett.exchange.epcis_context import (
     CONTEXT_URI,
     STANDARD_PREFIXES,
+    crowded,
     expand,
     joined,
     prefixes_of,
 )
 from stafett.exchange.epcis_findings import (
+    CROWDED,
     MAX_FINDINGS,
     NO_FIELD,
     event_findings,
@@ -28,7 +30,7 @@ from stafett.exchange.epcis_findings import (
 )
 from stafett.exchange.epcis_odd import odd
 from stafett.exchange.epcis_schema import EVENTS
-from stafett.exchange.problem import Finding, Problem
+from stafett.exchange.problem import Finding, Problem, pointer
 
 __all__ = (
     "CONTEXT_URI",
@@ -106,6 +108,13 @@ def judge(value: Any, *, max_events: int = MAX_EVENTS) -> Document:
             "time: split it",
         )
     context = value.get("@context")
+    places: list[tuple[str | int, ...]] = [
+        (*at, i, "@context") for i, e in enumerate(events) if at and crowded(e.get("@context"))
+    ]
+    if crowded(context):
+        places.insert(0, ("@context",))
+    if places:
+        refuse([Finding(pointer(*place), CROWDED) for place in places[:MAX_FINDINGS]])
     warnings = [w for i, e in enumerate(events) for w in odd(e, (*at, i) if at else ())]
     return Document(
         context=context,

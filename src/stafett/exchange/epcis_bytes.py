@@ -48,6 +48,13 @@ def _not_json(data: bytes, said: str) -> Problem:
     except UnicodeDecodeError as wrong:
         what = f"byte 0x{data[wrong.start]:02x} is no UTF-8"
         return _unreadable(f"{head}: {what}", data, wrong.start, what)
+    half = json_place.half_at(data) if "truncated" in said or "surrogate" in said else None
+    if half is not None:
+        what = "half of a surrogate pair"
+        return _unreadable(f"{head}: {what}", data, half, what)
+    if "out of range" in said:
+        what = "a number out of range"
+        return _unreadable(f"{head}: {what}", data, json_place.huge_at(data), what)
     if "truncated" in said:
         return _unreadable(f"{head}: it ends too early", data, len(data), "it ends here")
     found = _BYTE.search(said)

@@ -19,6 +19,14 @@ STANDARD_PREFIXES: Final = {
 }
 
 
+MAX_PREFIXES: Final = 200  # of one context: whoever declares more has something else in mind
+
+
+def crowded(context: Any) -> bool:
+    """Tell whether a context declares more prefixes than MAX_PREFIXES."""
+    return len(prefixes_of(context)) > MAX_PREFIXES + len(STANDARD_PREFIXES)
+
+
 def prefixes_of(context: Any) -> dict[str, str]:
     """Give prefix -> namespace of a JSON-LD context, the standard's own prefixes included."""
     out = dict(STANDARD_PREFIXES)

@@ -9,10 +9,12 @@ from typing import Any, Final, NoReturn
 import jsonschema_rs
 
 from stafett.exchange.epcis_bytes import MAX_DEPTH, too_deep
+from stafett.exchange.epcis_context import MAX_PREFIXES, crowded
 from stafett.exchange.epcis_schema import EVENTS, MAX_NAME, schema
 from stafett.exchange.problem import Finding, Problem, pointer
 
 MAX_FINDINGS: Final = 50
+CROWDED: Final = f"declares more than {MAX_PREFIXES} prefixes"
 NO_FIELD: Final = "no field of that name; an extension's name has a prefix (prefix:name)"
 
 
@@ -91,6 +93,8 @@ def event_findings(event: Any, at: tuple[str | int, ...] = ()) -> list[Finding]:
         return [Finding(pointer(*at), "an event is a JSON object")]
     if too_deep(event):
         return [Finding(pointer(*at), f"nests deeper than {MAX_DEPTH} levels")]
+    if crowded(event.get("@context")):
+        return [Finding(pointer(*at, "@context"), CROWDED)]
     if validator("Event").is_valid(event):
         return []
     return findings_of("Event", event, at)

@@ -33,6 +33,7 @@ from stafett.exchange.gs1urn import prefixes_in
 from stafett.exchange.problem import Finding, Problem, pointer
 from stafett.ledger.lending import Pool
 
+MAX_MEANINGS: Final = 100  # of a prefix that a query tries
 LOCK: Final = 0x5374616665747402
 Connection = psycopg.AsyncConnection[Any]
 
@@ -81,6 +82,7 @@ class EpcisStore:
         self._names: set[tuple[str, str, str]] = set()
         self._companies: set[tuple[str, str]] = set()  # (owner, company prefix), all in the table
         self._namespaces: dict[str, list[str]] = {}
+        self.early: frozenset[str] = frozenset()  # see exchange_0013
         self._reader = Reader(self._pool, self.context_of)
         self._context_bodies: dict[int, Any] = {}
 
@@ -103,7 +105,10 @@ class EpcisStore:
         return self._pool
 
     def names(self, name: str, context: Any = None) -> Sequence[str]:
-        """Give the full names that `prefix:name` may stand for: by context, else as captured."""
+        """Give the full names that `prefix:name` may stand for: by context, else as captured.
+
+        Raises `Problem` 400 where a prefix was given more meanings than a query can try.
+        """
         if context is not None:
             prefixes = epcis.prefixes_of(context)
             if name.partition(":")[0] in prefixes:
@@ -112,6 +117,12 @@ class EpcisStore:
         known = self._namespaces.get(prefix, [])
         standard = epcis.STANDARD_PREFIXES.get(prefix)
         uris = {*known, *([standard] if standard else [])}
+        if len(uris) > MAX_MEANINGS:
+            why = (
+                f"{prefix!r} has meant {len(uris):,} namespaces in captured documents: say which, "
+                f"by the header GS1-Extensions: {prefix}=URI, or the query's @context"
+            )
+            raise Problem(400, "QueryParameterException", f"{name[:80]}: {why}")
         return [f"{{{uri}}}{local}" for uri in sorted(uris)] + [name]
 
     async def capture(
@@ -249,10 +260,11 @@ class EpcisStore:
     async def _learn_namespaces(self) -> None:
         async with self._pool.connection() as connection:
             rows = await (
-                await connection.execute("SELECT prefix, uri FROM exchange.namespace")
+                await connection.execute("SELECT prefix, uri, early FROM exchange.namespace")
             ).fetchall()
         learnt: dict[str, list[str]] = {}
-        for prefix, uri in rows:
+        self.early = frozenset(uri for _, uri, early in rows if early)
+        for prefix, uri, _ in rows:
             learnt.setdefault(prefix, []).append(uri)
         self._namespaces = learnt
 
@@ -283,7 +295,9 @@ class EpcisStore:
         ]
         if spaces:
             await connection.cursor().executemany(
-                "INSERT INTO exchange.namespace VALUES (%s, %s) ON CONFLICT DO NOTHING", spaces
+                "INSERT INTO exchange.namespace (prefix, uri) VALUES (%s, %s)"
+                " ON CONFLICT DO NOTHING",
+                spaces,
             )
             learnt.namespaces = spaces
         new = {(owner, kind, value) for kind, value in resources(document, rows)} - self._names

@@ -9,7 +9,6 @@ until a journey appears. Nothing that was captured is dropped.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -18,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from stafett.exchange import cbv
-from stafett.exchange.epcis_facts import digest
+from stafett.exchange.epcis_facts import NAMED, NAMING, digest
 from stafett.exchange.epcis_pages import Page, Stored
 from stafett.exchange.epcis_query import ANY_EPC, OneOf, Query
 from stafett.exchange.epcis_store import Connection, EpcisStore
@@ -29,14 +28,11 @@ from stafett.identity.errors import IdentifierError
 from stafett.identity.gs1 import Gs1
 from stafett.ledger import Event, Ledger
 
-CURSOR: Final = "joins/3"  # 2: pseudonyms, 3: orders too, also of journeys that were read before
-RENEWED: Final = "joins renewed/"
+# 2: pseudonyms, 3: orders, 4: extensions of any namespace; also of journeys that were read before.
+CURSOR: Final = "joins/4"
 # Events that bind an identifier, and how long they may wait to be joined, in seconds.
 KINDS: Final = ("JourneyOpened", "MaterialCreated", "IdentifierBound")
 PAUSE_S: Final = 0.2
-# Extension fields by which partners name a chain of identity or a donation, in any namespace.
-FIELDS: Final = ("coi", "chainOfIdentity", "chainOfIdentityIdentifier", "din", "donationId",
-                 "donationIdentificationNumber")  # fmt: skip
 # By which an event names an order; not every transaction that happens to bear the same text.
 ORDERS: Final = tuple(
     f"bizTransaction.{kind}" for kind in ("", cbv.web_uri("bizTransaction", "po"))
@@ -66,7 +62,6 @@ class Joins:
 
     def __init__(self, store: EpcisStore) -> None:
         self.store = store
-        self._renewed: dict[str, list[str]] | None = None  # the namespaces, as of the last renewal
 
     def keys(self, value: str) -> set[UUID]:
         """Give the digests under which an event that names an identifier is found."""
@@ -110,43 +105,6 @@ class Joins:
             )
             return (row[0] if row else 0), [found[0] for found in await cursor.fetchall()]
 
-    async def watch(self, every_s: float = 5.0) -> None:
-        """Renew whenever a partner's document brought a new namespace, for ever.
-
-        What has been renewed is written down with it: a process that dies, or a database that is
-        away, in the middle leaves it to whoever begins next.
-        """
-        while True:
-            before = self.store.namespaces()
-            await self.store.refresh()
-            known = self.store.namespaces()
-            unsure = self._renewed is None and known == before
-            if known != self._renewed and not (unsure and await self._is_renewed(known)):
-                await self.renew()
-            self._renewed = known
-            await asyncio.sleep(every_s)
-
-    async def _is_renewed(self, namespaces: Mapping[str, list[str]]) -> bool:
-        async with self.store.pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT 1 FROM exchange.cursor WHERE name = %s", [_renewal(namespaces)]
-            )
-            return await cursor.fetchone() is not None
-
-    async def renew(self) -> None:
-        """Register what is known again, for namespaces that were first captured since."""
-        await self.store.refresh()
-        name = _renewal(self.store.namespaces())
-        async with self.store.pool.connection() as connection:
-            cursor = await connection.execute(
-                "SELECT DISTINCT journey, identifier FROM exchange.subject"
-            )
-            for journey, identifier in await cursor.fetchall():
-                await self._register(connection, journey, [identifier])
-            await connection.execute(
-                "INSERT INTO exchange.cursor VALUES (%s, 0) ON CONFLICT DO NOTHING", [name]
-            )
-
     async def events(self, journey: str, *, limit: int = 100, token: str | None = None) -> Page:
         """Give the captured events that name one of a journey's identifiers."""
         async with self.store.pool.connection() as connection:
@@ -159,13 +117,14 @@ class Joins:
         return await self.store.query(query, limit=limit, token=token)
 
     def _tokens(self, identifiers: Iterable[str]) -> set[str]:
-        spaces = {uri for uris in self.store.namespaces().values() for uri in uris}
-        fields = [f":{{{uri}}}{field}" for uri in spaces | {"urn:stafett:ns:"} for field in FIELDS]
+        # However many namespaces partners declare, an identifier has the same few tokens; those of
+        # events from before `named` are of the namespaces that there were.
+        fields = [f":{{{uri}}}{field}" for uri in self.store.early for field in NAMING]
         return {
             f"{name}={text}"
             for value in identifiers
             for text in spellings(value)
-            for name in (*ANY_EPC, *ORDERS, *fields)
+            for name in (*ANY_EPC, *ORDERS, NAMED, *fields)
         }
 
     async def waiting(
@@ -206,12 +165,6 @@ class Joins:
                     " excluded.position)",
                     [CURSOR, batch[-1].position],
                 )
-
-
-def _renewal(namespaces: Mapping[str, list[str]]) -> str:
-    """Return the name under which it is kept that all is registered for these namespaces."""
-    uris = sorted({uri for uris in namespaces.values() for uri in uris})
-    return RENEWED + digest("\n".join(uris)).hex()
 
 
 def identifiers_of(event: Event) -> set[str]:

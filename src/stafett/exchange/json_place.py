@@ -14,6 +14,10 @@ from stafett.exchange.problem import Finding, pointer
 # No second look beyond this: a hostile document must not cost more by being wrong at its end.
 LOOK: Final = 4 * 1024 * 1024
 _TOKEN: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|["\[\]{},]', re.DOTALL)
+_STRING_OR_NUMBER: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?\d[\d.eE+-]*', re.DOTALL)
+_LONG: Final = 4_000  # digits: a number that no parser takes
+_HALF: Final = re.compile(rb"(?<!\\)(?:\\\\)*(\\u[dD](?:[89abAB]..(?!\\u[dD][c-fC-F])|[c-fC-F]..))")
+_PAIR: Final = re.compile(rb"\\u[dD][89abAB]..\\u[dD][c-fC-F]..")
 _NUL: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 
 
@@ -45,6 +49,29 @@ def nul_at(data: bytes) -> int | None:
     r"""Give the byte of an escaped U+0000; `\\u0000` is a backslash and five characters."""
     found = _NUL.search(data) if b"\\u0000" in data else None
     return found.end() - 6 if found else None
+
+
+def half_at(data: bytes) -> int | None:
+    """Give the byte of an escaped half of a surrogate pair that stands alone."""
+    rest = _PAIR.sub(lambda pair: b"." * len(pair.group()), data[:LOOK])
+    found = _HALF.search(rest)
+    return found.start(1) if found else None
+
+
+def huge_at(data: bytes) -> int | None:
+    """Give the byte of a number that is larger than any number here may be."""
+    for token in _STRING_OR_NUMBER.finditer(data[:LOOK]):
+        text = token.group()
+        if text[:1] != b'"' and (len(text) > _LONG or _too_large(text)):
+            return token.start()
+    return None
+
+
+def _too_large(text: bytes) -> bool:
+    try:
+        return b"e" in text.lower() and float(text) in (float("inf"), float("-inf"))
+    except ValueError:
+        return False
 
 
 def _walk(data: bytes, at: int, limit: int | None) -> tuple[int | None, list[str | int]]:

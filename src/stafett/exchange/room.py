@@ -55,7 +55,6 @@ class Exchange:
             Tended("captures", lambda: self.captures.work(asyncio.Event())),
             Tended("webhooks", lambda: self.deliveries.run(asyncio.Event())),
             Tended("joins of journeys and events", lambda: self.joins.follow(self._ledger)),
-            Tended("namespaces of events", lambda: self.joins.watch()),
         )
 
     async def __aenter__(self) -> Exchange:
