@@ -32,6 +32,7 @@ class Lane(msgspec.Struct, forbid_unknown_fields=True):
     key: UUID | None = None
     seal: bytes = b""
     km: float | None = None
+    value: str | int | float | None = None
     own: bool = False
 
 
@@ -48,6 +49,8 @@ class Network(msgspec.Struct):
         ("days", "two", "is to be a number, not text", "write the number alone"),
         ("days", None, "is to be a number, not nothing", "write it, or take the field away"),
         ("km", "far", "is to be a number, not text", "write the number alone"),
+        ("value", True, "is to be text or a number, not true or false", "write text in quotes"),
+        ("value", ["a"], "is to be text or a number, not a list", "or the number alone"),
         ("places", 1.5, "is to be a whole number, not a number", "write a whole number"),
         ("name", 7, "is to be text, not a number", "put it in quotes"),
         ("own", "yes", "is to be true or false, not text", "without quotes"),
@@ -108,3 +111,23 @@ def test_what_a_model_says_itself_stays_as_it_is() -> None:
         msgspec.convert({"pair": {}}, dict[str, Pair])
     assert plain(caught.value).what == "asked twice: storage"
     assert str(plain("no such file")) == "no such file"
+
+
+class Release(msgspec.Struct, tag=True):
+    """One of two acts that have the same sides."""
+
+    side: Literal["release", "accept"]
+
+
+class Accept(msgspec.Struct, tag=True):
+    """The other."""
+
+    side: Literal["release", "accept"]
+
+
+def test_what_may_be_chosen_is_told_once() -> None:
+    """Of several acts that share a field each choice is named one time."""
+    sent = {"type": "Accept", "side": "middle"}
+    with pytest.raises(msgspec.ValidationError) as refused:
+        msgspec.convert(sent, Release | Accept)
+    assert plain(refused.value, Release | Accept).todo == "one of: release, accept"

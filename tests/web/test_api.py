@@ -217,6 +217,16 @@ def test_garbage_is_refused_with_the_right_status(
     assert answer.json()["status"] == status
 
 
+def test_a_body_in_another_encoding_is_told_at_its_byte(site: Site) -> None:
+    """Latin-1 is no JSON: which byte, in words and not in a program's."""
+    answer = site.call(
+        "treating-clinic-1", "POST", "/api/journeys", content='{"key":"å"}'.encode("latin-1"),
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert answer.json()["reasons"][0]["what"] == "is not UTF-8 (byte 8)"
+
+
 def _answer(value: Any, **more: Any) -> dict[str, Any]:
     return {
         "type": "Answer", "occurred_at": "2026-11-23T08:30:00+01:00", "activity": "H01",

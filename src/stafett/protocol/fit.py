@@ -26,6 +26,7 @@ WANTED = {
     "date": "a day",
     "duration": "a length of time",
     "null": "nothing",
+    "either": "text or a number",
 }
 STANDING = {**WANTED, "int": "a number"}
 TODO = {
@@ -38,6 +39,7 @@ TODO = {
     "datetime": "write 2026-03-02T07:30:00Z",
     "date": "write 2026-03-02",
     "duration": "write PT48H",
+    "either": "write text in quotes, or the number alone",
 }
 MOMENT = "write 2026-03-02T07:30:00Z"
 INVALID = {
@@ -128,7 +130,8 @@ def types_at(kind: Any, path: Sequence[str | int]) -> Iterator[Any]:
 
 def choices(kinds: Iterable[Any]) -> list[str]:
     """Return what may be chosen, of types that are each a choice."""
-    return [str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind)]
+    some = (str(c) for kind in kinds if get_origin(kind) is Literal for c in get_args(kind))
+    return list(dict.fromkeys(some))
 
 
 def is_struct(kind: Any) -> bool:
@@ -175,4 +178,6 @@ def _todo(what: str) -> str:
 def _wanted(kinds: str) -> str:
     """The type to write, of those that may stand there: never "nothing", a number over a whole."""
     some = [one for one in kinds.split(" | ") if one != "null"] or ["null"]
+    if "str" in some and {"int", "float"} & set(some):
+        return "either"
     return "float" if "float" in some else some[0]

@@ -155,8 +155,17 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
         part = Part(field, what, todo or "GET /openapi.json says what fits")
         raise Problem(422, "invalid", "The body does not fit", part) from None
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        part = Part("", str(error) or "nested too deeply", "send valid JSON")
+        part = Part("", _unreadable(data, error), "send valid JSON")
         raise Problem(400, "not-json", "The body is not JSON", part) from None
+
+
+def _unreadable(data: bytes, error: Exception) -> str:
+    """Say why a body is no JSON (the parser counts a wrong letter from where its text begins)."""
+    try:
+        data.decode("utf-8")
+    except UnicodeDecodeError as wrong:
+        return f"is not UTF-8 (byte {wrong.start})"
+    return str(error) or "nested too deeply"
 
 
 def _no_nul(request: Request) -> None:
