@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from importlib import resources
 from typing import Any
 
 import pytest
@@ -16,6 +18,7 @@ from site_ import Site
 from stafett.journey.event import to_json
 from stafett.journey.script import Fault, play
 from stafett.ledger import Author, Draft, Submission
+from stafett.service.demo import train
 
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 MANY = 44
@@ -109,3 +112,14 @@ def test_the_record_of_the_forecasts_is_drawn_told_and_taken_home(
     expect(page.locator("#outlook")).to_contain_text("It may yet go back")
     expect(page.locator("#outlook")).to_contain_text("(H05) in 20 % of all cases (seen 11 times)")
     shoot(page, "outlook-back")
+    file = resources.files("stafett") / "catalogue" / "protocols" / "autologous-car-t.yaml"
+    newer = re.sub(r"(?m)^version: .*$", "version: 9.9.9", file.read_text("utf-8"), count=1)
+    site.inside(site.tower.library.admit(newer.encode()))
+    site.inside(train(site.tower, site.people))
+    later = site.order("19121212-1220")
+    assert site.tower.board.rows[later].protocol.endswith("9.9.9")
+    said = site.call("treating-clinic-1", "GET", f"/api/journeys/{later}/forecast").json()
+    assert said["back"][0]["n"] == MANY // 4  # a new version does not begin with nothing
+    page.goto("/forecasts")
+    version = record["protocol"].rpartition(" ")[2]  # by its title still, with its version
+    expect(page.locator("section.card h2").first).to_contain_text(f"frozen product {version}")

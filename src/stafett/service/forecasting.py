@@ -1,7 +1,9 @@
 """Which open journeys are likely to run late: looked at again whenever one moves, and as time goes.
 
-Curves are learnt from the journeys of the same protocol, finished and open. They are a view like
-any other: thrown away with the process and made again from the record.
+Curves are learnt from the journeys of the same protocol, finished and open, of its other versions
+too: an activity that is called the same is taken to be the same (an assumption), or each new
+version would begin with nothing. They are a view like any other: thrown away with the process and
+made again from the record.
 
 Looking ahead is arithmetic in the process that also serves people, so it gets a share of the time
 and no more: after each look it rests nine times as long. With thousands of open journeys a round
@@ -89,12 +91,12 @@ class Forecasts:
         found = self._learnt.get(key)
         if found is None or time.monotonic() - found[0] > LEARN_S:
             plan, past = plan_of(live.net), []
-            name = f"{live.state.protocol} {live.state.version}"
             now = datetime.now(UTC)
-            same = [r for r in self._board.rows.values() if r.protocol == name]
+            name = live.state.protocol
+            same = [r for r in self._board.rows.values() if r.protocol.rpartition(" ")[0] == name]
             for row in sorted(same, key=lambda r: -r.position)[:MOST]:
                 other = await self._journeys.live(row.journey)
-                if other is not None and other.pinned == live.pinned:
+                if other is not None:
                     past.append(course.progress(other.net, other.state, now))
             learnt = await anyio.to_thread.run_sync(prediction.learn, plan, past)
             found = self._learnt[key] = (time.monotonic(), plan, learnt)

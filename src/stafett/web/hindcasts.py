@@ -13,6 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.protocol.model import text
 from stafett.service.hindcasts import Record, Score, Simulated, simulated
 from stafett.service.refusal import No, unknown
 from stafett.service.tower import Tower
@@ -61,18 +62,32 @@ def picture(score: Score | Simulated, t: Translate, language: str) -> Markup:
     ]
     line = " ".join(f"{x(b.said):.1f},{y(b.happened):.1f}" for b in score.bins)
     out.append(f'<polyline fill="none" stroke="#1f6fbf" stroke-width="1.6" points="{line}"/>')
+    taken = [(x(b.said) - 5, y(b.happened) - 5, 10.0) for b in score.bins]
     for b in score.bins:
-        aside = ("start", 7) if b.said < 0.8 else ("end", -7)
-        below = 14 if b.happened > 0.1 else -8  # clear of the axis
         out += [
             _line(x(b.said), y(b.low), x(b.said), y(b.high), 'stroke="#1f6fbf" stroke-width="1.6"'),
             f'<circle fill="#1f6fbf" cx="{x(b.said):.1f}" cy="{y(b.happened):.1f}" r="4"/>',
-            f'<text x="{x(b.said) + aside[1]:.1f}" y="{y(b.happened) + below:.1f}"'
-            f' text-anchor="{aside[0]}">'
-            f"n {b.n}</text>",
+            _beside(x(b.said), y(b.happened), f"n {b.n}", taken),
         ]
     out.append("</svg>")
     return Markup("".join(out))  # every text in it went through escape
+
+
+def _beside(x: float, y: float, text: str, taken: list[tuple[float, float, float]]) -> str:
+    """Write beside a point where nothing is `taken` (left, top, width of a line), if anywhere."""
+    width = 7.0 * len(text)
+    places = ((x + 7, y + 14), (x - 7 - width, y - 6), (x + 7, y - 6), (x - 7 - width, y + 14))
+    inside = [p for p in places if p[0] >= LEFT and p[0] + width <= LEFT + SIDE + RIGHT
+              and TOP + 10 <= p[1] <= TOP + SIDE - 2]  # fmt: skip
+    for left, base in inside:
+        top = base - 10
+        if all(
+            left + width <= other or other + wide <= left or abs(top - high) >= 11
+            for other, high, wide in taken
+        ):
+            taken.append((left, top, width))
+            return f'<text x="{left:.1f}" y="{base:.1f}">{escape(text)}</text>'
+    return ""  # the table below has it
 
 
 def _line(x1: float, y1: float, x2: float, y2: float, how: str) -> str:
@@ -119,10 +134,14 @@ async def page(request: Request) -> Response:
     t = languages.translator(language)
     tower: Tower = request.app.state.tower
     found = await tower.hindcasts.of(person)
+    called = {
+        name: pinned.document.bind().title for name, pinned in tower.library.current().items()
+    }
     titles = {
-        f"{name} {protocol.version}": protocol.title
-        for name, pinned in tower.library.current().items()
-        for protocol in (pinned.document.bind(),)
+        one.protocol: f"{text(called[name], language)} {version}"
+        for one in found
+        for name, _, version in (one.protocol.rpartition(" "),)
+        if name in called
     }
     shown = [
         (i, one, picture(one.score, t, language), sentences(one.score, t, language))
