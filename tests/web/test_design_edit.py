@@ -12,13 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from axe_ import violations
 from site_ import Site
 from stafett.design.reading import document, document_of
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 CLINIC, COURIER = "treating-clinic-1", "courier-1"
 
 
@@ -277,7 +276,7 @@ def test_a_site_and_a_lane_are_added_by_keyboard_saved_and_run(
     page.keyboard.press("Enter")
     lane = page.locator("[data-lane='routes-maker_bod']")
     expect(lane).to_contain_text("3 days · by air")
-    assert Axe().run(page, options=WCAG).response["violations"] == []
+    assert violations(page) == []
     shoot(page, "design-edit")
     page.set_viewport_size({"width": 320, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
@@ -292,7 +291,7 @@ def test_a_site_and_a_lane_are_added_by_keyboard_saved_and_run(
     page.wait_for_url(f"**/design?network={north}@1")
     assert page.locator(f"input.pick[value='{north}@1']").is_checked()
     assert "Bodø would like to treat" in page.locator(f"[data-own={north}]").inner_text()
-    assert Axe().run(page, options=WCAG).response["violations"] == []
+    assert violations(page) == []
     shoot(page, "design-own")
     kept = site.call(CLINIC, "GET", f"/api/design/own/{north}/1").json()["text"]
     centres = list(document_of(kept, "x.yaml").value["centres"])
@@ -358,7 +357,7 @@ def test_a_site_and_a_lane_are_changed_in_place_by_keyboard(
     page.keyboard.press("Enter")
     lane = page.locator("[data-lane='lanes-TRANSPORT_OUT']")
     expect(lane.locator(".problem").first).to_contain_text("no se alcanza")
-    assert Axe().run(page, options=WCAG).response["violations"] == []
+    assert violations(page) == []
     page.set_viewport_size({"width": 320, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 320
     shoot(page, "design-change-320-es")
@@ -465,7 +464,7 @@ def test_a_site_is_moved_by_the_arrow_keys_which_say_where_it_comes(
     expect(page.locator("#told")).to_contain_text("Nothing is wrong")
     second = place(page, "umea")
     assert 0 < first[0] - second[0] < (first[0] - was[0]) / 10 and first[1] == second[1]
-    assert Axe().run(page, options=WCAG).response["violations"] == []
+    assert violations(page) == []
     for _ in range(2):
         page.locator("#undo").click()
     expect(page.locator("#undo")).to_be_disabled()
@@ -494,7 +493,7 @@ def test_a_network_is_withdrawn_on_the_page_with_a_reason(
     gone = page.locator(f"[data-withdrawn={name}]")
     expect(gone).to_contain_text("tillbakadraget av")
     expect(gone).to_contain_text("ingen vill ha det")
-    assert Axe().run(page, options=WCAG).response["violations"] == []
+    assert violations(page) == []
     shoot(page, "design-withdrawn-sv")
     gone.locator("a").press("Enter")
     expect(page.locator("#is-withdrawn")).to_contain_text("erbjuds det igen")
@@ -517,7 +516,7 @@ def test_a_lane_to_nowhere_is_refused_in_swedish_and_taken_back(
     lane = page.locator("[data-lane='routes-umea']")
     expect(lane.locator(".problem")).to_have_text("! vägen umea leder ingenstans – ange en plats")
     expect(page.locator("#told")).to_contain_text("1 sak är fel")
-    assert Axe().run(page, options=WCAG).response["violations"] == []
+    assert violations(page) == []
     shoot(page, "design-edit-wrong-sv")
     page.locator("#save [name=name]").fill("ingenstans")
     page.locator("#save [name=reason]").fill("ett försök")

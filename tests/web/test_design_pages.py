@@ -6,14 +6,13 @@ import json
 import re
 import time
 from collections.abc import Callable
-from typing import Any
 
 import httpx
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 import http_
+from axe_ import violations
 from drawn_ import bars, spots
 from site_ import Site
 from stafett.design.activities import order
@@ -27,7 +26,6 @@ from stafett.web.design_sayings import Sayings
 from stafett.web.design_words import event
 from stafett.web.language import translator, words
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
 SMALL = {"networks": ["sweden-tissue"], "replications": 2, "years": 0.25}
 
 
@@ -205,7 +203,7 @@ def test_a_site_of_the_map_is_chosen_with_the_keyboard_and_its_figures_changed(
     beds.fill("7")
     beds.press("Tab")
     assert "edited" in str(huddinge.get_attribute("class"))
-    found: Any = Axe().run(page, options=WCAG).response["violations"]
+    found = violations(page)
     assert found == []
     shoot(page, "design-map")
     page.locator("#site").select_option("lane:maker")
@@ -260,7 +258,7 @@ def test_a_run_is_watched_and_stopped_with_what_it_found_so_far(
     assert "still move" in page.locator("#so-far").inner_text()
     treated = page.locator("#so-far tr", has_text="treated").first.inner_text()
     assert treated.count("(") == 2 and treated.count(" to ") == 2  # one interval for each system
-    problems = [v["id"] for v in Axe().run(page, options=WCAG).response["violations"]]
+    problems = [v["id"] for v in violations(page)]
     assert problems == []
     shoot(page, "design-so-far")
     page.locator("#cancel").click()
@@ -324,5 +322,5 @@ def test_levers_are_watched_while_disruptions_and_scale_are_still_to_come(
     page.locator("#cancel").click()
     page.locator("#so-far", has_text="Stoppad här").wait_for()
     assert table.count() == 1
-    problems = [v["id"] for v in Axe().run(page, options=WCAG).response["violations"]]
+    problems = [v["id"] for v in violations(page)]
     assert problems == []

@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from axe_ import violations
 from drills_ import carry_out
 from site_ import Site
 from stafett.registry.disclosure import Shown, one, rate
@@ -40,13 +40,9 @@ PUBLIC = (
 )
 
 
-WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]}
-
-
 def unfit(page: Page) -> list[str]:
     """Return what axe finds wrong with the page, and whether it scrolls sideways at 320 px."""
-    found: Any = Axe().run(page, options={"resultTypes": ["violations"], **WCAG}).response
-    wrong = [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in found["violations"]]
+    wrong = [f"{v['id']}: {v['nodes'][0]['html'][:160]}" for v in violations(page)]
     page.set_viewport_size({"width": 320, "height": 900})
     wide = page.evaluate("document.documentElement.scrollWidth - innerWidth")
     page.set_viewport_size({"width": 1280, "height": 900})
