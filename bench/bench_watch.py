@@ -43,20 +43,23 @@ def said(name: str, errors: list[float]) -> float:
     return float(p99)
 
 
-async def timers(count: int) -> None:
-    """Fire `count` timers of the watch itself, with a look that is empty; then asyncio's own."""
+async def timers(count: int, spread: float = SPREAD_S, lead: float = 3.0) -> None:
+    """Fire `count` timers of the watch itself, with a look that is empty; then asyncio's own.
+
+    They are due over `spread` seconds, from `lead` seconds ahead on.
+    """
     from stafett.service.watching import Watch
 
     late: list[float] = []
 
     class Empty(Watch):
-        async def _look(self, journey: str, now: datetime) -> None:
+        async def _look(self, journey: str) -> None:
             late.append((datetime.now(UTC) - due[journey]).total_seconds())
 
     chance = random.Random(1)
-    print(f"{count} pending timers over {SPREAD_S:.0f} s")
-    start = datetime.now(UTC) + timedelta(seconds=3)
-    due = {str(i): start + timedelta(seconds=chance.random() * SPREAD_S) for i in range(count)}
+    print(f"{count} pending timers over {spread:g} s")
+    start = datetime.now(UTC) + timedelta(seconds=lead)
+    due = {str(i): start + timedelta(seconds=chance.random() * spread) for i in range(count)}
     board: Any = SimpleNamespace(listeners=[], ready=asyncio.Event())
     watch = Empty(board, cast(Any, None))
     for heard in board.listeners:
@@ -68,11 +71,11 @@ async def timers(count: int) -> None:
     await watch.close()
     ours = said("the watch", late)
     loop, late = asyncio.get_running_loop(), []
-    begin = loop.time() + 3
+    begin = loop.time() + lead
     for _ in range(count):
-        at = begin + chance.random() * SPREAD_S
+        at = begin + chance.random() * spread
         loop.call_at(at, lambda at=at: late.append(loop.time() - at))  # type: ignore[misc]
-    await asyncio.sleep(3 + SPREAD_S + 1)
+    await asyncio.sleep(lead + spread + 1)
     peers = said("asyncio call_at", late)
     print(f"  p99 of ours is {ours / peers:.2f} of asyncio's, in the same run")
 

@@ -416,3 +416,9 @@ def test_the_load_counts_what_was_told_together_once(site: Site) -> None:
     assert clinic["together"] >= 2
     assert clinic["worst"] >= 1
     assert sum(hour["told"] for hour in clinic["series"]) == clinic["told"]
+    mine = site.call(CLINIC, "GET", "/api/alerts").json()["alerts"]
+    head = next(x["alert"]["id"] for x in mine if x["alert"]["joined"] is None)
+    (alert,) = site.inside(site.tower.alerts.several([head]))
+    site.inside(site.tower.alerts.pass_on(alert, ["treating-clinic-2"], datetime.now(UTC)))
+    found = {x["role"]: x for x in site.call(CLINIC, "GET", "/api/alerts/load").json()}
+    assert found["treating_clinic"]["told"] == clinic["told"] + 1  # who came on duty hears it too

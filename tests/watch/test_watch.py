@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import importlib.util
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from stafett.service.tower import Tower
 from stafett.watch.limits import limits, next_at, passed
 from web_walk import walk
 
+BENCH = Path(__file__).parents[2] / "bench" / "bench_watch.py"
 START = datetime(2026, 3, 2, 7, 30, tzinfo=UTC)
 
 
@@ -273,3 +276,15 @@ def test_what_is_about_to_be_late_is_listed_as_coming_and_not_written(site: Site
     assert one.code == "LATE_DELIVERY"
     assert timedelta(days=13.9) < one.due - now < timedelta(days=14)
     assert deviations(site, journey) == []
+
+
+def test_the_benchmark_of_the_timers_runs_on_the_watch_as_it_is(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Every timer fires; a look that has another form would be tried again for ever."""
+    spec = importlib.util.spec_from_file_location("bench_watch", BENCH)
+    assert spec is not None and spec.loader is not None
+    bench = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(bench)
+    asyncio.run(asyncio.wait_for(bench.timers(50, spread=0.2, lead=0.2), 20))
+    assert "in the same run" in capsys.readouterr().out
