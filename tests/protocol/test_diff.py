@@ -155,3 +155,39 @@ def test_a_limit_in_another_unit_is_the_same_limit(
     assert "unit mL -> L" in told
     assert all(one in told for one in said)
     assert ("stricter" in told or "looser" in told) == bool(said)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (
+            "identity, severity: critical}", "identity, severity: minor}",
+            ["Identity does not match changed", "severity: critical -> minor"],
+        ),
+        (
+            "then: {end: withdrawn}", "then: {decide: board}",
+            ["Consent withdrawn changed", "then: end withdrawn -> decide board"],
+        ),
+        (", kept: true", "", ["Donation identification number changed", "kept: True -> False"]),
+        ("owner: clinic\n\n", "owner: clinic\nscans: {at_most: 5 min, proposal: true}\n\n",
+         ["the age that a scan may have is now 5 min (there was none)"]),
+    ],
+)  # fmt: skip
+def test_what_is_nobodys_alone_is_told_with_what_it_was(
+    sound: str, old: str, new: str, said: list[str]
+) -> None:
+    """A severity, a route, a scan's age: everybody reads from what to what."""
+    changed = sound.replace(old, new, 1)
+    assert changed != sound
+    found = diff(bound(sound), bound(changed))
+    assert [change.what for change in found] == said
+    assert {change.role for change in found} == {"*"}
+
+
+def test_an_answer_that_means_something_else_is_told_with_both(sound: str) -> None:
+    """Who may not pass any longer, or all at once passes, reads it."""
+    changed = sound.replace(
+        "title: Could not be seen, means: unknown", "title: Could not be seen, means: pass", 1
+    )
+    said = [change.what for change in diff(bound(sound), bound(changed))]
+    assert any("'Could not be seen' now means pass, it meant unknown" in one for one in said)

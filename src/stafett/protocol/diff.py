@@ -162,7 +162,12 @@ def _check(old: Check, new: Check, language: str) -> Iterator[str]:
         yield f"the answer {text(new.choices[name].title, language)!r} is new"
     for name in old.choices.keys() & new.choices.keys():
         if old.choices[name] != new.choices[name]:
-            yield f"the answer {text(new.choices[name].title, language)!r} means something else"
+            answer = text(new.choices[name].title, language)
+            a, b = old.choices[name].means, new.choices[name].means
+            if a != b:
+                yield f"the answer {answer!r} now means {b}, it meant {a}"
+            else:
+                yield f"the answer {answer!r} means something else"
     same = ("kind", "identifies", "records", "by", "unit", "deviation", "when")
     for field in same:
         a, b = getattr(old, field), getattr(new, field)
@@ -283,6 +288,10 @@ def _shared(old: Protocol, new: Protocol, language: str) -> Iterator[Change]:
     """Changes that are nobody's alone: materials, deviations, outcomes, interrupts, the owner."""
     if old.owner != new.owner:
         yield Change(EVERYONE, "owner", "protocol", f"{new.owner} is accountable, not {old.owner}")
+    ages = tuple(one.scans.at_most if one.scans is not None else None for one in (old, new))
+    if ages[0] != ages[1]:
+        what = f"the age that a scan may have {_stricter(*ages)}"
+        yield Change(EVERYONE, "limit", "protocol", what)
     for field in ("materials", "deviations", "interrupts", "outcomes", "documents", "identifiers"):
         a: dict[str, Any] = getattr(old, field)
         b: dict[str, Any] = getattr(new, field)
@@ -297,6 +306,20 @@ def _shared(old: Protocol, new: Protocol, language: str) -> Iterator[Change]:
             what = f"{text(title, language)} {how}{extra}"
             for role in _writers(new, name) if field == "documents" else (EVERYONE,):
                 yield Change(role, field, f"{field} {name}", what)
+            if how == "changed" and field != "documents":
+                yield from _entry(field, name, a[name], b[name])
+
+
+def _entry(section: str, name: str, old: Any, new: Any) -> Iterator[Change]:
+    """Say of an entry that changed which of its plain fields did, and from what to what."""
+    for field in old.__struct_fields__:
+        x, y = getattr(old, field), getattr(new, field)
+        told = field == "title" or any(isinstance(v, msgspec.Struct | tuple) for v in (x, y))
+        routes = all(v is None or isinstance(v, Route) for v in (x, y))
+        texts = all(isinstance(v, tuple) and all(isinstance(i, str) for i in v) for v in (x, y))
+        if x != y and (not told or routes or texts):
+            what = f"{field.replace('_', ' ')}: {_plain(x)} -> {_plain(y)}"
+            yield Change(EVERYONE, section, f"{section} {name}", what)
 
 
 def _writers(protocol: Protocol, document: str) -> tuple[str, ...]:
