@@ -101,6 +101,11 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
     )
     if cosigned:
         lines.append(f"cosigned by: {', '.join(cosigned)}")
+    if found.sound:
+        lines.append(
+            f"It shows these {found.entries} events. Whether the journey has later ones no proof "
+            "can show: an archive of the whole record does."
+        )
     if not found.trusted:
         lines.append(
             "Key and policy were taken from the file itself: this shows that it fits itself. Give "

@@ -24,6 +24,7 @@ function show(found, raw, name) {
     parts.push(h("table", {}, h("thead", {}, h("tr", {}, h("th", { scope: "col" }, t("record.where")), h("th", { scope: "col" }, t("record.wrong")))),
       h("tbody", {}, found.problems.slice(0, 50).map((p) => h("tr", {}, h("td", {}, t(`record.place.${p.place}`, p.at)), h("td", {}, fault(p)))))));
   }
+  if (sound) parts.push(h("p", { class: "soft" }, t("record.to-here", { n: found.entries })));
   parts.push(h("p", { class: "soft" }, t("record.key-here")));
   if (name) {
     const link = h("a", { class: "button", download: name }, t("record.download"));
