@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from pathlib import Path
@@ -9,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from stafett.cli.main import main
 from stafett.watch.filechunks import chunks
@@ -84,6 +87,8 @@ def test_what_is_no_table_is_named(data: bytes, what: str) -> None:
         ("time,temp (C)\n2026-03-02T07:30:00Z,warm\n", "line 2"),
         ("time,temp (C)\n2026-03-02T07:30:00Z,1.234,5\nx\n2026-03-02T07:31:00Z,4\n", "line 3"),
         ("UTC offset;+01:00\nTime zone: UTC\ntime;°C\n2026-03-02 07:30;5\n", "two zones"),
+        ("UTC offset;+51:00\ntime;°C\n2026-03-02 07:30;5\n", "no offset from UTC"),
+        ("time;°C\n0001-03-02 07:30Z;5\n", "between 1990 and 2100"),
         ("UTC offset;1\ntime;°C\n2026-03-02 07:30;5\n", "no zone"),
         ("Zone: (UTC+01:00) Amsterdam\ntime;°C\n2026-03-02 07:30;5\n", "no zone"),
         ("time,temp (C)\n", "no readings"),
@@ -188,6 +193,29 @@ def test_a_file_beside_what_was_sent_is_no_wrong_clock_and_nothing_missing() -> 
     again = chunks(read(text.rpartition("2026")[0]))  # read on the way, and once more at the end
     series = merge([live, *(Arrived(decode(p), 9.0, from_file=True) for p in (*parts, *again))])
     assert (series.steps, series.missing, series.conflicts, len(series)) == (0, 0, 0, 5)
+
+
+CUTS = st.lists(
+    st.tuples(
+        st.integers(0, 400), st.integers(0, 12),
+        st.sampled_from([b"", b";", b"\n", b'"', b"nan", b"99/99/9999", b"UTC+51:00", b"0001-",
+                         b"-150,5", b"25:61", b"\0", b"\xff", "−".encode(), b"9" * 30]),
+    ), max_size=6,
+)  # fmt: skip
+
+
+@given(cuts=CUTS, layout=st.sampled_from(sorted(LAYOUTS)), zone=st.sampled_from([None, "UTC"]))
+@settings(deadline=None)
+def test_any_bytes_are_read_or_refused_by_name(
+    cuts: list[tuple[int, int, bytes]], layout: str, zone: str | None
+) -> None:
+    """A file that was cut, doubled or spoilt never raises anything but BadChunk."""
+    data = LAYOUTS[layout].encode()
+    for at, length, put in cuts:
+        data = data[:at] + put + data[at + length :]
+    with contextlib.suppress(BadChunk):
+        for part in chunks(read(text_of(data), zone=zone, day_first=True)):
+            decode(part)
 
 
 def test_a_dry_run_says_what_the_file_holds(tmp_path: Path) -> None:

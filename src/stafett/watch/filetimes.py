@@ -55,6 +55,10 @@ _DAY_FIRST: Final = re.compile(r"\bd{1,2}[-/.]m{1,2}[-/.]y{2,4}", re.I)
 _MONTH_FIRST: Final = re.compile(r"\bm{1,2}[-/.]d{1,2}[-/.]y{2,4}", re.I)
 
 
+MOST_MINUTES: Final = 14 * 60  # Line Islands; nobody is further from UTC
+YEARS: Final = range(1990, 2100)  # of a logger's clock, as in a chunk
+
+
 class Said(NamedTuple):
     """What stands in one row as its time, and in which line."""
 
@@ -146,6 +150,9 @@ def _local(parts: dict[str, str], row: Said, *, day_first: bool | None) -> datet
         hour = 99
     elif half:
         hour = hour % 12 + (12 if half == "p" else 0)
+    if year not in YEARS:
+        todo = "set the device's clock"
+        raise BadChunk(f"line {row.line}", "is not between 1990 and 2100", todo)
     second, part = int(parts.get("s", "0")), int(parts.get("part", "0").ljust(6, "0"))
     try:
         return datetime(year, int(month), int(day), hour, int(parts["m"]), second, part)  # noqa: DTZ001
@@ -197,6 +204,8 @@ def _minutes(offset: str) -> int:
     digits = re.sub(r"\D", "", offset).rjust(2, "0")
     hours, minutes = (digits[:2], digits[2:]) if len(digits) != 3 else (digits[:1], digits[1:])
     total = int(hours) * 60 + int(minutes or 0)
+    if total > MOST_MINUTES:
+        raise BadChunk("time", f"{offset!r} is no offset from UTC", "say which zone")
     return -total if offset[0] in "-−" else total
 
 
