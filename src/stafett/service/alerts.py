@@ -260,8 +260,10 @@ class Alerts:
                 [id_],
             )
             row = await cursor.fetchone()
-            open_ = await _of_shift(cursor, *row, person.id) if row else []
+            open_: list[int] = []
             if row:
+                organisation, role, giver = row
+                open_ = await _of_shift(cursor, organisation, role, giver, person.id)
                 await cursor.execute(
                     "UPDATE alerts.handover SET alerts = %s WHERE id = %s", [open_, id_]
                 )

@@ -127,9 +127,9 @@ async def train(tower: Tower, people: list[Person]) -> None:
     They are so in the protocols as they are now.
     """
     trainers: dict[str, Person] = {}
-    for one in await tower.accounts.people():  # by name
-        if "administrator" in one.duties:
-            trainers.setdefault(one.organisation, one)
+    for known in await tower.accounts.people():  # by name
+        if "administrator" in known.duties:
+            trainers.setdefault(known.organisation, known)
     until = datetime.now(UTC) + timedelta(days=365)
     wanted: dict[str, list[Wanted]] = {}
     for person in people:
