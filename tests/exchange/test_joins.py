@@ -5,6 +5,7 @@ import uuid
 from datetime import UTC, datetime
 from typing import Any
 
+import psycopg
 import pytest
 
 from stafett.exchange import epcis
@@ -14,6 +15,7 @@ from stafett.exchange.joins import Joins, spellings
 from stafett.exchange.room import Exchange, refused_host
 from stafett.exchange.views import View
 from stafett.ledger import Author, Draft, Ledger, Submission
+from stafett.ledger.schema import migrate
 
 pytestmark = pytest.mark.anyio
 SSCC = "(00)095290030037165080"
@@ -132,6 +134,25 @@ async def test_an_event_from_before_is_found_by_the_namespaces_that_there_were(
     joins = Joins(store)
     await joins.register("J1", ["CHA9999240000A1"])
     assert numbers((await joins.events("J1")).events) == [1]
+
+
+async def test_only_the_namespaces_that_named_something_are_kept_from_before(
+    store: EpcisStore,
+) -> None:
+    """A store that a partner filled with thousands of them is light again after the upgrade."""
+    many = {f"p{n}": f"https://p{n}.example/" for n in range(200)}
+    value = epcis.document([event(1, **{"p7:coi": "CHA9999240000A1"}, **{"p8:other": 1})],
+                           [epcis.CONTEXT_URI, many], created="2026-01-01T00:00:00Z")  # fmt: skip
+    await store.capture(epcis.judge(value), owner="courier")
+    with psycopg.connect(store.url, autocommit=True) as before:
+        before.execute("ALTER TABLE exchange.namespace DROP COLUMN early")
+        before.execute(
+            "UPDATE stafett_migration SET version_num = 'exchange_0012'"
+            " WHERE version_num = 'exchange_0013'"
+        )
+    await asyncio.to_thread(migrate, store.url)
+    await store.refresh()
+    assert store.early == {"https://p7.example/"}
 
 
 async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:

@@ -242,7 +242,8 @@ class Kit(Day):
                 if not await self._act(client, net, row, labels, [], random.Random(1)):
                     raise Unusable(_stuck(journey, row, self.last_no))
         except (Refused, httpx.HTTPError, msgspec.MsgspecError, LookupError) as error:
-            raise Unusable(f"a journey done right does not get to a handoff: {error}") from None
+            why = str(error) or type(error).__name__  # a time that ran out says nothing itself
+            raise Unusable(f"a journey done right does not get to a handoff: {why}") from None
         raise Unusable(f"no handoff with a scan was reached in {STEPS} acts")
 
     async def _view(self, client: Client, journey: str, task: Next) -> Station:
