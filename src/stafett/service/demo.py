@@ -111,7 +111,7 @@ async def furnish(tower: Tower) -> list[Person]:
     for person in (*people, *administrators):
         if person.login not in there:
             await tower.accounts.add_person(person, PASSWORD)
-    await train(tower, [person for person in people if person.login not in there])
+    await train(tower, people)
     await demo_capacity.furnish(tower.bookings, tower.waitlist, parties, NETWORK)
     await demo_registry.furnish(tower.registry, administrators[0])
     await demo_results.furnish(tower.results)
@@ -124,18 +124,25 @@ async def furnish(tower: Tower) -> list[Person]:
 async def train(tower: Tower, people: list[Person]) -> None:
     """Let each organisation's administrator make its people competent for a year in what they do.
 
-    They are so in the protocols as they are now.
+    They are so in the protocols as they are now: also in a version that came with a newer Stafett.
+    What somebody was granted once for a version is left as it is, withdrawn or run out.
     """
     trainers: dict[str, Person] = {}
     for known in await tower.accounts.people():  # by name
         if "administrator" in known.duties:
             trainers.setdefault(known.organisation, known)
+    granted = {
+        (grant.person, grant.protocol, grant.version, grant.role)
+        for organisation in trainers
+        for grant in await tower.competences.of_organisation(organisation)
+    }
     until = datetime.now(UTC) + timedelta(days=365)
     wanted: dict[str, list[Wanted]] = {}
     for person in people:
         for pinned in tower.library.current().values():
             for role in person.roles:
-                if role in pinned.document.bind().roles:
+                is_new = (person.id, pinned.name, pinned.version, role) not in granted
+                if is_new and role in pinned.document.bind().roles:
                     one = Wanted(person.id, pinned.name, pinned.version, role, until)
                     wanted.setdefault(person.organisation, []).append(one)
     for organisation, grants in wanted.items():
