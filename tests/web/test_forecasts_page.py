@@ -115,7 +115,8 @@ def test_the_record_of_the_forecasts_is_drawn_told_and_taken_home(
     site.inside(site.tower.library.admit(newer.encode()))
     site.inside(train(site.tower, site.people))
     later = site.order("19121212-1220")
-    assert site.tower.board.rows[later].protocol.endswith("9.9.9")
+    opened = site.call("treating-clinic-1", "GET", f"/api/journeys/{later}").json()
+    assert opened["protocol"].endswith("9.9.9")
     said = site.call("treating-clinic-1", "GET", f"/api/journeys/{later}/forecast").json()
     assert said["back"][0]["n"] == MANY // 4  # a new version does not begin with nothing
     page.goto("/forecasts")

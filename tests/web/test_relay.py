@@ -89,7 +89,7 @@ def test_the_plan_is_said_in_words_too(net: Net, story: Story) -> None:
         lines = relay.story(net, state, names, EN, "en")
         (line,) = [x for x in lines if x.what.startswith(H08)]
         assert line.plan.endswith(said) and line.late == (said == "late")
-    assert line.plan.endswith(": 2 h 1 min late")
+    assert line.plan.endswith(": 2 h 2 min late")
 
 
 def test_the_picture_names_every_mark_and_escapes_names(net: Net, story: Story) -> None:
