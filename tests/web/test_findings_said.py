@@ -347,7 +347,8 @@ def test_what_is_wrong_with_an_event_is_said_in_each_language(name: str) -> None
 
 
 JSON = [b"{", b"[1,]", b'{"a" 1}', b'{"a": 1,}', b"{1: 2}", b"[1 2]", b'"\\q"', b"01", b"{} x",
-        b'{"a": tru}', b"\xff", b'{"a": "\\u0000"}', b"[" * 5000, b'"\\ud800x"', b"1e999", b""]  # fmt: skip
+        b'{"a": tru}', b"\xff", b'{"a": "\\u0000"}', b"[" * 5000, b'"\\ud800x"', b"1e999",
+        b""]  # fmt: skip
 
 
 @pytest.mark.parametrize("data", JSON, ids=repr)
