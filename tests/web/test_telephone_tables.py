@@ -11,7 +11,16 @@ from web_hands import sign_in
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("path", ["/account", "/training"])
+@pytest.fixture(scope="module", autouse=True)
+def deviation(site: Site) -> None:
+    """Let there be a deviation that everybody at the hospital reads of."""
+    journey = site.order()
+    raised = {"type": "RaiseDeviation", "code": "IDENTITY_MISMATCH", "about": "H01", "note": "seen"}
+    answer = site.send("treating-clinic-1", journey, raised)
+    assert answer.status_code == 200, answer.text
+
+
+@pytest.mark.parametrize("path", ["/account", "/training", "/deviations"])
 def test_every_cell_lies_within_the_screen(site: Site, chromium: Browser, path: str) -> None:
     """Each row is told line by line, each value with its column's name before it."""
     size = {"width": 390, "height": 844}
