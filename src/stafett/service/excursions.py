@@ -32,10 +32,14 @@ class Alarm(NamedTuple):
 def alarms(
     live: Live, shipment: Shipment, rules: Rules, made: Judgement, at: datetime
 ) -> Iterator[Alarm]:
-    """Yield what a judgement says that the record does not have yet."""
-    if made.verdict != "alarm" or live.state.ended_at is not None:
+    """Yield what a judgement says that the record does not have yet.
+
+    On the way, what may have been outside for too long waits for the readings that are to come.
+    Once it has arrived, unknown blocks: that is raised as if it had been.
+    """
+    if live.state.ended_at is not None:
         return
-    for code, finding in _by_code(live, rules, made).items():
+    for code, finding in _by_code(live, shipment, rules, made).items():
         before = raised(live, shipment, code)
         if any(decided_at(one) is None for one in before):
             continue
@@ -50,11 +54,12 @@ def alarms(
         yield Alarm(f"conditions.{hashlib.sha256(name.encode()).hexdigest()}", command)
 
 
-def _by_code(live: Live, rules: Rules, made: Judgement) -> dict[str, Finding]:
+def _by_code(live: Live, shipment: Shipment, rules: Rules, made: Judgement) -> dict[str, Finding]:
     found: dict[str, Finding] = {}
     known = catalogue(live.net.protocol)
     for finding in made.findings:
-        if finding.verdict == "alarm":
+        doubted = finding.kind == "perhaps" and shipment.until is not None
+        if finding.verdict == "alarm" or doubted:
             code = finding.code or codes(rules)[0]
             if finding.kind == "hold-spent":
                 code = HOLD_TIME_EXCEEDED
@@ -86,6 +91,12 @@ def said(shipment: Shipment, rules: Rules, made: Judgement, finding: Finding) ->
     limit = " to ".join(
         f"{value:g}" for value in (rules.limit.low_c, rules.limit.high_c) if value is not None
     )
+    if finding.kind == "perhaps":
+        return (
+            f"{shipment.thing}: seen outside {limit} °C for {made.exposure.least_s / 60:.0f} min,"
+            f" perhaps for {finding.value / 60:.0f}: part of the way is not known;"
+            f" logger {shipment.logger}"
+        )
     how = "at a stretch" if finding.kind == "sustained" else "in all"
     return (
         f"{shipment.thing}: outside {limit} °C for {finding.value / 60:.1f} min {how}"

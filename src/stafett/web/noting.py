@@ -19,8 +19,8 @@ _TURNED_AWAY = re.compile(r"(\w+): (refuse|quarantine)")
 # How the watch and the core conclude: whole sentences that nobody else writes.
 MEASURED = frozenset(
     f"refusal.told.{name}" for name in (
-        "door", "gap", "goes-on-as", "hold-spent", "outside-all", "outside-stretch", "shock",
-        "side", "silent", "specification", "stability", "unread",
+        "door", "gap", "goes-on-as", "hold-spent", "outside-all", "outside-perhaps",
+        "outside-stretch", "shock", "side", "silent", "specification", "stability", "unread",
     )
 )  # fmt: skip
 # How the core notes what happened to a thing of the protocol, or when: it names one of them.
