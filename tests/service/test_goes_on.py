@@ -686,3 +686,28 @@ async def test_a_record_that_was_halted_is_said_to_be_stopped(tower: Tower) -> N
     tower.ledger.halt("the record was rolled back")
     told = (await asked(tower)).json()
     assert told["stopped"] and told["ready"]
+
+
+async def test_a_record_that_was_rolled_back_is_read_and_not_written(tower: Tower) -> None:
+    """No change is acknowledged that would be lost with it; signing in and looking go on."""
+    operator = Person("op-1", "op-1", "Operator", "hospital", (), ("operator", "administrator"))
+    await tower.accounts.add_person(operator, "a password for tests")
+    transport = httpx.ASGITransport(application(tower, opened=True))
+    async with httpx.AsyncClient(transport=transport, base_url="http://t") as client:
+        who = {"login": "op-1", "password": "a password for tests"}
+        tower.ledger.halt("the record was rolled back")
+        signed = await client.post("/api/session", json=who, headers={"X-Stafett": "1"})
+        assert signed.status_code == 200, signed.text
+        headers = {"Authorization": f"Bearer {signed.json()['token']}"}
+        before = (await client.get("/api/admin/networks", headers=headers)).json()
+        parties = {"ward": "hospital"}
+        body = {"parties": parties, "title": "North", "reason": "a new network"}
+        for method, path, json in (
+            ("PUT", "/api/admin/networks/north", body),
+            ("PUT", "/api/admin/sites/north", {}),
+            ("POST", "/api/admin/keys/replace", {}),
+        ):
+            answer = await client.request(method, path, json=json, headers=headers)
+            assert answer.status_code == 503 and "/problems/stopped" in answer.text, answer.text
+        assert (await client.get("/api/admin/networks", headers=headers)).json() == before
+        assert (await client.delete("/api/session", headers=headers)).status_code < 300

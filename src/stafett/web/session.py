@@ -20,6 +20,7 @@ from stafett.web.problem import Part, Problem
 
 COOKIE = "stafett"
 SAFE = ("GET", "HEAD", "OPTIONS")
+SESSIONS = "/api/session"  # signing in and out goes on
 
 
 def token_of(request: Request) -> str | None:
@@ -76,6 +77,27 @@ async def guard(request: Request, endpoint: Endpoint) -> None:
             "not-allowed",
             "Your account may not do this",
             Part("person", f"{person.name} has no duty that allows it", f"it takes: {duties}"),
+        )
+    if request.method not in SAFE and not endpoint.path.startswith(SESSIONS):
+        _writable(request)
+
+
+def _writable(request: Request) -> None:
+    """Stop what would be acknowledged and lost: a record that was rolled back is for looking only.
+
+    Whatever is changed beside the record waits to be told to it, here for ever.
+    """
+    if request.app.state.tower.ledger.halted:
+        raise Problem(
+            503,
+            "stopped",
+            "The record is stopped: nothing is changed here",
+            Part(
+                "record",
+                "witnesses have signed more of it than is in this database, so it was restored to "
+                "an earlier moment",
+                "restore the entries that are missing, from the archive or a mirror",
+            ),
         )
 
 
