@@ -709,5 +709,10 @@ async def test_a_record_that_was_rolled_back_is_read_and_not_written(tower: Towe
         ):
             answer = await client.request(method, path, json=json, headers=headers)
             assert answer.status_code == 503 and "/problems/stopped" in answer.text, answer.text
+        for path in ("/epcis/capture", "/epcis/events", "/fhir/R5", "/fhir/R5/Subscription"):
+            answer = await client.post(path, json={}, headers=headers)
+            assert answer.status_code == 503 and "record is stopped" in answer.text, answer.text
+        with pytest.raises(ConnectionError):  # the laboratory keeps its message, and sends it again
+            await tower.results.receive(b"MSH|^~\\&|LAB|L|S|S|1||ORU^R01|1|P|2.5\r", "127.0.0.1")
         assert (await client.get("/api/admin/networks", headers=headers)).json() == before
         assert (await client.delete("/api/session", headers=headers)).status_code < 300

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import os
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -41,7 +42,14 @@ class Taken(NamedTuple):
 class Results:
     """The intake of laboratory results. One instance per process."""
 
-    def __init__(self, folder: Path, store: EpcisStore, letters: Letters) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        store: EpcisStore,
+        letters: Letters,
+        is_stopped: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._is_stopped = is_stopped
         self.folder, self._store, self._letters = folder / "hl7", store, letters
         self._read: dict[Path, tuple[int, Mapping | None, list[ReadError]]] = {}
         letters.ways[CHANNEL] = lambda data, _: self.take(data)
@@ -62,7 +70,14 @@ class Results:
         return good, [e for _, _, wrong in self._read.values() for e in wrong]
 
     async def receive(self, data: bytes, peer: str) -> bytes:
-        """Take a message and give its answer; what is refused is kept before it is answered."""
+        """Take a message and give its answer; what is refused is kept before it is answered.
+
+        Raises ConnectionError where the record is stopped: without an answer the laboratory keeps
+        the message and sends it again, and nothing is acknowledged that would be lost.
+        """
+        if self._is_stopped():
+            log.error("a message of %s is not taken: the record is stopped", peer)
+            raise ConnectionError("the record is stopped")
         head = hl7.head_of(data)
         note, wrong = "", None
         try:

@@ -180,7 +180,9 @@ class Tower:
         self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
         self.letters = Letters(self.pool, self.changes, master)
         self.letters.of_captures(self.exchange.captures)
-        self.results = Results(folder, self.exchange.store, self.letters)
+        self.results = Results(
+            folder, self.exchange.store, self.letters, lambda: self.ledger.halted
+        )
         self.hl7 = listener(self.results)
         self.registry = Registry(self.ledger, self.documents)
         self.bookings = Bookings(self.pool, self.ledger, self.networks)

@@ -26,7 +26,7 @@ from stafett.web.endpoint import Call, Endpoint, Nothing
 from stafett.web.epcis import Epcis
 from stafett.web.epcis_path import Caller
 from stafett.web.problem import Part, Problem
-from stafett.web.session import COOKIE, SAFE
+from stafett.web.session import COOKIE, SAFE, writable
 
 
 def routes(tower: Tower) -> list[BaseRoute]:
@@ -49,6 +49,12 @@ def routes(tower: Tower) -> list[BaseRoute]:
                 told = "; ".join(f"{r.what}: {r.todo}" for r in problem.document.reasons)
                 wait = int(problem.headers["Retry-After"])
                 raise Refusal(429, "SecurityException", told, retry_after_s=wait) from None
+            try:
+                writable(request)
+            except Problem as problem:
+                why = problem.document.reasons[0].what
+                told = f"{problem.document.title}: {why}"
+                raise Refusal(503, "ImplementationException", told) from None
         return Caller(person.organisation, (person.organisation,))
 
     return [

@@ -33,7 +33,7 @@ from stafett.service.tower import Tower
 from stafett.web.api import STATUS
 from stafett.web.endpoint import read_body
 from stafett.web.problem import Problem as WebProblem
-from stafett.web.session import SAFE, person_of
+from stafett.web.session import SAFE, person_of, writable
 
 MAX_BODY = 4_000_000
 MAX_QUERY = 8_000
@@ -113,6 +113,7 @@ async def _person(request: Request) -> Person:
         raise Problem(403, "SecurityException", "send a bearer token, or the header X-Stafett: 1")
     if request.method not in SAFE:
         request.app.state.paces.take(request, person.id)
+        writable(request)
     return person
 
 

@@ -7,7 +7,7 @@ which another site's form cannot set (CSRF), or be a same-origin form post.
 
 from __future__ import annotations
 
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
 from stafett.service import policy
@@ -79,10 +79,10 @@ async def guard(request: Request, endpoint: Endpoint) -> None:
             Part("person", f"{person.name} has no duty that allows it", f"it takes: {duties}"),
         )
     if request.method not in SAFE and not endpoint.path.startswith(SESSIONS):
-        _writable(request)
+        writable(request)
 
 
-def _writable(request: Request) -> None:
+def writable(request: HTTPConnection) -> None:
     """Stop what would be acknowledged and lost: a record that was rolled back is for looking only.
 
     Whatever is changed beside the record waits to be told to it, here for ever.
