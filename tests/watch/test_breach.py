@@ -9,6 +9,7 @@ import pytest
 
 from stafett.protocol.duration import Duration
 from stafett.protocol.model import Condition
+from stafett.watch.breach import breaches
 from stafett.watch.judgement import judge
 from stafett.watch.reading import Chunk
 from stafett.watch.rules import Limit, Rules
@@ -138,3 +139,15 @@ def test_a_file_that_ends_long_before_arrival_is_raised_when_it_should_be_whole(
     assert early.verdict == "unknown" and early.has("stored")
     late = judged(series, silence, end=end, stored=True, now=end + 3 * HOUR)
     assert late.findings[0][:2] == ("silent", "alarm")
+
+
+def test_a_shock_that_is_heard_of_after_the_decision_is_told() -> None:
+    """A decision was about what was known: not about the file that is read in later."""
+    shock = (Condition(of="shock", max=4.0, deviation="SHOCK"),)
+    file = Chunk(0, None, T0 + 60.0 * np.arange(3), {"shock_g": np.array([0.1, 9.0, 0.1])})
+    for came, told in ((T0 + HOUR, []), (T0 + 3 * HOUR, ["shock"])):
+        cut = merge([Arrived(file, came, from_file=True)])
+        found = breaches(
+            cut, shock, gap_s=HOUR, start=T0, end=T0 + HOUR, decided={"SHOCK": T0 + 2 * HOUR}
+        )
+        assert [one.kind for one in found] == told

@@ -198,6 +198,26 @@ def test_what_a_person_has_decided_about_counts_no_more() -> None:
     assert verdict(series, decided=end - 660).verdict == "alarm"
 
 
+@pytest.mark.parametrize(("late", "said"), [(-100.0, "alarm"), (-150.0, "ok")])
+def test_what_comes_only_after_a_decision_was_not_decided_about(late: float, said: str) -> None:
+    """A file of half an hour that nobody knew of then counts; what they knew does not."""
+    times = T0 + 60.0 * np.arange(70)
+    seen = np.where(np.arange(70) < 20, -100.0, -150.0)
+    sent = [
+        Arrived(Chunk(n, None, times[at], {"temperature_c": seen[at]}), T0 + 4200)
+        for n, at in enumerate((slice(0, 30), slice(60, 70)))
+    ]
+    hidden = np.where(np.arange(30) % 2 == 0, late, late + 0.1)
+    file = Chunk(0, None, times[30:60], {"temperature_c": hidden})
+    decided = T0 + 4300
+    before = verdict(merge(sent), decided=decided)
+    after = verdict(merge([*sent, Arrived(file, T0 + 4400, from_file=True)]), decided=decided)
+    assert not before.has("sustained") and not before.has("perhaps")
+    assert after.verdict == said
+    again = verdict(merge([*sent, Arrived(file, T0 + 4400, from_file=True)]), decided=T0 + 4500)
+    assert again.verdict == "ok"
+
+
 def test_a_spike_is_doubted_and_a_true_rise_is_not() -> None:
     """One reading far from both neighbours is not believed; two in a row are."""
     times = 60.0 * np.arange(6)

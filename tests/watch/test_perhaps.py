@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
 import pytest
 
+from stafett.journey.raised import Raised
 from stafett.journey.state import State
 from stafett.protocol.net import Net
 from stafett.service.excursions import Alarm, alarms
@@ -97,3 +99,26 @@ def test_what_is_known_to_be_too_long_goes_before_what_may_be(
     more = made._replace(findings=(*made.findings, Finding("perhaps", "unknown", 0.0, 1.0, 3600.0)))
     (alarm,) = raised(after, opened, more)
     assert "at a stretch" in alarm.command.note
+
+
+def test_an_undecided_excursion_of_another_lot_hides_none(states: tuple[Net, list[State]]) -> None:
+    """Of a material there may be two lots, in two places; what a person raised is about each."""
+    _, after = journeys(states)
+    opened = of(after, is_open=True)
+    made = judged(opened, warm=20, unheard=1)
+    (alarm,) = raised(after, opened, made)
+    other = next(lot for lot in after.state.lots if lot != opened.lot)
+    notes = {
+        alarm.command.note: 0,
+        alarm.command.note.replace(opened.lot, other, 1): 1,
+        alarm.command.note.replace(": ", " in Tank 2: ", 1): 1,
+        "the courier said: it was warm": 0,
+    }
+    for note, count in notes.items():
+        one = Raised(
+            deviation="DEV-1", code="TEMP_EXCURSION", kind="condition", severity="major",
+            about=opened.material, note=note, raised_at=datetime.now(UTC), position=1,
+        )  # fmt: skip
+        state = msgspec.structs.replace(after.state, deviations={"DEV-1": one})
+        told = Live(after.net, state, "p", "x")
+        assert len(raised(told, opened, made)) == count, note

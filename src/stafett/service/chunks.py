@@ -39,11 +39,11 @@ class Chunks:
 
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
-        self._kept: dict[str, _Kept] = {}
+        self._kept: dict[tuple[str, Id], _Kept] = {}
 
     async def follow(self, shipment: Shipment, id: Id) -> Series:
         """Return all that this shipment's logger has said, reading what is new."""
-        kept = self._kept.setdefault(shipment.id, _Kept())
+        kept = self._kept.setdefault((shipment.id, id), _Kept())
         if await self._read(shipment, id, kept, None):
             kept.series = merge(kept.arrived.values())
         while len(self._kept) > KEPT:

@@ -1,8 +1,8 @@
 """What an alarm of a shipment becomes in the record: one deviation of its code at a time. Pure.
 
 While one is undecided no other of its code is raised; when a person has decided, only what comes
-after counts. The key is the same in every process: the shipment, the code, and how many of that
-code the record has for this shipment already.
+after counts. The key is the same in every process: the shipment, the code, and which of that code
+the record has for this shipment already.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def alarms(
             continue
         if before and code == HOLD_TIME_EXCEEDED:
             continue  # it is spent for good: once is enough
-        name = f"{shipment.id}.{code}.{len(before)}"
+        name = f"{shipment.id}.{code}.{'.'.join(one.deviation for one in before) or 0}"
         by = Actor(person=WATCH, organisation=live.state.owner.organisation, role=WATCH)
         command = RaiseDeviation(
             occurred_at=at, recorded_at=at, by=by, code=code, about=shipment.material,
@@ -119,8 +119,21 @@ def raised(live: Live, shipment: Shipment, code: str) -> list[Raised]:
     return [
         one
         for one in live.state.deviations.values()
-        if one.code == code and one.about == shipment.material and one.raised_at >= shipment.since
+        if one.code == code
+        and one.about == shipment.material
+        and one.raised_at >= shipment.since
+        and not _of_another(live, shipment, one.note)
     ]
+
+
+def _of_another(live: Live, shipment: Shipment, note: str) -> bool:
+    """Say whether a note (see `said`) begins with another lot, or the lot in another place.
+
+    A deviation is about a material, and of one there may be two lots: what a person decides about
+    the first says nothing of the second. What a person raised names none, and is about each.
+    """
+    thing, colon, _ = note.partition(": ")
+    return bool(colon) and thing != shipment.thing and thing.partition(" in ")[0] in live.state.lots
 
 
 def decided(live: Live, shipment: Shipment, of: tuple[str, ...]) -> float | None:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from stafett.protocol.model import Condition
-from stafett.watch.excursion import exposure
+from stafett.watch.excursion import exposure, undecided
 from stafett.watch.finding import Finding
 from stafett.watch.reading import Array
 from stafett.watch.series import Series
@@ -31,22 +31,23 @@ def breaches(
 ) -> list[Finding]:  # fmt: skip
     """Return each condition that is passed, with its deviation.
 
-    `decided`: until when a person has judged what is of that deviation; only what is later counts.
+    `decided`: when a person has judged what is of that deviation; only what came later counts.
     `stored`: the logger is read as a file when it has arrived (at `end`, where that is before
     `now`): what it has not said yet is no silence, until its file is overdue.
     """
     found = []
     for one in conditions:
-        since = max(start, decided.get(one.deviation, start))
-        if since >= end:
+        before = decided.get(one.deviation)
+        since = start if before is None else max(start, before)
+        if one.of in CHANNELS:
+            breach = _beyond(cut, one, gap_s, start, end, before)
+        elif since >= end:
             continue
-        if one.of == "silence":
+        elif one.of == "silence":
             if stored:
                 breach = _unread(cut.times, one, since, end, end if now is None else now)
             else:
                 breach = _silence(cut.times, one, since, end)
-        elif one.of in CHANNELS:
-            breach = _beyond(cut, one, gap_s, since, end)
         else:
             continue
         if breach is not None:
@@ -54,13 +55,18 @@ def breaches(
     return found
 
 
-def _beyond(cut: Series, one: Condition, gap_s: float, start: float, end: float) -> Finding | None:
+def _beyond(
+    cut: Series, one: Condition, gap_s: float, start: float, end: float, decided: float | None
+) -> Finding | None:
     channel, kind = CHANNELS[one.of]
-    later = cut.times > start
-    times, values = cut.times[later], cut.of(channel)[later]
-    if not len(times):
-        return None
     high = OPEN if one.max is None else one.max
+    times, values = cut.times, cut.of(channel)
+    if decided is not None:
+        times, values, start = undecided(
+            times, values, cut.came, decided, low=None, high=high, start=start
+        )
+    if not len(times) or start >= end:
+        return None
     outside = exposure(times, values, low=None, high=high, gap_s=gap_s, start=start, end=end)
     if not outside.outside:
         return None

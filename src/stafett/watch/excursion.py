@@ -65,6 +65,25 @@ def exposure(
     return Exposure(tuple(outside), tuple(gaps), least, least + unknown, degree)
 
 
+def undecided(
+    times: Array, values: Array, came: Array, decided: float, *, low: float | None,
+    high: float | None, start: float,
+) -> tuple[Array, Array, float]:  # fmt: skip
+    """Return the readings that a decision at `decided` was not about, and from when they count.
+
+    A person decides on what is there. What came only after that (`came`), such as the file of a
+    logger that was out of reach, was not judged, however early it was measured: it counts beside
+    what was measured later, and what was known then counts as within the limits.
+    """
+    later = times > decided
+    known = ~later & (came <= decided)
+    if np.all(known | later):
+        return times[later], values[later], max(start, decided)
+    lower = -np.inf if low is None else low
+    upper = np.inf if high is None else high
+    return times, np.where(known, np.clip(values, lower, upper), values), start
+
+
 def _gaps(
     times: Array, known: np.ndarray, spans: Array, stands: Array, gap_s: float, start: float,
     end: float,

@@ -64,7 +64,7 @@ def judge(
 ) -> Judgement:
     """Judge the readings between `start` and `end` (the shipment's, or now; seconds since 1970).
 
-    `decided`: a person has judged what was up to then; an excursion counts only after it;
+    `decided`: a person has judged what was known then; an excursion counts only by what came after;
     `decided_of`: the same of each deviation that the protocol's other conditions name.
     `calibrated_until`: when the logger's calibration ends (None: nobody has said). `stored`: it is
     read as a file after arrival; `now` (default: `end`) says whether that is overdue.
@@ -85,11 +85,12 @@ def judge(
     )
     counted = exposed
     if decided is not None and decided > start:
-        later = times > decided
+        rest, told, since = excursion.undecided(
+            times, values, cut.came, decided, low=limit.low_c, high=limit.high_c, start=start
+        )
         counted = excursion.exposure(
-            times[later], values[later], low=limit.low_c, high=limit.high_c, gap_s=gap,
-            start=decided, end=end,
-        )  # fmt: skip
+            rest, told, low=limit.low_c, high=limit.high_c, gap_s=gap, start=since, end=end
+        )
     hold = None
     if rules.hold_s is not None:
         hold = holdtime.budget(

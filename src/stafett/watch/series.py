@@ -37,10 +37,12 @@ class Series:
     `doubles` counts readings that were there already, `conflicts` moments with two values,
     `missing` the chunks that the sequence numbers say are still to come, `offset` and `steps` are
     the clock's (see `clocks.Clock`). `restarts` is how often the logger began to count anew.
+    `came` is when each reading first reached us (seconds since 1970, our clock).
     """
 
     times: Array
     channels: dict[str, Array]
+    came: Array
     doubles: int = 0
     conflicts: int = 0
     missing: int = 0
@@ -57,8 +59,8 @@ class Series:
         high = int(np.searchsorted(self.times, end, "right"))
         cut = {name: values[low:high] for name, values in self.channels.items()}
         return Series(
-            self.times[low:high], cut, self.doubles, self.conflicts, self.missing, self.offset,
-            self.steps, self.restarts,
+            self.times[low:high], cut, self.came[low:high], self.doubles, self.conflicts,
+            self.missing, self.offset, self.steps, self.restarts,
         )  # fmt: skip
 
     def of(self, channel: str) -> Array:
@@ -67,7 +69,8 @@ class Series:
         return np.full(len(self.times), np.nan) if found is None else found
 
 
-EMPTY = Series(np.array([], dtype=np.float64), {})
+_NONE = np.array([], dtype=np.float64)
+EMPTY = Series(_NONE, {}, _NONE)
 
 
 def merge(arrived: Collection[Arrived]) -> Series:
@@ -96,6 +99,9 @@ def merge(arrived: Collection[Arrived]) -> Series:
     group = np.cumsum(first) - 1
     total = int(group[-1]) + 1
     conflicting = np.zeros(total, dtype=bool)
+    came = np.full(total, np.inf)
+    arrivals = np.concatenate([np.full(len(a.chunk), a.at) for a in chunks])[order]
+    np.minimum.at(came, group, arrivals)
     merged = {}
     for name, values in channels.items():
         merged[name], differs = _one_each(values, group, total)
@@ -103,8 +109,8 @@ def merge(arrived: Collection[Arrived]) -> Series:
     missing = sum(_missing({a.chunk.sequence for a in run}) for run in runs)
     doubles = len(times) - total
     return Series(
-        times[first], merged, doubles, int(conflicting.sum()), missing, clock.offset, clock.steps,
-        max(len(runs) - 1, 0),
+        times[first], merged, came, doubles, int(conflicting.sum()), missing, clock.offset,
+        clock.steps, max(len(runs) - 1, 0),
     )  # fmt: skip
 
 
