@@ -148,6 +148,33 @@ def test_a_time_without_a_zone_is_refused(stage: Any) -> None:
     assert refusal.reasons[0].field == "occurred_at"
 
 
+@pytest.mark.parametrize("text", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"])
+def test_a_time_that_no_record_is_about_is_refused(stage: Any, text: str) -> None:
+    """In some zones it is no moment at all: kept, it could be shown to nobody."""
+    command = replace(stage.right("consent"), occurred_at=datetime.fromisoformat(text))
+    assert stage.no(command, "bad-time").reasons[0].field == "occurred_at"
+    stage.walk_to("collect", "step", "begin")
+    stage.no(stage.answer("collect", "step", "begin", text), "bad-value")
+
+
+def test_a_clock_that_is_ahead_lets_nothing_expire(stage: Any) -> None:
+    """What is said to happen next year has not outlived its shelf life now."""
+    release = stage.to_closing("H2", "release")
+    now, ahead = stage.at, stage.at + timedelta(days=365)
+    said = replace(release, occurred_at=ahead, recorded_at=now)
+    assert stage.no(said, "expired").then == ()
+    report = c.ReportExpired(occurred_at=ahead, recorded_at=now, by=release.by, material="bag")
+    stage.no(report, "not-possible-now")
+
+
+def test_a_clock_that_is_ahead_makes_nothing_keep_longer(stage: Any) -> None:
+    """The time of a bag runs from when its collection was recorded, not from next month."""
+    finish = stage.to_closing("collect", "step")
+    now, ahead = stage.at, stage.at + timedelta(minutes=10)
+    assert only(stage.ok(replace(finish, occurred_at=ahead, recorded_at=now)), e.TimelineFlagged)
+    assert stage.state.done["collect"] == now
+
+
 def test_what_is_told_cannot_lie_ahead(stage: Any) -> None:
     """A collection that began tomorrow is flagged."""
     stage.walk_to("collect", "step", "begin")

@@ -15,6 +15,7 @@ import pytest
 import http_
 from site_ import PROTOCOL, Site
 from stafett.client import Client
+from stafett.identity.coi import Coi
 from stafett.journey.script import Fault
 from stafett.service import demo
 from stafett.web.api import ENDPOINTS
@@ -173,6 +174,9 @@ def _order(**more: Any) -> dict[str, Any]:
         ({"network": "no-such"}, "network"),
         ({"wristband": "x"}, "/wristband"),
         ({"wristband": 7}, "/wristband"),
+        ({"wristband": "    "}, "wristband"),
+        ({"wristband": "\u202e1234"}, "wristband"),
+        ({"key": "watch." + "0" * 64}, "key"),
         ({"surprise": True}, ""),
         ({"key": "short"}, "/key"),
         ({"coi": "not a CoI"}, "coi"),
@@ -225,6 +229,19 @@ def test_a_body_in_another_encoding_is_told_at_its_byte(site: Site) -> None:
     )  # fmt: skip
     assert answer.status_code == 400
     assert answer.json()["reasons"][0]["what"] == "is not UTF-8 (byte 8)"
+
+
+def test_a_body_that_says_a_name_twice_is_refused(site: Site) -> None:
+    """Of two answers neither is taken for the one that was meant."""
+    answer = site.call(
+        "treating-clinic-1", "POST", "/api/journeys/x/commands",
+        content=b'{"key":"twice-0001","role":"r","command":{"type":"Start","step":"H06",'
+        b'"step":"KIT","occurred_at":"2026-11-23T08:30:00+01:00"}}',
+        headers={"Content-Type": "application/json"},
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert answer.json()["type"].endswith("said-twice")
+    assert answer.json()["reasons"][0]["field"] == "/command/step"
 
 
 def _answer(value: Any, **more: Any) -> dict[str, Any]:
@@ -356,7 +373,9 @@ def test_a_refused_order_leaves_nobody_in_the_vault(site: Site) -> None:
 
     taken = site.order()
     before = site.inside(kept())
-    for change, status in (({"coi": "not a CoI"}, 422), ({"coi": taken}, 409)):
+    # The same number as its symbol, or typed with its check, is the same journey.
+    again = [{"coi": form} for form in (taken, f"&/{taken}", Coi(taken).printed(), f" {taken}\n")]
+    for change, status in (({"coi": "not a CoI"}, 422), *((one, 409) for one in again)):
         answer = site.call("treating-clinic-1", "POST", "/api/journeys", json=_order(**change))
         assert answer.status_code == status, answer.text
     assert site.inside(kept()) == before

@@ -11,11 +11,13 @@ from typing import Any, Final
 import msgspec
 
 from stafett.exchange import json_place
-from stafett.exchange.problem import Finding, Problem
+from stafett.exchange.problem import Finding, Problem, pointer
+from stafett.protocol.doubled import doubled
 
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 48
 DEEP: Final = f"the document nests deeper than {MAX_DEPTH} levels"
+SAID_TWICE: Final = "stands there twice; neither is taken for the one that was meant"
 _BYTE: Final = re.compile(r" \(byte (\d+)\)")
 
 
@@ -32,12 +34,19 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         what = "U+0000 (\\u0000) in a text"
         raise _unreadable(f"the document holds {what}", data, nul, what)
     try:
-        return msgspec.json.decode(data)
+        value = msgspec.json.decode(data)
+        twice = doubled(data, value)
     except RecursionError:
         at = json_place.too_deep_at(data, MAX_DEPTH)
         raise _unreadable(DEEP, data, at, "a level too many begins here") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
         raise _not_json(data, str(wrong)) from None
+    if twice is not None:
+        where = Finding(pointer(*twice.path, twice.name), SAID_TWICE)
+        raise Problem(
+            400, "ValidationException", f"the document says a name twice: {where}", [where]
+        )
+    return value
 
 
 def _not_json(data: bytes, said: str) -> Problem:

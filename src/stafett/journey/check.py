@@ -6,7 +6,7 @@ import math
 from datetime import datetime
 from typing import NamedTuple
 
-from stafett.journey import deviation, specification
+from stafett.journey import clock, deviation, specification
 from stafett.journey.command import Answer, Value
 from stafett.journey.event import CheckResult
 from stafett.journey.identifier import Unreadable, of_kind, same
@@ -213,12 +213,14 @@ def shown(value: Value) -> str:
 
 
 def moment(value: Value) -> datetime | None:
-    """Return an aware moment from ISO 8601 text, or None if it is not one."""
+    """Return an aware moment from ISO 8601 text, or None if it is not one that a record keeps."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
-    return found if found is not None and found.utcoffset() is not None else None
+    if found is None or found.utcoffset() is None:
+        return None
+    return found if clock.is_kept(found) else None
 
 
 def _time(value: Value) -> Verdict:

@@ -6,7 +6,7 @@ Nothing here reads a clock: every moment comes from the record or from the calle
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 from stafett.journey import deviation
@@ -18,6 +18,9 @@ from stafett.protocol.net import PRESENT, Net, target
 TOLERANCE = timedelta(minutes=2)
 # How old a scan may be when its side is signed, where the protocol does not say. An assumption.
 FRESH = timedelta(minutes=15)
+# What a record of therapies can be about. A moment outside (year 1, year 9999) is a slip of whoever
+# wrote it, and is in some zone no moment at all: it would be kept, and could be shown to nobody.
+FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 
 class Due(NamedTuple):
@@ -41,6 +44,11 @@ def scans_keep(net: Net) -> timedelta:
 def is_aware(moment: datetime) -> bool:
     """Say whether `moment` carries its zone."""
     return moment.tzinfo is not None and moment.utcoffset() is not None
+
+
+def is_kept(moment: datetime) -> bool:
+    """Say whether an aware `moment` is one that a record keeps: from 1900 to 2199."""
+    return FIRST <= moment < LAST
 
 
 def done_at(net: Net, state: State, ref: Ref) -> datetime | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeVar
 
 from stafett.journey import clock, deviation
@@ -25,6 +26,16 @@ class Draft:
         self.net, self.state, self.command = net, state, command
         self.events: list[e.Event] = []
         self.stamp = {"occurred_at": command.occurred_at, "by": command.by}
+
+    @property
+    def known_at(self) -> datetime:
+        """When the command's matter happened at the latest: never after it was recorded.
+
+        A station whose clock is ahead says a later moment; what has run out by then has not run
+        out now.
+        """
+        at, recorded = self.command.occurred_at, self.command.recorded_at
+        return at if recorded is None else min(at, recorded)
 
     def add(self, event: e.Event) -> None:
         """Add `event`; if it is a move of the protocol, also all that follows from it."""

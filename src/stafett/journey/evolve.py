@@ -19,6 +19,7 @@ from stafett.journey.state import (
     EMPTY,
     PATIENT,
     Afresh,
+    Ahead,
     Answered,
     Attached,
     Carried,
@@ -108,9 +109,25 @@ def _opened(net: Net, event: e.JourneyOpened) -> State:
 def _apply(net: Net, state: State, event: e.Event) -> State:
     move = move_of(event)
     if move is not None:
-        state = _moved(net, state, move, event.occurred_at)
+        state = _moved(net, state, move, _happened(state, event.occurred_at))
     change = _CHANGES.get(type(event))
     return state if change is None else change(net, state, event)
+
+
+def _happened(state: State, said: datetime) -> datetime:
+    """Return from when on clocks run for what is said to have happened at `said`.
+
+    Never from the future: by a station whose clock is a month ahead, a bag would keep a month more.
+    """
+    ahead = state.ahead
+    return ahead.recorded if ahead is not None and ahead.said == said else said
+
+
+def _flagged(net: Net, state: State, event: e.TimelineFlagged) -> State:
+    ahead = state.ahead
+    if event.bound < event.occurred_at:
+        ahead = Ahead(said=event.occurred_at, recorded=event.bound)
+    return replace(state, flags=state.flags + 1, ahead=ahead)
 
 
 def _moved(net: Net, state: State, move: Move, at: datetime) -> State:
@@ -155,7 +172,7 @@ def _check_answered(net: Net, state: State, event: e.CheckAnswered) -> State:
         value=event.value,
         result=event.result,
         method=event.method,
-        at=event.occurred_at,
+        at=_happened(state, event.occurred_at),
         position=state.position + 1,
         expected=event.expected,
     )
@@ -418,7 +435,7 @@ _CHANGES: dict[type, Any] = {
     e.DeviationRaised: _deviation_raised,
     e.DeviationAcknowledged: _deviation_acknowledged,
     e.DeviationClosed: _deviation_closed,
-    e.TimelineFlagged: lambda net, s, v: replace(s, flags=s.flags + 1),
+    e.TimelineFlagged: _flagged,
     e.Corrected: _corrected,
     e.Notified: _notified,
     e.NoticeAcknowledged: _notice_acknowledged,

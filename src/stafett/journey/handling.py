@@ -41,7 +41,7 @@ def report_expired(draft: Draft, command: c.ReportExpired) -> None:
         gate.takes_part(draft.state, command.by)
     lot = _present(draft, command.material)
     expires = clock.expiry(draft.net, draft.state, command.material)
-    if expires is None or command.occurred_at <= expires:
+    if expires is None or draft.known_at <= expires:
         what = f"{command.material} has not expired"
         when = f"it expires at {expires.isoformat()}" if expires else "no clock runs for it"
         raise refuse("not-possible-now", "material", what, when)

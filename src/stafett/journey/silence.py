@@ -104,7 +104,7 @@ def report(draft: Draft, command: c.ReportSilence) -> None:
     if raised(draft.state, task) is not None or _is_late(draft.state, task):
         raise refuse("already-answered", "activity", "this has been raised already")
     one = of_task(draft.net, draft.state, task)
-    if one is None or command.occurred_at < one.at:
+    if one is None or draft.known_at < one.at:
         when = f"it is from {one.at.isoformat()} on" if one else "the protocol has no time for it"
         raise refuse("not-possible-now", "activity", f"{command.activity} is not silent", when)
     draft.deviate(

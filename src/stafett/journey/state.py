@@ -167,6 +167,13 @@ class Afresh(Frozen, frozen=True, kw_only=True):
     at: datetime
 
 
+class Ahead(Frozen, frozen=True, kw_only=True):
+    """A moment that was said and lies in the future of the record, and when it was recorded."""
+
+    said: datetime
+    recorded: datetime
+
+
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """A journey. `position` counts its events; `rounds` how often an activity was taken up."""
 
@@ -199,6 +206,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     offer: Offer | None = None
     offers: int = 0
     flags: int = 0
+    ahead: Ahead | None = None
     corrections: int = 0
 
     def sheet(self, activity: str, side: WorkSide, about: str = "") -> Sheet:

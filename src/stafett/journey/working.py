@@ -394,9 +394,9 @@ def fresh(draft: Draft, materials: tuple[str, ...]) -> None:
         if expires is not None and at > expires:
             what = f"{material} expired at {expires.isoformat()}"
             reasons.append(Reason(material, what, "it cannot be used any more"))
-            if is_news(draft, material):
-                by = draft.command.by
-                reports.append(c.ReportExpired(occurred_at=at, by=by, material=material))
+            if draft.known_at > expires and is_news(draft, material):
+                by, known = draft.command.by, draft.known_at
+                reports.append(c.ReportExpired(occurred_at=known, by=by, material=material))
     if reasons:
         raise Refused(Refusal(code="expired", reasons=tuple(reasons), then=tuple(reports)))
 

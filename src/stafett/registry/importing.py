@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.protocol.doubled import doubled
 from stafett.protocol.fit import plain
 from stafett.registry import ctgov, ctis, rows
 from stafett.registry.rows import BadRow, Found, NotALayout, RowProblem
@@ -41,8 +42,12 @@ def read(data: bytes) -> Found:
 def _json(text: str) -> Found:
     try:
         value = json.loads(text)
+        twice = doubled(text.encode())
     except (json.JSONDecodeError, RecursionError) as error:
         raise NotALayout(f"the file is not JSON: {error}") from None
+    if twice is not None:
+        where = "/".join(str(step) for step in (*twice.path, twice.name))
+        raise NotALayout(f"the file says a name twice: {where}")
     records = value
     if isinstance(value, dict):
         records = next((value[k] for k in ("studies", "data", "trials") if k in value), [value])

@@ -19,6 +19,7 @@ from stafett.journey.command import Actor, Answer, Command, OpenJourney
 from stafett.journey.decide import decide
 from stafett.journey.event import Event
 from stafett.journey.evolve import evolve
+from stafett.journey.identifier import Unreadable, chain_of_identity
 from stafett.journey.refusal import Refusal
 from stafett.journey.state import State
 from stafett.ledger import Ledger, NotAcknowledged, StaleVersion, Submission
@@ -35,7 +36,16 @@ from stafett.service.live import Live, Lives
 from stafett.service.network import Networks
 from stafett.service.passkeys import Passkeys, Site
 from stafett.service.readings import Readings
-from stafett.service.recording import Done, already, append, digest, done, signed_draft, written
+from stafett.service.recording import (
+    Done,
+    already,
+    append,
+    digest,
+    done,
+    of_client,
+    signed_draft,
+    written,
+)
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Ask, Order
 from stafett.service.signer import Signer, moment
@@ -46,6 +56,7 @@ from stafett.service.vault import Erased, Vault
 # What a wrong clock makes unsafe: a certificate's time, and a product past its own.
 RESTS_ON_TIME = frozenset({"certify", "administer"})
 TRIES = 5
+LEAST = 4  # characters of a wristband
 NOBODY = "commitment:" + "0" * 64  # stands for the patient until an order is known to be right
 FACILITY = "A9999"  # the example facility of ISBT 128; a deployment sets its own
 
@@ -119,9 +130,12 @@ class Journeys(Lives):
                 Reason("network", f"nobody plays {', '.join(missing)}", "complete the network"),
             )
         hashed = digest({"order": msgspec.to_builtins(order), "person": person.id})
-        if (again := await already(self._ledger, order.key, hashed)) is not None:
+        if (again := await already(self._ledger, of_client(order.key), hashed)) is not None:
             return again
-        coi = order.coi or self._coi()
+        coi, wristband = self._coi_of(order), carried(order.wristband, "wristband")
+        if len(wristband) < LEAST:
+            what = f"a wristband says at least {LEAST} characters"
+            raise No("bad-value", what, Reason("wristband", what, "scan it, or type it again"))
         now = datetime.now(UTC)
         command = OpenJourney(
             occurred_at=now,
@@ -137,9 +151,9 @@ class Journeys(Lives):
         )
         if isinstance(made := decide(net, None, command), Refusal):
             raise _no(made)  # before the vault: what is refused leaves nobody in it
-        identifiers = {**order.patient, "wristband": order.wristband}
+        identifiers = {**order.patient, "wristband": wristband}
         pseudonym = await self._vault.enrol(person.organisation, identifiers, coi)
-        patient = await self._vault.commitment(pseudonym, order.wristband)
+        patient = await self._vault.commitment(pseudonym, wristband)
         made = decide(net, None, msgspec.structs.replace(command, patient=patient))
         assert not isinstance(made, Refusal)
         head = {"pinned": pinned.sha256, "pseudonym": pseudonym}
@@ -221,6 +235,7 @@ class Journeys(Lives):
             raise
 
     async def _submit(self, person: Person, journey: str, ask: Ask, site: Site | None) -> Done:
+        of_client(ask.key)
         plain = msgspec.to_builtins(ask)
         hashed = digest(
             {"journey": journey, "role": ask.role, "command": plain["command"], "by": person.id}
@@ -323,8 +338,9 @@ class Journeys(Lives):
         direct = live.net.protocol.identifiers
         for check in _checks(live.net, command.activity):
             if check.id == command.check and check.by in direct and direct[check.by].direct:
+                scanned = carried(command.value, "value")
                 try:
-                    value = await self._vault.commitment(live.pseudonym, command.value.strip())
+                    value = await self._vault.commitment(live.pseudonym, scanned)
                 except Erased:
                     what = "the patient was erased: no identifier can be compared any more"
                     raise No("erased", "The patient was erased", Reason("journey", what)) from None
@@ -373,10 +389,35 @@ class Journeys(Lives):
                 await append(self._ledger, found)
             self.drop(live.state.journey)
 
+    def _coi_of(self, order: Order) -> str:
+        """Return the order's chain of identity in the one form that names the journey.
+
+        However it was given: the same number scanned, bare or typed is one journey, not three.
+        """
+        if not order.coi:
+            return self._coi()
+        try:
+            return chain_of_identity(order.coi)
+        except Unreadable as error:
+            raise No("bad-value", error.what, Reason("coi", error.what, error.todo)) from None
+
     def _coi(self) -> str:
         # ST-028: CH, the issuing facility, the year, six alphanumeric characters.
         tail = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(6))
         return f"CH{self._facility}{datetime.now(UTC):%y}{tail}"
+
+
+def carried(text: str, field: str) -> str:
+    """Return what a wristband says as it is kept and compared, however a scanner sent it.
+
+    Raises No, which names `field`, for what no wristband says: nothing was read, so it is no
+    mismatch either.
+    """
+    read = text.strip()
+    if read and read.isprintable():
+        return read
+    what = "the scan holds characters that no label has" if read else "nothing was read"
+    raise No("unreadable-scan", what, Reason(field, what, "scan the label again"))
 
 
 def _written(

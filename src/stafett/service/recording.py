@@ -29,6 +29,10 @@ from stafett.ledger.canonical import NotCanonical, canonical
 from stafett.service.refusal import No, Reason
 from stafett.service.signing import ToSign
 
+# What the tower's own keys begin with. A client who used one first would keep what it stands for (a
+# limit that passed, an expiry) out of the record.
+TOWERS = ("watch.", "light.", "loggerfile.", "onboarding.", "practice.", "registry.")
+
 
 class Done(msgspec.Struct, frozen=True):
     """The answer to a command that was accepted: durable, and where it stands in the record.
@@ -97,6 +101,14 @@ async def append(ledger: Ledger, submission: Submission) -> Receipt:
         raise No("signature", "The signature does not hold", reason) from None
     except NotAcknowledged as error:
         raise unreached(error) from None
+
+
+def of_client(key: str) -> str:
+    """Return a key that a client made. Raises No where it is of the tower's own kind."""
+    if key.startswith(TOWERS):
+        what = f"keys that begin with {key.partition('.')[0]}. are the tower's own"
+        raise No("bad-value", "This key is not a client's", Reason("key", what, "make a new key"))
+    return key
 
 
 async def already(ledger: Ledger, key: str, hashed: bytes) -> Done | None:

@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from stafett.protocol.doubled import doubled
 from stafett.protocol.fit import plain
 
 Array = npt.NDArray[np.float64]
@@ -119,11 +120,14 @@ def decode(data: bytes) -> Chunk:
 def _json(data: bytes) -> Chunk:
     try:
         said = _DECODER.decode(data)
+        twice = doubled(data)
     except msgspec.ValidationError as error:
         misfit = plain(error)
         raise BadChunk(misfit.where or "body", misfit.what, misfit.todo) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise BadChunk("body", "is neither JSON nor a binary chunk") from None
+    if twice is not None:
+        raise BadChunk(twice.name, "stands there twice", "send it once")
     for field in ("start", "sent"):
         moment = getattr(said, field)
         if moment is not None and moment.tzinfo is None:

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.protocol.doubled import Doubled, doubled
 from stafett.protocol.fit import plain
 from stafett.web.problem import Part, Problem
 
@@ -148,7 +149,8 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
         part = Part("", "holds the character U+0000", "take it out: no text may hold it")
         raise Problem(422, "invalid", "The body does not fit", part)
     try:
-        return decoder.decode(data)
+        value = decoder.decode(data)
+        twice = doubled(data)
     except msgspec.ValidationError as error:
         what, path, todo = plain(error, endpoint.body)
         field = "".join(f"/{step}" for step in path)
@@ -157,6 +159,15 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
     except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
         part = Part("", _unreadable(data, error), "send valid JSON")
         raise Problem(400, "not-json", "The body is not JSON", part) from None
+    if twice is not None:
+        raise said_twice("The body says a name twice", twice)
+    return value
+
+
+def said_twice(title: str, twice: Doubled) -> Problem:
+    """Refuse what says one name twice: neither of the two is taken for the one that was meant."""
+    field = "".join(f"/{step}" for step in (*twice.path, twice.name))
+    return Problem(400, "said-twice", title, Part(field, "stands there twice", "send it once"))
 
 
 def _unreadable(data: bytes, error: Exception) -> str:
