@@ -105,6 +105,8 @@ def test_what_is_not_told_is_not_guessed(text: str, said: str) -> None:
 @pytest.mark.parametrize(
     ("text", "zone", "day_first", "said"),
     [
+        ("time;°C\n2026-03-02 07:30;5\n", "Europe", None, "is no time zone"),
+        ("time;°C\n2026-03-02 07:30;5\n", "../zone", None, "is no time zone"),
         ("Time (UTC),°C\n13/03/2026 07:30,5\n", None, False, "the day first"),
         ("Time,°C\n2026-03-29 02:30,5\n", "Europe/Stockholm", None, "never on a clock"),
     ],

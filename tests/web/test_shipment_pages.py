@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import httpx
 import msgspec
 import pytest
 from click.testing import CliRunner, Result
@@ -18,6 +19,7 @@ from carried_ import send, travelling
 from site_ import Site
 from stafett.cli.main import main
 from stafett.journey.label import Labels
+from stafett.service import demo
 from stafett.web import shipments
 from web_walk import walk
 
@@ -144,6 +146,36 @@ def test_the_file_of_a_logger_is_looked_at_and_read_in_where_the_shipment_arrive
     assert len(read_in(quick, id)) == 1
     row = quick.call("courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1").json()
     assert (row["readings"], [f for f in row["findings"] if f["kind"] == "clock-set"]) == (16, [])
+    # It was another shipper's: it is withdrawn, and read in again when that turns out to be wrong.
+    page.reload()
+    (listed,) = quick.call(
+        "courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1/files"
+    ).json()
+    assert withdrawing(quick, "treating-clinic-1", journey, listed["read"]).status_code == 403
+    page.get_by_text("This is the wrong file").click()
+    shoot(page, "logger-file-wrong")
+    page.get_by_label("Why it is wrong").fill("the file of the shipper beside it")
+    page.locator("#logger-files").get_by_label("Password").fill("not this")
+    page.get_by_role("button", name="Sign and withdraw it").click()
+    expect(page.locator("#logger-files [role=alert]")).to_contain_text("not your password")
+    page.locator("#logger-files").get_by_label("Password").fill(demo.PASSWORD)
+    page.get_by_role("button", name="Sign and withdraw it").click()
+    expect(page.locator("#logger-files")).to_contain_text("the file of the shipper beside it")
+    expect(page.locator("main")).to_contain_text("A file of 16 readings was withdrawn")
+    shoot(page, "logger-file-withdrawn")
+    assert withdrawing(quick, "courier-1", journey, listed["read"]).status_code == 409
+    row = quick.call("courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1").json()
+    assert (row["readings"], row["verdict"]) == (0, "unknown")
+    assert "Sent." in imported(quick, file, id, logger["key"]).output
+    row = quick.call("courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1").json()
+    assert (row["readings"], len(read_in(quick, id))) == (16, 2)
+
+
+def withdrawing(site: Site, login: str, journey: str, read: int) -> httpx.Response:
+    """Ask for a file of a shipment to be withdrawn."""
+    path = f"/api/shipments/{journey}/shipper_out/1/files/{read}/withdrawal"
+    body = {"reason": "another trip", "password": demo.PASSWORD}
+    return site.call(login, "POST", path, json=body)
 
 
 def imported(site: Site, file: Path, id: str, key: str) -> Result:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.service.loggers import Id
+from stafett.service.read_in import NONE, Files, FilesRead
 from stafett.service.storing import FILE
+from stafett.watch.judgement import Gone
 from stafett.watch.reading import decode
 from stafett.watch.series import EMPTY, Arrived, Series, merge
 from stafett.watch.shipment import Shipment
@@ -31,30 +33,47 @@ _QUERY: Final = (
 class _Kept:
     arrived: dict[bytes, Arrived] = field(default_factory=dict)
     until: datetime = _LONG_AGO
+    files: Files = NONE
     series: Series = EMPTY
+
+
+class Heard(NamedTuple):
+    """What a logger has said of a shipment, and its files that count no more."""
+
+    series: Series = EMPTY
+    withdrawn: tuple[Gone, ...] = ()
 
 
 class Chunks:
     """The series of shipments. One instance per process."""
 
-    def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
-        self._pool = pool
+    def __init__(self, pool: AsyncConnectionPool[Any], files: FilesRead) -> None:
+        self._pool, self._files = pool, files
         self._kept: dict[tuple[str, Id], _Kept] = {}
 
-    async def follow(self, shipment: Shipment, id: Id) -> Series:
+    async def follow(self, shipment: Shipment, id: Id) -> Heard:
         """Return all that this shipment's logger has said, reading what is new."""
         kept = self._kept.setdefault((shipment.id, id), _Kept())
-        if await self._read(shipment, id, kept, None):
-            kept.series = merge(kept.arrived.values())
+        new = await self._read(shipment, id, kept, None)
+        files = await self._files_of(kept, id)
+        if new or files is not kept.files:
+            kept.files, kept.series = files, merge(files.standing(kept.arrived))
         while len(self._kept) > KEPT:
             self._kept.pop(next(iter(self._kept)))
-        return kept.series
+        return Heard(kept.series, kept.files.withdrawn())
 
-    async def of(self, shipment: Shipment, id: Id, organisation: str) -> Series:
+    async def of(self, shipment: Shipment, id: Id, organisation: str) -> Heard:
         """Return what `organisation` may read, under the database's restricted role."""
         kept = _Kept()
         await self._read(shipment, id, kept, organisation)
-        return merge(kept.arrived.values())
+        files = await self._files_of(kept, id)
+        return Heard(merge(files.standing(kept.arrived)), files.withdrawn())
+
+    async def _files_of(self, kept: _Kept, id: Id) -> Files:
+        """Return the logger's files, where any of what is known came in one."""
+        if any(one.from_file for one in kept.arrived.values()):
+            return await self._files.of(id)
+        return NONE
 
     async def _read(
         self, shipment: Shipment, id: Id, kept: _Kept, organisation: str | None

@@ -24,10 +24,11 @@ from stafett.service import excursions
 from stafett.service import intake as taking
 from stafett.service.accounts import Person
 from stafett.service.board import Board
-from stafett.service.chunks import Chunks
+from stafett.service.chunks import Chunks, Heard
 from stafett.service.journeys import Journeys
 from stafett.service.live import Live
 from stafett.service.loggers import Id, Loggers, Told
+from stafett.service.read_in import FilesRead
 from stafett.service.refusal import unknown
 from stafett.service.stands import Stands
 from stafett.service.storing import KIND
@@ -38,7 +39,7 @@ from stafett.watch.breach import CHANNELS, OPEN
 from stafett.watch.finding import ORDER, Finding
 from stafett.watch.judgement import Judgement
 from stafett.watch.rules import Rules
-from stafett.watch.series import EMPTY, Series
+from stafett.watch.series import Series
 from stafett.watch.shipment import Shipment, rules_of
 from stafett.watch.stay import Unheard
 
@@ -70,11 +71,13 @@ class Conditions:
         loggers: Loggers,
         intake: taking.Intake,
         stands: Stands,
+        files: FilesRead,
     ) -> None:
         self._board, self._journeys = board, journeys
         self._loggers = loggers
         self.profile = Rules()
-        self._travel, self._chunks = Travel(pool, loggers, stands), Chunks(pool)
+        self._travel, self._chunks = Travel(pool, loggers, stands), Chunks(pool, files)
+        self._files = files
         self._seen: dict[str, Seen] = {}
         self._changed = Todo("could not read the shipments of")  # journeys
         self._looks = Todo("could not judge the conditions of", AGAIN_S)  # shipments
@@ -161,6 +164,8 @@ class Conditions:
             if event.kind == KIND:
                 said = event.body["readings"]
                 self._looks.add(self._travel.with_logger(Id(said["organisation"], said["logger"])))
+            elif (id := self._files.hear(event)) is not None:
+                self._looks.add(self._travel.with_logger(id))
         self._wake.set()
 
     def _moved(self, wakes: Mapping[str, datetime | None]) -> None:
@@ -246,22 +251,22 @@ class Conditions:
         rules = rules_of(live.net, live.state, shipment.material, self.profile)
         ids = await self._travel.loggers(shipment)
         now = time.time()
-        series, told = EMPTY, Told()
+        heard, told = Heard(), Told()
         if len(ids) == 1:
             if as_of is None:
-                series = await self._chunks.follow(shipment, ids[0])
+                heard = await self._chunks.follow(shipment, ids[0])
             else:
-                series = await self._chunks.of(shipment, ids[0], as_of)
+                heard = await self._chunks.of(shipment, ids[0], as_of)
             told = await self._loggers.told(ids[0])
         calibrated = told.calibrated_until
         start = shipment.since.timestamp()
         end = shipment.until.timestamp() if shipment.until else now
         made = judgement.judge(
-            series, rules, start=start, end=max(end, start),
+            heard.series, rules, start=start, end=max(end, start),
             decided=excursions.decided(live, shipment, excursions.codes(rules)),
             decided_of=excursions.decided_each(live, shipment, rules),
             calibrated_until=calibrated.timestamp() if calibrated else None,
-            stored=not told.live, now=now,
+            stored=not told.live, now=now, withdrawn=heard.withdrawn,
         )  # fmt: skip
         if len(ids) != 1:
             kind = (
@@ -276,7 +281,8 @@ class Conditions:
                 quiet = ()  # both places may well be heard
             verdict = max((f.verdict for f in (finding, *quiet)), key=ORDER.__getitem__)
             made = made._replace(verdict=verdict, findings=(*quiet, finding))
-        seen = Seen(shipment, ids, rules, series.between(start, max(end, start)), made, now)
+        series = heard.series.between(start, max(end, start))
+        seen = Seen(shipment, ids, rules, series, made, now)
         if as_of is None:
             self._keep(seen)
             if not told.live:

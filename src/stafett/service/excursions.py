@@ -35,7 +35,8 @@ def alarms(
     """Yield what a judgement says that the record does not have yet.
 
     On the way, what may have been outside for too long waits for the readings that are to come.
-    Once it has arrived, unknown blocks: that is raised as if it had been.
+    Once it has arrived, unknown blocks: that is raised as if it had been. So is, at once, that a
+    file was withdrawn: what it said is no longer known, and a person has to look at why.
     """
     if live.state.ended_at is not None:
         return
@@ -58,7 +59,9 @@ def _by_code(live: Live, shipment: Shipment, rules: Rules, made: Judgement) -> d
     found: dict[str, Finding] = {}
     known = catalogue(live.net.protocol)
     for finding in made.findings:
-        doubted = finding.kind == "perhaps" and shipment.until is not None
+        doubted = finding.kind == "withdrawn" or (
+            finding.kind == "perhaps" and shipment.until is not None
+        )
         if finding.verdict == "alarm" or doubted:
             code = finding.code or codes(rules)[0]
             if finding.kind == "hold-spent":
@@ -87,6 +90,11 @@ def said(shipment: Shipment, rules: Rules, made: Judgement, finding: Finding) ->
             value=f"{finding.value:.3g}", minutes=f"{finding.value / 60:.0f}"
         )
         return f"{shipment.thing}: {how}; logger {shipment.logger}"
+    if finding.kind == "withdrawn":
+        return (
+            f"{shipment.thing}: a file of {finding.value:.0f} readings was withdrawn and counts no"
+            f" more; logger {shipment.logger}"
+        )
     most = f" to {made.exposure.most_s / 60:.0f}" if made.exposure.gaps else ""
     limit = " to ".join(
         f"{value:g}" for value in (rules.limit.low_c, rules.limit.high_c) if value is not None

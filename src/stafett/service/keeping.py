@@ -22,7 +22,6 @@ from typing import Final, Literal
 import msgspec
 
 from stafett.journey import clock
-from stafett.journey.command import Signature
 from stafett.journey.state import State
 from stafett.protocol.net import Net
 from stafett.service.accounts import Accounts, Person
@@ -36,7 +35,7 @@ from stafett.service.papers import ATTACHED
 from stafett.service.passkeys import Passkeys, Site
 from stafett.service.refusal import No, Reason, unknown
 from stafett.service.request import Signed
-from stafett.service.signer import by_passkey, signed_at
+from stafett.service.signer import signature_of, signed_at
 from stafett.service.signing import ToSign
 from stafett.service.vault import Unknown, Vault
 
@@ -169,7 +168,9 @@ class Keeping:
         now = signed_at(passkey)
         await self._allowed(person, live, asked, now)
         due = _to_sign(person, live, asked, now, ASKS)
-        signature = await self._signature(person, due, password, passkey, site)
+        signature = await signature_of(
+            self._accounts, self._passkeys, person, due, password, passkey, site
+        )
         made = Asked(
             live.pseudonym, person.organisation, journey, person.id, asked.basis,
             asked.reason.strip(), tuple(sorted(asked.documents)), signature, due.value, now,
@@ -213,7 +214,9 @@ class Keeping:
         now = signed_at(passkey)
         own = await self._allowed(person, live, _what(asked), now)
         due = _to_sign(person, live, _what(asked), now, MEANING, asked)
-        signature = await self._signature(person, due, password, passkey, site)
+        signature = await signature_of(
+            self._accounts, self._passkeys, person, due, password, passkey, site
+        )
         after = {
             "key": "destroyed",
             "documents": asked.documents,
@@ -251,18 +254,6 @@ class Keeping:
             raise No("wrong-person", "Not yourself", Reason("person", what, "ask a colleague"))
         return asked
 
-    async def _signature(
-        self,
-        person: Person,
-        due: ToSign,
-        password: str | None,
-        passkey: Signed | None,
-        site: Site | None,
-    ) -> Signature:
-        if passkey is not None:
-            return await by_passkey(self._passkeys, person, due, passkey, site)
-        return await self._by_password(person, due, password)
-
     async def _allowed(
         self, person: Person, live: Live, asked: Erasure, now: datetime
     ) -> list[str]:
@@ -288,16 +279,6 @@ class Keeping:
             )
         check_reason(asked.reason)
         return await self._own(person, live, asked.documents)
-
-    async def _by_password(self, person: Person, due: ToSign, password: str | None) -> Signature:
-        if not password:
-            what = f"you sign: {due.meaning}"
-            reason = Reason("password", what, "enter your password")
-            raise No("signature", "This needs your signature", reason)
-        if not await self._accounts.confirms(person, password):
-            reason = Reason("password", "it is not your password", "enter it again")
-            raise No("signature", "The signature does not hold", reason)
-        return due.by(person, "password")
 
     async def _own(self, person: Person, live: Live, documents: Sequence[str]) -> list[str]:
         """Return what the person's organisation attached to a journey. Raises No.

@@ -2,7 +2,8 @@
 
 Whoever brings it says what the file does not (a zone, a unit), and sees first what would be read.
 The file is kept byte for byte; a leaf in the logger's stream names its SHA-256, who brought it, how
-it was read, and the chunks that its readings are stored as. The same file twice is one.
+it was read, and the chunks that its readings are stored as. The same file twice is one. How a wrong
+one is withdrawn is told in `withdrawals`.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.service.documents import Documents
 from stafett.service.intake import Intake
 from stafett.service.loggers import Id
+from stafett.service.read_in import READ, FilesRead
 from stafett.service.refusal import No, Reason
 from stafett.service.storing import FILE
 from stafett.watch.filechunks import chunks
@@ -27,7 +29,7 @@ from stafett.watch.filetext import text_of
 from stafett.watch.loggerfile import LoggerFile, Unit, read
 from stafett.watch.reading import BadChunk, Chunk, decode
 
-KIND: Final = "LoggerFileRead"
+MOST: Final = 800  # chunks in one leaf
 AT_ONCE: Final = 50  # chunks of a file that wait together: others come in between
 
 
@@ -69,8 +71,11 @@ class FileRead(msgspec.Struct, frozen=True, kw_only=True):
 class LoggerFiles:
     """What reads files in. One instance per process."""
 
-    def __init__(self, intake: Intake, documents: Documents, ledger: Ledger) -> None:
+    def __init__(
+        self, intake: Intake, documents: Documents, ledger: Ledger, files: FilesRead
+    ) -> None:
         self._intake, self._documents, self._ledger = intake, documents, ledger
+        self._files = files
 
     async def look(self, id: Id, data: bytes, name: str, how: How) -> FileRead:
         """Say what a file holds, and keep nothing. Raises No: it cannot be read as it is."""
@@ -105,7 +110,13 @@ class LoggerFiles:
                 )
             )
             known += sum(one.again for one in taken)
-        await self._ledger.append(_leaf(id, said, parts, name, by, audience))
+        self._files.forget(id)
+        before = sum(
+            one.sha256 == said.sha256 and one.withdrawn is not None
+            for one in (await self._files.of(id)).files
+        )
+        await self._ledger.append(_leaf(id, said, parts, name, by, audience, before))
+        self._files.forget(id)
         return msgspec.structs.replace(said, known=known, kept=True)
 
 
@@ -120,12 +131,12 @@ def _read(id: Id, data: bytes, name: str, how: How) -> tuple[FileRead, list[tupl
             "file-unreadable", "This file cannot be read as it is",
             Reason(bad.field, bad.what, bad.todo),
         ) from None  # fmt: skip
-    except (KeyError, ValueError, OSError):
-        what = f"{how.zone!r} is no time zone"
+    if len(parts) > MOST:
         raise No(
             "file-unreadable", "This file cannot be read as it is",
-            Reason("zone", what, "e.g. Europe/Stockholm"),
-        ) from None  # fmt: skip
+            Reason("file", f"it holds more than can be read in at once ({len(parts)} parts)",
+                   "export a shorter time"),
+        )  # fmt: skip
     return _said(id, data, name, text, found, len(parts)), parts
 
 
@@ -156,7 +167,9 @@ def _leaf(
     name: str,
     by: Author,
     audience: list[str],
+    withdrawn: int,
 ) -> Submission:
+    """Return what the record is told; the same file had been `withdrawn` so many times before."""
     shas = [hashlib.sha256(payload).hexdigest() for payload, _ in parts]
     body = {
         "file": {
@@ -178,9 +191,9 @@ def _leaf(
     return Submission(
         stream=f"logger/{id.user}",
         expected_version=None,
-        drafts=[Draft(KIND, body, datetime.now(UTC))],
+        drafts=[Draft(READ, body, datetime.now(UTC))],
         audience=audience,
         author=by,
-        key=f"loggerfile.{id.user}.{digest}",
+        key=f"loggerfile.{id.user}.{digest}" + (f".{withdrawn}" if withdrawn else ""),
         request_hash=bytes.fromhex(digest),
     )

@@ -141,6 +141,8 @@ def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[Personal]:
     event = body.get("event")
     if isinstance(change := body.get("change"), Mapping):
         return _of_change(change)
+    if isinstance(withdrawal := body.get("withdrawal"), Mapping):
+        return [_of_withdrawal(withdrawal, leaf["author"])]
     if not isinstance(event, Mapping):
         return []
     found = Line(
@@ -170,6 +172,27 @@ def _of_change(change: Mapping[str, Any]) -> list[Personal]:
     elif isinstance(signed, Mapping) and "asked" in signed:
         found.append(Personal(False, "the signature of the person who asked for it is missing"))
     return found
+
+
+def _of_withdrawal(said: Mapping[str, Any], author: Mapping[str, Any]) -> Personal:
+    """Say the same of who withdrew the file of a logger."""
+    try:
+        one, signed = msgspec.convert(said["signature"], Signature), dict(said["signed"])
+    except (msgspec.ValidationError, KeyError, TypeError, ValueError) as error:
+        return Personal(False, f"it cannot be read: {error}")
+    digest = digest_of(signed)
+    if one.digest != f"sha256:{digest.hex()}":
+        return Personal(False, "the content has another digest than the one that was signed")
+    by = {"organisation": author.get("organisation"), "person": author.get("person")}
+    if signed.get("by") != by or one.person != by["person"]:
+        return Personal(False, f"{one.person} signed what {by['person']} did")
+    for field in ("organisation", "logger", "sha256", "read", "reason"):
+        if signed.get(field) != said.get(field):
+            return Personal(False, f"{field} is not what was signed")
+    if signed.get("meaning") != one.meaning:
+        return Personal(False, "another meaning was signed")
+    why = key_says(one, digest)
+    return Personal(one.method == "passkey" and not why, why)
 
 
 def _first(

@@ -124,6 +124,27 @@ async def by_passkey(
     return due.by(person, "passkey", await _proof(passkeys, person, due.digest, given, site))
 
 
+async def signature_of(
+    accounts: Accounts,
+    passkeys: Passkeys,
+    person: Person,
+    due: ToSign,
+    password: str | None,
+    passkey: Signed | None,
+    site: Site | None,
+) -> Signature:
+    """Return the person's signature of what is due, by passkey or else password. Raises No."""
+    if passkey is not None:
+        return await by_passkey(passkeys, person, due, passkey, site)
+    if not password:
+        reason = Reason("password", f"you sign: {due.meaning}", "enter your password")
+        raise No("signature", "This needs your signature", reason)
+    if not await accounts.confirms(person, password):
+        reason = Reason("password", "it is not your password", "enter it again")
+        raise No("signature", "The signature does not hold", reason)
+    return due.by(person, "password")
+
+
 async def _proof(
     passkeys: Passkeys, person: Person, digest: bytes, given: Signed, site: Site | None
 ) -> Proof:

@@ -63,6 +63,7 @@ from stafett.service.passkeys import Passkeys
 from stafett.service.peers import Peers
 from stafett.service.practice import Practice
 from stafett.service.publishing import Publishing
+from stafett.service.read_in import FilesRead
 from stafett.service.readiness import Onboardings
 from stafett.service.readings import Readings
 from stafett.service.record import Record
@@ -83,6 +84,7 @@ from stafett.service.vault import Vault
 from stafett.service.views import Views
 from stafett.service.waitlist import Waitlist
 from stafett.service.watching import Watch
+from stafett.service.withdrawals import Withdrawals
 
 
 class Tower:
@@ -206,10 +208,12 @@ class Tower:
         self.loggers = Loggers(self.pool)
         self.stands = Stands(self.pool, self.ledger, self.networks)
         self.intake = Intake(self.pool, self.ledger, self.loggers)
-        self.logger_files = LoggerFiles(self.intake, self.documents, self.ledger)
+        files = FilesRead(self.pool)
+        self.logger_files = LoggerFiles(self.intake, self.documents, self.ledger, files)
+        self.withdrawals = Withdrawals(self.ledger, files, self.accounts, self.passkeys)
         self.mqtt = mqtt.from_environment(url, self.intake)
         self.conditions = Conditions(
-            self.pool, self.board, self.journeys, self.loggers, self.intake, self.stands
+            self.pool, self.board, self.journeys, self.loggers, self.intake, self.stands, files
         )
         self.learning = Learning(url, self.ledger, self.pool)
         self.computing = Computing(url, self.pool, folder)

@@ -188,7 +188,11 @@ def _zone(about: list[str], column: str, told: str | None) -> tuple[tzinfo | Non
         raise BadChunk("time", f"the file says two zones: {', '.join(said)}", "export it in one")
     for name, zone in said.items():
         return zone, name
-    return (ZoneInfo(told), told) if told else (None, "")
+    if not told:
+        return None, ""
+    if told not in available_timezones():
+        raise BadChunk("zone", f"{told!r} is no time zone", "e.g. Europe/Stockholm")
+    return ZoneInfo(told), told
 
 
 def _offset(line: str) -> int | None:

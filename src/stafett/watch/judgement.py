@@ -7,7 +7,7 @@ spent), `unknown` (something that matters is not known: never "ok"), `attention`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -24,6 +24,15 @@ from stafett.watch.series import Series
 
 SOON: Final = 0.25  # of the hold time is left: amber
 LONGEST_STAND: Final = 3.0  # a reading stands for at most three usual intervals
+
+
+class Gone(NamedTuple):
+    """A file that was withdrawn `at` a moment: of `readings` from `since` to `until`."""
+
+    since: float
+    until: float
+    at: float
+    readings: int
 
 
 class Judgement(NamedTuple):
@@ -61,13 +70,15 @@ def judge(
     calibrated_until: float | None = None,
     stored: bool = False,
     now: float | None = None,
+    withdrawn: Sequence[Gone] = (),
 ) -> Judgement:
     """Judge the readings between `start` and `end` (the shipment's, or now; seconds since 1970).
 
     `decided`: a person has judged what was known then; an excursion counts only by what came after;
     `decided_of`: the same of each deviation that the protocol's other conditions name.
     `calibrated_until`: when the logger's calibration ends (None: nobody has said). `stored`: it is
-    read as a file after arrival; `now` (default: `end`) says whether that is overdue.
+    read as a file after arrival; `now` (default: `end`) says whether that is overdue. `withdrawn`:
+    its files that count no more.
     """
     cut = series.between(start, end)
     times = cut.times
@@ -112,6 +123,7 @@ def judge(
         *(f for f in _of_handling(cut, rules) if f.kind not in said),
         *_of_clock(series, times),
         *_of_calibration(times, calibrated_until),
+        *_of_withdrawn(withdrawn, start, end, decided),
     ]
     told = values[~np.isnan(values)]
     latest = np.flatnonzero(~np.isnan(values))
@@ -247,6 +259,17 @@ def _of_calibration(times: Array, until: float | None) -> list[Finding]:
     if until < last:
         return [Finding("calibration-ended", "unknown", max(until, first), last, 0.0)]
     return []
+
+
+def _of_withdrawn(
+    withdrawn: Sequence[Gone], start: float, end: float, decided: float | None
+) -> list[Finding]:
+    """Return each that told of this time and that no person has decided about since."""
+    return [
+        Finding("withdrawn", "unknown", one.since, one.until, float(one.readings))
+        for one in withdrawn
+        if one.since <= end and one.until >= start and (decided is None or one.at > decided)
+    ]
 
 
 def _last(values: Array) -> float | None:

@@ -21,6 +21,7 @@ MEASURED = frozenset(
     f"refusal.told.{name}" for name in (
         "door", "gap", "goes-on-as", "hold-spent", "outside-all", "outside-perhaps",
         "outside-stretch", "shock", "side", "silent", "specification", "stability", "unread",
+        "withdrawn",
     )
 )  # fmt: skip
 # How the core notes what happened to a thing of the protocol, or when: it names one of them.

@@ -24,6 +24,7 @@ from stafett.web.api import tower_of
 from stafett.web.area import Line
 from stafett.web.chart import SIGN, chart, degrees, lane, length, shown
 from stafett.web.conditions import find
+from stafett.web.loggerfiles import files_of
 from stafett.web.pages import page, role_titles, signed_in, start_of
 from stafett.web.stores import stores
 
@@ -109,6 +110,8 @@ async def shipment_page(request: Request) -> Response:
         net=live.net,
         row=tower.board.current(live),
         start={**await start_of(request, person), "shipment": seen.shipment.id},
+        files=await files_of(tower, seen),
+        own_logger=[id.organisation for id in seen.loggers] == [person.organisation],
         may_read_in=len(seen.loggers) == 1 and policy.allows("act", person),
         deviations=[
             d

@@ -1,5 +1,7 @@
 // Read a logger's file in at its shipment: first what would be read, then, when somebody says so, the readings.
-import { h, moment, Refused, t } from "./dom.js";
+// Withdraw one that was wrong: name, meaning and time stand there before the signature.
+import { call, h, moment, Refused, t } from "./dom.js";
+import { sign } from "./passkey.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
 const form = document.querySelector("#logger-file form");
@@ -58,3 +60,29 @@ async function keep(event) {
     form.reset();
   } catch (error) { refused(error); }
 }
+
+// The list is drawn anew while the page lives: its forms are found when they are used.
+document.addEventListener("toggle", ({ target }) => {
+  for (const one of target.querySelectorAll?.(".withdraw .signs") ?? []) one.textContent = t("station.signing", { name: start.name, at: moment(new Date().toISOString()) });
+}, true);
+
+document.addEventListener("submit", async (event) => {
+  const one = event.target;
+  if (!one.matches(".withdraw")) return;
+  event.preventDefault();
+  const button = one.querySelector("button"), no = one.querySelector("[role=alert]");
+  const path = `/api/shipments/${start.shipment}/files/${one.dataset.read}/withdrawal`;
+  const asked = { reason: one.elements.reason.value.trim() }, password = one.elements.password.value;
+  button.disabled = true;
+  try {
+    const by = password ? { password } : { passkey: await sign(await call("POST", `${path}/signing`, asked)) };
+    await call("POST", path, { ...asked, ...by });
+    location.reload();
+  } catch (error) {
+    const words = error instanceof Refused ? [error.message, ...error.reasons.map((r) => [r.what, r.todo].filter(Boolean).join(" – "))]
+      : [t(error instanceof DOMException ? "station.passkey-cancelled" : "live.lost", { at: "" })];
+    no.replaceChildren(...words.map((word, n) => h("div", {}, n ? word : `✖ ${word}`)));
+    no.className = "note red";
+    button.disabled = false;
+  }
+});

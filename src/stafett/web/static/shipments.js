@@ -26,6 +26,8 @@ async function refresh() {
     main.querySelector("#live").replaceWith(document.getElementById("live")); // written into as before
     const bringing = document.getElementById("logger-file"); // somebody may be at it
     if (bringing) main.querySelector("#logger-file")?.replaceWith(bringing);
+    const files = document.getElementById("logger-files");
+    if (files?.querySelector("details[open]")) main.querySelector("#logger-files")?.replaceWith(files);
     document.getElementById("main").replaceChildren(...main.childNodes);
     document.querySelectorAll("#main .scroll").forEach((s, i) => { s.scrollLeft = scrolled[i] ?? 0; });
     if (focused) document.querySelector(`#main a[href="${CSS.escape(focused)}"]`)?.focus();
