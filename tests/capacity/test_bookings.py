@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import textwrap
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -155,6 +155,24 @@ async def test_a_hold_is_confirmed_once(database: str) -> None:
         first = await bookings.confirm(HOSPITAL, held.id, held.version, "confirm-1")
         again = await bookings.confirm(HOSPITAL, held.id, held.version, "confirm-1")
         assert first == again and first.status == "booked" and first.version == 2
+
+
+async def test_a_hold_ends_when_its_first_slot_begins_and_nothing_begins_in_the_past(
+    database: str,
+) -> None:
+    """Nobody confirms a chair that was empty all morning, in whatever order it is asked for."""
+    async with opened(database) as bookings:
+        soon = (datetime.now(UTC) + timedelta(hours=3)).replace(minute=0, second=0, microsecond=0)
+        asked = booking(1, hold_minutes=7 * 1440, begin=soon, end=soon)
+        held = await bookings.book(HOSPITAL, asked)
+        assert held.hold_until == held.slots[0].begins == soon
+        earlier = [
+            msgspec.structs.replace(s, begins=s.begins - timedelta(hours=5),
+                                    ends=s.ends - timedelta(hours=5))
+            for s in reversed(held.slots)
+        ]  # fmt: skip
+        with pytest.raises(No, match="past"):
+            await bookings.book(HOSPITAL, booking(2, slots=earlier))
 
 
 async def test_the_same_key_books_once(database: str) -> None:

@@ -105,6 +105,44 @@ def test_who_takes_it_holds_it_and_the_ladder_stops(site: Site, journey: str) ->
     assert name in one["cause"]
 
 
+def test_what_somebody_had_who_was_suspended_is_told_to_those_who_are_there(
+    site: Site, journey: str
+) -> None:
+    """What they had taken is nobody's again; their hours on the roster count no more."""
+    report(site, journey, "IDENTITY_MISMATCH")
+    one = wait_for(lambda: alerts(site, CLINIC, journey))[0]
+    site.call("treating-clinic-2", "POST", f"/api/alerts/{one['id']}/acknowledge", json={})
+    hours = {
+        "person": "treating-clinic-2", "role": "treating_clinic", "days": list(range(7)),
+        "begins": "00:00:00", "ends": "23:59:59", "zone": "Europe/Stockholm",
+    }  # fmt: skip
+    assert site.call(CLINIC, "PUT", "/api/roster", json=hours).status_code == 204
+    rosters, where = site.tower.rosters, (one["organisation"], "treating_clinic")
+    (entry,) = site.call(CLINIC, "GET", "/api/roster").json()
+    with psycopg.connect(site.tower.url, autocommit=True) as connection:
+        suspend = "UPDATE service.person SET active = %s WHERE id = 'treating-clinic-2'"
+        try:
+            rosters._read = float("-inf")
+            assert len(site.inside(rosters.shifts(*where))) == 1
+            connection.execute(suspend, [False])
+            rosters._read = float("-inf")
+            assert site.inside(rosters.shifts(*where)) == []
+            site.inside(site.tower.alerts.release_gone())
+            wait_for(
+                lambda: (
+                    [(a["holder"], a["people"]) for a in alerts(site, CLINIC, journey)]
+                    == [(None, None)]
+                )
+            )
+            assert site.inside(site.tower.alerts.release_gone()) == 0
+        finally:
+            connection.execute(suspend, [True])
+            site.call(CLINIC, "DELETE", f"/api/roster/{entry['id']}")
+            rosters._read = float("-inf")
+    history = site.call(CLINIC, "GET", f"/api/alerts/{one['id']}/history").json()
+    assert [h["what"] for h in history] == ["raised", "told", "acknowledged", "released"]
+
+
 def test_what_is_taken_up_in_the_record_ends_its_alerts(site: Site, journey: str) -> None:
     """Acknowledged as an event of the journey: nobody else needs to be told."""
     name = report(site, journey, "IDENTITY_MISMATCH")

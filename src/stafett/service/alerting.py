@@ -185,6 +185,7 @@ class Alerting:
             await self._alerts.tell_due()
             now = datetime.now(UTC)
             if abs((now - last).total_seconds()) >= DUTY_S:
+                await self._alerts.release_gone()
                 await self._change_shifts(now)
                 last = now
 
@@ -230,8 +231,10 @@ class Alerting:
         for alert in alerts:
             of_journey = self._by_journey.setdefault(alert.journey, set())
             if alert.ended is None:
-                if alert.id not in self._open:
-                    # Its cause may be over already, with nobody left who would say so.
+                before = self._open.get(alert.id)
+                if before is None or (before.holder and not alert.holder):
+                    # Its cause may be over already, with nobody left who would say so; or who had
+                    # taken it is gone, and its ladder goes on.
                     self._todo.add([alert.journey])
                     self._work.set()
                 self._open[alert.id] = alert

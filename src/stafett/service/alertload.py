@@ -58,8 +58,8 @@ async def load(
         rows = await cursor.fetchall()
         await cursor.execute(
             "SELECT a.role, e.at FROM alerts.event e JOIN alerts.alert a ON a.id = e.alert"
-            " WHERE a.organisation = %s AND e.what = 'passed-on' AND a.joined IS NULL"
-            " AND e.at > %s AND e.at <= %s",
+            " WHERE a.organisation = %s AND e.what IN ('passed-on', 'released')"
+            " AND a.joined IS NULL AND e.at > %s AND e.at <= %s",
             [organisation, since, now],
         )
         again: dict[str, list[datetime]] = {}

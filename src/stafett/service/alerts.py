@@ -96,6 +96,14 @@ class Wanted(NamedTuple):
     delivery: Delivery
 
 
+# Open alerts that only people have who cannot act on them any more.
+_THERE: Final = "SELECT FROM service.person p WHERE p.active AND a.role = ANY(p.roles)"
+_GONE: Final = (
+    "FROM alerts.alert a WHERE a.ended IS NULL AND a.told IS NOT NULL AND ("
+    f"(a.holder IS NOT NULL AND NOT EXISTS ({_THERE} AND p.id = a.holder))"
+    " OR (a.holder IS NULL AND cardinality(a.people) > 0"
+    f" AND NOT EXISTS ({_THERE} AND p.id = ANY(a.people))))"
+)
 COLUMNS: Final = ", ".join(Alert.__struct_fields__)
 HANDOVER: Final = ", ".join(Handover.__struct_fields__)
 
@@ -191,6 +199,31 @@ class Alerts:
             await _mail(cursor, alert.id)
             await cursor.execute(f"NOTIFY {CHANNEL}".encode())
         return True
+
+    async def release_gone(self) -> int:
+        """Let go of what only people have who were suspended, or are in its role no more.
+
+        What they had taken is nobody's again, and its ladder goes on; it is told to everybody in
+        the role, as is what had been told to nobody else. Return how many alerts that were.
+        """
+        async with self._pool.connection() as connection, connection.transaction():
+            cursor = connection.cursor(row_factory=tuple_row)
+            await cursor.execute(f"SELECT 1 {_GONE} LIMIT 1".encode())
+            if await cursor.fetchone() is None:
+                return 0
+            await _locked(cursor)
+            await cursor.execute(f"SELECT a.id, a.holder {_GONE} ORDER BY a.id".encode())
+            gone = await cursor.fetchall()
+            for id_, holder in gone:
+                await cursor.execute(
+                    "UPDATE alerts.alert SET holder = NULL, acknowledged = NULL, people = NULL"
+                    " WHERE id = %s",
+                    [id_],
+                )
+                await _happened(cursor, id_, "released", holder)
+                await _mail(cursor, id_)
+            await cursor.execute(f"NOTIFY {CHANNEL}".encode())
+        return len(gone)
 
     # -- answering -----------------------------------------------------------------------------
 

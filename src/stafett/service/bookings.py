@@ -64,8 +64,8 @@ class Window(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class Booking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Book a chain: these `slots`, or else the earliest that begins in [begin, end].
 
-    `hold_minutes`: only hold it so long. `patient` is a pseudonym or a journey, never a name.
-    `deadline`: the last link must begin by then.
+    `hold_minutes`: only hold it so long, and until it begins at most. `patient` is a pseudonym or a
+    journey, never a name. `deadline`: the last link must begin by then.
     """
 
     key: Key
@@ -176,7 +176,7 @@ class Bookings:
             return await see(connection, person, known), []
         begin, end = asked.begin, asked.end
         if asked.slots:
-            begin = end = asked.slots[0].begins
+            begin = end = min(place.begins for place in asked.slots)
         if begin is None or end is None:
             what = "give the slots, or between when the first may begin"
             raise No("bad-value", "Nothing to book", Reason("slots", what, "search first"))
@@ -199,10 +199,13 @@ class Bookings:
         await connection.execute(
             "INSERT INTO capacity.chain (id, template, network, patient, organisation,"
             " organisations, status, hold_until, urgency, deadline, offered) VALUES"
-            " (%s, %s, %s, %s, %s, %s, %s, now() + %s * interval '1 minute', %s, %s, %s)",
+            " (%s, %s, %s, %s, %s, %s, %s,"
+            # What is only held when it begins is nobody's, and is used by nobody.
+            " least(now() + %s * interval '1 minute', to_timestamp(%s)), %s, %s, %s)",
             (
                 id_, asked.template, asked.network, asked.patient, person.organisation,
-                organisations, "held" if hold else "booked", hold, asked.urgency, asked.deadline,
+                organisations, "held" if hold else "booked", hold,
+                min(slot.begins for slot in slots) if hold else None, asked.urgency, asked.deadline,
                 None if offered is None else Jsonb(offered),
             ),
         )  # fmt: skip

@@ -105,8 +105,10 @@ class Moves:
         owner = {c.resource.id: c.resource.organisation for cs in calendars.values() for c in cs}
         members = sorted({*old.organisations, *(owner[s.resource] for s in placed)})
         await connection.execute(
-            "UPDATE capacity.chain SET version = version + 1, organisations = %s WHERE id = %s",
-            (members, chain),
+            "UPDATE capacity.chain SET version = version + 1, organisations = %s, hold_until ="
+            " CASE WHEN hold_until IS NULL THEN NULL ELSE least(hold_until, to_timestamp(%s)) END"
+            " WHERE id = %s",
+            (members, min(slot.begins for slot in placed), chain),
         )
         new = await see(connection, person, chain)
         told = await tell_chain(

@@ -12,6 +12,7 @@ import msgspec
 from psycopg.rows import class_row, tuple_row
 from psycopg_pool import AsyncConnectionPool
 
+from stafett.service import sql
 from stafett.service.accounts import Person
 from stafett.service.refusal import No, Reason, unknown
 from stafett.watch.roster import WEEK, Shift
@@ -44,6 +45,7 @@ class Rosters:
     def __init__(self, pool: AsyncConnectionPool[Any]) -> None:
         self._pool = pool
         self._known: list[Entry] = []
+        self._able: frozenset[int] = frozenset()  # lines of who is there, and in the role still
         self._read = float("-inf")
 
     async def all(self) -> list[Entry]:
@@ -58,13 +60,21 @@ class Rosters:
                     " FROM alerts.shift ORDER BY organisation, role, deputy, begins, person"
                 )
                 self._known = await cursor.fetchall()
+            able = await sql.rows(
+                self._pool,
+                "SELECT s.id FROM alerts.shift s JOIN service.person p ON p.id = s.person"
+                " WHERE p.active AND s.role = ANY(p.roles)",
+            )
+            self._able = frozenset(row[0] for row in able)
             self._read = clock.monotonic()
         return self._known
 
     async def shifts(self, organisation: str, role: str) -> list[Shift]:
-        """Return the shifts of a role at an organisation."""
+        """Return the shifts of a role at an organisation, of people who can act in it now."""
         return [
-            e.shift for e in await self.all() if (e.organisation, e.role) == (organisation, role)
+            e.shift
+            for e in await self.all()
+            if (e.organisation, e.role) == (organisation, role) and e.id in self._able
         ]
 
     async def put(
