@@ -317,10 +317,19 @@ def test_a_mail_that_cannot_be_written_holds_up_no_other(site: Site, journey: st
                 " SELECT alert, 'pharmacy-1', E'two\\nlines@example.org', '2020-01-01'"
                 " FROM alerts.message WHERE sent IS NULL AND NOT dead LIMIT 1"
             )
+            connection.execute(
+                "INSERT INTO alerts.notice (kind, about, person, until) VALUES"
+                " ('erasure', 'P-1', %s, now() + interval '1 day'),"
+                " ('erasure', 'P-2', %s, now() - interval '1 day')",
+                [CLINIC, CLINIC],
+            )
         sender = Mail(site.tower.pool, server)
         while site.inside(sender.once()):
             pass
-        assert [mail.rcpt_tos for mail in inbox.messages] == [["clinic-1@example.org"]]
+        assert [mail.rcpt_tos for mail in inbox.messages] == [["clinic-1@example.org"]] * 2
+        notice = inbox.messages[1].content.decode()  # what has lapsed is told to nobody
+        assert "waits for a second person" in notice and "http://t/admin/erasure" in notice
+        assert "P-1" not in notice
         with psycopg.connect(site.tower.url) as connection:
             (waits,) = connection.execute(
                 "SELECT attempt, last_error FROM alerts.message WHERE sent IS NULL AND NOT dead"
@@ -330,6 +339,7 @@ def test_a_mail_that_cannot_be_written_holds_up_no_other(site: Site, journey: st
         smtp.stop()
         with psycopg.connect(site.tower.url) as connection:
             connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
+            connection.execute("DELETE FROM alerts.notice")
 
 
 def test_mail_that_is_given_up_is_told_and_can_be_sent_again_to_a_mended_address(

@@ -176,6 +176,13 @@ def test_erasing_is_signed_by_two_and_the_record_keeps_what_they_signed(site: Si
         assert any(why in one.why for one in said), (why, said)
 
 
+def noticed(site: Site, pseudonym: str) -> set[str]:
+    """Return who is told by mail that an erasure waits for them."""
+    with psycopg.connect(site.tower.url) as connection:
+        query = "SELECT person FROM alerts.notice WHERE kind = 'erasure' AND about = %s"
+        return {str(row[0]) for row in connection.execute(query, [pseudonym])}
+
+
 def test_nobody_erases_alone(site: Site, person_of: Callable[..., str]) -> None:
     """Who asked does not confirm, nor who has no duty for it; somebody of quality does."""
     journey = site.order()
@@ -199,7 +206,14 @@ def test_nobody_erases_alone(site: Site, person_of: Callable[..., str]) -> None:
     assert site.call(quality, "GET", path).json()["waits"]["person"] == ADMIN
     assert pseudonym in site.call(quality, "GET", "/admin/erasure").text
     assert site.call("courier-admin", "GET", "/admin/erasure").text.count(pseudonym) == 0
+    # Who may confirm is told so on every page, and by mail; nobody else is.
+    waits = {login: "wait for a second person" in site.call(login, "GET", "/board").text
+             for login in (quality, SECOND, ADMIN, GIVER, "courier-admin")}  # fmt: skip
+    assert [login for login, told in waits.items() if told] == [quality, SECOND]
+    assert {quality, SECOND} <= noticed(site, pseudonym)
+    assert not {ADMIN, GIVER, "courier-admin"} & noticed(site, pseudonym)
     assert confirmed(site, journey, quality).status_code == 200
+    assert noticed(site, pseudonym) == set()
     assert patient(site, pseudonym)[:2] == (None, None)
     assert confirmed(site, journey).status_code == 404
     (told, *_) = site.call(ADMIN, "GET", path).json()["told"]
@@ -425,6 +439,9 @@ def test_a_patient_whom_a_restored_backup_brings_back_is_erased_again(
     page = site.call(ADMIN, "GET", f"/admin/erasure/{journey}").text
     assert "had brought the patient back" in page
     assert site.inside(looking(site).again()) == 0
+    other, _ = consented(site, brought_to, b"%PDF consent that comes back")
+    site.inside(looking(site).again())
+    assert opened(site, GIVER, consent, other) == 200  # what another journey rests on now stays
     with pytest.raises(Erased):
         site.inside(site.tower.vault.commitment(pseudonym, "x"))
 

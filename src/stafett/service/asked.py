@@ -10,7 +10,7 @@ from psycopg import AsyncConnection
 from psycopg.types.json import Jsonb
 
 from stafett.journey.command import Signature
-from stafett.service import sql
+from stafett.service import notices, policy, sql
 from stafett.service.refusal import No, Reason
 
 Basis = Literal["retention-ended", "no-product-given", "ordered"]
@@ -54,7 +54,10 @@ class Asking:
         return [_asked(row) for row in await sql.rows(self._pool, query, (organisation,))]
 
     async def put(self, connection: AsyncConnection[Any], asked: Asked, now: datetime) -> None:
-        """Let it wait, in the place of one that has lapsed. Raises No where one waits still."""
+        """Let it wait, in the place of one that has lapsed, and tell whoever may confirm it.
+
+        Raises No where one waits still.
+        """
         await connection.execute(
             "DELETE FROM service.erasure WHERE pseudonym = %s AND until <= %s",
             (asked.pseudonym, now),
@@ -69,7 +72,13 @@ class Asking:
                 Jsonb(asked.signed), asked.at, asked.until,
             ),
         )  # fmt: skip
-        if not made.rowcount:
+        if made.rowcount:
+            await notices.over(connection, notices.ERASURE, asked.pseudonym)  # of one that lapsed
+            await notices.queue(
+                connection, notices.ERASURE, asked.pseudonym, asked.until, asked.organisation,
+                policy.TABLE["confirm-erasure"], asked.person,
+            )  # fmt: skip
+        else:
             what = "somebody has asked for it, and it waits for a second person"
             why = Reason("journey", what, "confirm it, or withdraw it first")
             raise No("conflict", "It is asked for already", why)
@@ -80,6 +89,7 @@ class Asking:
             "DELETE FROM service.erasure WHERE pseudonym = %s AND asked_at = %s",
             (asked.pseudonym, asked.at),
         )
+        await notices.over(connection, notices.ERASURE, asked.pseudonym)
         if not gone.rowcount:
             why = Reason("journey", "it was confirmed or withdrawn meanwhile", "load it again")
             raise No("conflict", "Somebody was faster", why)

@@ -179,6 +179,12 @@ class Erasing:
         """Return the own hospital's erasures that wait for a second person, the oldest first."""
         return [_waits(one) for one in await self._asking.all(person.organisation)]
 
+    async def waiting_for(self, person: Person) -> list[Waits]:
+        """Return those of them that this person may confirm: asked by somebody else."""
+        if not policy.allows("confirm-erasure", person):
+            return []
+        return [one for one in await self.waiting(person) if one.person != person.id]
+
     async def told(self, person: Person, pseudonym: str = "", limit: int = 50) -> list[Told]:
         """Return the own hospital's erasures, the latest first; `pseudonym` narrows them to one."""
         own = person.organisation

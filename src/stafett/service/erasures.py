@@ -56,17 +56,26 @@ class Erasures:
         """Erase again what the record says was erased; return how many patients came back."""
         found = await sql.rows(
             self._pool,
-            "SELECT c ->> 'about', c ->> 'organisation', coalesce(c #> '{after,documents}', '[]')"
+            "SELECT c ->> 'about', c ->> 'organisation', coalesce(c #> '{after,documents}', '[]'),"
+            " c #>> '{before,journey}'"
             " FROM (SELECT convert_from(leaf, 'UTF8')::jsonb #> '{body,change}' AS c"
             " FROM ledger.event_store WHERE kind = %s AND stream LIKE 'administration/%%') AS s"
             " WHERE c ->> 'what' = %s",
             (CHANGED, ERASED),
         )
+        here = await self._documents.here([name for _, _, those, _ in found for name in those])
+        # The same bytes may have been attached to another journey since: that one rests on them.
+        rests = await self._documents.attached_to(here) if here else {}
         back = 0
         async with self._pool.connection() as connection:
-            for pseudonym, organisation, documents in found:
+            for pseudonym, organisation, documents, journey in found:
                 back += await self._vault.destroy(connection, pseudonym, organisation)
-                await self._documents.erase(connection, documents)
+                gone = [
+                    name
+                    for name in documents
+                    if {other for other, _ in rests.get(name, [])} <= {journey}
+                ]
+                await self._documents.erase(connection, gone)
         if back:
             log.warning("%d patients that were erased were here again, and are erased again", back)
         return back

@@ -13,15 +13,18 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable
+from datetime import UTC
 from email.message import EmailMessage
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import aiosmtplib
+from psycopg import AsyncCursor
 from psycopg.rows import tuple_row
 from psycopg_pool import AsyncConnectionPool
 
 from stafett.ledger.tending import said
+from stafett.service import notices
 
 log = logging.getLogger(__name__)
 LOOK_S: Final = 0.5
@@ -118,7 +121,7 @@ class Mail:
             )
             row = await cursor.fetchone()
             if row is None:
-                return False
+                return await self._notice(cursor)
             id_, attempt = row[0], row[2] + 1
             try:
                 await self._send(self.compose(row))
@@ -138,6 +141,42 @@ class Mail:
                     " last_error = NULL WHERE id = %s",
                     [attempt, id_],
                 )
+        return True
+
+    async def _notice(self, cursor: AsyncCursor[Any]) -> bool:
+        """Send the notice that is due longest; False if none is."""
+        await cursor.execute(notices.DUE)
+        row = await cursor.fetchone()
+        if row is None:
+            return False
+        id_, kind, until, attempt, to, language = row
+        words = notices.WORDS[kind]
+        subject, text = words.get(language, words["en"])
+        message = EmailMessage()
+        message["From"], message["To"] = self._server.sender, to
+        message["Subject"] = f"Stafett: {subject}"
+        domain = self._server.sender.rpartition("@")[2]
+        message["Message-ID"] = f"<notice-{id_}@{domain}>"
+        message["Auto-Submitted"] = "auto-generated"
+        where = f"{self._server.address}{notices.PATHS[kind]}"
+        said_ = text.format(until=f"{until.astimezone(UTC):%Y-%m-%d %H:%M} UTC")
+        message.set_content(f"{said_}\n\n{where}")
+        try:
+            await self._send(message)
+        except Exception as failure:
+            log.warning("notice %s cannot be sent: %s", id_, said(failure))
+            pause = min(FIRST_PAUSE_S * 2.0 ** min(attempt, 20), LONGEST_PAUSE_S)
+            await cursor.execute(
+                "UPDATE alerts.notice SET attempt = attempt + 1, last_error = %s,"
+                " next_try = clock_timestamp() + make_interval(secs => %s) WHERE id = %s",
+                [str(failure)[:500] or said(failure), pause, id_],
+            )
+        else:
+            await cursor.execute(
+                "UPDATE alerts.notice SET attempt = attempt + 1, sent = clock_timestamp()"
+                " WHERE id = %s",
+                [id_],
+            )
         return True
 
     def compose(self, row: tuple[Any, ...]) -> EmailMessage:

@@ -68,6 +68,7 @@ async def page(
             organisation=organisation,
             zone=zone.here().key,
             menu=menu,
+            erasures=await tower.erasing.waiting_for(person) if person else (),
             clocks=tower.publishing.clocks.wrong() if person else (),
             here=request.url.path,
             stamp=stamp(),
