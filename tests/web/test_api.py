@@ -231,6 +231,17 @@ def test_a_body_in_another_encoding_is_told_at_its_byte(site: Site) -> None:
     assert answer.json()["reasons"][0]["what"] == "is not UTF-8 (byte 8)"
 
 
+def test_a_time_that_no_record_is_about_is_refused_wherever_it_is_sent(site: Site) -> None:
+    """In some zone it is no moment at all, and what holds it could be read by nobody."""
+    for moment in ("0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00"):
+        answer = site.call(
+            "courier-1", "POST", "/api/loggers",
+            json={"number": "(8004)735005399000999", "calibrated_until": moment},
+        )  # fmt: skip
+        assert answer.status_code == 422, answer.text
+        assert answer.json()["reasons"][0]["field"] == "/calibrated_until"
+
+
 def test_a_body_that_says_a_name_twice_is_refused(site: Site) -> None:
     """Of two answers neither is taken for the one that was meant."""
     answer = site.call(

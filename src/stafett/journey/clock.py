@@ -20,6 +20,7 @@ TOLERANCE = timedelta(minutes=2)
 FRESH = timedelta(minutes=15)
 # What a record of therapies can be about. A moment outside (year 1, year 9999) is a slip of whoever
 # wrote it, and is in some zone no moment at all: it would be kept, and could be shown to nobody.
+UNKEPT = "write a time from 1900 to 2199"
 FIRST, LAST = datetime(1900, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from stafett.journey import accountability, assess, handling, passing, silence, working
 from stafett.journey import command as c
 from stafett.journey import event as e
-from stafett.journey.clock import is_aware, is_kept
+from stafett.journey.clock import UNKEPT, is_aware, is_kept
 from stafett.journey.draft import Draft
 from stafett.journey.evolve import evolve
 from stafett.journey.identifier import Unreadable, chain_of_identity, commitment, of_kind
@@ -98,7 +98,7 @@ def _times(command: c.Command) -> None:
             raise refuse("bad-time", field, f"{field} has no zone", "send it with its zone")
         if moment is not None and not is_kept(moment):
             what = f"no record is about {moment.isoformat()}"
-            raise refuse("bad-time", field, what, "write a time from 1900 to 2199")
+            raise refuse("bad-time", field, what, UNKEPT)
 
 
 def _open(net: Net, state: State | None, command: c.OpenJourney) -> tuple[e.Event, ...]:

@@ -7,8 +7,10 @@ that names the field.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -16,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stafett.journey.clock import UNKEPT, is_kept
 from stafett.protocol.doubled import Doubled, doubled
 from stafett.protocol.fit import plain
 from stafett.web.problem import Part, Problem
@@ -23,6 +26,8 @@ from stafett.web.problem import Part, Problem
 MAX_BODY = 1_000_000
 # In a request's scope: gives what it came to, or raises it, where it was carried out already.
 OUTCOME = "stafett.outcome"
+# What may be a moment in another century, or is written so that it cannot be told.
+_ODD_YEAR = re.compile(rb'"(?!19|20|21)\d{4}-\d\d-\d\d|\\u')
 Handler = Callable[["Call[Any, Any]"], Awaitable[Any]]
 Body = TypeVar("Body")
 Query = TypeVar("Query")
@@ -161,7 +166,28 @@ async def _body(request: Request, endpoint: Endpoint, decoder: msgspec.json.Deco
         raise Problem(400, "not-json", "The body is not JSON", part) from None
     if twice is not None:
         raise said_twice("The body says a name twice", twice)
+    if _ODD_YEAR.search(data):
+        _times_kept("The body does not fit", value)
     return value
+
+
+def _times_kept(title: str, value: Any) -> None:
+    """Refuse a moment that no record is about: it would be kept, and could be shown to nobody."""
+    waiting = [("", value)] if isinstance(value, msgspec.Struct | list | tuple) else []
+    while waiting:
+        field, whole = waiting.pop()
+        if isinstance(whole, list | tuple):
+            inner: Iterable[tuple[Any, Any]] = enumerate(whole)
+        else:
+            inner = [(name, getattr(whole, name)) for name in whole.__struct_fields__]
+        for name, here in inner:
+            if type(here) is datetime:
+                if not is_kept(here if here.tzinfo else here.replace(tzinfo=UTC)):
+                    what = f"no record is about {here.isoformat()}"
+                    part = Part(f"{field}/{name}", what, UNKEPT)
+                    raise Problem(422, "invalid", title, part)
+            elif isinstance(here, msgspec.Struct | list | tuple):
+                waiting.append((f"{field}/{name}", here))
 
 
 def said_twice(title: str, twice: Doubled) -> Problem:
@@ -200,8 +226,10 @@ def _query(request: Request, kind: type) -> Any:
             raise Problem(422, "invalid", "The query does not fit", Part(key, "given twice"))
         single[key] = values[0]
     try:
-        return msgspec.convert(single, kind, strict=False)
+        found: Any = msgspec.convert(single, kind, strict=False)
     except msgspec.ValidationError as error:
         misfit = plain(error, kind)
         part = Part(misfit.where or "query", misfit.what, misfit.todo)
         raise Problem(422, "invalid", "The query does not fit", part) from None
+    _times_kept("The query does not fit", found)
+    return found
