@@ -56,6 +56,21 @@ def test_what_is_stopped_does_not_pass(stage: Any) -> None:
     stage.no(good, "not-possible-now")
 
 
+def test_a_bag_is_not_scanned_as_its_own_successor(stage: Any) -> None:
+    """The label of what goes in is not the label of what comes out, nor that of what else is there.
+
+    Nothing is known by it then; the right label follows.
+    """
+    stage.walk_to("manufacture", "step", "sample")
+    dose = next(s for s in stage.state.sheets.values() if "dose" in s.bound).bound["dose"]["batch"]
+    twice = stage.no(stage.answer("manufacture", "step", "sample", dose), "bad-value")
+    assert twice.reasons[0].what == "this label is on dose already"
+    stage.walk_to("thaw", "step", "thawed")
+    dose = stage.state.lot("dose").identifiers["batch"]
+    stage.no(stage.answer("thaw", "step", "thawed", dose), "bad-value")
+    assert kinds(stage.ok(stage.right("thaw")))[:2] == ["CheckAnswered", "IdentifierBound"]
+
+
 def test_unknown_at_a_critical_check_stops(stage: Any) -> None:
     """Whoever cannot tell whether the seal is whole stops the journey."""
     stage.walk_to("H2", "accept", "seal")

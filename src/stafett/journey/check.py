@@ -11,7 +11,7 @@ from stafett.journey.command import Answer, Value
 from stafett.journey.event import CheckResult
 from stafett.journey.identifier import Unreadable, of_kind, same
 from stafett.journey.refusal import Refusal, Refused, refuse
-from stafett.journey.state import PATIENT, Sheet, State
+from stafett.journey.state import PATIENT, Lot, Sheet, State, ancestors
 from stafett.protocol import units
 from stafett.protocol.model import Check, Handoff
 from stafett.protocol.net import Net
@@ -79,15 +79,40 @@ def inherited(net: Net, state: State, activity: str, material: str, identifier: 
     """
     if not net.protocol.identifiers[identifier].kept or not _makes(net, activity, material):
         return None
+    carried = {one.material: one.identifiers[identifier] for one in _sources(net, state, activity,
+               material) if identifier in one.identifiers}  # fmt: skip
+    return next(iter(carried)) if len(set(carried.values())) == 1 else None
+
+
+def _sources(net: Net, state: State, activity: str, material: str) -> list[Lot]:
+    """Return the lots that `activity` makes `material` of."""
     part = net.activity(activity)
     if isinstance(part, Handoff):
-        sources = tuple(old for old, new in part.becomes.items() if new == material)
+        names = tuple(old for old, new in part.becomes.items() if new == material)
     else:
-        sources = part.inputs
-    lots = {name: lot for name in sources if (lot := state.lot(name)) is not None}
-    carried = {m: one.identifiers[identifier] for m, one in lots.items()
-               if identifier in one.identifiers}  # fmt: skip
-    return next(iter(carried)) if len(set(carried.values())) == 1 else None
+        names = part.inputs
+    return [lot for name in names if (lot := state.lot(name)) is not None]
+
+
+def carrier(
+    net: Net, state: State, activity: str, material: str, identifier: str, label: str
+) -> str | None:
+    """Return what carries `label` as its `identifier` already, beside `material`; None: nothing.
+
+    That is whatever there is now in the journey, and what `material` is made of, used up or not: a
+    bag scanned as its own successor would be followed by one number through both. A box that has
+    come to its end may go round again.
+    """
+    for sheet in state.sheets.values():
+        for other, labels in sheet.bound.items():
+            if other != material and labels.get(identifier) == label:
+                return other
+    before = [] if material == PATIENT else _sources(net, state, activity, material)
+    past = {one.lot for one in before} | {p for one in before for p in ancestors(state, one.lot)}
+    for lot in state.lots.values():
+        if lot.identifiers.get(identifier) == label and (lot.ended is None or lot.lot in past):
+            return lot.material
+    return None
 
 
 def _bound(state: State, activity: str, material: str, identifier: str) -> str | None:
@@ -139,6 +164,8 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
             if not same(got, of_source):
                 why = f"{material} keeps the {identifier} of {source}, and this is another"
                 return Verdict(got, "fail", code, why, of_source)
+        elif own is None:
+            _own_label(net, state, answer.activity, material, identifier, got)
         if _can_be_labelled(net, state, answer.activity, material):
             return Verdict(got, "pass", binds=got)
         return Verdict(got, "unknown", code, f"there is no {material} to label")
@@ -148,6 +175,16 @@ def _scan(net: Net, state: State, check: Check, answer: Answer) -> Verdict:
     if same(got, expected):
         return Verdict(got, "pass")
     return Verdict(got, "fail", code, f"this is not the {identifier} of {material}", expected)
+
+
+def _own_label(
+    net: Net, state: State, activity: str, material: str, identifier: str, label: str
+) -> None:
+    """Raise Refused where `label` is on something else; nothing is known by it then."""
+    other = carrier(net, state, activity, material, identifier, label)
+    if other is not None:
+        what = f"this label is on {other} already"
+        raise refuse("bad-value", "value", what, f"scan the label of {material}: each has its own")
 
 
 def _can_be_labelled(net: Net, state: State, activity: str, material: str) -> bool:
