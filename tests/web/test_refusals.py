@@ -222,7 +222,7 @@ def test_what_a_text_names_is_called_as_the_page_calls_it() -> None:
         " H05 Patienten kommer till aferesen: senast 2 mars 2026 07:30 UTC"
     )
     asks = "courier asks treating-clinic to answer for the journey: Anna is on leave; call her"
-    assert said(asks, "sv").endswith("att svara för resan: Anna is on leave; call her")
+    assert said(asks, "sv").endswith("att ansvara för resan: Anna is on leave; call her")
     english = names_of(net, "en")
     assert said("H08 waits for courier since 2026-03-02T07:30:00+00:00", "en", english) == (
         "H08 Sealed shipper to the courier waits for Courier since 2 Mar 2026 07:30 UTC"
@@ -250,7 +250,7 @@ def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
         ("version 2.0 is not taken; 1.2, 2.1 are", "version 2.0 tas inte emot; 1.2, 2.1 gör det"),
         ("a is used up; b is in quarantine", "a är förbrukat; b är i karantän"),
         ("2 different people must sign as 'I saw it'; 1 did",
-         "2 olika personer måste skriva under som 'I saw it'; 1 har gjort det"),
+         "2 olika personer måste signera som 'I saw it'; 1 har gjort det"),
         ("There is no such onboarding", "Det finns ingen sådan anslutning"),
         ("the dry run is not carried through: H01 release, H02 accept",
          "provkörningen är inte genomförd: H01 release, H02 accept"),
@@ -262,7 +262,7 @@ def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
          "gick ut 2 mars 2026 07:30 UTC (48 h från PACK)"),
         ("A1 is still to be checked: did it help?", "A1 är ännu inte kontrollerad: did it help?"),
         ("D1 (TEMP): out of specification, it waits for: risk-evaluation",
-         "D1 (TEMP): utanför specifikation, väntar på: tillverkarens riskvärdering"),
+         "D1 (TEMP): utanför specifikation, väntar på: tillverkarens riskbedömning"),
         ("BAG1: outside 2 to 8 °C for 12.1 min at a stretch (10 to 14 min in all), warmest 9.1 °C;"
          " logger L1",
          "BAG1: utanför 2 till 8 °C i 12,1 min i sträck (10 till 14 min totalt), varmast 9,1 °C;"
@@ -304,7 +304,7 @@ def test_a_station_says_in_swedish_why_it_refuses(
     answer = page.request.post(
         f"/api/journeys/{under.journey}/commands", data=body, headers={"X-Stafett": "1"}
     )
-    assert answer.json()["title"] == "Underskriften håller inte"
+    assert answer.json()["title"] == "Signaturen är inte giltig"
     assert answer.json()["reasons"][0]["what"] == "det är inte ditt lösenord"
     page.locator("[data-scan]").fill("x\x01y")
     page.keyboard.press("Enter")
