@@ -36,10 +36,11 @@ def alerts(site: Site, login: str, journey: str) -> list[dict[str, Any]]:
 
 def wait_for(what: Callable[[], Any], seconds: float = 40) -> Any:
     """Wait until `what()` is true; return it."""
-    until = time.monotonic() + seconds
+    until, pause = time.monotonic() + seconds, 0.02
     while not (found := what()):
         assert time.monotonic() < until, "it never happened"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(1.2 * pause, 0.1)  # who asks all the time takes from what is waited for
     return found
 
 

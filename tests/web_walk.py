@@ -8,10 +8,12 @@ from datetime import UTC, datetime
 import msgspec
 
 from site_ import Site
-from stafett.journey.command import Finish, to_json
+from stafett.journey import settling
+from stafett.journey.command import Command, Finish, to_json
 from stafett.journey.label import Labels
-from stafett.journey.script import Cast, next_command
+from stafett.journey.script import Cast, Fault, next_command
 from stafett.journey.tasks import Task, next_moves
+from stafett.protocol.net import NONE
 from stafett.service import demo
 from stafett.service.live import Live
 from stafett.service.request import OURS, Ask
@@ -59,20 +61,52 @@ async def carry_side(
     raise AssertionError(f"{activity} {side} never ended")
 
 
+async def whole(site: Site, journey: str, labels: Labels, *faults: Fault) -> None:
+    """Carry a journey to its end, with each fault where it first may happen.
+
+    What stands in the way of the journey is assessed and decided on, as the scripted day does.
+    """
+    left = list(faults)
+    for _ in range(2000):
+        live = await site.tower.journeys.live(journey)
+        assert live is not None
+        if live.state.marking.outcome != NONE:
+            assert left == []
+            return
+        cast, now = _cast(site, live), datetime.now(UTC)
+        if undecided := settling.undecided(live.net, live.state):
+            for command in settling.settle(live.net, live.state, undecided[0], cast, now):
+                await submit(site, journey, command)
+            continue
+        task = next(t for t in next_moves(live.net, live.state) if not t.blocked)
+        command = next_command(live.net, live.state, task, labels, cast, now, left)
+        await submit(site, journey, command)
+    raise AssertionError(f"{journey} never ended")
+
+
 async def _act(
     site: Site, journey: str, live: Live, task: Task, labels: Labels, ending: dict[str, str]
 ) -> None:
     """Do what the person whose `task` it is does next."""
-    people = {person.login: person for person in site.people}
+    cast = _cast(site, live)
+    command = next_command(live.net, live.state, task, labels, cast, datetime.now(UTC))
+    if isinstance(command, Finish) and command.step in ending:
+        command = msgspec.structs.replace(command, result=ending[command.step])
+    await submit(site, journey, command)
+
+
+def _cast(site: Site, live: Live) -> Cast:
     by_role: dict[str, list[str]] = {}
     for person in site.people:
         for role in person.roles:
             by_role.setdefault(role, []).append(person.login)
-    cast = Cast(dict(live.state.parties), by_role)
-    command = next_command(live.net, live.state, task, labels, cast, datetime.now(UTC))
-    if isinstance(command, Finish) and command.step in ending:
-        command = msgspec.structs.replace(command, result=ending[command.step])
+    return Cast(dict(live.state.parties), by_role)
+
+
+async def submit(site: Site, journey: str, command: Command) -> None:
+    """Send a command as the person it is by, straight through the use cases."""
+    person = next(p for p in site.people if p.login == command.by.person)
     plain = {k: v for k, v in to_json(command).items() if k not in OURS}
     ask = {"key": uuid.uuid4().hex, "role": command.by.role, "password": demo.PASSWORD}
     asked = msgspec.convert({**ask, "command": plain}, Ask)
-    await site.tower.journeys.submit(people[command.by.person], journey, asked)
+    await site.tower.journeys.submit(person, journey, asked)
