@@ -122,6 +122,45 @@ def test_one_result_that_is_not_understood_refuses_the_message(
     assert refused.value.answer == "AE"
 
 
+OBX = "OBX|1|NM|VIAB^Viability^L||93.5|%|80-100|N|||F|||20261123081500+0100"
+STRANGER = ["PID|1||19500505-5555^^^NORRA", "OBR|1||F-9|QC^Release panel^L", OBX]
+AMBIGUOUS = {
+    "two specimens": ([*RIGHT, "SPM|2|A999926000002&LAB||BLD"], "several specimens"),
+    "two orders in one field": ([*RIGHT[:4], "OBR|1|COI-7~COI-8||QC", OBX], "names 2 things"),
+    "another order than its ORC's": ([*RIGHT[:4], "OBR|1|COI-8||QC", OBX], "its ORC-2"),
+    "a message within the message": ([*RIGHT, RIGHT[0], *STRANGER], "'MSH'"),
+    "a message that begins anew": ([*RIGHT[:5], OBX[:-5] + "\x0b" + RIGHT[0], *STRANGER], "000B"),
+    "a result in small letters": ([*RIGHT, OBX.lower()], "'obx'"),
+    "a message that goes on elsewhere": ([*RIGHT, "DSC|7|F"], "'DSC'"),
+}
+
+
+@pytest.mark.parametrize("name", AMBIGUOUS)
+def test_a_message_that_may_speak_of_two_things_is_refused(name: str) -> None:
+    """Whose result it is, is not chosen by which segment came last; what is no part is named."""
+    lines, what = AMBIGUOUS[name]
+    with pytest.raises(Unread, match=what):
+        read(made(lines=lines))
+
+
+def test_an_order_ends_with_its_request_and_its_patient(mapping: hl7_mapping.Mapping) -> None:
+    """A second patient's results do not inherit the order of the first; a null is no number."""
+    lines = [x for x in RIGHT if not x.startswith("SPM")]
+    first, second = read(made(lines=[*lines, *STRANGER])).orders
+    assert first.numbers["ORC-2"] == "COI-7" and "ORC-2" not in second.numbers
+    with pytest.raises(Unread, match="not understood"):
+        hl7_mapping.events(read(made(lines=[*lines, *STRANGER])), mapping)
+    (nobody,) = read(made(lines=[*RIGHT[:1], 'OBR|1|""||QC', OBX])).orders
+    assert nobody.numbers == {}
+
+
+def test_a_number_is_not_cut_to_make_it_one(mapping: hl7_mapping.Mapping) -> None:
+    """12^13 is no number: its first component alone is not taken for it."""
+    with pytest.raises(Unread) as refused:
+        hl7_mapping.events(read(made(("93.5", "93.5^94"))), mapping)
+    assert refused.value.findings[0].pointer == "OBX[1]-5"
+
+
 def test_a_stranger_and_a_test_message_are_rejected(mapping: hl7_mapping.Mapping) -> None:
     """Who is not in the mapping, and what is not production, are answered AR."""
     for change in (("LAB|NORRA", "LAB|SÖDRA"), ("M-1|P|", "M-1|T|")):

@@ -26,6 +26,11 @@ CHARACTERS: Final = {
     "": "utf-8", "UNICODE UTF-8": "utf-8", "UNICODE": "utf-8", "ASCII": "ascii",
     "8859/1": "iso8859-1", "8859/15": "iso8859-15",
 }  # fmt: skip
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
+_SEGMENT: Final = re.compile(r"[A-Z][A-Z0-9]{2}")
+# A message that goes on elsewhere (chapter 2.10.2), or another one: neither is one message whole.
+_NOT_WHOLE: Final = ("MSH", "ADD", "DSC", "FHS", "BHS", "BTS", "FTS")
+_NULL: Final = '""'  # "there is none" (chapter 2.5.3): nobody's number
 _TIME: Final = re.compile(r"(\d{4})(\d\d)(\d\d)(\d\d)(\d\d)(?:(\d\d)(?:\.(\d{1,4}))?)?([+-]\d{4})?")
 # Segments that say who the patient is, or whom they belong to: never kept, never shown.
 PERSONAL: Final = ("PID", "PD1", "NK1", "GT1", "IN1", "IN2", "IN3", "PV1", "PV2", "MRG", "ZPI")
@@ -119,8 +124,12 @@ def text_of(data: bytes) -> str:
     except UnicodeDecodeError as wrong:
         what = f"the bytes are not {said or 'UTF-8 (MSH-18 says nothing else)'}: {wrong.reason}"
         raise Unread(102, what, (_at("MSH-18", f"byte {wrong.start} does not fit"),)) from None
-    if "\x00" in text:
-        raise Unread(102, "the message holds the character NUL")
+    odd = _CONTROL.search(text)
+    if odd is not None:
+        # A start block within a message is a second one that began before the first had ended.
+        what = f"the message holds the control character U+{ord(odd[0]):04X}"
+        where = f"{text[: odd.start()].count(chr(13)) + 1}"
+        raise Unread(102, what, (_at("", f"it stands in segment {where} of the message"),))
     return text.replace("\r\n", "\r").replace("\n", "\r").strip("\r")
 
 
@@ -305,10 +314,16 @@ def _orders(lines: list[str], cut: _Cut) -> tuple[Order, ...]:
             code = cut.components(_get(obr, 4))[0]
             found.append(Order(f"OBR[{counts['OBR']}]", code, dict(numbers), tuple(seen)))
 
-    for line in lines:
+    for n, line in enumerate(lines, 2):
         fields = _fields(line, cut.field)
         name = fields[0]
-        if name == "ORC":
+        if line and (not _SEGMENT.fullmatch(name) or name in _NOT_WHOLE):
+            what = f"segment {n} is {name[:10]!r}: one message is taken, whole and of segments"
+            raise Unread(100, what, (_at("", what),))
+        if name == "PID":  # what follows is about somebody else, and about no order of before
+            close()
+            obr, seen, before = None, [], {}
+        elif name == "ORC":
             close()
             obr, seen = None, []
             before = _numbers(fields, "ORC", (2, 3, 4), cut)
@@ -316,9 +331,22 @@ def _orders(lines: list[str], cut: _Cut) -> tuple[Order, ...]:
             close()
             counts["OBR"] += 1
             obr, seen = fields, []
-            numbers = {**before, **_numbers(fields, "OBR", (2, 3), cut)}
+            mine = _numbers(fields, "OBR", (2, 3), cut)
+            for k in ("2", "3"):  # chapter 4.5.1.2: if both are valued, they are the same
+                pair = {before.get(f"ORC-{k}"), mine.get(f"OBR-{k}")} - {None}
+                if len(pair) > 1:
+                    place = f"OBR[{counts['OBR']}]-{k}"
+                    what = f"{place} is not what its ORC-{k} says"
+                    raise Unread(103, what, (_at(place, what),))
+            numbers = {**before, **mine}
+            before = {}  # an ORC belongs to the one OBR after it (ORU_R01: ORDER_OBSERVATION)
         elif name == "SPM":
-            numbers |= _numbers(fields, "SPM", (2, 3), cut)
+            more = _numbers(fields, "SPM", (2, 3), cut)
+            if obr is not None and any(numbers.get(k, v) != v for k, v in more.items()):
+                place = f"OBR[{counts['OBR']}]"
+                what = f"{place} has several specimens: of which one is each result?"
+                raise Unread(103, what, (_at("SPM-2", what),))
+            numbers |= more
         elif name == "OBX":
             counts["OBX"] += 1
             place = f"OBX[{counts['OBX']}]"
@@ -337,8 +365,11 @@ def _observation(fields: list[str], obr: list[str], place: str, cut: _Cut) -> Ob
         raise Unread(
             101, f"{place} does not say what was observed", (_at(f"{place}-3", "it is required"),)
         )
+    # Of a coded value the code; a number has no components, and is not cut to make it one.
+    number = _get(fields, 2).strip() == "NM"
     values = tuple(
-        cut.plain(v.split(cut.component, 1)[0]) for v in _get(fields, 5).split(cut.repeat)
+        cut.plain(v if number else v.split(cut.component, 1)[0])
+        for v in _get(fields, 5).split(cut.repeat)
     )
     flags = tuple(f for f in (cut.plain(x) for x in _get(fields, 8).split(cut.repeat)) if f)
     at = _get(fields, 14) or _get(obr, 22) or _get(obr, 7)
@@ -354,13 +385,15 @@ def _numbers(fields: list[str], name: str, which: tuple[int, ...], cut: _Cut) ->
     """Give a segment's identifiers: `SPM-2` the first component that is there, `SPM-2.2` each."""
     out: dict[str, str] = {}
     for n in which:
-        parts = [
-            cut.number(c) for c in _get(fields, n).split(cut.repeat, 1)[0].split(cut.component)
-        ]
+        said = {one for one in _get(fields, n).split(cut.repeat) if one}
+        if len(said) > 1:
+            what = f"{name}-{n} names {len(said)} things: which one is it?"
+            raise Unread(103, what, (_at(f"{name}-{n}", what),))
+        parts = [cut.number(c) for one in said for c in one.split(cut.component)]
         if name != "SPM":
             parts = parts[:1]  # EI: what follows names the authority, not the thing
         for k, part in enumerate(parts, 1):
-            if part:
+            if part and part != _NULL:
                 out.setdefault(f"{name}-{n}", part)
                 out[f"{name}-{n}.{k}"] = part
     return out
