@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from site_ import Site
-from stafett.exchange.fhir_parameters import parameters, values_at
+from stafett.exchange.fhir_parameters import parameters, systems, values_at
 from stafett.exchange.fhir_search import matches, read_search
 from stafett.exchange.fhir_write import PSEUDONYM, Version
 from stafett.service.row import Row
@@ -46,6 +46,9 @@ def questions(every: list[tuple[Json, Json]], kind: str) -> Iterator[tuple[str, 
             for value in values_at(resource, paths, about):
                 for text in _spoken(sort, value):
                     yield name, text.replace(",", "\\,")
+                if sort == "token" and isinstance(value, str):
+                    yield from ((name, f"{of}|{value}") for of in systems(kind, name))
+                    yield from ((name, f"{of}|") for of in systems(kind, name))
     if "patient" in parameters(kind):
         for _, about in every:
             yield "patient.identifier", about["identifier"]["value"]

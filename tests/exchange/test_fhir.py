@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stafett.exchange.fhir_read import COI, read_bundle, validated
+from stafett.exchange.fhir_search import period
 from stafett.exchange.fhir_write import Version, journey_bundle
 from stafett.exchange.problem import Problem
 from stafett.journey.event import to_json
@@ -143,3 +144,21 @@ def test_what_is_no_bundle_is_refused(data: bytes) -> None:
     with pytest.raises(Problem) as refused:
         read_bundle(data)
     assert refused.value.status == 400
+
+
+@pytest.mark.parametrize(
+    ("asked", "seconds"),
+    [("2026-11-25T08:00Z", 60), ("2026-11-25T08:00:00Z", 1), ("2026-11-25T08:00:00.1Z", 0.1),
+     ("2026-11-25T08:00:00.123456Z", 0.000001), ("2026-11-25", 86_400)],
+)  # fmt: skip
+def test_a_moment_in_a_search_is_as_long_as_it_is_written_to(asked: str, seconds: float) -> None:
+    """A time to the minute means that whole minute (FHIR R5, 3.2.1.5.9), not its first second."""
+    _, low, high = period(f"ge{asked}")
+    assert (high - low).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("asked", ["2026-W48-3", "2026-11-25T08Z", "2026-11-25T08:00", "٢٠٢٦"])
+def test_a_moment_of_another_notation_is_refused(asked: str) -> None:
+    """A week's day, an hour alone, a time without zone and foreign digits are no dates of FHIR."""
+    with pytest.raises(Problem):
+        period(asked)

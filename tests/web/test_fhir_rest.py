@@ -385,6 +385,22 @@ def test_a_wrong_order_opens_nothing_and_each_mistake_is_named(site: Site) -> No
     unknown = bundle("R5")
     unknown["entry"][1]["resource"]["code"]["concept"]["coding"][0]["code"] = "no-such"
     wrong.append((unknown, 422, "no-such"))
+    bands = [{"system": "urn:stafett:wristband", "value": v} for v in ("11112222", "33334444")]
+    two = bundle("R5")
+    codings = two["entry"][1]["resource"]["code"]["concept"]["coding"]
+    codings.append({"system": "urn:stafett:product", "code": "yescarta"})
+    conditional = bundle("R5")
+    conditional["entry"][0]["request"]["ifNoneExist"] = "identifier=x"
+    wrong += [
+        (bundle("R5", patient={"identifier": bands}), 422, "which one"),
+        (bundle("R5", patient={"identifier": [bands[0] | {"use": "old"}]}), 422, "missing"),
+        (bundle("R5", patient={"active": False}), 422, "not in use"),
+        (bundle("R5", doNotPerform=True), 422, "doNotPerform"),
+        (bundle("R5", occurrenceDateTime="2027-01-01"), 422, "occurrenceDateTime"),
+        (bundle("R5", modifierExtension=[{"url": "urn:x", "valueBoolean": True}]), 422, "modifier"),
+        (two, 422, "which one"),
+        (conditional, 422, "ifNoneExist"),
+    ]
     for body, status, says in wrong:
         answer = post(site, "R5", body)
         assert answer.status_code == status, (says, answer.text)
@@ -457,6 +473,8 @@ def test_a_rest_hook_is_told_which_journey_changed_and_no_more(site: Site, versi
         deliveries._refuse_host = refused_host
         site.tower.exchange.subscriptions.refuse = refused_name
         server.shutdown()
+    twice = site.call(ADMIN, "POST", path, json=wish, headers={"If-None-Exist": "url=x"})
+    assert twice.status_code == 400 and "If-None-Exist" in twice.text
     for change in ({}, {"endpoint": "ftp://x", "channel": {"type": "rest-hook", "endpoint": "x"}},
                    {"topic": "x", "criteria": "Task?"}):  # fmt: skip
         wrong = site.call(ADMIN, "POST", path, json={**wish, **change})

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from stafett.exchange import fhir_sort
-from stafett.exchange.fhir_parameters import BY_PATIENT, Json, parameters, values_at
+from stafett.exchange.fhir_parameters import BY_PATIENT, Json, parameters, systems, values_at
 from stafett.exchange.fhir_search import Condition, Search, period
 from stafett.exchange.fhir_sort import Sort
 
@@ -99,11 +99,10 @@ def _tokens(kind: str, name: str, value: Any) -> set[UUID]:
             out |= _tokens(kind, name, coding)
         here, there = value.get("value", value.get("code")), value.get("system", "")
     if here is not None:
-        out |= {
-            _key(kind, name, "code", None, str(here)),
-            _key(kind, name, "code", str(there), str(here)),
-            _key(kind, name, "code", str(there), None),
-        }
+        out.add(_key(kind, name, "code", None, str(here)))
+        for system in (str(there), *(() if isinstance(value, dict) else systems(kind, name))):
+            out.add(_key(kind, name, "code", system, str(here)))
+            out.add(_key(kind, name, "code", system, None))
     return out
 
 

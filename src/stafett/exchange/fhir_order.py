@@ -9,7 +9,9 @@
 | `ServiceRequest.requester` identifier of `urn:stafett:role` | the role in which you order |
 | `ServiceRequest.identifier` of the CoI's system | a chain of identity issued elsewhere |
 
-Anything else is refused rather than left out: an order is not half understood.
+Anything else is refused rather than left out: an order is not half understood. What FHIR itself
+lets a reader pass over (narrative, extensions that modify nothing) is, and so are identifiers and
+codings of other systems, which say the same thing to somebody else.
 """
 
 from __future__ import annotations
@@ -29,6 +31,15 @@ PROTOCOL: Final = "urn:stafett:protocol"
 PRODUCT: Final = "urn:stafett:product"
 NETWORK: Final = "urn:stafett:network"
 ROLE: Final = "urn:stafett:role"
+# What an order has a place for. All else is named: `doNotPerform`, `modifierExtension`, an
+# occurrence or a priority left out would make another order of it.
+_COMMON: Final = ("resourceType", "id", "meta", "language", "text", "extension", "identifier")
+_FIELDS: Final = {
+    "Patient": frozenset((*_COMMON, "active")),
+    "ServiceRequest": frozenset(
+        (*_COMMON, "status", "intent", "code", "subject", "performer", "requester", "authoredOn")
+    ),
+}
 
 
 class Wanted(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,23 +76,42 @@ def read(body: Json) -> Wanted:
         ):  # fmt: skip
             there = pointer("entry", i, "request")
             errors.append(Finding(there, f"method POST and url {kind!r} are needed"))
+        for field in sorted(
+            request.keys() - {"method", "url"} if isinstance(request, dict) else ()
+        ):
+            why = "conditions are not heeded here; the same bundle again opens nothing anyway"
+            errors.append(Finding(pointer("entry", i, "request", field), why))
+        for field in sorted(entry["resource"].keys() - _FIELDS[kind]):
+            why = f"an order here has no place for {field}; leave it out if it changes nothing"
+            errors.append(Finding(where + pointer(field), why))
     for kind, those in found.items():
         if len(those) != 1:
             errors.append(Finding("/entry", f"exactly one {kind}; there are {len(those)}"))
     if errors:
         raise Problem(422, "ValidationException", "this is not an order", errors)
     (where_p, patient), (where_s, request) = found["Patient"][0], found["ServiceRequest"][0]
-    codings = dict(_codings(request.get("code")))
-    wristband = _of(patient.get("identifier"), WRISTBAND)
-    performer = request.get("performer")
+    codings = list(_codings(request.get("code")))
+    named = list(_named(patient.get("identifier")))
+    performer = list(_named(_identifiers(request.get("performer"))))
+    requester = list(_named(_identifiers([request.get("requester")])))
+    ordered = list(_named(request.get("identifier")))
+
+    def one(pairs: list[tuple[str, str]], system: str, where: str) -> str | None:
+        values = {value for said, value in pairs if said == system}
+        if len(values) > 1:  # the first would do for a machine, and be somebody else's
+            errors.append(Finding(where, f"{len(values)} values of system {system!r}: which one?"))
+        return min(values, default=None)
+
     wanted = Wanted(
-        protocol=codings.get(PROTOCOL, ""),
-        product=codings.get(PRODUCT),
-        network=_of(_identifiers(performer), NETWORK),
-        role=_of(_identifiers([request.get("requester")]), ROLE),
-        wristband=wristband or "",
-        coi=_of(request.get("identifier"), COI),
+        protocol=one(codings, PROTOCOL, where_s + "/code") or "",
+        product=one(codings, PRODUCT, where_s + "/code"),
+        network=one(performer, NETWORK, where_s + "/performer"),
+        role=one(requester, ROLE, where_s + "/requester"),
+        wristband=one(named, WRISTBAND, where_p + "/identifier") or "",
+        coi=one(ordered, COI, where_s + "/identifier"),
     )
+    if patient.get("active", True) is not True:
+        errors.append(Finding(where_p + "/active", "the patient's record is not in use"))
     if not wanted.protocol:
         errors.append(Finding(where_s + "/code", f"a coding of system {PROTOCOL!r} is missing"))
     if not 4 <= len(wanted.wristband) <= 80:
@@ -134,10 +164,8 @@ def _identifiers(references: Any) -> list[Json]:
     return [r["identifier"] for r in found if isinstance(r, dict) and "identifier" in r]
 
 
-def _of(identifiers: Any, system: str) -> str | None:
+def _named(identifiers: Any) -> Iterator[tuple[str, str]]:
+    """Give (system, value) of identifiers that are in use: an old one may be somebody else's."""
     for one in identifiers if isinstance(identifiers, list) else []:
-        if isinstance(one, dict) and one.get("system") == system:
-            value = one.get("value")
-            if isinstance(value, str):
-                return value
-    return None
+        if isinstance(one, dict) and one.get("use") != "old" and isinstance(one.get("value"), str):
+            yield str(one.get("system")), one["value"]

@@ -68,6 +68,17 @@ PARAMETERS: Final[dict[str, dict[str, Paths]]] = {
         "status": ("token", ("status",)), "url": ("text", ("endpoint", "channel.endpoint")),
     },
 }  # fmt: skip
+# What a bare code is of, by the value set that its element is bound to: who asks `system|code` for
+# it finds it (FHIR R5, 3.2.1.5.12). ResearchStudy has another one in R4B than in R5.
+_HL7: Final = "http://hl7.org/fhir/"
+_STATUS: Final = {
+    "ServiceRequest": ("request-status",), "Task": ("task-status",),
+    "BiologicallyDerivedProduct": ("product-status",),
+    "BiologicallyDerivedProductDispense": ("biologicallyderivedproductdispense-status",),
+    "Transport": ("transport-status",), "SupplyDelivery": ("supplydelivery-status",),
+    "ResearchStudy": ("publication-status", "research-study-status"),
+    "Subscription": ("subscription-status",),
+}  # fmt: skip
 _R5_ONLY: Final = ("Transport", "BiologicallyDerivedProductDispense")
 _R4B_ONLY: Final = ("SupplyDelivery",)
 
@@ -90,6 +101,13 @@ def types(version: str) -> tuple[str, ...]:
 def parameters(kind: str) -> dict[str, Paths]:
     """Return the search parameters of a resource type."""
     return {**_ALL, **PARAMETERS[kind]}
+
+
+def systems(kind: str, name: str) -> tuple[str, ...]:
+    """Return the systems that a bare code under a parameter of a type is of; () for others."""
+    if (kind, name) == ("BiologicallyDerivedProduct", "product-category"):
+        return (_HL7 + "product-category",)
+    return tuple(_HL7 + one for one in _STATUS.get(kind, ())) if name == "status" else ()
 
 
 def references(kind: str) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ tokens and references after FHIR R5, 3.2.1 (Search).
 
 from __future__ import annotations
 
+import re
 from calendar import monthrange
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
@@ -15,7 +16,15 @@ from typing import Any, Final
 import msgspec
 
 from stafett.exchange.fhir_along import Along, read_along
-from stafett.exchange.fhir_parameters import BY_PATIENT, Json, Kind, parameters, values_at, wrong
+from stafett.exchange.fhir_parameters import (
+    BY_PATIENT,
+    Json,
+    Kind,
+    parameters,
+    systems,
+    values_at,
+    wrong,
+)
 from stafett.exchange.fhir_part import Part, read_part
 from stafett.exchange.fhir_sort import Sort, read_sort
 
@@ -28,6 +37,10 @@ _CLOSED: Final = {
 MORE: Final = ("_sort", "_include", "_revinclude")  # of values that have a grammar of their own
 DEFAULT_COUNT: Final = 50
 MAX_COUNT: Final = 500
+# A date, or a time to the minute, second or a part of one (FHIR R5, 2.1.28.0.1 dateTime).
+_DATE: Final = re.compile(
+    r"(?a:\d{4}(-\d\d(-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?)?)?)"
+)
 _PREFIXES: Final = ("eq", "ne", "gt", "lt", "ge", "le", "sa", "eb")
 
 
@@ -149,12 +162,18 @@ def matches(search: Search, resource: Json, about: Mapping[str, Any]) -> bool:
 
 def _holds(condition: Condition, resource: Json, about: Mapping[str, Any]) -> bool:
     found = values_at(resource, condition.paths, about)
-    test = {"token": _token, "reference": _refers, "date": _date, "text": _text}[condition.kind]
+    if condition.kind == "token":
+        of = systems(resource["resourceType"], condition.name)
+        return any(_token(value, wanted, of) for value in found for wanted in condition.values)
+    test = {"reference": _refers, "date": _date, "text": _text}[condition.kind]
     return any(test(value, wanted) for value in found for wanted in condition.values)
 
 
-def _token(value: Any, wanted: str) -> bool:
-    """`code`, `system|code`, `|code` (no system) or `system|`; of an identifier, coding or text."""
+def _token(value: Any, wanted: str, of: tuple[str, ...] = ()) -> bool:
+    """`code`, `system|code`, `|code` (no system) or `system|`; of an identifier, coding or text.
+
+    A bare code is of the systems `of`, too, by what its element is bound to.
+    """
     system, bar, code = wanted.rpartition("|")
     if isinstance(value, dict):
         for coding in value.get("coding", ()):
@@ -163,6 +182,8 @@ def _token(value: Any, wanted: str) -> bool:
         here, there = value.get("value", value.get("code")), value.get("system", "")
     else:
         here, there = value, ""
+        if bar and system in of:
+            there = system
     if bar and system != there:
         return False
     return here is not None and (not code or str(here) == code)
@@ -195,11 +216,15 @@ def _date(value: Any, wanted: str) -> bool:
 def period(text: str) -> tuple[str, datetime, datetime]:
     """Return (prefix, first moment, first moment after) of a date in a search; `Problem` if none.
 
-    A date without a time is that day in UTC; a time needs its zone.
+    A date without a time is that day in UTC; a time needs its zone, and is as long as it is
+    written to (a minute, a second, a part of one).
     """
     prefix = text[:2] if text[:2] in _PREFIXES else "eq"
-    rest = text[2:] if text[:2] in _PREFIXES else text
+    rest = (text[2:] if text[:2] in _PREFIXES else text).replace(" ", "+")
     try:
+        shape = _DATE.fullmatch(rest)
+        if shape is None:
+            raise ValueError
         match len(rest):
             case 4:
                 low = datetime(int(rest), 1, 1, tzinfo=UTC)
@@ -210,10 +235,11 @@ def period(text: str) -> tuple[str, datetime, datetime]:
             case 10:
                 low = datetime.fromisoformat(rest).replace(tzinfo=UTC)
                 return prefix, low, low + timedelta(days=1)
-        low = datetime.fromisoformat(rest.replace(" ", "+"))
-        if low.tzinfo is None:
-            raise ValueError
-        step = timedelta(microseconds=1) if "." in rest else timedelta(seconds=1)
+        low = datetime.fromisoformat(rest)
+        second, part = shape[4], shape[5]
+        step = timedelta(seconds=1) if second else timedelta(minutes=1)
+        if part:
+            step = timedelta(microseconds=10 ** max(0, 7 - len(part)))
         return prefix, low, low + step
     except (ValueError, OverflowError):
         why = "a date, or a time with its zone: 2026-11-25, ge2026-11-25T08:00:00+01:00"

@@ -25,7 +25,7 @@ from stafett.exchange.fhir_part import part_of, read_part
 from stafett.exchange.fhir_search import Search, read_search
 from stafett.exchange.fhir_validate import mode_asked, validation, wrapped
 from stafett.exchange.fhir_write import Version
-from stafett.exchange.problem import Problem
+from stafett.exchange.problem import Finding, Problem
 from stafett.service.accounts import Person
 from stafett.service.fhir import PUBLIC, Found, allowed
 from stafett.service.refusal import No
@@ -276,6 +276,9 @@ async def create(request: Request, version: Version) -> Response:
     person = await _person(request)
     if kind != "Subscription":
         raise Problem(405, "SecurityException", f"{kind} is not created here; it is a view")
+    if "if-none-exist" in request.headers:
+        why = "If-None-Exist is not heeded here: search first; nothing was made"
+        raise Problem(400, "ValidationException", why, [Finding("If-None-Exist", why)])
     body = await _json(request)
     if body.get("resourceType") != kind:
         raise Problem(422, "ValidationException", "resourceType must be Subscription")
