@@ -21,6 +21,7 @@ from board_carrier import submissions
 from stafett.ledger import Event, NotAcknowledged
 from stafett.ledger.author import RETIRED, STREAM
 from stafett.ledger.publish import Published, Publisher
+from stafett.protocol.builtin import source
 from stafett.service import health
 from stafett.service.accounts import Organisation, Person
 from stafett.service.alerts import Wanted
@@ -313,6 +314,18 @@ async def test_a_protocol_admitted_elsewhere_while_the_database_is_away_is_learn
         await asyncio.sleep(1.5)
     tower.pool.timeout = 20
     await until(lambda: tower.library.current()["autologous-car-t"].version == "9.9.9")
+
+
+async def test_an_upgrade_puts_no_protocol_in_force(tower: Tower) -> None:
+    """A release's newer version is known of, and admitted by somebody or not at all."""
+    name = "tissue-engineered"
+    old = tower.library.current()[name].version
+    newer = re.sub(r"(?m)^version: .*$", "version: 8.8.8", source(name).decode(), count=1).encode()
+    upgraded = Library(tower.pool)
+    await upgraded.open([newer])
+    assert (upgraded.current()[name].version, upgraded.shipped(name)) == (old, "8.8.8")
+    await upgraded.renew()
+    assert (upgraded.current()[name].version, upgraded.shipped(name)) == ("8.8.8", None)
 
 
 def _admitted() -> Event:

@@ -83,6 +83,7 @@ def people_of(roles: dict[str, Role], parties: dict[str, str]) -> list[Person]:
 
 async def furnish(tower: Tower) -> list[Person]:
     """Make the demo network and its people, unless they are there; return the people."""
+    await tower.library.renew()
     roles: dict[str, Role] = {}
     for pinned in tower.library.current().values():
         protocol = pinned.document.bind()

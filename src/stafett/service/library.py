@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import resources
@@ -52,19 +53,33 @@ class Library:
         self._pinned: dict[str, Pinned] = {}
         self._nets: dict[tuple[str, str | None], Net] = {}
         self._current: dict[str, str] = {}
+        self._shipped: dict[str, tuple[str, bytes]] = {}
         self._heard = asyncio.Event()
 
-    async def open(self) -> None:
-        """Load what the database holds, and admit the built-in protocols."""
+    async def open(self, shipped: Sequence[bytes] | None = None) -> None:
+        """Load what the database holds; admit the built-in protocols whose names it does not have.
+
+        Another version of a name that it has is only known of (`shipped`): what is in force for
+        patients changes by somebody's decision with a reason, not because a server was upgraded.
+        `shipped` are the built-in files, where they are others than this package's.
+        """
         await self.refresh()
-        for entry in sorted(_folder().iterdir(), key=lambda e: e.name):
-            text = entry.read_bytes()
-            # One that is there already may have been followed by a newer version since.
-            if (
-                entry.name.endswith(".yaml")
-                and hashlib.sha256(text).hexdigest() not in self._pinned
-            ):
+        for text in _built_in() if shipped is None else shipped:
+            pinned = await anyio.to_thread.run_sync(_read, _digest(text), text)
+            if pinned.name not in self._current:
                 await self.admit(text)
+            elif pinned.sha256 not in self._pinned:
+                self._shipped[pinned.name] = (pinned.version, text)
+
+    def shipped(self, name: str) -> str | None:
+        """Return the version that this release ships of a protocol, if nobody has admitted it."""
+        found = self._shipped.get(name)
+        return None if found is None or _digest(found[1]) in self._pinned else found[0]
+
+    async def renew(self) -> None:
+        """Put what this release ships in force, without anybody's decision: for a demonstration."""
+        for _, text in self._shipped.values():
+            await self.admit(text)
 
     def hear(self, events: list[Event]) -> None:
         """Take note of admissions in other processes, as the record tells of them."""
@@ -108,7 +123,7 @@ class Library:
 
     async def store(self, connection: AsyncConnection[Any], text: bytes) -> Pinned:
         """Keep a protocol file on `connection`, with what else it commits; see `put_in_force`."""
-        sha256 = hashlib.sha256(text).hexdigest()
+        sha256 = _digest(text)
         if sha256 in self._pinned:
             return self._pinned[sha256]
         pinned = await anyio.to_thread.run_sync(_read, sha256, text)
@@ -164,8 +179,14 @@ class Library:
         return self._nets[key]
 
 
-def _folder() -> Any:
-    return resources.files("stafett") / "catalogue" / "protocols"
+def _built_in() -> list[bytes]:
+    folder = resources.files("stafett") / "catalogue" / "protocols"
+    files = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    return [entry.read_bytes() for entry in files if entry.name.endswith(".yaml")]
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(text).hexdigest()
 
 
 @lru_cache(maxsize=64)  # the same bytes are the same protocol, whichever library asks

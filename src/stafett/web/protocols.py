@@ -25,12 +25,16 @@ from stafett.web.signin import tower_of
 
 
 class InForce(msgspec.Struct, frozen=True):
-    """A protocol in force for new journeys, and its versions in the library."""
+    """A protocol in force for new journeys, and its versions in the library.
+
+    `shipped` is another version that this release brings and nobody has admitted.
+    """
 
     name: str
     version: str
     sha256: str
     versions: list[str]
+    shipped: str | None = None
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -49,7 +53,9 @@ def current(request: Request) -> list[InForce]:
     """Return the protocols in force."""
     library = tower_of(request).library
     return [
-        InForce(p.name, p.version, p.sha256, sorted(library.versions(p.name)))
+        InForce(
+            p.name, p.version, p.sha256, sorted(library.versions(p.name)), library.shipped(p.name)
+        )
         for p in library.current().values()
     ]
 
