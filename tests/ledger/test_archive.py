@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 import shutil
+import warnings
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +26,7 @@ from stafett.ledger.policy import parse_policy
 from stafett.ledger.tiles import Tile
 from stafett.ledger.verify import Report
 from stafett.ledger.verify import verify as check
+from stafett.service.signatures import inspect
 
 SIZE = 600
 SIGNER = NoteSigner.generate("example.org/ledger")
@@ -315,3 +320,106 @@ def test_an_archive_is_held_to_the_policy_in_it(entries, tmp_path):
     assert [one.kind for one in verify(tmp_path / "alone").findings] == ["quorum"]
     (tmp_path / "seen" / "policy").write_text("quorum nobody-knows\n")
     assert "policy" in [one.kind for one in verify(tmp_path / "seen").findings]
+
+
+def zipped(folder: Path, path: Path, *more: tuple[str, bytes]) -> Path:
+    """Pack a folder, and what else a hostile hand adds."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as target, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a name that stands twice
+        for file in sorted(folder.rglob("*")):
+            if file.is_file():
+                target.write(file, file.relative_to(folder).as_posix())
+        for name, data in more:
+            target.writestr(name, data)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "told"),
+    [
+        ("entries/00007.txt", b"458752 {}\n", "entries/00007.txt belongs to no tree of 600"),
+        ("entries/../x", b"", "entries/../x belongs to no tree"),
+        ("tile/0/002", bytes(8192), "tile/0/002 belongs to no tree"),
+        ("tile/entries/000", b"", "tile/entries/000 belongs to no tree"),
+        ("documents/a/" + "0" * 64, b"", "belongs to no tree"),
+        ("README.md", b"another", "README.md stands 2 times in the .zip"),
+        ("documents/" + hashlib.sha256(b"more").hexdigest(), b"more", "2 documents are here, 1"),
+    ],
+)
+def test_what_is_no_part_of_the_record_is_named(
+    original: Path, tmp_path: Path, name: str, data: bytes, told: str
+) -> None:
+    """Whoever opens the archive with other tools would take it for one."""
+    path = zipped(original, tmp_path / "x.zip", (name, data))
+    assert any(told in one for one in said(path))
+
+
+def test_a_document_that_was_left_out_is_missed(copy: Path) -> None:
+    """How many were exported stands in the archive; one from before November 2026 does not say."""
+    shutil.rmtree(copy / "documents")
+    assert any("0 documents are here, 1 were exported" in one for one in said(copy))
+    about = json.loads((copy / "about.json").read_text())
+    del about["documents"]
+    (copy / "about.json").write_text(json.dumps(about))
+    assert said(copy) == []
+
+
+@pytest.mark.parametrize("name", ["tile/0/000", "entries/00000.txt", "log.vkey"])
+def test_what_unpacks_without_end_is_not_unpacked(
+    original: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few kilobytes that become gigabytes are a fault that is told, not the reader's memory."""
+    monkeypatch.setattr(archive, "LONGEST_ENTRIES", 1 << 20)
+    monkeypatch.setattr(archive, "LONGEST", 1 << 20)
+    path = zipped(original, tmp_path / "bomb.zip", (name, bytes(1 << 22)))
+    try:
+        assert any("longer than" in one for one in said(path))
+    except archive.BadArchive as error:
+        assert "longer than" in str(error)
+
+
+@pytest.mark.parametrize("name", ["entries/00000.txt", "documents/" + "0" * 64])
+def test_a_pipe_or_a_device_in_the_folder_is_not_read(copy: Path, name: str) -> None:
+    """It would never end."""
+    (copy / name).unlink(missing_ok=True)
+    (copy / name).symlink_to("/dev/zero")
+    assert any("no plain file" in one for one in said(copy))
+    (copy / name).unlink()
+    os.mkfifo(copy / name)
+    assert any("no plain file" in one for one in said(copy))
+
+
+@pytest.mark.parametrize(
+    "about", [b"[" * 200_000, b'{"format": "stafett-archive/1", "size": 1e999}']
+)
+def test_a_description_that_cannot_be_read_is_no_archive(copy: Path, about: bytes) -> None:
+    """However it is nested, whatever number stands there."""
+    (copy / "about.json").write_bytes(about)
+    with pytest.raises(archive.BadArchive, match=r"about\.json"):
+        verify(copy, keys=[KEY])
+
+
+def test_a_checkpoint_of_any_size_is_given_up(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its log may have signed that there are 2^60 entries; who verifies has not the time."""
+    monkeypatch.setattr("stafett.ledger.verify.MOST_WRONG", 500)
+    vast = Checkpoint(SIGNER.name, 1 << 60, bytes(32))
+    (copy / "checkpoint").write_text(checkpoint.sign(vast, SIGNER).text)
+    assert any("nothing after position" in one for one in said(copy))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"change": {"after": {"signature": {}, "signed": {}, "asked": {"signature": "x"}}}},
+        {"change": {"after": {"signature": 1, "signed": 2}}},
+        {"withdrawal": {"signature": [], "signed": {"by": "x"}}},
+        {"event": {"signatures": 7}},
+        {"event": {"signature": {"at": None}}, "signed": []},
+    ],
+)
+def test_whatever_stands_in_an_entry_is_told_and_not_raised(body: dict[str, Any]) -> None:
+    """An archive is made by somebody else; so may its entries be."""
+    leaf = {"body": body, "author": {"organisation": "a", "person": "b"}, "version": 1,
+            "stream": "s", "recorded_at": "2027-01-01T00:00:00.000000Z"}  # fmt: skip
+    found = inspect(leaf, None)
+    assert found and all(one.why for one in found)

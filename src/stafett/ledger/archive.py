@@ -16,10 +16,15 @@ ledger, and the tree is computed from the leaf hashes once more on the way.
 from __future__ import annotations
 
 import functools
+import hashlib
+import io
 import json
+import os
 import re
+import stat
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +39,12 @@ from stafett.ledger.tiles import Tile
 
 FORMAT = "stafett-archive/1"
 PER_FILE = 65_536
+# What is read from an archive that somebody else has made is bounded, whatever it unpacks to.
+LONGEST_ENTRIES = 1 << 30
+LONGEST_TILE = tiles.WIDTH * 32
+LONGEST = 1 << 24  # of any other file; documents are hashed as they are read
+PIECE = 1 << 20
+MOST_ODD = 100  # lines of one file that are told
 README = Path(__file__).with_name("archive-readme.md")
 
 Row = tuple[bytes, bytes | None]
@@ -109,6 +120,8 @@ class About:
     entries: int
     reader: str | None
     """The organisation whose view it is; None: everything."""
+    documents: int | None = None
+    """How many documents are in it; None: made before November 2026, which did not say."""
 
 
 def write(
@@ -139,22 +152,23 @@ def write(
             f"the {frontier.size} stored entries do not have the root that was signed for "
             f"{head.size}: the store was changed"
         )
-    about = About(head.size, writer.entries, reader)
     _file(target, "checkpoint", checkpoint.encode())
     _file(target, "log.vkey", f"{vkey}\n".encode())
     if policy is not None:
         _file(target, "policy", policy.encode())
+    kept = 0
     for name, data in documents:
         _file(target, f"documents/{name}", data)
+        kept += 1
     described = {
         "format": FORMAT, "origin": head.origin, "size": head.size, "root": head.root.hex(),
-        "entries": writer.entries, "reader": reader,
+        "entries": writer.entries, "reader": reader, "documents": kept,
     }  # fmt: skip
     _file(target, "about.json", json.dumps(described, indent=1).encode() + b"\n")
     _file(target, "README.md", README.read_bytes())
     progress(writer.size)
     target.close()
-    return about
+    return About(head.size, writer.entries, reader, kept)
 
 
 class _Writer:
@@ -251,15 +265,77 @@ class Archive:
         return self.about.reader is None
 
     def read(self, path: str) -> bytes:
-        """Return a file's bytes. Raises Missing or Unreadable."""
+        """Return a file's bytes. Raises Missing, or Unreadable: it is damaged or too long."""
+        most = LONGEST_ENTRIES if path.startswith("entries/") else LONGEST
+        most = LONGEST_TILE if path.startswith("tile/") else most
+        data = b"".join(self._pieces(path, most + 1))
+        if len(data) > most:
+            raise Unreadable(f"{path} is longer than {most:,} bytes")
+        return data
+
+    def digest(self, path: str) -> str:
+        """Return the SHA-256 of a file of any length. Raises Missing or Unreadable."""
+        hashed = hashlib.sha256()
+        for piece in self._pieces(path, None):
+            hashed.update(piece)
+        return hashed.hexdigest()
+
+    def _pieces(self, path: str, most: int | None) -> Iterator[bytes]:
+        """Yield a file in pieces, at most the first `most` bytes."""
         try:
-            if self._zip is not None:
-                return self._zip.read(path)
-            return (self.path / path).read_bytes()
-        except (KeyError, OSError):
+            with self._open(path) as file:
+                left = most
+                while piece := file.read(PIECE if left is None else min(PIECE, left)):
+                    yield piece
+                    left = None if left is None else left - len(piece)
+        except (KeyError, FileNotFoundError, NotADirectoryError):
             raise Missing(path) from None
-        except (zipfile.BadZipFile, EOFError, ValueError, zlib.error) as error:
+        except Unreadable:
+            raise
+        except (zipfile.BadZipFile, EOFError, ValueError, zlib.error, RuntimeError) as error:
             raise Unreadable(f"{path} is damaged: {error}") from None
+        except OSError as error:
+            raise Unreadable(f"{path}: {error.strerror or error}") from None
+
+    def _open(self, path: str) -> IO[bytes]:
+        if self._zip is not None:
+            return self._zip.open(path)
+        # Whoever made the folder may have put a device or a pipe there, which never ends.
+        file = os.open(self.path / path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+        if not stat.S_ISREG(os.fstat(file).st_mode):
+            os.close(file)
+            raise Unreadable(f"{path} is no plain file")
+        return os.fdopen(file, "rb")
+
+    def strangers(self, size: int) -> Iterator[str]:
+        """Say what is among the entries, tiles and documents and is none of a tree of `size`.
+
+        Whoever reads the archive with other tools would take it for a part of the record.
+        """
+        names = self._names()
+        for name, count in Counter(names).items():
+            if count > 1:
+                yield f"{name} stands {count} times in the .zip"
+        for name in dict.fromkeys(names):
+            if name.startswith("documents/"):
+                is_part = is_document_name(name.removeprefix("documents/"))
+            elif name.startswith("entries/"):
+                found = _ENTRIES.fullmatch(name)
+                is_part = found is not None and int(found[1]) * PER_FILE < size
+            else:
+                is_part = not name.startswith("tile/") or _is_tile(name, size)
+            if not is_part:
+                yield f"{name} belongs to no tree of {size} entries"
+
+    def _names(self) -> list[str]:
+        if self._zip is not None:
+            return [name for name in self._zip.namelist() if not name.endswith("/")]
+        found = []
+        for top in ("documents", "entries", "tile"):
+            for folder, _, names in os.walk(self.path / top):
+                where = Path(folder).relative_to(self.path).as_posix()
+                found += [f"{where}/{name}" for name in sorted(names)]
+        return found
 
     def part(self, name: str) -> bytes:
         """Return a file without which this is no archive. Raises BadArchive."""
@@ -301,17 +377,20 @@ class Archive:
         return self._file[1], self._file[2]
 
     def _parsed(self, number: int) -> tuple[dict[int, bytes], tuple[Finding, ...]]:
-        name, entries, odd = entries_name(number), {}, []
+        name = entries_name(number)
+        entries: dict[int, bytes] = {}
+        odd: list[Finding] = []
         after, end = number * PER_FILE, min(self.about.size, (number + 1) * PER_FILE)
         try:
-            lines = self.read(name).split(b"\n")
+            lines = io.BytesIO(self.read(name))  # a line at a time
         except (Missing, Unreadable) as error:
             what = f"{name} is missing" if isinstance(error, Missing) else str(error)
             return {}, (Finding("bundle", after, what),)
         for place, line in enumerate(lines, 1):
-            if not line:
-                continue
-            digits, blank, entry = line.partition(b" ")
+            if len(odd) == MOST_ODD:
+                odd.append(Finding("inserted", None, f"{name} line {place} and on: not read"))
+                break
+            digits, blank, entry = line.removesuffix(b"\n").partition(b" ")
             if not blank or not digits.isdigit() or len(digits) > 18:
                 odd.append(Finding("inserted", None, f"{name} line {place}: no index and entry"))
             elif not after <= (index := int(digits)) < end:
@@ -338,8 +417,12 @@ class Archive:
             found = json.loads(self.part("about.json"))
             if found["format"] != FORMAT:
                 raise BadArchive(f"about.json: format {found['format']!r} is not {FORMAT}")
-            return About(int(found["size"]), int(found["entries"]), found["reader"])
-        except (ValueError, KeyError, TypeError) as error:
+            kept = found.get("documents")
+            return About(
+                int(found["size"]), int(found["entries"]), found["reader"],
+                None if kept is None else int(kept),
+            )  # fmt: skip
+        except (ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
             if isinstance(error, BadArchive):
                 raise
             raise BadArchive(f"about.json is no description of an archive: {error!r}") from None
@@ -352,6 +435,15 @@ def _opened(path: Path) -> Archive:
 
 
 _DOCUMENT = re.compile("[0-9a-f]{64}")
+_ENTRIES = re.compile("entries/([0-9]{5,18})[.]txt", re.ASCII)
+
+
+def _is_tile(name: str, size: int) -> bool:
+    try:
+        tile = tiles.parse_path(name)
+    except tiles.BadTile:
+        return False
+    return tile.level is not None and tile.width == tiles.width_at(tile.level, tile.index, size)
 
 
 def is_document_name(name: str) -> bool:

@@ -7,6 +7,7 @@ Nothing read from a source is believed before it is checked against a signed che
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from stafett.ledger.tiles import Tile, parse_path
 
 _PLAIN = re.compile(r"tile/(?:entries|[0-9])/(?:x[0-9]{3}/)*[0-9]{3}", re.ASCII)
 LONGEST_BUNDLE = 256 * (2 + 0xFFFF)
+PATIENCE_S = 300.0
+_PLAINLY = {"Accept-Encoding": "identity"}
 
 
 class Missing(LookupError):
@@ -114,9 +117,18 @@ class Http(Tiled):
     """A log's prefix, read over HTTP with one connection kept open."""
 
     def __init__(
-        self, prefix: str, client: httpx.Client | None = None, *, newest: bool = False
+        self,
+        prefix: str,
+        client: httpx.Client | None = None,
+        *,
+        newest: bool = False,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        """`newest`: take the newest checkpoint, before a quorum has cosigned (to cosign it)."""
+        """`newest`: take the newest checkpoint, before a quorum has cosigned (to cosign it).
+
+        `patience_s`: so long one file may take.
+        """
+        self._patience_s = patience_s
         self._prefix = prefix.rstrip("/")
         self._newest = newest
         self._client = client or httpx.Client(timeout=30, follow_redirects=True)
@@ -126,17 +138,24 @@ class Http(Tiled):
         _check_path(path)
         wanted = "checkpoint/newest" if self._newest and path == "checkpoint" else path
         url = f"{self._prefix}/{wanted}"
+        until = time.monotonic() + self._patience_s
+        data = bytearray()
         try:
-            answer = self._client.get(url)
+            # Piece by piece: a server may send without end, slowly, or packed a thousand times.
+            with self._client.stream("GET", url, headers=_PLAINLY) as answer:
+                if answer.status_code in (404, 410):
+                    raise Missing(path)
+                if answer.status_code != 200:
+                    raise Unreadable(f"{url}: status {answer.status_code}")
+                for piece in answer.iter_bytes(1 << 16):
+                    data += piece
+                    if len(data) > LONGEST_BUNDLE:
+                        raise Unreadable(f"{url}: it is longer than any tile")
+                    if time.monotonic() > until:
+                        raise Unreadable(f"{url}: not there after {self._patience_s:g} s")
         except httpx.HTTPError as error:
             raise Unreadable(f"{url}: {error}") from None
-        if answer.status_code in (404, 410):
-            raise Missing(path)
-        if answer.status_code != 200:
-            raise Unreadable(f"{url}: status {answer.status_code}")
-        if len(answer.content) > LONGEST_BUNDLE:
-            raise Unreadable(f"{url}: {len(answer.content)} bytes are more than any tile has")
-        return answer.content
+        return bytes(data)
 
 
 def read_tile(source: Source, tile: Tile) -> bytes:

@@ -18,7 +18,6 @@ the checkpoint that the reader kept from last time (`known`).
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
@@ -41,6 +40,8 @@ from stafett.ledger.tiles import HEIGHT, WIDTH, BadTile, Tile
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Progress = Callable[[int, int], None]
+MOST_WRONG = 10_000
+MOST_EXTRA = 20
 
 
 @dataclass(slots=True)
@@ -103,6 +104,8 @@ def verify(
     if not _open(source, keys, policy, report) or report.checkpoint is None:
         return report
     of_keys = _check_tree(source, report, entries, jobs, progress)
+    if of_keys is None:
+        return report
     if known is not None:
         report.findings += _continues(source, known, report.checkpoint, held)
     if entries and events:
@@ -212,8 +215,11 @@ class _Part:
 
 def _check_tree(
     source: Source, report: Report, entries: bool, jobs: int, progress: Progress
-) -> list[tuple[int, bytes]]:
-    """Compare entries and tiles up to the signed root; return the entries of `record/keys`."""
+) -> list[tuple[int, bytes]] | None:
+    """Compare entries and tiles up to the signed root; return the entries of `record/keys`.
+
+    None: so much is wrong that nothing more is looked at. A checkpoint may name any size.
+    """
     head = report.checkpoint
     assert head is not None
     frontier, upper = Frontier(), _Upper(source, head.size)
@@ -230,6 +236,10 @@ def _check_tree(
         frontier = frontier.append(part.tail)
         done += part.count
         progress(done, head.size)
+        if len(report.findings) > MOST_WRONG:
+            what = f"so much is wrong that nothing after position {done:,} was looked at"
+            report.findings.append(Finding("stopped", None, what))
+            return None
     report.findings += upper.check_rest()
     if frontier.root != head.root:
         what = f"the {head.size} entries do not hash to the root that was signed"
@@ -344,18 +354,26 @@ def _check_archive(source: Archive, report: Report) -> None:
     if about.entries != report.entries:
         what = f"{report.entries} entries are here, {about.entries} were exported"
         report.findings.append(Finding("about", None, what))
+    strangers = list(source.strangers(report.size))
+    report.findings += [Finding("extra", None, what) for what in strangers[:MOST_EXTRA]]
+    if len(strangers) > MOST_EXTRA:
+        what = f"and {len(strangers) - MOST_EXTRA:,} files more that belong to no such tree"
+        report.findings.append(Finding("extra", None, what))
     for name in source.documents():
         report.documents += 1
         wrong = ""
         try:
             if not is_document_name(name):
                 wrong = "the name is no SHA-256"
-            elif hashlib.sha256(source.read(f"documents/{name}")).hexdigest() != name:
+            elif source.digest(f"documents/{name}") != name:
                 wrong = "the document was changed"
         except (Missing, Unreadable) as error:
             wrong = str(error)
         if wrong:
             report.findings.append(Finding("document", None, f"documents/{name}: {wrong}"))
+    if about.documents is not None and about.documents != report.documents:
+        what = f"{report.documents} documents are here, {about.documents} were exported"
+        report.findings.append(Finding("about", None, what))
 
 
 # -- on all cores --------------------------------------------------------------------------------

@@ -135,8 +135,15 @@ def inspect(leaf: Mapping[str, Any], by: Key | None) -> list[Personal]:
     """Say of each signature in an entry of the record whether a key proves it, and why not.
 
     For the ledger's verifier, which knows nothing of journeys; other entries have none. `by` is the
-    key whose signature of the entry holds.
+    key whose signature of the entry holds. Whatever stands in an entry is told, never raised.
     """
+    try:
+        return _inspect(leaf, by)
+    except (AttributeError, KeyError, TypeError, ValueError, OverflowError) as error:
+        return [Personal(False, f"it cannot be read: {type(error).__name__}: {error}")]
+
+
+def _inspect(leaf: Mapping[str, Any], by: Key | None) -> list[Personal]:
     body = leaf["body"]
     event = body.get("event")
     if isinstance(change := body.get("change"), Mapping):
