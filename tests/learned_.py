@@ -36,14 +36,11 @@ def bring(site: Site, login: str = CLINIC) -> str:
     return str(answer.json()["source"])
 
 
-def made(
-    site: Site, chapter: str, source: str, login: str = CLINIC, language: str = "en"
-) -> dict[str, Any]:
+def made(site: Site, chapter: str, source: str, login: str = CLINIC) -> dict[str, Any]:
     """Wait for a chapter."""
-    path = f"/api/learn/chapters/{chapter}?source={source}&language={language}"
     end = time.monotonic() + PATIENCE_S
     while time.monotonic() < end:
-        answer = site.call(login, "GET", path).json()
+        answer = site.call(login, "GET", f"/api/learn/chapters/{chapter}?source={source}").json()
         if answer["ready"] or answer["problem"]:
             return answer  # type: ignore[no-any-return]
         time.sleep(0.2)

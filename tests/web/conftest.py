@@ -13,11 +13,11 @@ from typing import Literal
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 from starlette.applications import Starlette
 from starlette.routing import Mount
 
-from browser_ import CHROMIUM
+from browser_ import CHROMIUM, Shared
 from epcis_ import who
 from site_ import Site
 from stafett.exchange.epcis_store import EpcisStore
@@ -30,15 +30,20 @@ from web_walk import walk
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
 
 
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """Start Chromium, headless; say plainly when there is none."""
+@pytest.fixture(scope="session")
+def shared_chromium() -> Iterator[Shared]:
+    """Start what drives Chromium, headless; say plainly when there is none."""
     if CHROMIUM is None:
         pytest.skip("Chromium is not here: the browser tests were not run")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with contextlib.closing(Shared()) as shared:
+        yield shared
+
+
+@pytest.fixture(scope="module")
+def chromium(shared_chromium: Shared) -> Iterator[Browser]:
+    """Lend Chromium to a module."""
+    with shared_chromium.lent() as browser:
         yield browser
-        browser.close()
 
 
 # An assertion that a page must come to waits as long as a machine with other work may need.

@@ -180,7 +180,7 @@ def test_no_page_says_anything_in_english(
     """Every text is in the page's language, or marked as of another, or a name."""
     names = {p.name for p in site.people} | {p.organisation for p in site.people}
     for chapter in CHAPTERS:
-        made(site, chapter, "record", language=language)  # which names the record's groups
+        made(site, chapter, f"record&language={language}")  # which names its groups
     wrong: dict[str, list[str]] = {}
     seen = 0
     for login, todo in paths(journey, *more, *played, *learned).items():
