@@ -156,7 +156,7 @@ def test_the_page_shows_names_and_unfolds_what_was_kept(
     page = browser_of("administrator", "sv")
     page.goto("/audit/changes")
     row = page.locator("tbody tr").first
-    expect(row).to_contain_text("plats ändrad")
+    expect(row).to_contain_text("enhet ändrad")
     expect(row.locator("li")).to_have_text(
         re.compile(r"Namn\s+Före: Avdelning 9\s+→\s+Efter: Avdelning 9, plan 3")
     )

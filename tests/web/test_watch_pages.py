@@ -45,7 +45,7 @@ def test_a_deviation_is_taken_assessed_decided_and_closed_on_its_page(
     page.wait_for_url(f"**/deviations/{journey}/{name}")
     page.goto(f"/deviations/{journey}/{name}?language=sv")
     way = "den är inte bedömd enligt kriterierna; orsaken är inte angiven"
-    expect(page.locator("main")).to_contain_text(f"Innan den kan stängas: {way}")
+    expect(page.locator("main")).to_contain_text(f"Innan den kan avslutas: {way}")
     expect(page.locator("#s6 + p")).to_contain_text(way)
     page.goto(f"/deviations/{journey}/{name}?language=en")
     page.get_by_role("button", name="I take it").click()
