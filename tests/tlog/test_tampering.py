@@ -19,7 +19,7 @@ from stafett.ledger.cosignature import Ed25519Cosigner
 from stafett.ledger.mirror import Mirror, Refused
 from stafett.ledger.note import NoteSigner
 from stafett.ledger.policy import parse_policy
-from stafett.ledger.source import Folder, Missing, Source
+from stafett.ledger.source import Folder, Missing, Source, Unreadable
 from stafett.ledger.tiles import Tile
 from stafett.ledger.verify import Report, verify
 from stafett.ledger.witness import Request, State, add_checkpoint
@@ -273,6 +273,24 @@ def test_mirror_follows_and_is_a_record_itself(tmp_path: Path, sizes: list[int])
         assert mirror.source.read(tile.path) == Folder(log.folder).read(tile.path)
     restored = Mirror(tmp_path / "restored", POLICY)
     assert restored.pull(mirror.source).after == SIZE
+
+
+def test_two_pulls_at_once_are_one_after_the_other(tmp_path: Path, log: Log) -> None:
+    """The slower one would put an older head over tiles that the faster one has dropped."""
+    mirror = Mirror(tmp_path / "mirror", POLICY)
+
+    class Slow(Folder):
+        """A log that is pulled from again while it answers."""
+
+        def read(self, path: str) -> bytes:
+            """Read, once somebody else has tried."""
+            with pytest.raises(Unreadable, match="let it finish"):
+                Mirror(tmp_path / "mirror", POLICY).pull(Folder(log.folder))
+            return super().read(path)
+
+    mirror.pull(Slow(log.folder))
+    assert audit(mirror.source).sound
+    assert mirror.pull(Folder(log.folder)).after == SIZE
 
 
 def test_mirror_of_hashes_only(tmp_path: Path, log: Log) -> None:

@@ -365,6 +365,27 @@ def test_audit_and_mirror_commands(tmp_path: Path) -> None:
     policy.write_text(f"log {LOG.vkey}\nquorum none\n")
     away = ["mirror", "http://127.0.0.1:9/", "--policy", str(policy), "--copy", str(tmp_path / "m")]
     assert runner.invoke(command, away).exit_code == 2
+    key = tmp_path / "key"
+    key.write_bytes(b"\xff\xfe no key")  # what cannot be read is no proof against the log
+    assert runner.invoke(command, [*away, "--cosign", str(key)]).exit_code == 2
+
+
+@pytest.mark.parametrize("name", ["key", "state.json", "logs"])
+def test_a_folder_that_cannot_be_read_is_said_with_status_2(
+    folder: WitnessFolder, name: str
+) -> None:
+    """Status 1 says that there is proof of a fork; a disk that lost a file is none."""
+    (folder.path / name).write_bytes(b"\xff\xfe\x00")
+    for arguments in (["status"], ["run", "--port", "0"]):
+        told = CliRunner().invoke(command, [*arguments, "--folder", str(folder.path)])
+        assert told.exit_code == 2 and name in told.stderr, told.output
+
+
+def test_a_key_that_others_can_read_is_told(folder: WitnessFolder) -> None:
+    """Whoever reads it cosigns in this witness's name."""
+    assert not folder.exposed
+    (folder.path / "key").chmod(0o644)
+    assert folder.exposed
 
 
 def test_note_key_of_a_witness_is_not_a_log(folder: WitnessFolder) -> None:

@@ -61,7 +61,7 @@ def join(
         for key in keys:
             known.trust(key)
         vkey = known.cosigner().vkey
-    except (BadNote, BadFolder) as error:
+    except (BadNote, BadFolder, OSError) as error:
         _wrong(str(error))
     line = f"witness {name.replace('/', '-')} {vkey}{' ' + url if url else ''}"
     if as_json:
@@ -83,6 +83,8 @@ def run(host: str, port: int, folder: Path) -> None:
     try:
         with WitnessFolder(folder).opened() as opened:
             running = Witness(opened)
+            if opened.exposed:
+                click.echo(f"WARNING {folder / 'key'} can be read by others: chmod 600", err=True)
             click.echo(f"witness {running.cosigner.vkey}")
             click.echo(f"watching {', '.join(running.logs) or 'no log yet'}")
             click.echo(f"listening on http://{host}:{port}")
@@ -156,8 +158,8 @@ def mirror(
         for finding in error.findings:
             click.echo(f"{finding.kind}: {finding}", err=True)
         sys.exit(1)
-    except (Unreadable, Missing, BadNote, OSError) as error:
-        _wrong(str(error))
+    except (Unreadable, Missing, ValueError, OSError) as error:
+        _wrong(str(error))  # what cannot be read is no proof against the log
     if as_json:
         new = taken.after - taken.before
         told = {"entries": taken.after, "new": new, "cosignature": taken.cosignature or None}

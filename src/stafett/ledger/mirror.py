@@ -9,8 +9,10 @@ the log can be restored from a mirror's folder: it has the layout of the log its
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +52,7 @@ class Mirror:
         self._folder = folder
         self._policy = policy
         self._entries = entries
+        self._fresh: set[Path] = set()
 
     @property
     def source(self) -> Folder:
@@ -75,8 +78,27 @@ class Mirror:
 
         The log must have signed; a quorum is not asked for (a mirror may be part of it). Raises
         Refused, with nothing taken, when the log was rolled back or forked, or when entries do
-        not hash to the signed root; Unreadable when the source cannot be reached.
+        not hash to the signed root; Unreadable when the source cannot be reached, or another
+        process pulls into this folder.
         """
+        with self._alone():
+            return self._pull(source, cosigner, now)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Hold the folder: of two at once, one would drop tiles that the other's head stands on."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                what = f"another process takes into {self._folder}: let it finish"
+                raise Unreadable(what) from None
+            yield
+
+    def _pull(
+        self, source: Source, cosigner: Cosigner | None, now: Callable[[], int] | None
+    ) -> Pulled:
         try:
             raw = source.read("checkpoint")
             head = self._policy.judge(raw).checkpoint
@@ -100,8 +122,11 @@ class Mirror:
             cosigned = cosigner.cosign(head, now())
             line = cosigned.line
             signed = note.Note(signed.text, (*signed.signatures, cosigned))
-        # Last: until here the copy stands at the old checkpoint, whose files are all untouched.
+        # Last: until here the copy stands at the old checkpoint, whose files are all untouched. The
+        # names of the new ones are durable first: no power cut leaves a head without its tiles.
+        self._settle()
         self._write("checkpoint", str(signed).encode())
+        self._settle()
         self._drop_grown(held.size, head.size)
         return Pulled(held.size, head.size, line)
 
@@ -206,12 +231,27 @@ class Mirror:
         """Write a file whole or not at all."""
         target = self._folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
+        self._fresh.add(target.parent)
         temporary = target.parent / f".{target.name}.new"
         with temporary.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(target)
+
+    def _settle(self) -> None:
+        """Make the names in the folders that were written into durable, and those of the folders.
+
+        Raises OSError.
+        """
+        above = {one for folder in self._fresh for one in (folder, *folder.parents)}
+        for folder in sorted(one for one in above if one.is_relative_to(self._folder)):
+            directory = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(directory)
+            finally:
+                os.close(directory)
+        self._fresh.clear()
 
 
 def _changed(entry: int) -> Finding:

@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import secrets
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -72,7 +73,11 @@ class WitnessFolder:
     def opened(self) -> Iterator[WitnessFolder]:
         """Hold the folder's lock; raises BadFolder when another process holds it."""
         self._require("key")
-        with (self.path / "lock").open("w") as lock:
+        try:
+            lock = (self.path / "lock").open("w")
+        except OSError as error:
+            raise BadFolder(f"{self.path / 'lock'}: {error.strerror}") from None
+        with lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -84,7 +89,7 @@ class WitnessFolder:
     def cosigner(self) -> cosignature.Cosigner:
         """Return the witness's key."""
         try:
-            return cosignature.cosigner_from_text(self._require("key").read_text())
+            return cosignature.cosigner_from_text(self._text("key"))
         except BadNote as error:
             raise BadFolder(f"{self.path / 'key'}: {error}; restore it from a backup") from None
 
@@ -92,7 +97,7 @@ class WitnessFolder:
         """Return the trusted keys of each log."""
         found: dict[str, list[note.Verifier]] = {}
         path = self.path / "logs"
-        lines = path.read_text().splitlines() if path.exists() else []
+        lines = self._text("logs").splitlines() if path.exists() else []
         for number, line in enumerate(lines, 1):
             if line.strip() and not line.startswith("#"):
                 try:
@@ -115,9 +120,9 @@ class WitnessFolder:
         A witness that lost its memory must not begin anew by itself: it could then cosign a second
         history.
         """
-        path = self._require("state.json")
+        path = self.path / "state.json"
         try:
-            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+            stored = msgspec.json.decode(self._text("state.json"), type=_Stored)
             latest = {}
             for origin, seen in stored.latest.items():
                 head = checkpoint.parse_text(note.parse(seen.signed).text)
@@ -150,6 +155,20 @@ class WitnessFolder:
                 f"{path} is missing: run `stafett witness join` for a new witness, or restore it"
             )
         return path
+
+    @property
+    def exposed(self) -> bool:
+        """Say whether others on this machine can read the key, and cosign in its name."""
+        return bool(self._require("key").stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO))
+
+    def _text(self, name: str) -> str:
+        path = self._require(name)
+        try:
+            return path.read_text()
+        except OSError as error:
+            raise BadFolder(f"{path}: {error.strerror}") from None
+        except UnicodeDecodeError:
+            raise BadFolder(f"{path} is damaged (it is no text): restore it") from None
 
     def _write(self, name: str, text: str, mode: int = 0o644) -> None:
         temporary = self.path / f".{name}.new"
