@@ -242,6 +242,13 @@ async def test_places_widen_by_captured_master_data(store: EpcisStore) -> None:
     assert await ids(store, {"EQATTR_readPoint_urn:x:kind": ["hospital"]}) == []
     await store.capture(document(epcisHeader=master([room, hall])), owner="maker")
     assert len(await ids(store, {"WD_readPoint": [SITE]})) == 3
+    # What another organisation says of the same place changes no answer, and tells it nothing.
+    theirs = event(4, readPoint={"id": SITE})
+    await store.capture(document(theirs, epcisHeader=master([])), owner="courier")
+    for who, found in (("maker", 3), ("courier", 1)):
+        assert len(await ids(store, {"WD_readPoint": [SITE]}, owners=[who])) == found
+    await store.capture(document(event(5, readPoint={"id": SITE})), owner="stranger")
+    assert await ids(store, {"HASATTR_readPoint": ["urn:x:kind"]}, owners=["stranger"]) == []
 
 
 async def test_an_organisation_can_be_kept_to_what_it_may_see(store: EpcisStore) -> None:

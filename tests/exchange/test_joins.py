@@ -13,6 +13,7 @@ from stafett.exchange.epcis_facts import digest
 from stafett.exchange.epcis_store import EpcisStore
 from stafett.exchange.joins import Joins, spellings
 from stafett.exchange.room import Exchange, refused_host
+from stafett.exchange.subscriptions import Subscriptions
 from stafett.exchange.views import View
 from stafett.ledger import Author, Draft, Ledger, Submission
 from stafett.ledger.schema import migrate
@@ -136,23 +137,47 @@ async def test_an_event_from_before_is_found_by_the_namespaces_that_there_were(
     assert numbers((await joins.events("J1")).events) == [1]
 
 
+_BACK = """
+ALTER TABLE exchange.webhook DROP CONSTRAINT webhook_query_fkey;
+ALTER TABLE exchange.named_query DROP CONSTRAINT named_query_pkey;
+ALTER TABLE exchange.named_query ADD PRIMARY KEY (name);
+ALTER TABLE exchange.webhook ADD FOREIGN KEY (query_name) REFERENCES exchange.named_query;
+ALTER TABLE exchange.vocabulary DROP COLUMN owner;
+CREATE INDEX vocabulary_id ON exchange.vocabulary (id, type, n DESC);
+ALTER TABLE exchange.namespace DROP COLUMN early, DROP COLUMN owner;
+ALTER TABLE exchange.namespace ADD PRIMARY KEY (prefix, uri);
+UPDATE exchange.webhook SET owner = 'courier';
+UPDATE stafett_migration SET version_num = 'exchange_0012' WHERE version_num = 'exchange_0014';
+"""
+
+
 async def test_only_the_namespaces_that_named_something_are_kept_from_before(
     store: EpcisStore,
 ) -> None:
-    """A store that a partner filled with thousands of them is light again after the upgrade."""
+    """A store that a partner filled with thousands of them is light again after the upgrade.
+
+    Whose a namespace is, is found out; who was told of another's query has one of its own.
+    """
+    subscriptions = Subscriptions(store)
+    await subscriptions.define("all", {}, owner="maker")
+    wish = {"dest": "https://partner.example/hook", "stream": True}
+    hook = await subscriptions.subscribe("all", wish, owner="maker")
     many = {f"p{n}": f"https://p{n}.example/" for n in range(200)}
     value = epcis.document([event(1, **{"p7:coi": "CHA9999240000A1"}, **{"p8:other": 1})],
                            [epcis.CONTEXT_URI, many], created="2026-01-01T00:00:00Z")  # fmt: skip
     await store.capture(epcis.judge(value), owner="courier")
     with psycopg.connect(store.url, autocommit=True) as before:
-        before.execute("ALTER TABLE exchange.namespace DROP COLUMN early")
-        before.execute(
-            "UPDATE stafett_migration SET version_num = 'exchange_0012'"
-            " WHERE version_num = 'exchange_0013'"
-        )
+        before.execute(_BACK)
     await asyncio.to_thread(migrate, store.url)
     await store.refresh()
     assert store.early == {"https://p7.example/"}
+    assert store.namespaces(["courier"])["p9"] == ["https://p9.example/"]
+    assert store.namespaces(["maker"]) == {}
+    assert [(await subscriptions.query("all", o)).owner for o in ("maker", "courier")] == [
+        "maker", "courier",
+    ]  # fmt: skip
+    await subscriptions.remove("all", "maker")
+    assert (await subscriptions.webhook(hook.id)).owner == "courier"
 
 
 async def test_the_ledger_tells_which_journeys_there_are(database: str) -> None:

@@ -12,6 +12,7 @@ import psycopg
 import pytest
 
 from stafett.exchange import cloudevents, epcis
+from stafett.exchange import deliveries as deliveries_module
 from stafett.exchange.cloudevents import CloudEvent
 from stafett.exchange.deliveries import Deliveries
 from stafett.exchange.epcis_store import EpcisStore
@@ -166,6 +167,58 @@ async def test_a_scheduled_query_reports_even_nothing_if_asked_to(
     assert receiver.ids() == [] and len(receiver.got) == 1
 
 
+async def test_a_report_of_many_pages_does_not_wait_for_the_next_moment(
+    store: EpcisStore, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before, each moment told one page: who got more in a day than that fell behind for ever."""
+    monkeypatch.setattr(deliveries_module, "PAGE", 2)
+    subscriptions, hook = await shipping(store, stream=None, schedule={"month": "2"})
+    await put(store, *[event(n) for n in range(1, 6)])
+    receiver = Receiver()
+    await drain(Deliveries(subscriptions, client=receiver.client), database)  # not its time yet
+    await drain(Deliveries(subscriptions, client=receiver.client), database)
+    assert receiver.ids() == [event(n)["eventID"] for n in range(1, 6)]
+    assert (await subscriptions.webhook(hook)).position == 5
+
+
+async def test_what_a_receiver_took_before_it_failed_is_not_sent_again(store: EpcisStore) -> None:
+    """Of five messages the fourth fails: the position is at the third, and goes on from there."""
+    subscriptions = Subscriptions(store)
+    hook = await subscriptions.announce(DEST, "binary", owner=OWNER, secret=None, position=0)
+
+    async def feed(owner: str, after: int, limit: int) -> list[tuple[int, CloudEvent]]:
+        return [
+            (n, CloudEvent(str(n), "urn:x", "org.stafett.x", datetime.now(UTC), {}))
+            for n in range(after + 1, 6)
+        ]
+
+    got: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        got.append(request.headers["ce-id"])
+        return httpx.Response(503 if len(got) == 4 else 200)
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    deliveries = Deliveries(subscriptions, client=client, ledger=feed)
+    await deliveries.once()
+    assert (await subscriptions.webhook(hook.id)).position == 3
+    await deliveries.once()
+    assert got == ["1", "2", "3", "4", "4", "5"]
+
+
+async def test_a_named_query_is_its_organisations(store: EpcisStore, database: str) -> None:
+    """Another one may use the name, sees and removes only its own, and ends nobody's webhook."""
+    subscriptions, hook = await shipping(store)
+    with pytest.raises(Problem, match="no query"):
+        await subscriptions.query("ship", "courier")
+    with pytest.raises(Problem, match="no query"):
+        await subscriptions.subscribe("ship", {"dest": DEST, "stream": True}, owner="courier")
+    await subscriptions.define("ship", {"EQ_bizStep": ["storing"]}, owner="courier")
+    assert [q.owner for q in await subscriptions.queries("courier", 10)] == ["courier"]
+    await subscriptions.remove("ship", "courier")
+    assert (await subscriptions.webhook(hook)).query_name == "ship"
+
+
 async def test_one_broken_webhook_does_not_hold_up_the_others(
     store: EpcisStore, database: str
 ) -> None:
@@ -308,7 +361,7 @@ async def test_named_queries_are_unique_checked_and_removed_with_their_subscript
         with pytest.raises(Problem) as wrong:
             await subscriptions.define(name, query, owner="maker")
         assert wrong.value.status == 400
-    await subscriptions.remove("ship")
+    await subscriptions.remove("ship", OWNER)
     with pytest.raises(Problem) as gone:
         await subscriptions.webhook(hook)
     assert gone.value.status == 404

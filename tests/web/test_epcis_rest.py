@@ -277,7 +277,16 @@ async def test_an_organisation_sees_what_it_may(http: httpx.AsyncClient) -> None
     assert (await http.get(where)).status_code == 200
     assert (await http.get(where, headers=courier)).status_code == 404
     await http.post("/queries", json={"name": "q", "query": {}})
-    assert (await http.delete("/queries/q", headers=courier)).status_code == 403
+    assert (await http.delete("/queries/q", headers=courier)).status_code == 404
+    assert (await http.get("/queries", headers=courier)).json() == []
+    for path in ("/queries/q", "/queries/q/events", "/queries/q/subscriptions"):
+        assert (await http.get(path, headers=courier)).status_code == 404
+    own = [epcis.CONTEXT_URI, {"mine": "https://maker.example/"}]
+    await http.post("/capture", json={**document(event(9)), "@context": own})
+    assert "maker.example" in (await http.options("/capture")).headers["gs1-extensions"]
+    assert "maker" not in (await http.options("/capture", headers=courier)).headers.get(
+        "gs1-extensions", ""
+    )
     await http.post("/capture", json=document(event(3, bizStep="destroying")))
     assert (await http.get("/bizSteps", headers=courier)).json()["member"] == ["shipping"]
     epcs = (await http.get("/epcs", headers=courier)).json()["member"]

@@ -71,7 +71,7 @@ class Deliveries:
             if hook is None:
                 return False
             try:
-                position, told = await self._serve(hook)
+                position, told, more = await self._serve(hook)
             except (psycopg.OperationalError, psycopg.InterfaceError):
                 raise  # the database; nothing is wrong with the receiver
             except Exception as failure:
@@ -81,15 +81,16 @@ class Deliveries:
                     log.exception("webhook %s could not be served", hook.id)
                 await self.subscriptions.failed(connection, hook, why)
             else:
-                await self.subscriptions.arrived(connection, hook, position, told)
+                await self.subscriptions.arrived(connection, hook, position, told, more=more)
         return True
 
-    async def _serve(self, hook: Webhook) -> tuple[int, bool]:
+    async def _serve(self, hook: Webhook) -> tuple[int, bool, bool]:
+        """Tell what is new; give up to where, whether anything was told, and whether more is."""
         if hook.source in self._feeds:
             return await self._serve_feed(hook)
         store = self.subscriptions.store
         assert hook.query_name is not None
-        named = await self.subscriptions.query(hook.query_name)
+        named = await self.subscriptions.query(hook.query_name, hook.owner)
         top = await store.size()
         page = await store.query(
             self.subscriptions.read(named),
@@ -99,7 +100,7 @@ class Deliveries:
             owners=self._may_read(hook.owner),
         )
         if not page.events and not (hook.report_if_empty and hook.schedule):
-            return top, False
+            return top, False, False
         prefixes = (
             await store.companies(self._may_read(hook.owner)) if hook.epc_format == URNS else ()
         )
@@ -110,9 +111,9 @@ class Deliveries:
         body = msgspec.json.encode(document)
         reached = page.events[-1].seq if page.next_token else top
         await self._send(hook, Message(_epcis_headers(hook, body), body))
-        return reached, True
+        return reached, True, page.next_token is not None
 
-    async def _serve_feed(self, hook: Webhook) -> tuple[int, bool]:
+    async def _serve_feed(self, hook: Webhook) -> tuple[int, bool, bool]:
         feed = self._feeds[hook.source]
         if feed is None:
             raise Refused(f"this process does not follow the {hook.source}")
@@ -122,9 +123,14 @@ class Deliveries:
             if hook.secret:
                 signature = cloudevents.sign(hook.secret, event.id, message.body)
                 message.headers["stafett-signature"] = signature
-            await self._send(hook, message)
+            try:
+                await self._send(hook, message)
+            except Exception:
+                if not told:
+                    raise
+                break  # what was taken is not sent again; what failed is tried, and counted, next
             position, told = reached, True
-        return position, told
+        return position, told, told
 
     async def _send(self, hook: Webhook, message: Message) -> None:
         host = httpx.URL(hook.dest).host

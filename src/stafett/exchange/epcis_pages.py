@@ -91,13 +91,13 @@ class Reader:
         """Give at most `limit` events (1 to 1,000) that answer the query.
 
         `after_seq` and `upto_seq` restrict to a stretch of the store (for standing queries),
-        `owners` to what these organisations captured. Raises `Problem` 400 for a token of
-        another query and 413 when the query's maxEventCount is exceeded.
+        `owners` to what these organisations captured, master data too. Raises `Problem` 400 for
+        a token of another query and 413 when the query's maxEventCount is exceeded.
         """
         limit = max(1, min(limit, MAX_PAGE))
         fingerprint = fingerprint_of(query, after_seq, upto_seq, owners)
         mark = read_mark(token, fingerprint) if token and not query.order_fields else None
-        query = await self._resolved(query)
+        query = await self._resolved(query, owners)
         where, values, rest = _where(query.conditions)
         where += [b"seq > %s", b"seq <= %s"]
         values += [after_seq, MOST if upto_seq is None else upto_seq]
@@ -244,27 +244,29 @@ class Reader:
         context = await self._context_of(row[2])
         return Stored(row[0], row[1], context, msgspec.json.decode(row[3]), row[4])
 
-    async def _resolved(self, query: Query) -> Query:
+    async def _resolved(self, query: Query, owners: Sequence[str] | None) -> Query:
+        own = None if owners is None else list(owners)
         places: dict[frozenset[str], set[str]] = {}
         holders: dict[tuple[frozenset[str], frozenset[str] | None], set[str]] = {}
         for condition in query.conditions:
             if isinstance(condition, Within):
-                places[condition.places] = await self._below(condition.places)
+                places[condition.places] = await self._below(condition.places, own)
             elif isinstance(condition, Attribute):
                 asked = (condition.attributes, condition.values)
-                holders[asked] = await self._having(*asked)
+                holders[asked] = await self._having(*asked, own)
         if not places and not holders:
             return query
         return resolve(query, places.__getitem__, lambda a, v: holders[a, v])
 
-    async def _below(self, places: frozenset[str]) -> set[str]:
+    async def _below(self, places: frozenset[str], own: list[str] | None) -> set[str]:
         found, frontier = set(places), list(places)
         async with self._pool.connection() as connection:
             while frontier:
                 cursor = await connection.execute(
                     "SELECT DISTINCT ON (id, type) children FROM exchange.vocabulary"
-                    " WHERE id = ANY(%s) ORDER BY id, type, n DESC",
-                    [frontier],
+                    " WHERE id = ANY(%s) AND (%s::text[] IS NULL OR owner = ANY(%s))"
+                    " ORDER BY id, type, n DESC",
+                    [frontier, own, own],
                 )
                 below = {child for row in await cursor.fetchall() for child in row[0]}
                 frontier = sorted(below - found)
@@ -276,12 +278,18 @@ class Reader:
                     )  # fmt: skip
         return found
 
-    async def _having(self, attributes: frozenset[str], values: frozenset[str] | None) -> set[str]:
+    async def _having(
+        self,
+        attributes: frozenset[str],
+        values: frozenset[str] | None,
+        own: list[str] | None,
+    ) -> set[str]:
         found = set()
         async with self._pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT DISTINCT ON (id, type) id, attributes FROM exchange.vocabulary"
-                " ORDER BY id, type, n DESC"
+                " WHERE %s::text[] IS NULL OR owner = ANY(%s) ORDER BY id, type, n DESC",
+                [own, own],
             )
             for identifier, text in await cursor.fetchall():
                 for item in msgspec.json.decode(text):

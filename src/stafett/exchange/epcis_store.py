@@ -62,7 +62,7 @@ class Outcome(msgspec.Struct, frozen=True):
 class _Learnt(msgspec.Struct):
     # What a capture added besides events; remembered once it is committed.
     contexts: dict[bytes, int] = {}
-    namespaces: list[tuple[str, str]] = []
+    namespaces: list[tuple[str, str, str]] = []
     names: set[tuple[str, str, str]] = set()
     companies: set[tuple[str, str]] = set()
 
@@ -81,7 +81,7 @@ class EpcisStore:
         self._contexts: dict[bytes, int] = {}
         self._names: set[tuple[str, str, str]] = set()
         self._companies: set[tuple[str, str]] = set()  # (owner, company prefix), all in the table
-        self._namespaces: dict[str, list[str]] = {}
+        self._namespaces: dict[str, dict[str, set[str]]] = {}  # owner -> prefix -> namespaces
         self.early: frozenset[str] = frozenset()  # see exchange_0013
         self._reader = Reader(self._pool, self.context_of)
         self._context_bodies: dict[int, Any] = {}
@@ -104,9 +104,13 @@ class EpcisStore:
         """The connections, for the room's other tables."""
         return self._pool
 
-    def names(self, name: str, context: Any = None) -> Sequence[str]:
+    def names(
+        self, name: str, context: Any = None, owners: Sequence[str] | None = None
+    ) -> Sequence[str]:
         """Give the full names that `prefix:name` may stand for: by context, else as captured.
 
+        As captured by `owners` (None: by anybody): what a partner writes into its documents
+        changes nobody else's questions.
         Raises `Problem` 400 where a prefix was given more meanings than a query can try.
         """
         if context is not None:
@@ -114,9 +118,8 @@ class EpcisStore:
             if name.partition(":")[0] in prefixes:
                 return [epcis.expand(name, prefixes)]
         prefix, _, local = name.partition(":")
-        known = self._namespaces.get(prefix, [])
         standard = epcis.STANDARD_PREFIXES.get(prefix)
-        uris = {*known, *([standard] if standard else [])}
+        uris = {*self._meant(prefix, owners), *([standard] if standard else [])}
         if len(uris) > MAX_MEANINGS:
             why = (
                 f"{prefix!r} has meant {len(uris):,} namespaces in captured documents: say which, "
@@ -198,7 +201,7 @@ class EpcisStore:
                     numbers,
                 )
         await self._note_names(connection, document, fresh, owner, learnt)
-        await _master_data(connection, document.vocabularies, job)
+        await _master_data(connection, document.vocabularies, job, owner)
         return Outcome(
             job=job,
             captured=len(fresh),
@@ -260,17 +263,25 @@ class EpcisStore:
     async def _learn_namespaces(self) -> None:
         async with self._pool.connection() as connection:
             rows = await (
-                await connection.execute("SELECT prefix, uri, early FROM exchange.namespace")
+                await connection.execute("SELECT owner, prefix, uri, early FROM exchange.namespace")
             ).fetchall()
-        learnt: dict[str, list[str]] = {}
-        self.early = frozenset(uri for _, uri, early in rows if early)
-        for prefix, uri, _ in rows:
-            learnt.setdefault(prefix, []).append(uri)
-        self._namespaces = learnt
+        self.early = frozenset(uri for *_, uri, early in rows if early)
+        self._namespaces = {}
+        for owner, prefix, uri, _ in rows:
+            self._noted(owner, prefix, uri)
 
-    def namespaces(self) -> dict[str, list[str]]:
-        """Give what each extension prefix has meant in captured documents."""
-        return {prefix: list(uris) for prefix, uris in self._namespaces.items()}
+    def _noted(self, owner: str, prefix: str, uri: str) -> None:
+        self._namespaces.setdefault(owner, {}).setdefault(prefix, set()).add(uri)
+
+    def _meant(self, prefix: str, owners: Sequence[str] | None) -> set[str]:
+        who = self._namespaces if owners is None else owners
+        return set().union(*(self._namespaces.get(o, {}).get(prefix, ()) for o in who))
+
+    def namespaces(self, owners: Sequence[str] | None = None) -> dict[str, list[str]]:
+        """Give what each extension prefix has meant in what `owners` (None: anybody) captured."""
+        who = self._namespaces if owners is None else owners
+        prefixes = {p for o in who for p in self._namespaces.get(o, ())}
+        return {p: sorted(self._meant(p, owners)) for p in prefixes}
 
     async def refresh(self) -> None:
         """Learn what other processes captured (the meaning of prefixes)."""
@@ -288,14 +299,15 @@ class EpcisStore:
         for row in rows:
             if row.own is not None:
                 meant |= epcis.prefixes_of(row.own).items()
+        there = self._namespaces.get(owner, {})
         spaces = [
-            (p, uri)
+            (owner, p, uri)
             for p, uri in sorted(meant)
-            if epcis.STANDARD_PREFIXES.get(p) != uri and uri not in self._namespaces.get(p, ())
+            if epcis.STANDARD_PREFIXES.get(p) != uri and uri not in there.get(p, ())
         ]
         if spaces:
             await connection.cursor().executemany(
-                "INSERT INTO exchange.namespace (prefix, uri) VALUES (%s, %s)"
+                "INSERT INTO exchange.namespace (owner, prefix, uri) VALUES (%s, %s, %s)"
                 " ON CONFLICT DO NOTHING",
                 spaces,
             )
@@ -328,8 +340,8 @@ class EpcisStore:
 
     def _remember(self, learnt: _Learnt) -> None:
         self._contexts.update(learnt.contexts)
-        for prefix, uri in learnt.namespaces:
-            self._namespaces.setdefault(prefix, []).append(uri)
+        for space in learnt.namespaces:
+            self._noted(*space)
         if len(self._names) > 100_000:
             self._names.clear()
         self._names |= learnt.names
@@ -424,7 +436,9 @@ def _ahead(rows: list[Row], now: int) -> list[Finding]:
     ]
 
 
-async def _master_data(connection: Connection, vocabularies: list[Json], job: uuid.UUID) -> None:
+async def _master_data(
+    connection: Connection, vocabularies: list[Json], job: uuid.UUID, owner: str
+) -> None:
     elements = [
         (
             vocabulary["type"],
@@ -432,14 +446,15 @@ async def _master_data(connection: Connection, vocabularies: list[Json], job: uu
             msgspec.json.encode(element.get("attributes", [])).decode(),
             [canonical(c) for c in element.get("children", [])],
             job,
+            owner,
         )
         for vocabulary in vocabularies
         for element in vocabulary.get("vocabularyElementList", ())
     ]
     if elements:
         await connection.cursor().executemany(
-            "INSERT INTO exchange.vocabulary (type, id, attributes, children, job)"
-            " VALUES (%s, %s, %s, %s, %s)",
+            "INSERT INTO exchange.vocabulary (type, id, attributes, children, job, owner)"
+            " VALUES (%s, %s, %s, %s, %s, %s)",
             elements,
         )
 

@@ -113,7 +113,7 @@ class Subscriptions:
         self.refuse = refuse
 
     async def define(self, name: str, query: Any, *, owner: str, context: Any = None) -> NamedQuery:
-        """Keep a query under a name; raise `Problem` 400 if it is wrong, 409 if taken."""
+        """Keep an organisation's query under a name; raise `Problem` 400 or 409 (it has one so)."""
         if not isinstance(name, str) or not _NAME.fullmatch(name):
             why = (
                 "a name has 1 to 100 letters, digits and . _ ~ -, and begins with one of the first"
@@ -124,7 +124,7 @@ class Subscriptions:
             raise Problem(400, "ValidationException", why, [Finding("/query", why)])
         context = query.get("@context", context)
         parameters = {k: v for k, v in query.items() if k != "@context"}
-        read_query(parameters, lambda n: self.store.names(n, context))
+        read_query(parameters, lambda n: self.store.names(n, context, [owner]))
         async with self.store.pool.connection() as connection:
             try:
                 await connection.execute(
@@ -136,28 +136,33 @@ class Subscriptions:
                 raise Problem(
                     409, "ResourceAlreadyExistsException", f"there is a query named {name!r}"
                 ) from None
-        return await self.query(name)
+        return await self.query(name, owner)
 
-    async def query(self, name: str) -> NamedQuery:
-        """Give a named query; raise `Problem` 404 if there is none."""
-        rows = await self._queries("WHERE name = %s", [name])
+    async def query(self, name: str, owner: str) -> NamedQuery:
+        """Give a named query of an organisation; raise `Problem` 404 if it has none of the name."""
+        rows = await self._queries("WHERE owner = %s AND name = %s", [owner, name])
         if not rows:
             raise Problem(404, "NoSuchNameException", f"there is no query named {name!r}")
         return rows[0]
 
-    async def queries(self, limit: int, after: str | None = None) -> list[NamedQuery]:
-        """Give the named queries by name, beyond `after`."""
-        return await self._queries("WHERE name > %s ORDER BY name LIMIT %s", [after or "", limit])
+    async def queries(self, owner: str, limit: int, after: str | None = None) -> list[NamedQuery]:
+        """Give an organisation's named queries by name, beyond `after`."""
+        return await self._queries(
+            "WHERE owner = %s AND name > %s ORDER BY name LIMIT %s", [owner, after or "", limit]
+        )
 
-    async def remove(self, name: str) -> None:
-        """Remove a named query and its subscriptions."""
-        await self.query(name)
+    async def remove(self, name: str, owner: str) -> None:
+        """Remove a named query of an organisation, and its subscriptions."""
+        await self.query(name, owner)
         async with self.store.pool.connection() as connection:
-            await connection.execute("DELETE FROM exchange.named_query WHERE name = %s", [name])
+            await connection.execute(
+                "DELETE FROM exchange.named_query WHERE owner = %s AND name = %s", [owner, name]
+            )
 
     def read(self, named: NamedQuery) -> Query:
         """Give the checked query of a named one (prefixes mean what they mean now)."""
-        return read_query(named.query, lambda n: self.store.names(n, named.context))
+        own = [named.owner]
+        return read_query(named.query, lambda n: self.store.names(n, named.context, own))
 
     async def subscribe(
         self, name: str, wish: Any, *, owner: str, epc_format: str = "Never_Translates"
@@ -167,7 +172,7 @@ class Subscriptions:
         `wish` is the body of the REST binding: dest, signatureToken, stream or schedule,
         reportIfEmpty, initialRecordTime. `epc_format` is the form of identifiers in what is told.
         """
-        check_standing(await self.query(name))
+        check_standing(await self.query(name, owner))
         if not isinstance(wish, dict):
             raise _controls("", "a subscription is an object")
         for key in wish:
@@ -267,12 +272,15 @@ class Subscriptions:
         return None if row is None else Webhook(*row)
 
     async def arrived(
-        self, connection: Connection, hook: Webhook, position: int, told: bool
+        self, connection: Connection, hook: Webhook, position: int, told: bool, *, more: bool
     ) -> None:
-        """Note that everything up to `position` was received, or that nothing was to be sent."""
+        """Note that everything up to `position` was received, or that nothing was to be sent.
+
+        `more`: a report has another page, which does not wait for the schedule's next moment.
+        """
         now = datetime.now(UTC)
         following = now if position > hook.position else now + timedelta(seconds=1)
-        if hook.schedule is not None:
+        if hook.schedule is not None and not more:
             schedule = read_schedule(msgspec.json.decode(hook.schedule))
             following = next_run(schedule, now) or now + timedelta(days=3650)
         await connection.execute(

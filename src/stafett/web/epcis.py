@@ -171,7 +171,7 @@ class Epcis(Standing):
             known_caller: Caller | None = await self.who(request)
         except Problem:
             known_caller = None
-        known = self.store.namespaces() if known_caller else {}
+        known = self.store.namespaces(known_caller.may_read) if known_caller else {}
         spaces = [f"{p}={u}" for p, us in sorted(known.items()) for u in us]
         if spaces:
             headers["GS1-Extensions"] = ",".join(spaces[:50])
@@ -258,19 +258,20 @@ class Epcis(Standing):
     ) -> Response:
         """Answer a query in the URL together with what the path fixes."""
         given, limit, token = await self.asked(request, caller)
-        query = await self.read(request, given)
+        query = await self.read(request, caller, given)
         for name, value in fixed.items():
             extra = read_query({name: value})
             conditions = (*query.conditions, *extra.conditions)
             query = msgspec.structs.replace(query, conditions=conditions)
         return await self.page(request, caller, query, limit, token)
 
-    async def read(self, request: Request, given: dict[str, Any]) -> Query:
+    async def read(self, request: Request, caller: Caller, given: dict[str, Any]) -> Query:
         """Check a URL's query; extension prefixes mean what the client says, else as captured."""
         if any(":" in name for name in given):
             await self.store.refresh()
         context = extensions_of(request)
-        return read_query(given, lambda n: self.store.names(n, context), text=True)
+        own = caller.may_read
+        return read_query(given, lambda n: self.store.names(n, context, own), text=True)
 
     async def page(
         self,
@@ -308,7 +309,7 @@ class Epcis(Standing):
 
     async def query_events(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Answer a named query."""
-        named = await self.subscriptions.query(names[1])
+        named = await self.subscriptions.query(names[1], caller.organisation)
         rest, limit, token = await self.asked(request, caller)
         limit = page_size(str(named.query["perPage"])) if "perPage" in named.query else limit
         refuse_rest(rest)

@@ -71,10 +71,10 @@ class Standing:
         return {"GS1-Query-Min-Record-Time": moment.isoformat()}
 
     async def queries(self, request: Request, caller: Caller, names: list[str]) -> Response:
-        """List the named queries."""
+        """List the caller's named queries: what somebody asks for is nobody else's to know."""
         rest, limit, token = await self.asked(request, caller)
         refuse_rest(rest)
-        found = await self.subscriptions.queries(limit + 1, token)
+        found = await self.subscriptions.queries(caller.organisation, limit + 1, token)
         following = found[limit - 1].name if len(found) > limit else None
         return answer(
             [{"name": q.name, "query": q.query} for q in found[:limit]],
@@ -95,19 +95,17 @@ class Standing:
 
     async def definition(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """Show a named query."""
-        named = await self.subscriptions.query(names[1])
+        named = await self.subscriptions.query(names[1], caller.organisation)
         return answer({"name": named.name, "query": named.query})
 
     async def undefine(self, request: Request, caller: Caller, names: list[str]) -> Response:
-        """Remove a named query and its subscriptions; only who defined it may."""
-        named = await self.subscriptions.query(names[1])
-        own(named.owner, caller)
-        await self.subscriptions.remove(named.name)
+        """Remove a named query of the caller's, and its subscriptions."""
+        await self.subscriptions.remove(names[1], caller.organisation)
         return answer(None, 204)
 
     async def hooks(self, request: Request, caller: Caller, names: list[str]) -> Response:
         """List the caller's subscriptions to a query."""
-        await self.subscriptions.query(names[1])
+        await self.subscriptions.query(names[1], caller.organisation)
         rest, limit, token = await self.asked(request, caller)
         refuse_rest(rest)
         found = [h for h in await self.subscriptions.webhooks(names[1])
@@ -165,7 +163,7 @@ class Standing:
             caller = await self.who(socket)
             if len(parts) != 3 or parts[0] != "queries" or parts[2] != "events":
                 raise Problem(404, "NoSuchResourceException", "subscribe at /queries/{name}/events")
-            named = await self.subscriptions.query(parts[1])
+            named = await self.subscriptions.query(parts[1], caller.organisation)
             wish = dict(socket.query_params)
             wanted = check_format(socket.headers.get("gs1-epc-format"))
             feed = stream(self.store, self.subscriptions, named, wish, caller.may_read, wanted)
