@@ -221,6 +221,19 @@ def test_the_right_events_of_a_wrong_document_are_kept_by_who_proceeds(
     assert kept["capture"]["captured"] == kept["events"] > 0
 
 
+def test_a_folder_without_a_tower_takes_and_gives_nothing(tmp_path: Path) -> None:
+    """A misspelt folder gets no database of its own, in which nobody would look."""
+    elsewhere = tmp_path / "misspelt"
+    document = tmp_path / "x.json"
+    document.write_text('{"resourceType": "Bundle", "type": "collection"}')
+    for told in (
+        run("import", document, "--folder", elsewhere),
+        run("export", "--to", "epcis", "--folder", elsewhere, tmp_path / "out.json"),
+    ):
+        assert told.exit_code == 2 and "holds no record" in told.output
+    assert not elsewhere.exists()
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

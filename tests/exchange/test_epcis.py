@@ -146,14 +146,12 @@ def test_a_truncated_document_says_so() -> None:
 
 
 def test_a_document_that_says_a_name_twice_is_refused() -> None:
-    """Of two identifiers neither is taken for the one that was meant (FHIR is read by the same)."""
-    text = json.dumps(doc(EVENT)).replace(
-        '"action"', '"eventID": "urn:a", "eventID": "urn:b", "action"'
-    )
+    """Of two actions neither is taken for the one that was meant (FHIR is read by the same)."""
+    text = json.dumps(doc(EVENT)).replace('"action"', '"action": "ADD", "action"')
     with pytest.raises(Problem, match="says a name twice") as refused:
         epcis.read(text.encode())
     assert refused.value.status == 400
-    assert [f.pointer for f in refused.value.findings] == ["/epcisBody/eventList/0/eventID"]
+    assert [f.pointer for f in refused.value.findings] == ["/epcisBody/eventList/0/action"]
 
 
 @pytest.mark.parametrize(

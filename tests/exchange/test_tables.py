@@ -111,6 +111,7 @@ def test_laboratory_results_carry_test_value_and_verdict() -> None:
         (("keep: [Driver]", "extra: 1"), "extra"),
         (("step: {column: Event, words: {PU: shipping, DEL: receiving}}", ""), "needs 'step'"),
         (("kind: milestones", "kind: [}"), "expected node content"),
+        (("kind: milestones", "kind: milestones\nkind: milestones"), "here twice"),
     ],
 )
 def test_a_wrong_mapping_is_refused_by_its_field(change: tuple[str, str], words: str) -> None:

@@ -87,7 +87,7 @@ def opened(url: str | None, folder: Path | None) -> Iterator[str]:
     from stafett.ledger.schema import migrate
 
     if url is None and folder is not None and "STAFETT_DATABASE_URL" not in os.environ:
-        with database(folder / "postgres") as server:
+        with database(folder / "postgres", existing=True) as server:
             migrate(server.url)
             yield server.url
         return

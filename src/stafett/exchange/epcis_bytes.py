@@ -17,6 +17,8 @@ from stafett.protocol.doubled import doubled
 MAX_BYTES: Final = 64 * 1024 * 1024
 MAX_DEPTH: Final = 48
 DEEP: Final = f"the document nests deeper than {MAX_DEPTH} levels"
+# An event has one, and GS1's own example AssociationEvent-h has two: both name it, the last counts.
+ALIASES: Final = ("eventID",)
 SAID_TWICE: Final = "stands there twice; neither is taken for the one that was meant"
 _BYTE: Final = re.compile(r" \(byte (\d+)\)")
 
@@ -35,7 +37,7 @@ def parse(data: bytes, *, max_bytes: int = MAX_BYTES) -> Any:
         raise _unreadable(f"the document holds {what}", data, nul, what)
     try:
         value = msgspec.json.decode(data)
-        twice = doubled(data, value)
+        twice = doubled(data, value, ALIASES)
     except RecursionError:
         at = json_place.too_deep_at(data, MAX_DEPTH)
         raise _unreadable(DEEP, data, at, "a level too many begins here") from None

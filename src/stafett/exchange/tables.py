@@ -34,6 +34,7 @@ from stafett.exchange.epcis import CONTEXT_URI, Json
 from stafett.exchange.gs1link import DOMAIN, check_digit
 from stafett.exchange.problem import Finding, Problem
 from stafett.protocol.fit import plain
+from stafett.protocol.read import ReadError, parse
 
 MAX_ROWS: Final = 2_000_000
 NAMESPACE: Final = "urn:stafett:table:"
@@ -108,7 +109,10 @@ def read_mapping(text: bytes | str) -> Mapping:
     if len(text) > 1_000_000:
         raise _bad("the mapping is larger than a megabyte")
     try:
+        parse(text, "the mapping")  # which a name that is there twice does not pass
         found = msgspec.yaml.decode(text, type=Mapping)
+    except ReadError as wrong:
+        raise _bad(f"the mapping cannot be used: {wrong}"[:300]) from None
     except (msgspec.MsgspecError, ValueError, RecursionError) as wrong:
         raise _bad(f"the mapping cannot be used: {str(plain(wrong))[:300]}") from None
     needed = {"milestones": ("step",), "readings": ("value",), "results": ("test", "value")}

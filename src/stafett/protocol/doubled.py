@@ -8,6 +8,7 @@ or two limits no one may choose here, so such a document is refused wherever a b
 from __future__ import annotations
 
 import json
+from collections.abc import Container
 from typing import Any, Final, NamedTuple
 
 import msgspec
@@ -27,11 +28,11 @@ class _Twice(NamedTuple):
     name: str
 
 
-def doubled(data: bytes, value: Any = None) -> Doubled | None:
+def doubled(data: bytes, value: Any = None, but: Container[str] = ()) -> Doubled | None:
     """Find the first object in `data`, which must be JSON, that says a name twice; None: none does.
 
-    `value` spares parsing `data` once more: what it holds, parsed into plain values. Raises
-    RecursionError where it nests too deeply for a parser.
+    `value` spares parsing `data` once more: what it holds, parsed into plain values. The names in
+    `but` may be said twice. Raises RecursionError where it nests too deeply for a parser.
     """
     if b"\\" not in data:
         # Without escapes each text, a name or a value, has two quotes: as many as are written
@@ -39,15 +40,21 @@ def doubled(data: bytes, value: Any = None) -> Doubled | None:
         plain = msgspec.json.decode(data) if value is None else value
         if data.count(b'"') == msgspec.json.encode(plain).count(b'"'):
             return None
-    return _where(json.loads(data.decode("utf-8-sig"), object_pairs_hook=_object, **_NUMBERS))
+
+    def read(pairs: list[tuple[str, Any]]) -> Any:
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else _twice(pairs, but) or found
+
+    return _where(json.loads(data.decode("utf-8-sig"), object_pairs_hook=read, **_NUMBERS))
 
 
-def _object(pairs: list[tuple[str, Any]]) -> Any:
-    found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
+def _twice(pairs: list[tuple[str, Any]], but: Container[str]) -> _Twice | None:
     seen: set[str] = set()
-    return _Twice(next(n for n, _ in pairs if n in seen or seen.add(n)))  # type: ignore[func-returns-value]
+    for name, _ in pairs:
+        if name in seen and name not in but:
+            return _Twice(name)
+        seen.add(name)
+    return None
 
 
 def _where(root: Any) -> Doubled | None:
