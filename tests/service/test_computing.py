@@ -170,6 +170,23 @@ async def test_a_process_that_is_killed_is_said_and_the_next_question_is_answere
         assert (await until(studio, (await studio.begin(SHORT, "p", "o")).id, ended)).answer
 
 
+async def test_ctrl_c_at_the_servers_terminal_makes_no_answer_of_what_is_half_done(
+    database: str, tmp_path: Path
+) -> None:
+    """It comes to the process that computes too, which goes on until the server ends it."""
+    async with server(database, tmp_path) as (computing, studio):
+        wish = Wish(["sweden-tissue"], replications=16, years=0.5)
+        begun = await studio.begin(wish, "p", "o")
+        beyond = wish.replications + 10  # the system itself is done: levers are being tried
+        await until(studio, begun.id, lambda run: run.computation.done >= beyond)
+        process = computing._workers["runs"]._process
+        assert process is not None
+        os.kill(process.pid, signal.SIGINT)
+        done = await until(studio, begun.id, ended)
+        assert done.answer is not None, done.computation.problem
+        assert done.answer.comparison.missing == 0
+
+
 async def test_a_question_that_cannot_be_put_keeps_none_waiting(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

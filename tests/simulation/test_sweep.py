@@ -5,15 +5,18 @@ from __future__ import annotations
 import _thread
 import hashlib
 import signal
+import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 
 import pytest
 
 from stafett.simulation import Exponential, Horizon, Model, Store, kernel, simulate, sweep
 from stafett.simulation import sweep as package_sweep
 from stafett.simulation.compiled import ROOM, STAMP
+from stafett.simulation.interrupt import heard
 
 HORIZON = Horizon(500.0, warmup=50.0)
 
@@ -101,6 +104,76 @@ def test_ctrl_c_keeps_what_is_finished(designs: dict[str, Model], tmp_path: Path
     sweep(designs, Horizon(20_000.0), 9, range(1), store=Store(tmp_path / "runs.jsonl"),
           progress=told.append)  # fmt: skip
     assert told[0] >= 1
+
+
+@pytest.mark.timeout(60)
+def test_ctrl_c_where_a_lock_was_just_taken_ends_too(designs: dict[str, Model]) -> None:
+    """Raised right there, it would leave the executor's lock taken and a worker waiting for it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    taken, entered = 0, threading.Condition.__enter__.__code__
+
+    def watch(frame: FrameType, event: str, _: object) -> None:
+        nonlocal taken
+        if event == "return" and frame.f_code is entered:
+            taken += 1
+            if taken == 100:  # in the middle of what is handed out
+                signal.raise_signal(signal.SIGINT)
+
+    sys.setprofile(watch)
+    try:
+        run = sweep(designs, Horizon(2_000.0), 9, range(2_000), workers=1)
+    finally:
+        sys.setprofile(None)
+        signal.signal(signal.SIGINT, before)
+    assert taken >= 100
+    assert 0 < run.missing <= 4_000
+
+
+def test_ctrl_c_that_comes_with_the_last_replication_is_not_lost(
+    designs: dict[str, Model], tmp_path: Path
+) -> None:
+    """There is nothing left to stop here: whoever called hears it, and all is in the store."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    done = 0
+
+    def interrupt(n: int) -> None:
+        nonlocal done
+        done += n
+        if done == 6:
+            signal.raise_signal(signal.SIGINT)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            sweep(designs, HORIZON, 9, range(3), store=Store(tmp_path / "r"), progress=interrupt)
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert sweep(designs, HORIZON, 9, range(3), store=Store(tmp_path / "r")).missing == 0
+
+
+def test_a_second_ctrl_c_raises_at_once() -> None:
+    """Who does not want to wait for what is finished."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with heard() as stop:
+            signal.raise_signal(signal.SIGINT)
+            assert stop.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_callers_own_handling_of_ctrl_c_is_left_alone() -> None:
+    """A server that stops in its own way is not told another."""
+    came: list[int] = []
+    before = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        with heard() as stop:
+            signal.raise_signal(signal.SIGINT)
+        assert came == [signal.SIGINT] and not stop.is_set()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def test_a_design_that_cannot_run_stops_the_sweep(q: SimpleNamespace) -> None:

@@ -64,6 +64,9 @@ def _found(
             found = gains(chosen, entries, plan, progress=lambda n: bar.advance(task, n))
     except (ReadError, ModelError, ValueError, OSError) as problem:
         raise Failed(str(problem)) from None
+    except KeyboardInterrupt:
+        err.print("interrupted: nothing is printed of a part of the replications")
+        raise click.exceptions.Exit(130) from None
     return entries, found
 
 

@@ -49,6 +49,15 @@ class Run:
         """One figure over the replications."""
         return [f.get(measure, float("nan")) for f in self.figures[design]]
 
+    def whole(self) -> Run:
+        """This, for figures that are nothing without every replication.
+
+        Raises KeyboardInterrupt where some were not run: they were interrupted.
+        """
+        if self.missing:
+            raise KeyboardInterrupt
+        return self
+
     def with_(self, other: Run) -> Run:
         """This and what other designs gave."""
         return Run({**self.figures, **other.figures}, self.missing + other.missing)

@@ -2,7 +2,7 @@
 
 `marginal`: each lever pulled with the same effort, under the same luck. `reliabilities`: for each
 handoff the chance that it goes right first time. Both with intervals; both may have assumptions
-drawn (`Plan.assumptions`).
+drawn (`Plan.assumptions`), and raise KeyboardInterrupt when stopped.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def marginal(
     """Each lever's effect with `effort` (see `levers`), paired with the system as it is."""
     designs = {x.name: Design(system, change=x.with_effort(effort)) for x in LEVERS}
     designs[""] = Design(system)
-    found = run(designs, plan, executor=executor, workers=workers, store=store)
+    found = run(designs, plan, executor=executor, workers=workers, store=store).whole()
     before = found.values("", "treated_per_year")
     paid = [c * t for c, t in zip(found.values("", "cost"), before, strict=True)]
 
@@ -80,7 +80,7 @@ def reliabilities(
     """For each handoff, in the order of the journey, the chance (0 to 1) of right first time."""
     found = run(
         {"": Design(system)}, plan, executor=executor, workers=workers, store=store
-    )  # fmt: skip
+    ).whole()  # fmt: skip
     head = "right_first_time/"
     keys = [k for k in found.figures[""][0] if k.startswith(head)]
     return {

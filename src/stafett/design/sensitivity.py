@@ -83,9 +83,7 @@ class Asked:
             for i, u in enumerate(points)
         }
         self.runs += len(designs)
-        found = run(designs, self.plan, progress=self.progress, **self.options)  # type: ignore[arg-type]
-        if found.missing:
-            raise KeyboardInterrupt
+        found = run(designs, self.plan, progress=self.progress, **self.options).whole()  # type: ignore[arg-type]
         return np.array([np.nanmean(found.values(n, self.measure)) for n in designs])
 
 

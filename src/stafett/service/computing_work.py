@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import queue
+import signal
 import sys
 import threading
 import time
@@ -73,6 +74,9 @@ def _read(tasks: queue.SimpleQueue[Task]) -> None:
 def main() -> None:
     """Work out one task after the other."""
     os.nice(10)
+    # A terminal's Ctrl-C comes to the whole group. Who started this ends it: what is half done must
+    # not be taken for an answer, and goes on at the next start.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     out = _Out(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # what a library prints must not look like an answer
     tasks: queue.SimpleQueue[Task] = queue.SimpleQueue()

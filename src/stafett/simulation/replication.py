@@ -137,7 +137,7 @@ def simulate(
     """Run one replication.
 
     Equal (model, horizon, seed, replication) give equal results to the last bit, on any machine
-    and whether `fused` or not. `stop` may be an Event: when set, KeyboardInterrupt is raised
+    and whether `fused` or not. `stop` may be an `Interrupt`: when set, KeyboardInterrupt is raised
     within some milliseconds. ModelError if the network runs into a wall.
     """
     # The compiler loads with the first run: who only reads a network does not wait for it.

@@ -9,15 +9,18 @@ For a cluster hand in the user's own executor (`dask.distributed.Client.get_exec
 from __future__ import annotations
 
 import os
-import threading
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, as_completed
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
+from queue import Empty, SimpleQueue
 
+from stafett.simulation.interrupt import Interrupt, heard
 from stafett.simulation.replication import Horizon, Sums, simulate
 from stafett.simulation.store import Key, Store, key
 from stafett.simulation.tables import Model
+
+HEARD_S = 0.1  # how often who waits for an executor looks whether to stop
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ def run_block(
     horizon: Horizon,
     seed: int,
     replications: list[int],
-    stop: threading.Event | None = None,
+    stop: Interrupt | None = None,
 ) -> list[Sums]:
     """Run some replications one after the other: the unit that an executor is handed."""
     out = []
@@ -78,56 +81,77 @@ def sweep(
             digests[name] = key(designs[name], horizon, seed, 0)[0]
         return digests[name], seed, r
 
-    todo: list[tuple[str, list[int]]] = []
-    for name in designs:
-        left = []
-        for r in wanted[name]:
-            kept = store.get(place(name, r)) if store is not None and len(store) else None
-            if kept is None:
-                left.append(r)
-            else:
-                done[name, r] = kept
-        todo += [(name, left[i : i + block]) for i in range(0, len(left), block)]
-    progress(len(done))
-    # Interleaved, so that a run cut short has every design as far as it got.
-    todo = [] if only_kept else sorted(todo, key=lambda task: task[1])
-    stop = threading.Event()
-    own = executor is None
-    pool = executor or ThreadPoolExecutor(workers or os.cpu_count())
-    futures: dict[Future[list[Sums]], str] = {}
-    pending: deque[Future[list[Sums]]] = deque()
-
-    def take(future: Future[list[Sums]]) -> None:
-        for sums in future.result():
-            name = futures[future]
+    def take(name: str, found: list[Sums]) -> None:
+        for sums in found:
             done[name, sums.replication] = sums
             if store is not None:
                 store.put(place(name, sums.replication), sums)
             progress(1)
 
+    with heard() as stop:
+        todo: list[tuple[str, list[int]]] = []
+        for name in designs:
+            if stop.is_set():
+                break
+            left = []
+            for r in wanted[name]:
+                kept = store.get(place(name, r)) if store is not None and len(store) else None
+                if kept is None:
+                    left.append(r)
+                else:
+                    done[name, r] = kept
+            todo += [(name, left[i : i + block]) for i in range(0, len(left), block)]
+        progress(len(done))
+        if not only_kept:
+            # Interleaved, so that a run cut short has every design as far as it got.
+            todo.sort(key=lambda task: task[1])
+            _spread(designs, horizon, seed, todo, take, stop, executor, workers)
+    missing = sum(map(len, wanted.values())) - len(done)
+    if stop.is_set() and not missing:  # it came with the last: whoever called is to hear it
+        raise KeyboardInterrupt
+    sums_of = {n: [done[n, r] for r in wanted[n] if (n, r) in done] for n in designs}
+    return Results(sums_of, missing)
+
+
+def _spread(
+    designs: Mapping[str, Model],
+    horizon: Horizon,
+    seed: int,
+    todo: Iterable[tuple[str, list[int]]],
+    take: Callable[[str, list[Sums]], None],
+    stop: Interrupt,
+    executor: Executor | None,
+    workers: int | None,
+) -> None:
+    """Hand every block to a worker, and what is finished to `take`, until done or asked to stop."""
+    pool = executor or ThreadPoolExecutor(workers or os.cpu_count())
+    going: dict[Future[list[Sums]], str] = {}
+    finished: SimpleQueue[Future[list[Sums]]] = SimpleQueue()
     try:
         for name, rs in todo:
             # A model that is made when it is asked for is made while the ones before it run.
-            args = (designs[name], horizon, seed, rs)
-            # An Event cannot travel to another machine; there, blocks are short.
-            future = pool.submit(run_block, *args, *((stop,) if own else ()))
-            futures[future] = name
-            pending.append(future)
-            while pending and pending[0].done():
-                take(pending.popleft())
-        for future in as_completed(pending):
-            take(future)
+            model = designs[name]
+            if stop.is_set():
+                break
+            # The flag cannot travel to another machine; there, blocks are short.
+            flag = (stop,) if executor is None else ()
+            future = pool.submit(run_block, model, horizon, seed, rs, *flag)
+            going[future] = name
+            future.add_done_callback(finished.put)
+            while not finished.empty():
+                future = finished.get()
+                take(going.pop(future), future.result())
+        while going and not stop.is_set():
+            with suppress(Empty):
+                future = finished.get(timeout=HEARD_S)
+                take(going.pop(future), future.result())
     except KeyboardInterrupt:
-        stop.set()
-        for future in futures:
-            future.cancel()
+        stop.set()  # a second Ctrl-C, or one that a worker in another process heard
     except BaseException:
         stop.set()
-        for future in futures:
-            future.cancel()
         raise
     finally:
-        if own:
+        for future in going:
+            future.cancel()
+        if executor is None:
             pool.shutdown(wait=True, cancel_futures=True)
-    sums_of = {n: [done[n, r] for r in wanted[n] if (n, r) in done] for n in designs}
-    return Results(sums_of, sum(map(len, wanted.values())) - len(done))

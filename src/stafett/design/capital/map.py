@@ -69,7 +69,10 @@ def gains(
     store: Store | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> dict[str, dict[str, Gain]]:
-    """Simulate every category in every system: {system: {category: gain}}."""
+    """Simulate every category in every system: {system: {category: gain}}.
+
+    Raises KeyboardInterrupt when stopped; with a `store` the next call goes on.
+    """
     designs = {}
     for name, system in systems.items():
         designs[name] = Design(system)
@@ -79,7 +82,7 @@ def gains(
                 designs[f"{name}+{key}+{mark}"] = Design(system, change=change)
     found = run(
         designs, plan, executor=executor, workers=workers, store=store, progress=progress
-    )  # fmt: skip
+    ).whole()  # fmt: skip
     result: dict[str, dict[str, Gain]] = {}
     for name, system in systems.items():
         before = found.values(name, "treated_per_year")
