@@ -266,9 +266,17 @@ def test_an_unregistered_or_doubtful_logger_is_unknown(quick: Site) -> None:
     assert (row["verdict"], row["findings"][0]["kind"]) == ("unknown", "unregistered")
     register(quick, number)
     wait_for(lambda: row_of(quick, journey)["findings"][:1] != row["findings"])
-    register(quick, number, "plant-receiving-1")
+    theirs = register(quick, number, "plant-receiving-1")
+    wait_for(lambda: row_of(quick, journey)["findings"][-1]["kind"] == "ambiguous")
+    assert row_of(quick, journey)["verdict"] == "unknown"
+    # Either may be the one: what any of them says is raised.
+    start = datetime.fromisoformat(row["since"]).timestamp()
+    time.sleep(max(start + 4.6 - time.time(), 0))
+    assert send(quick, theirs, chunk(1, [11.0] * 6, start + 0.1, 0.9)).status_code == 201
+    wait_for(lambda: deviations(quick, journey))
     found = row_of(quick, journey)
-    assert found["verdict"] in ("unknown", "attention", "ok")
+    assert {f["kind"] for f in found["findings"]} >= {"sustained", "ambiguous"}
+    assert (found["verdict"], found["warmest_c"]) == ("alarm", 11.0)
 
 
 def test_a_logger_that_stores_says_so(quick: Site) -> None:

@@ -36,6 +36,10 @@ class Loggers:
             raise psycopg.OperationalError("the connection is lost")
         return [Id("courier", number)]
 
+    async def with_numbers(self, numbers: Collection[str]) -> list[Id]:
+        """Return the one logger of each number."""
+        return [Id("courier", number) for number in numbers]
+
 
 class Stands:
     """Where loggers are fixed: as a test says."""

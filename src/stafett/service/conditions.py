@@ -251,23 +251,24 @@ class Conditions:
         rules = rules_of(live.net, live.state, shipment.material, self.profile)
         ids = await self._travel.loggers(shipment)
         now = time.time()
-        heard, told = Heard(), Told()
-        if len(ids) == 1:
-            if as_of is None:
-                heard = await self._chunks.follow(shipment, ids[0])
-            else:
-                heard = await self._chunks.of(shipment, ids[0], as_of)
-            told = await self._loggers.told(ids[0])
-        calibrated = told.calibrated_until
         start = shipment.since.timestamp()
         end = shipment.until.timestamp() if shipment.until else now
-        made = judgement.judge(
-            heard.series, rules, start=start, end=max(end, start),
-            decided=excursions.decided(live, shipment, excursions.codes(rules)),
-            decided_of=excursions.decided_each(live, shipment, rules),
-            calibrated_until=calibrated.timestamp() if calibrated else None,
-            stored=not told.live, now=now, withdrawn=heard.withdrawn,
-        )  # fmt: skip
+        each = []
+        for id in ids if len(ids) == 1 or shipment.fixed is None else ():
+            heard = await self._heard_of(shipment, id, as_of)
+            each.append((heard, await self._loggers.told(id)))
+        judged = []
+        for heard, told in each or [(Heard(), Told())]:
+            calibrated = told.calibrated_until
+            made = judgement.judge(
+                heard.series, rules, start=start, end=max(end, start),
+                decided=excursions.decided(live, shipment, excursions.codes(rules)),
+                decided_of=excursions.decided_each(live, shipment, rules),
+                calibrated_until=calibrated.timestamp() if calibrated else None,
+                stored=not told.live, now=now, withdrawn=heard.withdrawn,
+            )  # fmt: skip
+            judged.append((made, heard, told))
+        made, heard, told = max(judged, key=lambda one: _weight(one[0]))
         if len(ids) != 1:
             kind = (
                 "no-logger" if shipment.logger is None else "ambiguous" if ids else "unregistered"
@@ -275,12 +276,15 @@ class Conditions:
             if shipment.fixed is not None:
                 kind = "which-place"
             finding = Finding(kind, "unknown", start, end, float(len(ids)))
-            # That nothing is heard is known all the same, and the protocol may limit it.
-            quiet = tuple(f for f in made.findings if f.kind == "silent" and f.code)
+            # That nothing is heard is known all the same, and the protocol may limit it. Of loggers
+            # with one number either may be the one: what any of them says is raised.
+            alarms = tuple(f for one, *_ in judged for f in one.findings if f.verdict == "alarm")
+            if not ids:
+                alarms = tuple(f for f in alarms if f.kind == "silent" and f.code)
             if shipment.fixed is not None:
-                quiet = ()  # both places may well be heard
-            verdict = max((f.verdict for f in (finding, *quiet)), key=ORDER.__getitem__)
-            made = made._replace(verdict=verdict, findings=(*quiet, finding))
+                alarms = ()  # both places may well be heard
+            verdict = max((f.verdict for f in (finding, *alarms)), key=ORDER.__getitem__)
+            made = made._replace(verdict=verdict, findings=(*alarms, finding))
         series = heard.series.between(start, max(end, start))
         seen = Seen(shipment, ids, rules, series, made, now)
         if as_of is None:
@@ -288,6 +292,11 @@ class Conditions:
             if not told.live:
                 self._await_file(seen)
         return seen
+
+    async def _heard_of(self, shipment: Shipment, id: Id, as_of: str | None) -> Heard:
+        if as_of is None:
+            return await self._chunks.follow(shipment, id)
+        return await self._chunks.of(shipment, id, as_of)
 
     def _await_file(self, seen: Seen) -> None:
         """Look again when the file of a logger that has arrived is overdue."""
@@ -313,6 +322,12 @@ class Conditions:
                 self._looks.later(seen.shipment.id, AGAIN_S)
             elif not done.replayed:
                 self.raised += 1
+
+
+def _weight(made: Judgement) -> tuple[bool, int, int]:
+    """Say which of several judgements is shown: an excursion, the worst, the one that was heard."""
+    excursion = any(f.verdict == "alarm" and f.code is None for f in made.findings)
+    return excursion, ORDER[made.verdict], made.readings
 
 
 def _passes(taken: taking.Taken, rules: Rules) -> bool:

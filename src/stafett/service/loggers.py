@@ -14,6 +14,7 @@ import hmac
 import re
 import secrets
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
@@ -193,6 +194,18 @@ class Loggers:
                 "SELECT organisation, number FROM watch.logger"
                 " WHERE number = %s AND organisation = ANY (%s) AND active",
                 (number, list(among)),
+            )
+            return [Id(*row) for row in await cursor.fetchall()]
+
+    async def with_numbers(self, numbers: Iterable[str]) -> list[Id]:
+        """Return the loggers with one of these numbers, whoever owns them."""
+        async with (
+            self._pool.connection() as connection,
+            connection.cursor(row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(
+                "SELECT organisation, number FROM watch.logger WHERE number = ANY (%s) AND active",
+                (list(numbers),),
             )
             return [Id(*row) for row in await cursor.fetchall()]
 

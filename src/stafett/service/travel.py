@@ -93,12 +93,22 @@ class Travel:
             return self._told()
 
     async def rebind(self) -> set[str]:
-        """Look again at shipments without a logger that is known: one has been registered."""
+        """Look again at shipments whose number may mean others: a logger has been registered."""
         async with self._turn:
+            under_way = [
+                one
+                for one in self.shipments.values()
+                if one.until is None and one.fixed is None and one.logger is not None
+            ]
+            owners: dict[str, set[Id]] = {}
+            for id in await self._loggers.with_numbers({str(one.logger) for one in under_way}):
+                owners.setdefault(id.number, set()).add(id)
             self._unbound.add(
                 one.id
-                for one in self.shipments.values()
-                if one.until is None and not self._ids.get(one.id)
+                for one in under_way
+                if not self._ids.get(one.id)
+                or set(self._ids[one.id])
+                != {id for id in owners.get(str(one.logger), ()) if id.organisation in one.readers}
             )
             await self._look_at_places()
             return self._told()
