@@ -99,11 +99,16 @@ class Joins:
                 "SELECT position FROM exchange.cursor WHERE name = %s", [CURSOR]
             )
             row = await cursor.fetchone()
+        return (row[0] if row else 0), await self.known(value)
+
+    async def known(self, value: str) -> list[str]:
+        """Give the journeys that an identifier is known to belong to by now."""
+        async with self.store.pool.connection() as connection:
             cursor = await connection.execute(
                 "SELECT DISTINCT journey FROM exchange.subject WHERE key = ANY(%s) ORDER BY 1",
                 [list(self.keys(value))],
             )
-            return (row[0] if row else 0), [found[0] for found in await cursor.fetchall()]
+            return [found[0] for found in await cursor.fetchall()]
 
     async def events(self, journey: str, *, limit: int = 100, token: str | None = None) -> Page:
         """Give the captured events that name one of a journey's identifiers."""

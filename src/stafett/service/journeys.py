@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from stafett.exchange.joins import Joins
 from stafett.journey.command import Actor, Answer, Command, OpenJourney
 from stafett.journey.decide import decide
 from stafett.journey.event import Event
@@ -30,6 +31,7 @@ from stafett.service import signing
 from stafett.service.accounts import Accounts, Person
 from stafett.service.author_keys import AuthorKeys
 from stafett.service.competence import Competences
+from stafett.service.elsewhere import Elsewhere
 from stafett.service.labels import GAP, Labels
 from stafett.service.library import Library
 from stafett.service.live import Live, Lives
@@ -85,6 +87,11 @@ class Journeys(Lives):
         self._signer = Signer(accounts, passkeys, competences, keys)
         self._readings, self._labels, self._clocks = readings, labels, clocks
         self._locks: dict[str, asyncio.Lock] = {}
+        self._elsewhere: Elsewhere | None = None
+
+    def of_labels(self, joins: Joins) -> None:
+        """From here on a label that is on something of another journey is not bound."""
+        self._elsewhere = Elsewhere(self._ledger, joins, self)
 
     # -- reading -------------------------------------------------------------------------------
 
@@ -298,22 +305,28 @@ class Journeys(Lives):
             if due is not None and ask.proof is not None:
                 submission = await self._signer.attest(actor, submission, ask.proof, site)
             try:
-                receipt = await append(self._ledger, submission)
+                async with self._only_here(live, made):
+                    return await self._recorded(live, made, submission)
             except StaleVersion:
                 self.drop(journey)
-                continue
-            if receipt.replayed:
-                return done(receipt, ())
-            state = live.state
-            for one in made:
-                state = evolve(live.net, state, one)
-            self.keep(Live(live.net, state, live.pinned, live.pseudonym))
-            return done(receipt, made)
+            except No as no:
+                if no.code == "label-elsewhere":  # unless it was this journey's first
+                    again = await already(self._ledger, ask.key, hashed)
+                    if again is not None:
+                        return again
+                raise
         raise No(
             "busy",
             "Others are working on this journey at the same time",
             Reason("journey", "it changed under every attempt", "try again"),
         )
+
+    def _only_here(
+        self, live: Live, made: tuple[Event, ...]
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        if self._elsewhere is None:
+            return contextlib.nullcontext()
+        return self._elsewhere.only_here(live, made)
 
     def _on_time(self, net: Net, asked: msgspec.Struct) -> None:
         """Raise No where what is signed rests on a clock that is wrong (decision 238)."""
@@ -365,17 +378,22 @@ class Journeys(Lives):
                 if isinstance(made, Refusal):
                     return None
                 try:
-                    receipt = await append(self._ledger, _written(live, key, hashed, made, command))
+                    submission = _written(live, key, hashed, made, command)
+                    return await self._recorded(live, made, submission)
                 except StaleVersion:
                     self.drop(journey)
-                    continue
-                if not receipt.replayed:
-                    state = live.state
-                    for one in made:
-                        state = evolve(live.net, state, one)
-                    self.keep(Live(live.net, state, live.pinned, live.pseudonym))
-                return done(receipt, made)
         return None
+
+    async def _recorded(self, live: Live, made: tuple[Event, ...], submission: Submission) -> Done:
+        """Append what was made, and know it. Raises StaleVersion where the journey has gone on."""
+        receipt = await append(self._ledger, submission)
+        if receipt.replayed:
+            return done(receipt, ())
+        state = live.state
+        for one in made:
+            state = evolve(live.net, state, one)
+        self.keep(Live(live.net, state, live.pinned, live.pseudonym))
+        return done(receipt, made)
 
     async def _bring_to_light(self, live: Live, refusal: Refusal) -> None:
         """Submit what a refused command revealed: that a material has expired."""

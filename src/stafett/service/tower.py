@@ -180,6 +180,7 @@ class Tower:
         server = mail.configured()
         self.mail = mail.Mail(self.pool, server) if server else None
         self.exchange = Exchange(url, self.ledger, alerts=self.alerts.feed)
+        self.journeys.of_labels(self.exchange.joins)
         self.letters = Letters(self.pool, self.changes, master)
         self.letters.of_captures(self.exchange.captures)
         self.results = Results(

@@ -37,6 +37,7 @@ STATUS = {
     "key-reused": 422,
     "unknown-name": 422,
     "bad-value": 422,
+    "label-elsewhere": 409,
     "bad-time": 422,
     "file-unreadable": 422,
     "not-recordable": 422,
