@@ -25,7 +25,7 @@ _BUILT_IN = {
         {
             "en": "Identity mismatch",
             "sv": "Identiteten stämmer inte",
-            "es": "Identidad no coincide",
+            "es": "La identidad no coincide",
         },
         "identity",
         "critical",
@@ -40,7 +40,11 @@ _BUILT_IN = {
         "major",
     ),
     CHECK_FAILED: (
-        {"en": "A check failed", "sv": "En kontroll underkändes", "es": "Una comprobación falló"},
+        {
+            "en": "A check failed",
+            "sv": "En kontroll underkändes",
+            "es": "Una comprobación no se superó",
+        },
         "condition",
         "major",
     ),

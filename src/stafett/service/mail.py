@@ -43,12 +43,12 @@ WORDS: Final[dict[str, dict[str, str]]] = {
     "sv": {
         "warning": "Snart försenat", "minor": "Mindre", "major": "Större",
         "critical": "KRITISKT", "at": "vid", "together": "och {n} till av samma orsak",
-        "take": "Ta hand om det", "why": "Du meddelas som",
+        "take": "Ta hand om det", "why": "Du larmas som",
     },
     "es": {
         "warning": "A punto de retrasarse", "minor": "Menor", "major": "Mayor",
         "critical": "CRÍTICO", "at": "en", "together": "y {n} más de la misma causa",
-        "take": "Atenderlo", "why": "Se le avisa como",
+        "take": "Atenderlo", "why": "Se le alerta como",
     },
 }  # fmt: skip
 

@@ -23,8 +23,8 @@ WORDS: Final[dict[str, dict[str, tuple[str, str]]]] = {
         "sv": ("En radering väntar på en andra person",
                "En kollega har begärt att en patients identitet raderas för gott. Det görs bara om"
                " en andra person bekräftar det, senast {until}."),
-        "es": ("Una supresión espera a una segunda persona",
-               "Un colega ha pedido que se suprima para siempre la identidad de un paciente. Solo"
+        "es": ("Un borrado espera a una segunda persona",
+               "Un colega ha pedido que se borre para siempre la identidad de un paciente. Solo"
                " se hace si una segunda persona lo confirma, hasta el {until}."),
     },
 }  # fmt: skip
