@@ -8,8 +8,8 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -23,6 +23,7 @@ from stafett.protocol.builtin import builtin
 from stafett.protocol.net import Net
 from stafett.service import publishing
 from stafett.service.refusal import No
+from stafett.service.request import ASKED
 from stafett.service.timekeeping import Timekeeping
 from stafett.service.tower import Tower
 from stafett.web.app import application
@@ -140,16 +141,28 @@ async def test_nothing_is_certified_or_given_by_a_clock_that_is_minutes_out(
     away.off[:] = [600, 600, 600]
     await until(lambda: state(tower)[1] < -590)
     kinds = {step.kind: name for name, step in net.protocol.steps.items()}
+
+    def hold(name: str) -> None:
+        """Ask for it as a station does: by finishing the step, or by signing ahead of who does."""
+        finish = ASKED["Finish"](step=name, occurred_at=datetime.now(UTC))
+        sign = ASKED["Sign"](activity=name, side="step", occurred_at=datetime.now(UTC))
+        for asked in (finish, sign):
+            tower.journeys._on_time(net, asked)
+
     for kind in ("certify", "administer"):
-        with pytest.raises(No) as refused:
-            tower.journeys._on_time(net, SimpleNamespace(activity=kinds[kind]))  # type: ignore[arg-type]
-        assert refused.value.code == "clock-wrong"
-        assert refused.value.reasons[0].what.endswith("s behind")
+        for asked in (
+            ASKED["Finish"](step=kinds[kind], occurred_at=datetime.now(UTC)),
+            ASKED["Sign"](activity=kinds[kind], side="step", occurred_at=datetime.now(UTC)),
+        ):
+            with pytest.raises(No) as refused:
+                tower.journeys._on_time(net, asked)
+            assert refused.value.code == "clock-wrong"
+            assert refused.value.reasons[0].what.endswith("s behind")
     for name in (kinds["collect"], kinds["thaw"], next(iter(net.protocol.handoffs))):
-        tower.journeys._on_time(net, SimpleNamespace(activity=name))  # type: ignore[arg-type]
+        hold(name)
     away.off[:] = [0, 0, 0]
     await until(lambda: state(tower) == ("good", 0))
-    tower.journeys._on_time(net, SimpleNamespace(activity=kinds["certify"]))  # type: ignore[arg-type]
+    hold(kinds["certify"])
 
 
 async def test_a_clock_that_is_set_is_seen_before_anybody_is_asked_again(tower: Tower) -> None:

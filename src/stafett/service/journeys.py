@@ -330,7 +330,9 @@ class Journeys(Lives):
 
     def _on_time(self, net: Net, asked: msgspec.Struct) -> None:
         """Raise No where what is signed rests on a clock that is wrong (decision 238)."""
-        step = net.protocol.steps.get(getattr(asked, "activity", ""))
+        # A step is finished by its name, and signed ahead as an activity.
+        name = getattr(asked, "step", None) or getattr(asked, "activity", "")
+        step = net.protocol.steps.get(name)
         if self._clocks is not None and step is not None and step.kind in RESTS_ON_TIME:
             self._clocks.hold()
 
