@@ -200,6 +200,27 @@ def test_every_published_document_comes_back_from_xml_as_it_was(shared: Path, wo
     assert seen > 100
 
 
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"type": "ObjectEvent", "action": "OBSERVE", "epcList": [], "bizStep": "inspecting"},
+        {"type": "ObjectEvent", "action": "OBSERVE", "readPoint": {"id": "urn:a:b"},
+         "sensorElementList": [{"sensorReport": [{"type": "Temperature", "value": 4}]}]},
+        {"type": "TransactionEvent", "action": "ADD", "epcList": [],
+         "bizTransactionList": [{"type": "po", "bizTransaction": "urn:a:order"}]},
+        {"type": "TransactionEvent", "action": "DELETE",
+         "bizTransactionList": [{"type": "po", "bizTransaction": "urn:a:order"}]},
+        {"type": "AggregationEvent", "action": "DELETE", "parentID": "urn:a:b"},
+    ],
+)  # fmt: skip
+def test_an_event_about_nothing_in_particular_comes_back_from_xml(more: dict[str, Any]) -> None:
+    """Consents and orders of a journey name no object: their own XML was refused when captured."""
+    event = {"eventTime": "2026-01-01T00:00:00Z", "eventTimeZoneOffset": "+00:00", **more}
+    document = epcis.document([event], created="2026-01-01T00:00:00Z")
+    back = epcis.judge(read_xml(xml_of(document)))
+    assert back.events == [event]
+
+
 def test_fields_stand_in_the_order_of_the_xml_binding() -> None:
     """Whatever order JSON had; a list that the binding requires stands there though empty."""
     text = xml_of(epcis.document([{

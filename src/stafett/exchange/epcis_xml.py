@@ -157,6 +157,10 @@ class _Maker:
         out: Json = {"type": node.name}
         for child in _flat(node):
             self._put(out, child, self._field(child))
+        if _about_nothing(out):
+            # XML must write an empty list where there is none; JSON where it is all there is.
+            named = any(not c.space and c.name == "epcList" for c in _flat(node))
+            out |= {"epcList": []} if named else {}
         return out
 
     def _field(self, node: Node) -> Any:
@@ -315,6 +319,18 @@ class _Maker:
         if children:
             out["children"] = children
         return out
+
+
+def _about_nothing(event: Json) -> bool:
+    """Tell whether an event names no object and is right only if it says so (a consent, an order).
+
+    One that tells readings of a place, or takes a transaction off all that it was on, need not.
+    """
+    if "epcList" in event or "quantityList" in event:
+        return False
+    if event["type"] == "ObjectEvent":
+        return not ("sensorElementList" in event and "readPoint" in event)
+    return event["type"] == "TransactionEvent" and event.get("action") != "DELETE"
 
 
 def _flat(node: Node) -> list[Node]:
