@@ -7,6 +7,7 @@ import pytest
 from stafett.exchange import epcis, tables
 from stafett.exchange.problem import Problem
 from stafett.exchange.tables import read_mapping, read_table
+from stafett.identity.din import Din
 
 COURIER = """
 stafett_import: 1
@@ -133,3 +134,59 @@ def test_a_file_that_is_no_such_table_is_refused(data: bytes, words: str) -> Non
     """Missing columns, other encodings and spreadsheets are told apart."""
     with pytest.raises(Problem, match=words):
         read_table(data, read_mapping(COURIER))
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("2026-11-23T08:00:00Z\tBOX\t-150\t5\tLOG1", "5 cells, the table 4 columns"),
+        ("2026-11-23T08:00:00Z\tBOX\t1.234\tLOG1", "no number with a decimal ','"),
+        ("2026-11-23T08:00:00Z\tBOX\t1_000\tLOG1", "no number"),
+        ("2026-11-23\tBOX\t4\tLOG1", "no time"),
+    ],
+)
+def test_a_row_that_could_be_read_in_two_ways_is_refused(row: str, words: str) -> None:
+    """A cell too many shifts the rest, a point may part thousands, a day is no hour."""
+    table = read_table(f"utc\tbox\ttemp\tlogger\n{row}\n".encode(), read_mapping(LOGGER))
+    assert table.events == []
+    assert words in table.refused[0].detail
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        ("utc\tbox\ttemp\tlogger\n2026-11-23T08:00:00Z\t\"BOX\t4\tL\n2026-11-23T08:01:00Z\tB\t5\tL\n",
+         "no CSV"),
+        ("utc\tbox\ttemp\ttemp\tlogger\n", "2 columns 'temp'"),
+    ],
+)  # fmt: skip
+def test_a_table_that_swallows_rows_or_columns_is_refused(data: str, words: str) -> None:
+    """An open quote takes the rows after it, of two columns of one name the last one counted."""
+    with pytest.raises(Problem, match=words):
+        read_table(data.encode(), read_mapping(LOGGER))
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "found"),
+    [
+        ("din", "A999926000001", "A999926000001"),
+        ("din", "=A99992600000100", "A999926000001"),
+        ("din", f"A9999 26 000001 {Din('A999926000001').check}", "A999926000001"),
+        ("coi", "&/CHA9999263AFAE8", "CHA9999263AFAE8"),
+        ("coi", "COI%7", "COI%257"),
+    ],
+)
+def test_an_identifier_is_one_however_it_is_written(kind: str, text: str, found: str) -> None:
+    """As its symbol, with its check character or bare: the same donation, the same chain."""
+    assert tables.identifier(text, kind, "column") == f"urn:stafett:{kind}:{found}"
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [("din", "A999926000001?"), ("din", "A99992600001"), ("din", "=A99992600000161"),
+     ("coi", "CHA9999263AFAE8?"), ("sscc", "095290030037165081")],
+)  # fmt: skip
+def test_an_identifier_whose_check_does_not_fit_is_refused(kind: str, text: str) -> None:
+    """A mistyped number never joins somebody else's journey."""
+    with pytest.raises(ValueError, match="column"):
+        tables.identifier(text, kind, "column")

@@ -136,7 +136,11 @@ def _other(name: str, value: dict[str, Any]) -> Report:
     asked = value["query"] if isinstance(value.get("query"), dict) else value
     given = {key: one for key, one in asked.items() if key != "@context"}
     if any(key == "eventType" or _QUERY.match(key) for key in given):
-        query = read_query(given)
+        try:
+            query = read_query(given)
+        except Problem as refused:
+            places = refused.findings or (Finding("", refused.detail),)
+            return Report(name, "EPCIS query", False, {"mistakes": len(places)}, tuple(places))
         summary = {"conditions": len(query.conditions), "parameters": sorted(given)}
         remark = Finding("", "ask it at POST /epcis/queries, or GET /epcis/events")
         return Report(name, "EPCIS query", True, summary, (), (remark,))
@@ -252,7 +256,11 @@ def _hl7(name: str, data: bytes, mapping: bytes | None) -> Report:
     if plan is None:
         found = [Finding("/mapping", str(error)) for error in wrong]
         raise Problem(400, "ValidationException", "the mapping cannot be used", found)
-    made, waiting = hl7_mapping.events(message, plan)
+    try:
+        made, waiting = hl7_mapping.events(message, plan)
+    except hl7.Unread as wrong_in_it:  # it can be read; what it says is not in the mapping
+        places = wrong_in_it.findings or (Finding("", wrong_in_it.detail),)
+        return Report(name, kind, False, summary, tuple(places[:SHOWN]))
     value = epcis.document(made, hl7_mapping.CONTEXT, created=datetime.now(UTC).isoformat())
     judged = _epcis(name, epcis.judge(value))
     summary |= {"not final": waiting, **judged.summary}

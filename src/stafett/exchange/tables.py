@@ -33,12 +33,22 @@ from stafett.exchange import cbv
 from stafett.exchange.epcis import CONTEXT_URI, Json
 from stafett.exchange.gs1link import DOMAIN, check_digit
 from stafett.exchange.problem import Finding, Problem
+from stafett.identity import coi, din
+from stafett.identity.din import Din
+from stafett.identity.errors import IdentifierError
 from stafett.protocol.fit import plain
 from stafett.protocol.read import ReadError, parse
 
 MAX_ROWS: Final = 2_000_000
 NAMESPACE: Final = "urn:stafett:table:"
 CONTEXT: Final = [CONTEXT_URI, {"table": NAMESPACE}]
+DIN_LENGTH: Final = 13
+_REST: Final = "\0rest"  # cells beyond the last column; no column is named so
+# No thousands are parted: 1.234 with a decimal comma would be a number a thousand times smaller.
+_NUMBER: Final = {
+    mark: re.compile(rf"(?a:[+-]?(\d+({re.escape(mark)}\d*)?|{re.escape(mark)}\d+)([eE][+-]?\d+)?)")
+    for mark in ".,"
+}
 _NAME: Final = re.compile(r"[^A-Za-z0-9_]+")
 
 
@@ -168,7 +178,10 @@ def read_table(data: bytes, mapping: Mapping) -> Table:
         raise _bad(f"the table is not {mapping.encoding}: {wrong}") from None
     if "\x00" in text:
         raise _bad("the table holds the character NUL: is it a spreadsheet? Save it as CSV")
-    rows = csv.DictReader(io.StringIO(text), delimiter=mapping.delimiter)
+    # Strict: a quote that is never closed would swallow the rows after it.
+    rows = csv.DictReader(
+        io.StringIO(text), delimiter=mapping.delimiter, restkey=_REST, strict=True
+    )
     wanted = [
         part.column
         for part in (mapping.time, mapping.about, mapping.step, mapping.place, mapping.value,
@@ -179,6 +192,8 @@ def read_table(data: bytes, mapping: Mapping) -> Table:
     for column in (*wanted, *mapping.keep):
         if column not in there:
             raise _bad(f"the table has no column {column!r}; it has {', '.join(there)[:300]}")
+        if there.count(column) > 1:
+            raise _bad(f"the table has {there.count(column)} columns {column!r}: which one?")
     make = {"milestones": _milestone, "readings": _reading, "results": _result}[mapping.kind]
     made: list[tuple[str, datetime, Json]] = []
     refused: list[Finding] = []
@@ -188,6 +203,10 @@ def read_table(data: bytes, mapping: Mapping) -> Table:
             if count > MAX_ROWS:
                 raise _bad(f"the table has more than {MAX_ROWS:,} rows: split it")
             try:
+                if _REST in row:
+                    n = len(there) + len(row[_REST])
+                    why = f"it has {n} cells, the table {len(there)} columns"
+                    raise ValueError(f"{why}: is a {mapping.delimiter!r} within a cell?")
                 moment = _moment(row, mapping.time)
                 made.append((_about(row, mapping.about), moment, make(row, mapping)))
             except (ValueError, KeyError, TypeError) as wrong:
@@ -254,6 +273,8 @@ def _moment(row: dict[str, Any], time: Time) -> datetime:
     try:
         if time.format:
             moment = datetime.strptime(text, time.format)  # noqa: DTZ007 - the zone comes below
+        elif ":" not in text and len(text) < 13:
+            raise ValueError("a day has no hour; midnight would be a guess")
         else:
             moment = datetime.fromisoformat(text)
     except ValueError:
@@ -285,7 +306,32 @@ def identifier(text: str, kind: str, where: str) -> str:
         if not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*:\S+", text):
             raise ValueError(f"{where}: {text!r} is no URI")
         return text
+    if kind in ("din", "coi"):
+        try:
+            text = _donation(text) if kind == "din" else _chain(text)
+        except IdentifierError as wrong:
+            raise ValueError(f"{where}: {wrong}") from None
     return f"urn:stafett:{kind}:{_quote(text)}"
+
+
+def _donation(text: str) -> str:
+    """Give the 13 characters of a DIN: bare, as its symbol, or printed with its check character."""
+    if text.startswith("="):
+        return din.parse_wire(text).din.text
+    return Din(text).text if len(text) == DIN_LENGTH else din.parse_typed(text).text
+
+
+def _chain(text: str) -> str:
+    """Give a chain of identity; its symbol and its check are read where there are any.
+
+    One that another system issued, in a form of its own, stays as it is.
+    """
+    if text.startswith("&/"):
+        return coi.parse_wire(text).text
+    plain = re.sub(r"[ -]", "", text).upper()
+    if re.fullmatch(coi.COI_PATTERN + ".", plain):
+        return coi.parse_typed(text).text
+    return text
 
 
 def _quote(text: str) -> str:
@@ -308,11 +354,9 @@ def _uri(text: str) -> str:
 
 def _number(row: dict[str, Any], value: Value) -> float:
     text = _cell(row, value.column)
-    plain = text.replace(",", ".") if value.decimal == "," else text
-    try:
-        found = float(plain)
-    except ValueError:
-        raise ValueError(f"{value.column}: {text!r} is no number") from None
+    if not _NUMBER[value.decimal].fullmatch(text):
+        raise ValueError(f"{value.column}: {text!r} is no number with a decimal {value.decimal!r}")
+    found = float(text.replace(",", "."))
     if found != found or found in (float("inf"), float("-inf")):
         raise ValueError(f"{value.column}: {text!r} is no finite number")
     return found
