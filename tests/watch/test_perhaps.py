@@ -122,3 +122,15 @@ def test_an_undecided_excursion_of_another_lot_hides_none(states: tuple[Net, lis
         state = msgspec.structs.replace(after.state, deviations={"DEV-1": one})
         told = Live(after.net, state, "p", "x")
         assert len(raised(told, opened, made)) == count, note
+
+
+@pytest.mark.parametrize(("warm", "unheard", "told"), [(20, 1, 1), (3, 60, 0)])
+def test_when_the_journey_is_over_what_is_certain_is_raised(
+    states: tuple[Net, list[State]], warm: int, unheard: int, told: int
+) -> None:
+    """A file that is read late shows what the patient was given; a gap says nothing new then."""
+    _, after = journeys(states)
+    opened = of(after, is_open=True)
+    made = judged(opened, warm=warm, unheard=unheard)
+    over = msgspec.structs.replace(after.state, ended_at=datetime.now(UTC))
+    assert len(raised(Live(after.net, over, "p", "x"), opened, made)) == told

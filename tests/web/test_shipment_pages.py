@@ -11,12 +11,14 @@ from pathlib import Path
 
 import httpx
 import msgspec
+import psycopg
 import pytest
 from click.testing import CliRunner, Result
 from playwright.sync_api import Page, expect
 
 from carried_ import send, travelling
 from site_ import Site
+from stafett.cli.ledger import _missing
 from stafett.cli.main import main
 from stafett.journey.label import Labels
 from stafett.service import demo
@@ -169,6 +171,12 @@ def test_the_file_of_a_logger_is_looked_at_and_read_in_where_the_shipment_arrive
     assert "Sent." in imported(quick, file, id, logger["key"]).output
     row = quick.call("courier-1", "GET", f"/api/shipments/{journey}/shipper_out/1").json()
     assert (row["readings"], len(read_in(quick, id))) == (16, 2)
+    assert listed["sha256"] not in {name for name, _ in _missing(quick.tower.url)}
+    with psycopg.connect(quick.tower.url) as connection:
+        for table in ("document_reader", "document"):
+            gone = f"DELETE FROM service.{table} WHERE sha256 = %s"
+            connection.execute(gone.encode(), [listed["sha256"]])
+    assert (listed["sha256"], f"logger/{id}") in _missing(quick.tower.url)
 
 
 def withdrawing(site: Site, login: str, journey: str, read: int) -> httpx.Response:

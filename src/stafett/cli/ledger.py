@@ -365,7 +365,7 @@ def rotate_key(organisation: str, reason: str, lost: bool, folder: Path, as_json
 @_folder
 @_json
 def scrub(folder: Path, as_json: bool) -> None:
-    """Hash every entry and every document in the database again; miss those that decisions name.
+    """Hash every entry and every document in the database again; miss what the record says is kept.
 
     Exit status: 0 all is as it was; 1 something is not, and named.
     """
@@ -386,7 +386,7 @@ def scrub(folder: Path, as_json: bool) -> None:
                 yield one
 
         wrong = list(keeping.scrub(counted()))
-        missing = _missing(server.url)
+        missing, elsewhere = _missing(server.url), _elsewhere(server.url)
     lines = [f"WRONG  document {name} was changed" for name in wrong]
     lines += [f"WRONG  document {name}, named by {by}, is missing" for name, by in missing]
     bad = len(wrong) + len(missing)
@@ -394,7 +394,13 @@ def scrub(folder: Path, as_json: bool) -> None:
         f"{kept.size:,} entries and {documents - len(wrong):,} documents are as they were"
         + (f"; {len(wrong):,} are changed and {len(missing):,} missing" if bad else "")
     )
+    if elsewhere:
+        lines.append(
+            f"NOTE  {elsewhere:,} documents that journeys name are not kept here: erased, or kept "
+            "by whoever attached them"
+        )
     told = {
+        "not_kept_here": elsewhere,
         "size": kept.size,
         "documents": documents,
         "wrong_documents": wrong,
@@ -459,7 +465,11 @@ def _documents(url: str, reader: str | None) -> Iterator[tuple[str, bytes]]:
 
 
 def _missing(url: str) -> list[tuple[str, str]]:
-    """Return the documents that a decision of the registry names and nobody keeps any more."""
+    """Return what the record says was kept, and who says so, where nobody keeps it any more.
+
+    Documents of the registry's decisions, and files of loggers. A journey may also name a document
+    that its organisation keeps elsewhere (`_elsewhere`).
+    """
     import psycopg
 
     query = """
@@ -468,7 +478,10 @@ def _missing(url: str) -> list[tuple[str, str]]:
       FROM ledger.event_store WHERE stream LIKE 'registry/assessment/%'),
     named AS (
       SELECT stream, one ->> 'sha256' AS sha256 FROM entry, jsonb_array_elements(
-        coalesce(value -> 'documents', '[]') || coalesce(value -> 'evidence', '[]')) AS one)
+        coalesce(value -> 'documents', '[]') || coalesce(value -> 'evidence', '[]')) AS one
+      UNION ALL
+      SELECT stream, convert_from(leaf, 'UTF8')::jsonb #>> '{body,file,sha256}'
+      FROM ledger.event_store WHERE kind = 'LoggerFileRead')
     SELECT DISTINCT sha256, stream FROM named
     WHERE sha256 IS NOT NULL AND sha256 NOT IN (SELECT sha256 FROM service.document)
     ORDER BY 2, 1
@@ -477,6 +490,23 @@ def _missing(url: str) -> list[tuple[str, str]]:
         if connection.execute("SELECT to_regclass('service.document')").fetchone() == (None,):
             return []
         return [(str(name), str(by)) for name, by in connection.execute(query)]
+
+
+def _elsewhere(url: str) -> int:
+    """Return how many documents that journeys name are not kept here: erased, or elsewhere."""
+    import psycopg
+
+    query = """
+    SELECT count(DISTINCT sha256) FROM (
+      SELECT convert_from(leaf, 'UTF8')::jsonb #>> '{body,event,sha256}' AS sha256
+      FROM ledger.event_store WHERE kind = 'DocumentAttached') AS named
+    WHERE sha256 NOT IN (SELECT sha256 FROM service.document)
+    """
+    with psycopg.connect(url) as connection:
+        if connection.execute("SELECT to_regclass('service.document')").fetchone() == (None,):
+            return 0
+        row = connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
 
 
 @contextmanager

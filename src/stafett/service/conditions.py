@@ -131,6 +131,14 @@ class Conditions:
             for one in await self._travel.shipments_of(live)
         ]
 
+    async def again(self, journey: str) -> None:
+        """Judge a journey's shipments anew, also of one that was over before this process began."""
+        live = await self._journeys.live(journey)
+        if live is not None:
+            await self._travel.take_in(live)
+            self._looks.add(s.id for s in await self._travel.shipments_of(live))
+            self._wake.set()
+
     def told_by(self, id: Id) -> list[Shipment]:
         """Return the shipments that a logger travels or travelled with."""
         names = self._travel.with_logger(id)

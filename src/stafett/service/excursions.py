@@ -21,6 +21,8 @@ from stafett.watch.judgement import Judgement
 from stafett.watch.rules import Rules
 from stafett.watch.shipment import Shipment
 
+AFTER_THE_END: Final = frozenset({"sustained", "cumulative"})
+
 
 class Alarm(NamedTuple):
     """A deviation to be raised, and the key that names it in every process."""
@@ -36,11 +38,13 @@ def alarms(
 
     On the way, what may have been outside for too long waits for the readings that are to come.
     Once it has arrived, unknown blocks: that is raised as if it had been. So is, at once, that a
-    file was withdrawn: what it said is no longer known, and a person has to look at why.
+    file was withdrawn: what it said is no longer known, and a person has to look at why. When the
+    journey is over, what is read only then is raised where it is certain: the patient may have it.
     """
-    if live.state.ended_at is not None:
-        return
+    ended = live.state.ended_at is not None
     for code, finding in _by_code(live, shipment, rules, made).items():
+        if ended and finding.kind not in AFTER_THE_END:
+            continue
         before = raised(live, shipment, code)
         if any(decided_at(one) is None for one in before):
             continue

@@ -76,10 +76,12 @@ async def by_person(call: Call[bytes, Brought]) -> FileRead:
         _is_of(said, seen.shipment)
         if call.query.dry_run:
             return said
-        return await tower.logger_files.take(
+        taken = await tower.logger_files.take(
             id, call.body, call.query.name, call.query.how,
             by=Author(person.organisation, person.id), readers=seen.shipment.readers,
         )  # fmt: skip
+        await tower.conditions.again(seen.shipment.journey)
+        return taken
     except No as no:
         raise problem(no) from None
 
