@@ -514,7 +514,7 @@ def test_a_lane_to_nowhere_is_refused_in_swedish_and_taken_back(
     page.locator("#l-origin").select_option("umea")
     page.locator("#l-add").press("Enter")
     lane = page.locator("[data-lane='routes-umea']")
-    expect(lane.locator(".problem")).to_have_text("! vägen umea leder ingenstans – ange en plats")
+    expect(lane.locator(".problem")).to_have_text("! leden umea går ingenstans – ange en plats")
     expect(page.locator("#told")).to_contain_text("1 sak är fel")
     assert violations(page) == []
     shoot(page, "design-edit-wrong-sv")
@@ -522,7 +522,7 @@ def test_a_lane_to_nowhere_is_refused_in_swedish_and_taken_back(
     page.locator("#save [name=reason]").fill("ett försök")
     page.locator("#save button").press("Enter")
     expect(page.locator("#saved")).to_contain_text("Nätverket sparas inte")
-    expect(page.locator("#saved")).to_contain_text("vägen umea leder ingenstans")
+    expect(page.locator("#saved")).to_contain_text("leden umea går ingenstans")
     assert site.call(CLINIC, "GET", "/api/design/own/ingenstans").status_code == 404
     page.locator("#undo").press("Enter")
     expect(lane).to_have_count(0)

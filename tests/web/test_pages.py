@@ -127,7 +127,7 @@ def test_a_second_person_cannot_be_the_giver(
     assert refused.status_code == 403
     page = browser_of("cell-laboratory-1")
     page.goto(f"/journeys/{under.journey}/H08/accept")
-    expect(page.locator("#station")).to_contain_text("You can see it, not do it")
+    expect(page.locator("#station")).to_contain_text("You can look at it, but not do it")
     assert page.locator("[data-scan]").count() == 0
 
 
