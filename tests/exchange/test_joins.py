@@ -117,6 +117,31 @@ async def test_the_namespaces_that_partners_declare_cost_a_journey_nothing(
     assert await rows("J2") == before
 
 
+async def test_an_event_about_two_journeys_does_not_tell_one_of_the_other(
+    store: EpcisStore,
+) -> None:
+    """One scan of two shippers: each hospital reads of its own, and that there was another."""
+    other = "(00)095290030037165097"
+    joins = Joins(store)
+    await joins.register("J1", [SSCC, "CHA9999240000A1"])
+    await joins.register("J2", [other, "CHA9999240000B2"])
+    await put(
+        store,
+        event(1, epcList=["urn:epc:id:sscc:9529003.0003716508", "urn:x:crate",
+                          "https://partner.example/00/095290030037165097"],
+              **{"c:coi": "CHA9999240000B2", "c:note": "both"}),
+        event(2, epcList=["https://id.gs1.org/00/095290030037165080"]),
+    )  # fmt: skip
+    page = await joins.events("J1")
+    one, two = (e.event for e in await joins.withheld(page.events, ["J1"]))
+    assert one["epcList"] == [page.events[0].event["epcList"][0], "urn:x:crate",
+                              "urn:stafett:withheld:1"]  # fmt: skip
+    assert (one["c:coi"], one["c:note"]) == ("urn:stafett:withheld:2", "both")
+    assert two == page.events[1].event
+    both = await joins.withheld(page.events, ["J1", "J2"])
+    assert [e.event for e in both] == [e.event for e in page.events]
+
+
 async def test_an_event_from_before_is_found_by_the_namespaces_that_there_were(
     store: EpcisStore,
 ) -> None:

@@ -9,7 +9,7 @@ until a journey appears. Nothing that was captured is dropped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
@@ -23,6 +23,7 @@ from stafett.exchange.epcis_query import ANY_EPC, OneOf, Query
 from stafett.exchange.epcis_store import Connection, EpcisStore
 from stafett.exchange.gs1link import canonical
 from stafett.exchange.views import View
+from stafett.exchange.withholding import withheld
 from stafett.identity import scan
 from stafett.identity.errors import IdentifierError
 from stafett.identity.gs1 import Gs1
@@ -120,6 +121,25 @@ class Joins:
         tokens = self._tokens(identifiers)
         query = Query((OneOf(frozenset(tokens)),), "eventTime", descending=False)
         return await self.store.query(query, limit=limit, token=token)
+
+    async def withheld(self, events: Sequence[Stored], mine: Iterable[str]) -> list[Stored]:
+        """Give events without the identifiers of journeys that are not among `mine`.
+
+        An identifier that one of `mine` has too stays.
+        """
+        own = list(mine)
+        async with self.store.pool.connection() as connection:
+            cursor = await connection.execute(
+                "SELECT DISTINCT s.identifier FROM exchange.epcis_event e, unnest(e.keys) AS named"
+                " (key) JOIN exchange.subject s USING (key) WHERE e.seq = ANY(%s)"
+                " AND NOT EXISTS (SELECT FROM exchange.subject o WHERE o.key = s.key"
+                " AND o.journey = ANY(%s))",
+                [[event.seq for event in events], own],
+            )
+            foreign = {text for row in await cursor.fetchall() for text in spellings(row[0])}
+        if not foreign:
+            return list(events)
+        return [msgspec.structs.replace(one, event=withheld(one.event, foreign)) for one in events]
 
     def _tokens(self, identifiers: Iterable[str]) -> set[str]:
         # However many namespaces partners declare, an identifier has the same few tokens; those of

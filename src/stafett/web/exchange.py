@@ -135,7 +135,10 @@ def _paged(call: Call[Any, Any], answer: Response, token: str | None) -> Respons
 
 
 async def captured(call: Call[Nothing, Paged]) -> Response:
-    """Give what partners captured about a journey, by pages of a thousand events."""
+    """Give what partners captured about a journey, by pages of a thousand events.
+
+    What such an event says of journeys that the organisation takes no part in is withheld.
+    """
     await _record(call)  # only who takes part in it may ask
     tower: Tower = call.request.app.state.tower
     try:
@@ -144,7 +147,9 @@ async def captured(call: Call[Nothing, Paged]) -> Response:
         )
     except Refusal as refusal:
         raise _refused(refusal) from None
-    answer = _json(query_document(page.events), "application/ld+json")
+    own = (row.journey for row in tower.board.of(call.request.state.person.organisation))
+    events = await tower.exchange.joins.withheld(page.events, own)
+    answer = _json(query_document(events), "application/ld+json")
     return _paged(call, answer, page.next_token)
 
 
