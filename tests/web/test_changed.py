@@ -106,7 +106,7 @@ def test_codes_are_told_by_the_words_of_the_page() -> None:
     old = {"duties": ["quality"], "language": "", "site": ""}
     new = {"duties": ["quality", "auditor"], "language": "es", "site": "ward-9"}
     assert lines(change("person changed", "p-1", old, new)) == [
-        ("Plats", "–", "Ward 9"),
+        ("Enhet", "–", "Ward 9"),
         ("Uppdrag i Stafett", "Kvalitet", "Kvalitet, Revisor"),
         ("Språk", "–", "Español"),
     ]
