@@ -317,6 +317,13 @@ def test_a_mail_that_cannot_be_written_holds_up_no_other(site: Site, journey: st
                 " SELECT alert, 'pharmacy-1', E'two\\nlines@example.org', '2020-01-01'"
                 " FROM alerts.message WHERE sent IS NULL AND NOT dead LIMIT 1"
             )
+            # Nothing goes to who was suspended meanwhile.
+            connection.execute(
+                "INSERT INTO alerts.message (alert, person, mail)"
+                " SELECT alert, %s, 'gone@example.org' FROM alerts.message LIMIT 1",
+                [REFERRER],
+            )
+            connection.execute("UPDATE service.person SET active = false WHERE id = %s", [REFERRER])
             connection.execute(
                 "INSERT INTO alerts.notice (kind, about, person, until) VALUES"
                 " ('erasure', 'P-1', %s, now() + interval '1 day'),"
@@ -333,6 +340,7 @@ def test_a_mail_that_cannot_be_written_holds_up_no_other(site: Site, journey: st
         with psycopg.connect(site.tower.url) as connection:
             (waits,) = connection.execute(
                 "SELECT attempt, last_error FROM alerts.message WHERE sent IS NULL AND NOT dead"
+                " AND person = 'pharmacy-1'"
             ).fetchall()
         assert waits[0] == 1 and "linefeed" in waits[1]
     finally:
@@ -340,6 +348,7 @@ def test_a_mail_that_cannot_be_written_holds_up_no_other(site: Site, journey: st
         with psycopg.connect(site.tower.url) as connection:
             connection.execute("UPDATE alerts.message SET dead = true WHERE sent IS NULL")
             connection.execute("DELETE FROM alerts.notice")
+            connection.execute("UPDATE service.person SET active = true WHERE id = %s", [REFERRER])
 
 
 def test_mail_that_is_given_up_is_told_and_can_be_sent_again_to_a_mended_address(

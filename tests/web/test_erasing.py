@@ -207,7 +207,7 @@ def test_nobody_erases_alone(site: Site, person_of: Callable[..., str]) -> None:
     assert pseudonym in site.call(quality, "GET", "/admin/erasure").text
     assert site.call("courier-admin", "GET", "/admin/erasure").text.count(pseudonym) == 0
     # Who may confirm is told so on every page, and by mail; nobody else is.
-    waits = {login: "wait for a second person" in site.call(login, "GET", "/board").text
+    waits = {login: "Waits for a second person: erasing" in site.call(login, "GET", "/board").text
              for login in (quality, SECOND, ADMIN, GIVER, "courier-admin")}  # fmt: skip
     assert [login for login, told in waits.items() if told] == [quality, SECOND]
     assert {quality, SECOND} <= noticed(site, pseudonym)

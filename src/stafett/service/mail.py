@@ -116,7 +116,8 @@ class Mail:
                 " a.why, a.role, p.language, (SELECT count(*) FROM alerts.alert j"
                 " WHERE j.joined = a.id) FROM alerts.message m"
                 " JOIN alerts.alert a ON a.id = m.alert JOIN service.person p ON p.id = m.person"
-                " WHERE m.sent IS NULL AND NOT m.dead AND m.next_try <= clock_timestamp()"
+                " WHERE m.sent IS NULL AND NOT m.dead AND p.active"
+                " AND m.next_try <= clock_timestamp()"
                 " ORDER BY m.next_try LIMIT 1 FOR UPDATE OF m SKIP LOCKED"
             )
             row = await cursor.fetchone()
