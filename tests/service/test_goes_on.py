@@ -41,12 +41,16 @@ from stafett.watch.roster import Delivery, Shift
 from stafett.web.app import application
 
 pytestmark = pytest.mark.anyio
-PERSON = Person("ward-1", "ward-1", "Ward", "hospital", ("ward",))
+PERSON = Person("ward-1", "ward-1", "Ward", "hospital", ("ward", "strange"))
 
 
 @pytest.fixture
-async def tower(database: str, tmp_path: Path) -> AsyncIterator[Tower]:
-    """Run a tower that does not wait long for a database that is away."""
+async def tower(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Tower]:
+    """Run a tower that does not wait long for a database that is away, and looks again soon."""
+    for often in ("relays.EVERY_S", "publishing.AGAIN_S", "publishing.GREET_S", "alerting.DUTY_S"):
+        monkeypatch.setattr(f"stafett.service.{often}", 1.0)
     tower = Tower(database, tmp_path, cheap_hashing=True)
     async with tower:
         await tower.board.ready.wait()

@@ -27,6 +27,7 @@ from psycopg_pool import AsyncConnectionPool
 from stafett.ledger import Ledger
 from stafett.ledger.schema import migrate
 from stafett.ledger.server import Server
+from stafett.service import mqtt
 from stafett.service.accounts import Accounts, Organisation, Person
 from stafett.service.intake import Intake
 from stafett.service.loggers import Id, Loggers, seal, topic
@@ -386,6 +387,7 @@ async def test_a_chunk_that_cannot_be_dealt_with_holds_up_no_other(
     database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A fault of this program's own over one chunk: it stays with the broker, the others go on."""
+    monkeypatch.setattr(mqtt, "FAULT_S", 0.5)
     async with Place(database, broker.url) as place:
         one, key = await place.register("ONE")
         broker.write(await place.loggers.passwords())
@@ -410,9 +412,10 @@ async def test_a_chunk_that_cannot_be_dealt_with_holds_up_no_other(
 
 
 async def test_a_fault_in_what_follows_a_batch_does_not_end_the_intake(
-    database: str, broker: Broker
+    database: str, broker: Broker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever hears of a chunk fails once, over its whole batch: all are kept, later ones too."""
+    monkeypatch.setattr(mqtt, "FAULT_S", 0.5)
     async with Place(database, broker.url) as place:
         one, key = await place.register("ONE")
         broker.write(await place.loggers.passwords())

@@ -114,13 +114,13 @@ def test_a_store_sends_nothing_while_no_logger_is_fixed_in_it_and_something_stan
 
 @pytest.fixture(scope="module")
 def tank(site: Site) -> Site:
-    """Run a protocol whose limit on the store is three seconds, so that a test can wait for it."""
+    """Run a protocol whose limit on the store is two seconds, so that a test can wait for it."""
     folder = resources.files("stafett") / "catalogue" / "protocols"
     text = (folder / "autologous-car-t.yaml").read_text("utf-8")
     for old, new in (
         ("protocol: autologous-car-t", f"protocol: {PROTOCOL}"),
         ("at_most: 10 min, in_all: 30 min, deviation: TEMP_EXCURSION",
-         "at_most: 3 s, in_all: 30 min, deviation: TEMP_EXCURSION"),
+         "at_most: 2 s, in_all: 30 min, deviation: TEMP_EXCURSION"),
     ):  # fmt: skip
         assert old in text
         text = text.replace(old, new, 1)
@@ -139,12 +139,12 @@ def test_a_warm_tank_is_a_deviation_of_each_lot_that_stands_there_and_of_no_othe
     arrived = [carried(tank, labels, ("THAW", "step")) for labels in (first, second)]
     away = carried(tank, third, ("H12f", "release"))
     start = time.time()
-    time.sleep(6)
+    time.sleep(4)
     assert [raised(tank, journey) for journey in arrived] == [
         [],
         [],
     ]  # it was warm before they came
-    assert send(tank, logger, 2, [-155.0] + [-60.0] * 5, start).status_code == 201
+    assert send(tank, logger, 2, [-155.0] + [-60.0] * 6, start).status_code == 201
     for journey in arrived:
         wait_for(lambda journey=journey: raised(tank, journey))
         (found,) = raised(tank, journey)
@@ -214,7 +214,7 @@ def test_a_second_tank_of_the_role_puts_the_stay_in_doubt_until_it_is_gone(tank:
     told = tank.call("pharmacy-1", "GET", path).json()
     assert told["verdict"] == "unknown" and told["readings"] == 0
     assert [one["kind"] for one in told["findings"]] == ["which-place"]
-    time.sleep(6)
+    time.sleep(4.5)
     assert raised(tank, journey) == []
     assert tank.call("pharmacy-1", "POST", "/api/loggers/DOUBT-2/place", json={}).status_code == 200
     clear(tank)
@@ -324,8 +324,8 @@ def carried(site: Site, labels: Labels, goal: tuple[str, str]) -> str:
 def send(
     site: Site, logger: dict[str, Any], sequence: int, values: list[float], start: float
 ) -> httpx.Response:
-    """Send a reading a second, as the logger."""
-    payload = encode(sequence, start, 1.0, {"temperature_c": np.array(values)}, time.time())
+    """Send two readings a second, as the logger."""
+    payload = encode(sequence, start, 0.5, {"temperature_c": np.array(values)}, time.time())
     path = f"/api/loggers/{logger['organisation']}/{logger['number']}/readings"
     headers = {"Authorization": f"Bearer {logger['key']}"}
     return site.call(None, "POST", path, content=payload, headers=headers)
