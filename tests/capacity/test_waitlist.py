@@ -15,6 +15,7 @@ from psycopg_pool import AsyncConnectionPool
 
 from small_network import booking, killed, opened, person
 from stafett.capacity.rule import FIRST, Rule, Waiting, ahead, rank, replay, wrong
+from stafett.ledger import Author, Draft, Submission
 from stafett.service.bookings import Bookings
 from stafett.service.offers import Offers
 from stafett.service.refusal import No
@@ -117,6 +118,11 @@ async def test_a_freed_slot_is_offered_by_the_rule_and_then_to_the_next(database
         chain = await bookings.book(HOSPITAL, booking(1))
         await waitlist.put(HOSPITAL, one("p-long", 20))
         await waitlist.put(HOSPITAL, one("p-urgent", 1, "1"))
+        # Whose journey is over is offered nothing, however urgent it was.
+        await waitlist.put(HOSPITAL, one("CHA-DIED", 30, "1"))
+        ended = Submission("CHA-DIED", None, [Draft("JourneyEnded", {}, NOW)], ("hospital",),
+                           Author("hospital"), "ended", b"")  # fmt: skip
+        await bookings.record.ledger.append(ended)
         offers = Offers(pool, bookings, waitlist)
         _, offer = await offers.cancel(HOSPITAL, chain.id, 1, "cancel-1", "progression")
         assert offer is not None and offer.patient == "p-urgent" and offer.status == "held"

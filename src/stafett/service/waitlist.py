@@ -172,12 +172,14 @@ class Waitlist:
         return await self.rule()
 
     async def waiting(self) -> Sequence[Waiting]:
-        """Return everybody who waits and holds no offer now."""
+        """Return everybody who waits and holds no offer now, and whose journey is not over."""
         found = await sql.rows(
             self._pool,
             "SELECT w.value FROM capacity.waiting w WHERE NOT EXISTS (SELECT 1 FROM capacity.chain"
             " c WHERE c.organisation = w.organisation AND c.patient = w.patient AND"
-            " c.status IN ('held', 'booked')) ORDER BY w.organisation, w.patient",
+            " c.status IN ('held', 'booked'))"
+            " AND NOT EXISTS (SELECT 1 FROM ledger.event_store e WHERE e.stream = w.patient"
+            " AND e.kind = 'JourneyEnded') ORDER BY w.organisation, w.patient",
         )
         return [msgspec.convert(row[0], Waiting) for row in found]
 
