@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +22,9 @@ from stafett.ledger.witness_store import WitnessFolder
 from stafett.protocol.builtin import builtin
 from stafett.protocol.net import Net
 from stafett.service import publishing
+from stafett.service.journeys import _sent_on_time
 from stafett.service.refusal import No
-from stafett.service.request import ASKED
+from stafett.service.request import ASKED, Ask
 from stafett.service.timekeeping import Timekeeping
 from stafett.service.tower import Tower
 from stafett.web.app import application
@@ -163,6 +164,36 @@ async def test_nothing_is_certified_or_given_by_a_clock_that_is_minutes_out(
     away.off[:] = [0, 0, 0]
     await until(lambda: state(tower) == ("good", 0))
     hold(kinds["certify"])
+
+
+def test_minutes_are_not_counted_by_a_station_whose_clock_is_wrong() -> None:
+    """By a clock that is behind, what was thawed too long ago would look fresh.
+
+    Answers are recorded all the same, and so is what begins elsewhere; who says nothing of their
+    clock is believed.
+    """
+    net = Net(builtin("autologous-car-t").bind("kymriah"))
+    kinds: dict[str, str] = {step.kind: name for name, step in net.protocol.steps.items()}
+    now = datetime.now(UTC)
+
+    def sent(kind: str, off_s: float | None, command: str = "Start") -> None:
+        asked: dict[str, object] = {"step": kinds[kind], "occurred_at": now}
+        if command == "Answer":
+            asked = {"activity": kinds[kind], "side": "step", "check": "coi", "value": "x",
+                     "occurred_at": now}  # fmt: skip
+        at = None if off_s is None else datetime.now(UTC) + timedelta(seconds=off_s)
+        ask = Ask(key="station-0001", role="ward", command=ASKED[command](**asked), sent_at=at)
+        _sent_on_time(net, ask)
+
+    for kind in ("thaw", "administer", "certify"):
+        for off_s, way in ((-900, "behind"), (900, "ahead")):
+            with pytest.raises(No, match=way) as refused:
+                sent(kind, off_s)
+            assert refused.value.code == "station-clock"
+        for fine in (-60, 60, None):
+            sent(kind, fine)
+    sent("collect", -900)
+    sent("thaw", -900, "Answer")
 
 
 async def test_a_clock_that_is_set_is_seen_before_anybody_is_asked_again(tower: Tower) -> None:

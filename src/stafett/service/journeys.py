@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from stafett.exchange.joins import Joins
+from stafett.journey.clock import TOLERANCE
 from stafett.journey.command import Actor, Answer, Command, OpenJourney
 from stafett.journey.decide import decide
 from stafett.journey.event import Event
@@ -57,6 +58,8 @@ from stafett.service.vault import Erased, Vault
 
 # What a wrong clock makes unsafe: a certificate's time, and a product past its own.
 RESTS_ON_TIME = frozenset({"certify", "administer"})
+# In these a station's clock that is wrong is not waited for either.
+MINUTES_COUNT = RESTS_ON_TIME | {"thaw"}
 TRIES = 5
 LEAST = 4  # characters of a wristband
 NOBODY = "commitment:" + "0" * 64  # stands for the patient until an order is known to be right
@@ -282,6 +285,7 @@ class Journeys(Lives):
             )
         for _ in range(TRIES):
             live = await self._shared(person, journey)
+            _sent_on_time(live.net, ask)
             now = moment(ask)
             due = signing.to_sign(live.net, live.state, ask.command, by, now)
             signature = None
@@ -330,10 +334,7 @@ class Journeys(Lives):
 
     def _on_time(self, net: Net, asked: msgspec.Struct) -> None:
         """Raise No where what is signed rests on a clock that is wrong (decision 238)."""
-        # A step is finished by its name, and signed ahead as an activity.
-        name = getattr(asked, "step", None) or getattr(asked, "activity", "")
-        step = net.protocol.steps.get(name)
-        if self._clocks is not None and step is not None and step.kind in RESTS_ON_TIME:
+        if self._clocks is not None and _kind(net, asked) in RESTS_ON_TIME:
             self._clocks.hold()
 
     async def _labels_add_up(self, person: Person, live: Live, command: Command) -> None:
@@ -425,6 +426,29 @@ class Journeys(Lives):
         # ST-028: CH, the issuing facility, the year, six alphanumeric characters.
         tail = "".join(secrets.choice("ABCDEFGHJKLMNPQRSTUVWXYZ0123456789") for _ in range(6))
         return f"CH{self._facility}{datetime.now(UTC):%y}{tail}"
+
+
+def _kind(net: Net, asked: msgspec.Struct) -> str | None:
+    """Return the kind of the step that is begun or finished (by its name), or signed ahead."""
+    name = str(getattr(asked, "step", None) or getattr(asked, "activity", ""))
+    step = net.protocol.steps.get(name)
+    return None if step is None else step.kind
+
+
+def _sent_on_time(net: Net, ask: Ask) -> None:
+    """Raise No where the sender's clock is wrong and the act is one whose minutes count.
+
+    A moment that was told by a clock that is behind looks like one that was kept without network:
+    a product thawed too long ago would pass. Another act is recorded all the same.
+    """
+    if ask.sent_at is None or signing.kind(ask.command) not in ("Start", "Finish", "Sign"):
+        return
+    off = (ask.sent_at - datetime.now(UTC)).total_seconds()
+    if abs(off) > TOLERANCE.total_seconds() and _kind(net, ask.command) in MINUTES_COUNT:
+        what = f"the clock of this device is {off:.0f} s ahead"
+        if off < 0:
+            what = f"the clock of this device is {-off:.0f} s behind"
+        raise No("station-clock", what, Reason("sent_at", what, "set it right; then do it again"))
 
 
 def carried(text: str, field: str) -> str:

@@ -88,6 +88,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     `key` is made by the client, once per act: sending it again gives the same answer and does
     nothing twice. `role` is the protocol's role in which the person acts. `password` signs, where
     the act is signed, or `passkey` does. `colleague` acts instead of the person who is signed in.
+    `sent_at` is what the sender's clock says as it sends: by it a clock that is wrong is seen.
     """
 
     key: Key
@@ -96,6 +97,7 @@ class Ask(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     password: str | None = None
     passkey: Signed | None = None
     colleague: Colleague | None = None
+    sent_at: Moment | None = None
 
     @property
     def proof(self) -> Signed | None:

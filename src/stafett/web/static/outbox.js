@@ -115,7 +115,8 @@ async function deliver(act) {
   const byKey = secret?.passkey || secret?.colleague?.passkey;
   const proof = byKey ? await byPasskey(act, secret.colleague?.login) : secret;
   if (proof && "refused" in proof) return proof.refused;
-  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command, ...proof });
+  const sent_at = new Date().toISOString(); // by which the tower sees that this device's clock is wrong
+  const body = JSON.stringify({ key: act.key, role: act.role, command: act.command, sent_at, ...proof });
   return verdict(await ask("POST", `/api/journeys/${act.journey}/commands`, body, "application/json"));
 }
 
