@@ -248,7 +248,7 @@ def test_every_fault_of_a_row_is_said_in_each_language(file: Path) -> None:
         ("the file has 1,048,577 bytes; at most 1,048,576 are read",
          "filen har 1\u00a0048\u00a0577 byte; högst 1\u00a0048\u00a0576 läses"),
         ("version 2.0 is not taken; 1.2, 2.1 are", "version 2.0 tas inte emot; 1.2, 2.1 gör det"),
-        ("a is used up; b is in quarantine", "a är förbrukat; b är i karantän"),
+        ("a is used up; b is in quarantine", "a har förbrukats; b är i karantän"),
         ("2 different people must sign as 'I saw it'; 1 did",
          "2 olika personer måste signera som 'I saw it'; 1 har gjort det"),
         ("There is no such onboarding", "Det finns ingen sådan anslutning"),
