@@ -102,6 +102,7 @@ def test_a_dossier_is_made_and_verified_by_command_and_every_mangling_is_named(
     good = CliRunner().invoke(main, ["dossier", "verify", str(file), "--json"])
     assert good.exit_code == 0, good.output
     said = json.loads(good.output)
+    assert said["arranged_checked"]
     assert said["sound"] and said["journey"] == treated.journey and said["events"] == said["as_of"]
     with zipfile.ZipFile(file) as archive:
         files = {n: archive.read(n) for n in archive.namelist()}
@@ -111,12 +112,19 @@ def test_a_dossier_is_made_and_verified_by_command_and_every_mangling_is_named(
     document = f"documents/{attached['sha256']}"
     claimed = {**told, "documents": [{**attached, "here": True}, *others]}
     retold = {**told, "events": [{**told["events"][0], "coi": "other"}, *told["events"][1:]]}
+    signed = {**told, "signatures": [{**told["signatures"][0], "name": "N. N."},
+                                     *told["signatures"][1:]]}  # fmt: skip
+    clean = {**told, "passed": told["passed"][1:]}
     fewer = {**told, "events": told["events"][:-1], "leaves": told["leaves"][:-1]}
     forged = {
         "a changed file": (_again({**files, "dossier.pdf": b"%PDF"}, sums=False), "dossier.pdf"),
         "another journey": (_again({**files, "dossier.json": _json(renamed)}), "is about"),
         "an event told otherwise": (_again({**files, "dossier.json": _json(retold)}), "event 1"),
         "an event left out": (_again({**files, "dossier.json": _json(fewer)}), "tells of"),
+        "a signature told otherwise": (_again({**files, "dossier.json": _json(signed)}),
+                                       "signatures"),
+        "a decision left out": (_again({**files, "dossier.json": _json(clean)}), "passed"),
+        "another protocol": (_again({**files, "protocol.yaml": b"protocol: x"}), "protocol.yaml"),
         "a file added": (_again({**files, "more.txt": b"x"}), "no dossier holds"),
         "a file unlisted": (_again({**files, "documents/" + "0" * 64: b"x"}, sums=False),
                             "does not list"),

@@ -80,6 +80,15 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
     )
     if proof.verdict and proof.verdict.cosigned:
         lines.append(f"cosigned by: {', '.join(sorted(proof.verdict.cosigned))}")
+    if found.unarranged:
+        lines.append(
+            "Whether the events make what dossier.json tells of them was not checked: "
+            f"{found.unarranged}. Read `events` in it."
+        )
+    lines.append(
+        "Proven are the events and documents; dossier.pdf, temperatures and names of organisations "
+        "are as the tower wrote them."
+    )
     if not proof.trusted:
         lines.append(
             "Key and policy were taken from the file itself: this shows that it fits itself. Give "
@@ -89,7 +98,7 @@ def verify(file: Path, key: str | None, policy_file: Path | None, as_json: bool)
         "sound": found.sound, "journey": found.journey, "as_of": found.as_of,
         "events": proof.entries, "signatures": proof.signatures, "documents": found.documents,
         "documents_elsewhere": found.missing, "key_from_elsewhere": proof.trusted,
-        "problems": found.problems,
+        "arranged_checked": not found.unarranged and found.sound, "problems": found.problems,
     }  # fmt: skip
     _say("\n".join(lines), answer, as_json)
     sys.exit(0 if found.sound else 1)

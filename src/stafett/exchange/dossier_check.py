@@ -1,7 +1,8 @@
 """Checking a dossier's package, years later, with nothing but the file (and whose log it was).
 
 Each file is what the MANIFEST says, nothing is added or missing; the proof holds; and the dossier
-tells of exactly the events that are proven, one for one.
+tells of exactly the events that are proven, one for one, and all else that it tells is what these
+events make under their protocol (`dossier_arranged`).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any, Final
 
 import msgspec
 
+from stafett.exchange import dossier_arranged
 from stafett.exchange.dossier import Dossier
 from stafett.ledger import bundle
 from stafett.ledger.leaf import leaf_hash
@@ -45,6 +47,8 @@ class Checked:
     missing: int = 0
     proof: bundle.Finding | None = None
     problems: list[str] = field(default_factory=list)
+    unarranged: str = ""
+    """Why it could not be checked whether the events make what the dossier tells of them."""
 
     @property
     def sound(self) -> bool:
@@ -68,6 +72,8 @@ def check(data: bytes, *, key: str | None = None, policy: Policy | None = None) 
     found.proof = bundle.verify(proof, key=key, policy=policy)
     found.problems += [f"proof.json: {problem}" for problem in found.proof.problems]
     _same_events(dossier, proof, found)
+    if found.sound:  # else there is nothing to hold it against
+        _arranged(dossier, files.get("protocol.yaml"), proof, found)
     _documents(dossier, files, found)
     return found
 
@@ -110,7 +116,7 @@ def _manifest(files: dict[str, bytes], found: Checked) -> None:
         elif hashlib.sha256(data).hexdigest() != listed[name]:
             found.problems.append(f"{name[:90]}: its bytes are not those of the MANIFEST")
         document = _DOCUMENT.fullmatch(name)
-        if document is None and name not in NEEDED:
+        if document is None and name not in (*NEEDED, "protocol.yaml"):
             found.problems.append(f"{name[:90]}: no dossier holds such a file")
     found.problems += [f"{name[:90]}: it is missing" for name in listed if name not in files]
 
@@ -133,6 +139,21 @@ def _same_events(dossier: Dossier, proof: bundle.Bundle, found: Checked) -> None
             found.problems.append(f"event {n}: the dossier names another leaf than is proven")
         elif _proven(entry.leaf) != event:
             found.problems.append(f"event {n}: the dossier tells it otherwise than the record")
+
+
+def _arranged(
+    dossier: Dossier, protocol: bytes | None, proof: bundle.Bundle, found: Checked
+) -> None:
+    """Hold what the dossier tells against what its events make."""
+    if protocol is None:
+        found.unarranged = (
+            "the package has no protocol.yaml (one from before November 2026 has none)"
+        )
+        return
+    try:
+        found.problems += dossier_arranged.differences(dossier, protocol, proof)
+    except ValueError as unread:
+        found.unarranged = str(unread)[:300]
 
 
 def _proven(leaf: str) -> Any:

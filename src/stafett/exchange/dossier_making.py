@@ -306,15 +306,21 @@ dossier.json   chain of identity, custody, conditions, checks, documents by hash
 dossier.pdf    the same for people (PDF/A-2a)
 proof.json     each event with its path to the root that the log signed and witnesses cosigned:
                `stafett journey verify proof.json` checks it, with no database and no network
+protocol.yaml  the protocol of the journey, whose SHA-256 its first event pins: by it the events
+               make all that dossier.json tells of them (`stafett dossier verify` does it again)
 documents/     attached documents, each named by the SHA-256 of its bytes
 MANIFEST       the SHA-256 of each file (`sha256sum -c MANIFEST`)
 """
 
 
 def package(
-    dossier: Dossier, pdf: bytes, proof: bytes | None, documents: Mapping[str, bytes]
+    dossier: Dossier,
+    pdf: bytes,
+    proof: bytes | None,
+    documents: Mapping[str, bytes],
+    protocol: bytes | None = None,
 ) -> bytes:
-    """Return the zip: the same bytes for the same content.
+    """Return the zip: the same bytes for the same content. `protocol` is the file of the protocol.
 
     Raises ValueError where a document's bytes do not have the hash that names them.
     """
@@ -328,6 +334,7 @@ def package(
         "dossier.json": msgspec.json.format(msgspec.json.encode(dossier), indent=1) + b"\n",
         "dossier.pdf": pdf,
         **({"proof.json": proof} if proof is not None else {}),
+        **({"protocol.yaml": protocol} if protocol is not None else {}),
         **{f"documents/{name}": data for name, data in sorted(documents.items())},
     }
     sums = "".join(f"{hashlib.sha256(data).hexdigest()}  {n}\n" for n, data in files.items())

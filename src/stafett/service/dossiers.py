@@ -93,7 +93,7 @@ class Dossiers:
         words: Mapping[str, str] = WORDS,
         language: str = "en",
     ) -> bytes:
-        """Return the zip: dossier, PDF, proof and documents. Raises No, and publish.NotYet.
+        """Return the zip: dossier, PDF, proof, protocol, documents. Raises No and publish.NotYet.
 
         The proof is of exactly the events in the dossier.
         """
@@ -106,7 +106,10 @@ class Dossiers:
             raise NotYet(f"{journey} changes faster than it is sealed")
         documents = await self._attached(person, made)
         page = await anyio.to_thread.run_sync(pdf, made, words, language)
-        return await anyio.to_thread.run_sync(dossier_making.package, made, page, proof, documents)
+        protocol = await self._journeys.library.text(made.protocol_sha256)
+        return await anyio.to_thread.run_sync(
+            dossier_making.package, made, page, proof, documents, protocol
+        )
 
     async def _attached(self, person: Person, made: Dossier) -> dict[str, bytes]:
         """Return the documents that the organisation may read; the others are named by hash."""

@@ -143,6 +143,12 @@ class Library:
         """Load a protocol that another process has admitted; raise KeyError if nobody has."""
         if sha256 in self._pinned:
             return
+        pinned = await anyio.to_thread.run_sync(_read, sha256, await self.text(sha256))
+        self._pinned[sha256] = pinned
+        self._current.setdefault(pinned.name, sha256)
+
+    async def text(self, sha256: str) -> bytes:
+        """Return the very file of a protocol; raise KeyError if nobody has admitted it."""
         async with (
             self._pool.connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
@@ -151,9 +157,7 @@ class Library:
             row = await cursor.fetchone()
         if row is None:
             raise KeyError(sha256)
-        pinned = await anyio.to_thread.run_sync(_read, sha256, bytes(row[0]))
-        self._pinned[sha256] = pinned
-        self._current.setdefault(pinned.name, sha256)
+        return bytes(row[0])
 
     def knows(self, sha256: str) -> bool:
         """Say whether the protocol is loaded in this process."""
