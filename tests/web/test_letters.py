@@ -129,6 +129,17 @@ def test_what_is_refused_is_answered_and_waits_as_a_letter(site: Site, line: Lin
     assert "NPU-CD19" in shown and "Demo^Patient" not in shown
 
 
+def test_a_message_that_is_too_large_is_answered_and_holds_up_no_other(
+    site: Site, line: Line
+) -> None:
+    """Before, the line was closed unanswered: its sender repeated it, and all after it waited."""
+    number, after = new(), new()
+    large = message(number) + b"NTE|1||" + b"x" * 1_100_000 + b"\r"
+    assert line.send(large)[1].startswith(f"MSA|AR|{number}")
+    assert line.send(message(after))[1] == f"MSA|AA|{after}"
+    assert len(waiting(site, number)) == 1
+
+
 def test_the_same_bytes_again_are_the_same_letter(site: Site, line: Line) -> None:
     """A sender that repeats itself does not flood the page."""
     data = message(new(), value="many")
@@ -161,7 +172,7 @@ def test_a_letter_that_cannot_be_kept_is_not_answered(site: Site) -> None:
     site.inside(found.close())
 
 
-@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n" * 100, START + b"x" * 1_100_000])
+@pytest.mark.parametrize("noise", [b"GET / HTTP/1.1\r\n" * 100, START + b"x" * 4_300_000])
 def test_a_line_that_is_no_mllp_is_closed(listener: Listener, noise: bytes) -> None:
     """Noise without a block, or a block without an end, costs a bounded amount and no answer."""
     line = Line(listener.address)

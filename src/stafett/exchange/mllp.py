@@ -17,7 +17,6 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
-from stafett.exchange.hl7 import MAX_BYTES
 from stafett.ledger.ending import ended
 
 log = logging.getLogger(__name__)
@@ -25,6 +24,9 @@ START: Final = b"\x0b"
 END: Final = b"\x1c\r"
 MOST_CONNECTIONS: Final = 64
 IDLE_S: Final = 600.0
+# Of a block; more than a message may have (hl7.MAX_BYTES): one that is too large is answered and
+# waits as a letter. A line that is only closed has its sender repeat it, and all behind it wait.
+MOST_BLOCK: Final = 4 * 2**20
 MOST_BETWEEN: Final = 1_000  # bytes outside a block before the line is given up: it is no MLLP
 
 HANDSHAKE_S: Final = 10.0
@@ -66,7 +68,7 @@ class Listener:
             self._line,
             self._host,
             self._port,
-            limit=MAX_BYTES + 100,
+            limit=MOST_BLOCK,
             ssl=self._tls,
             ssl_handshake_timeout=HANDSHAKE_S if self._tls else None,
         )
@@ -96,7 +98,7 @@ class Listener:
             pass  # the other side is gone, or silent: it begins again when it has something
         except asyncio.LimitOverrunError:
             log.warning(
-                "a line for HL7 from %s is closed: over %d bytes a message", peer, MAX_BYTES
+                "a line for HL7 from %s is closed: over %d bytes a message", peer, MOST_BLOCK
             )
         except asyncio.CancelledError:
             pass
