@@ -192,10 +192,14 @@ def faults(page: Page, path: str, ids: set[str]) -> list[str]:
 
 
 def test_a_page_that_is_wrong_is_told(chromium: Browser) -> None:
-    """What the pages are held against finds a picture without words, a page without language."""
+    """A picture without words, a page without language, the one pale cell of a long table."""
     page = chromium.new_page()
     page.set_content("<main><img src='/x.png'></main>")
     assert {"image-alt", "html-has-lang"} <= {v["id"] for v in violations(page)}
+    cells = "".join(f"<tr><td>row {n}</td></tr>" for n in range(60))
+    for pale in ("td { color: #aaa }", "tr:nth-child(30) { background: #555 }"):
+        page.set_content(f"<style>{pale}</style><main><table>{cells}</table></main>")
+        assert "color-contrast" in {v["id"] for v in violations(page)}, pale
     page.close()
 
 
