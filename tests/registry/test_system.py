@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from site_ import Site
-from stafett.client import Client
 from stafett.journey.label import Labels
 from stafett.registry.disclosure import Shown, one
 from stafett.registry.place import Place
@@ -20,18 +19,13 @@ from stafett.service.chain_counts import Counts
 from stafett.service.openings import Demand
 from stafett.service.system_publish import Published
 from told_ import report
-from web_walk import walk
+from web_walk import walk, whole
 
 
 def test_the_view_counts_what_the_record_says(site: Site) -> None:
-    """A played journey: its handoffs, its outcome; open journeys where the board has them."""
-    day = site.day(fault_share=0.0, at_once=1)
-
-    async def play() -> None:
-        async with Client(site.base) as client:
-            await day.journey(client, 8123)
-
-    asyncio.run(play())
+    """A whole journey: its handoffs, its outcome; open journeys where the board has them."""
+    labels = Labels(8123)
+    site.inside(whole(site, site.order(labels.patient, coi=labels.coi), labels))
     orders = [site.order() for _ in range(7)]
     site.inside(site.tower.board.caught_up())
     site.tower.system.forget()
