@@ -249,7 +249,7 @@ async def test_an_offer_that_ends_goes_to_the_next_though_nobody_looks(database:
                 " WHERE status = 'held'"
             )
         running = asyncio.create_task(offers.run())
-        for _ in range(100):
+        for _ in range(400):
             await asyncio.sleep(0.1)
             if [patient for patient, _ in await held(database)] == ["p-long"]:
                 break

@@ -85,13 +85,13 @@ def test_a_broken_row_can_be_skipped_and_is_counted(write: Write) -> None:
 
 
 def test_one_broken_row_in_a_large_log_is_found(write: Write) -> None:
-    """A line with too many fields among a million is named by its row; the rest can be kept."""
-    lines = [f"p{i // 4},collect,2026-01-05T08:00:00Z,A" for i in range(1_000_000)]
-    lines[777_776] += ",surplus"
+    """A line with too many fields among many is named by its row; the rest can be kept."""
+    lines = [f"p{i // 4},collect,2026-01-05T08:00:00Z,A" for i in range(300_000)]
+    lines[277_776] += ",surplus"
     path = write("case,activity,timestamp,group\n" + "\n".join(lines) + "\n")
-    with pytest.raises(LogUnreadableError, match="row 777,778: it has 5 fields, the header 4"):
+    with pytest.raises(LogUnreadableError, match="row 277,778: it has 5 fields, the header 4"):
         read_log(path)
-    assert read_log(path, reading=Reading(skip_bad=True)).steps.height == 999_999
+    assert read_log(path, reading=Reading(skip_bad=True)).steps.height == 299_999
 
 
 def test_times_without_zone_are_said(write: Write) -> None:

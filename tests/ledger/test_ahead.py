@@ -29,7 +29,7 @@ async def all_of(ledger: Ledger, submissions: Sequence[object]) -> list[Receipt 
 async def sent(ledger: Ledger) -> int:
     """Return how many submissions are in hand, once a batch is sent and the next is written."""
     sequencer = ledger._sequencer
-    for _ in range(200):
+    for _ in range(2000):
         await asyncio.sleep(0.01)
         if len(sequencer._in_hand) >= 2 * FEW:
             break

@@ -268,7 +268,7 @@ async def test_a_network_changed_by_another_process_is_seen(tower: Tower) -> Non
     await here.put("n", {"ward": "hospital"})
     assert (await here.parties("n")) == {"ward": "hospital"}
     await there.put("n", {"ward": "other"})
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while (await here.parties("n")) != {"ward": "other"}:
             await asyncio.sleep(0.2)
 
