@@ -83,8 +83,11 @@ class Listing:
     async def _epcs(
         self, limit: int, after: str | None, owners: Owners
     ) -> tuple[list[str], str | None]:
-        """Give EPCs in the order in which they were first captured."""
-        seq = _position(after)
+        """Give EPCs in the order in which they were first captured.
+
+        The token is the last event that was told whole, and how many of the next one were.
+        """
+        seq, told = _position(after)
         found: list[str] = []
         async with self.store.pool.connection() as connection:
             while len(found) < limit:
@@ -97,7 +100,11 @@ class Listing:
                 if not rows:
                     return found, None
                 for number, body in rows:
-                    for epc in _epcs_of(msgspec.json.decode(body)):
+                    for n, epc in enumerate(_epcs_of(msgspec.json.decode(body))):
+                        if n < told:
+                            continue
+                        if len(found) == limit:
+                            return found, f"{number - 1}.{n}"
                         key = UUID(bytes=digest(epc[0]))
                         cursor = await connection.execute(
                             "SELECT 1 FROM exchange.epcis_event WHERE keys @> %s AND seq < %s"
@@ -107,8 +114,8 @@ class Listing:
                         )
                         if await cursor.fetchone() is None and epc[1] not in found:
                             found.append(epc[1])
-                    seq = number
-                    if len(found) >= limit:
+                    seq, told = number, 0
+                    if len(found) == limit:
                         return found, str(seq)
         return found, str(seq)
 
@@ -129,10 +136,11 @@ def _epcs_of(event: dict[str, Any]) -> list[tuple[str, str]]:
     return out
 
 
-def _position(token: str | None) -> int:
+def _position(token: str | None) -> tuple[int, int]:
     if token is None:
-        return 0
-    if not token.isascii() or not token.isdigit() or len(token) > 18:
+        return 0, 0
+    seq, _, told = token.partition(".")
+    if any(not n.isascii() or not n.isdigit() or len(n) > 18 for n in (seq, told or "0")):
         why = "nextPageToken is none of this server"
         raise Problem(400, "QueryParameterException", why, [Finding("/nextPageToken", why)])
-    return int(token)
+    return int(seq), int(told or "0")
