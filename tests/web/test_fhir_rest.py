@@ -409,6 +409,14 @@ def test_a_wrong_order_opens_nothing_and_each_mistake_is_named(site: Site) -> No
     assert post(site, "R5", bundle("R5"), ADMIN).status_code == 403
     kind = {"Content-Type": "text/plain"}
     assert site.call(CLINIC, "POST", "/fhir/R5", content="{}", headers=kind).status_code == 415
+    kind = {"Content-Type": "application/fhir+json; fhirVersion=4.0"}
+    answer = site.call(CLINIC, "POST", "/fhir/R5", content=json.dumps(bundle("R5")), headers=kind)
+    assert answer.status_code == 415 and "FHIR 5.0" in answer.text
+    for accept, status in (("application/fhir+json; fhirVersion=4.0", 406),
+                           ("application/fhir+json; fhirVersion=4.0, application/json", 200),
+                           ('application/fhir+json; fhirVersion="5.0"', 200)):  # fmt: skip
+        answer = get(site, "R5/Task?_count=1", headers={"Accept": accept})
+        assert answer.status_code == status, accept
     kind = {"Content-Type": "application/fhir+json", "Content-Encoding": "gzip"}
     packed = site.call(CLINIC, "POST", "/fhir/R5", content=b"\x1f\x8b", headers=kind)
     assert packed.status_code == 415 and "Content-Encoding" in packed.text

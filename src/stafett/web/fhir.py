@@ -45,6 +45,7 @@ Handler = Callable[[Request, Version], Awaitable[Response]]
 
 NAMES: tuple[tuple[str, Version], ...] = (("R5", "R5"), ("R4B", "R4B"), ("R4", "R4B"))
 R4 = "4.0.1"
+SPOKEN = {"R5": "5.0", "R4B": "4.3", "R4": "4.0"}
 
 
 def _answer(version: Version, body: Any, status: int = 200, **headers: str) -> Response:
@@ -99,9 +100,23 @@ def _guarded(
 
 def _negotiated(request: Request) -> None:
     wish = request.query_params.get("_format") or request.headers.get("accept", "*/*")
-    kinds = {part.partition(";")[0].strip().lower() for part in wish.split(",")}
+    here = [part for part in wish.split(",") if _of_version(request, part)]
+    if not here:
+        name = request.scope["stafett.fhir"]
+        why = f"here is FHIR {SPOKEN[name]}, not {wish[:80]!r}; other versions have other addresses"
+        raise Problem(406, "NotAcceptableException", why)
+    kinds = {part.partition(";")[0].strip().lower() for part in here}
     if not kinds & {*JSON, "*/*", "application/*", "json", "text/html", ""}:
         raise Problem(406, "NotAcceptableException", f"of forms only JSON, not {wish[:80]!r}")
+
+
+def _of_version(request: Request, kind: str) -> bool:
+    """Say whether a media type names no version of FHIR, or that of the address."""
+    for parameter in kind.lower().split(";")[1:]:
+        name, _, value = parameter.strip().partition("=")
+        if name == "fhirversion":
+            return value.strip('"')[:3] == SPOKEN[request.scope["stafett.fhir"]]
+    return True
 
 
 async def _person(request: Request) -> Person:
@@ -250,6 +265,9 @@ async def _json(request: Request) -> dict[str, Any]:
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in JSON:
         raise Problem(415, "UnsupportedMediaTypeException", "send application/fhir+json")
+    if not _of_version(request, request.headers.get("content-type", "")):
+        why = f"here is FHIR {SPOKEN[request.scope['stafett.fhir']]}; what is sent says another one"
+        raise Problem(415, "UnsupportedMediaTypeException", why)
     if request.headers.get("content-encoding", "identity") not in ("identity", ""):
         raise Problem(415, "UnsupportedMediaTypeException", "send it without Content-Encoding")
     value = parse(await read_body(request, MAX_BODY), max_bytes=MAX_BODY)
