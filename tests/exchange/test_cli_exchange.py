@@ -366,7 +366,7 @@ def test_an_event_log_is_exported_and_wrong_wishes_are_refused(
 def test_a_ledger_is_exported_journey_by_journey(
     record: Path, tmp_path: Path, database: str
 ) -> None:
-    """All journeys of a ledger, as one from its file; a form for one journey asks which."""
+    """All journeys of a ledger, as one from its file; an unknown one is named, and no file is."""
     events = [json.loads(line) for line in record.read_text().splitlines() if line]
     events = [e.get("event", e) for e in events]
 
@@ -390,4 +390,18 @@ def test_a_ledger_is_exported_journey_by_journey(
     assert refused.exit_code == 2 and "say --journey" in refused.output
     one = ["--to", "epcis", "--database", database, "--journey", "j2"]
     assert run("export", tmp_path / "j.json", *one).exit_code == 0
-    assert run("export", tmp_path / "n.json", *one[:-1], "none").exit_code == 1
+    for form in ("epcis", "ocel-json", "ocel-sqlite", "xes"):
+        unknown = run("export", tmp_path / "j.json", *one[2:-1], "J-9", "--to", form)
+        assert unknown.exit_code == 2 and "no journey 'J-9'" in unknown.output, unknown.output
+    assert b"epcisBody" in (tmp_path / "j.json").read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["all.jsonocel", "j.json"]
+
+
+@pytest.mark.parametrize("form", ["ocel-json", "ocel-xml", "xes"])
+def test_nothing_is_written_over_what_is_there(form: str, tmp_path: Path, database: str) -> None:
+    """A record without a journey gives no file, and leaves that of another time as it was."""
+    out = tmp_path / "kept"
+    out.write_text("yesterday's")
+    told = run("export", out, "--to", form, "--database", database)
+    assert told.exit_code == 1 and "nothing was written" in told.output, told.output
+    assert [p.read_text() for p in tmp_path.iterdir()] == ["yesterday's"]

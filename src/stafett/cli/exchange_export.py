@@ -52,7 +52,8 @@ def export(
 ) -> None:
     """Write journeys, an event log or captured events to OUT in a standard form.
 
-    Exit status: 0 written; 1 there was nothing to write; 2 the input cannot be read.
+    Exit status: 0 written; 1 there was nothing to write, and OUT is as it was; 2 the input cannot
+    be read, or there is no such journey.
     """
     sources = [s for s in (log, record, database or folder) if s]
     if len(sources) != 1:
@@ -76,7 +77,8 @@ def export(
     if as_json:
         click.echo(msgspec.json.encode({"file": str(out), "form": form, "events": count}))
     else:
-        click.echo(f"{out}: {count:,} events as {form}")
+        kept = "" if count else ": nothing was written"
+        click.echo(f"{out}: {count:,} events as {form}{kept}")
     sys.exit(0 if count else 1)
 
 
@@ -136,14 +138,15 @@ def _write(out: Path, form: str, journeys: Iterator[Journey]) -> int:
     from stafett.exchange.views import journey_document
     from stafett.exchange.xes import write_xes
 
-    if form == "xes":
-        return write_xes(out, (journey_to_xes(n, [e for _, e in r]) for n, r in journeys))[1]
-    if form.startswith("ocel-"):
-        with writer(out, form.removeprefix("ocel-")) as sink:
-            return sum(journey_to_ocel(n, (e for _, e in r), sink) for n, r in journeys)
     first = next(journeys, None)
     if first is None:
-        return 0
+        return 0  # what is there from another time is worth more than an empty file
+    every = itertools.chain((first,), journeys)
+    if form == "xes":
+        return write_xes(out, (journey_to_xes(n, [e for _, e in r]) for n, r in every))[1]
+    if form.startswith("ocel-"):
+        with writer(out, form.removeprefix("ocel-")) as sink:
+            return sum(journey_to_ocel(n, (e for _, e in r), sink) for n, r in every)
     if next(journeys, None) is not None:
         raise ValueError(f"{form} is written one journey at a time: say --journey")
     name, record = first
@@ -188,7 +191,10 @@ def _journeys(url: str, only: str | None) -> Iterator[Journey]:
         try:
             if only is not None:
                 events = runner.run(ledger.stream(only))
-                yield from _of_journeys([(e.stream, e.version, e.body) for e in events])
+                found = list(_of_journeys([(e.stream, e.version, e.body) for e in events]))
+                if not found:
+                    raise ValueError(f"there is no journey {only!r} in this database")
+                yield from found
                 return
             size = runner.run(_size(ledger))
             with progress(size, "events read") as tick:
@@ -253,6 +259,8 @@ async def _export_captured(out: Path, url: str) -> int:
                 token = page.next_token
                 if token is None:
                     break
+    if not stored:
+        return 0
     context, events = merge(stored)
     _put(out, document(events, context, created=datetime.now(UTC).isoformat()))
     return len(events)
