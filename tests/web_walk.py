@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from datetime import UTC, datetime
 
@@ -59,6 +60,14 @@ async def carry_side(
             return
         await _act(site, journey, live, here, labels, {})
     raise AssertionError(f"{activity} {side} never ended")
+
+
+def ended(site: Site, *faults: Fault, product: str = "kymriah") -> str:
+    """Order a journey and carry it to its end; return its identifier."""
+    labels = Labels(random.SystemRandom().randrange(1, 900_000))
+    journey = site.order(labels.patient, coi=labels.coi, product=product)
+    site.inside(whole(site, journey, labels, *faults))
+    return journey
 
 
 async def whole(site: Site, journey: str, labels: Labels, *faults: Fault) -> None:

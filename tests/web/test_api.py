@@ -50,11 +50,13 @@ def test_scripted_people_decide_on_an_excursion_before_they_go_on(site: Site) ->
     day = site.day(at_once=1)
     day._faults = lambda net, chance: [Fault("TEMP_EXCURSION", check="temperature")]  # type: ignore[method-assign]
 
+    day.transport = httpx.ASGITransport(app=site.app)  # half the work: no socket is the test
+
     async def play() -> str:
-        async with Client(site.base) as client:
+        async with day.client() as client:
             return await day.journey(client, 4712)
 
-    journey = asyncio.run(play())
+    journey = site.inside(play())
     kinds = [entry["kind"] for entry in events(site, journey)]
     assert "DeviationRaised" in kinds and kinds[-1] == "JourneyEnded"
     assert kinds.index("DeviationTriaged") < kinds.index("DeviationDecided")

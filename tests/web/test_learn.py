@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 import time
 from collections.abc import Callable
@@ -15,6 +14,7 @@ from playwright.sync_api import Page, expect
 from learned_ import CLINIC, PATIENCE_S, bring, made, small_log
 from site_ import PROTOCOL, Site
 from stafett.protocol.model import text
+from web_walk import ended
 
 COURIER = "courier-1"
 
@@ -139,7 +139,7 @@ def test_the_record_teaches_only_from_ones_own_journeys(site: Site) -> None:
 
 def test_groups_of_the_record_are_shown_by_name(site: Site) -> None:
     """Not by the identifiers of organisations and roles, and in the reader's language."""
-    asyncio.run(site.day(fault_share=0.0, at_once=1).run(1))
+    ended(site)
     told: dict[str, str] = {}
     for language in ("en", "sv"):
         end = time.monotonic() + PATIENCE_S

@@ -23,12 +23,11 @@ from site_ import Site
 from stafett.client.care import care, carers
 from stafett.insight.chapters import NAMES as CHAPTERS
 from stafett.journey.command import Actor
-from stafett.journey.label import Labels
 from stafett.journey.script import REFUSE, Fault
 from stafett.service.deviations import Line
 from told_ import report, wait_for
 from web_hands import net_of
-from web_walk import submit, whole
+from web_walk import ended, submit
 
 pytestmark = [pytest.mark.browser]
 
@@ -54,12 +53,7 @@ def journey(site: Site) -> str:
 @pytest.fixture(scope="module")
 def played(site: Site) -> list[str]:
     """Carry journeys to their end, each with its fault; return the pages that tell of them."""
-    journeys = []
-    for product, fault in FAULTS.items():
-        labels = Labels(random.SystemRandom().randrange(1, 900_000))
-        journey = site.order(labels.patient, coi=labels.coi, product=product)
-        site.inside(whole(site, journey, labels, fault))
-        journeys.append(journey)
+    journeys = [ended(site, fault, product=product) for product, fault in FAULTS.items()]
     closed(site, journeys[0])
     return [path for it in journeys for path in (f"/journeys/{it}", f"/deviations/{it}/D1")]
 
