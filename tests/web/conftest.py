@@ -24,7 +24,7 @@ from stafett.exchange.epcis_store import EpcisStore
 from stafett.journey.label import Labels
 from stafett.service import demo
 from stafett.web.epcis import epcis_app
-from web_hands import Under
+from web_hands import NURSE, Under
 from web_walk import walk
 
 SCREENSHOTS = Path(__file__).resolve().parents[2] / "screenshots"
@@ -103,10 +103,14 @@ def browser_of(chromium: Browser, site: Site) -> Iterator[Callable[..., Page]]:
 def page_of(chromium: Browser, site: Site) -> Iterator[Callable[[str], Page]]:
     """Give each person one browser for all tests of a module, as a station has one for all day.
 
-    Its service worker is there, as in `test_offline.py`.
+    The clinic's has its service worker, as in `test_offline.py`. The others' have none: a fifth of
+    what it takes to carry a journey by hand would go to what thirteen workers fetch and hand on.
     """
-    with browsers(chromium, site, worker="allow") as open_for:
-        yield cache(open_for)
+    with (
+        browsers(chromium, site, worker="allow") as with_worker,
+        browsers(chromium, site) as without,
+    ):
+        yield cache(lambda login: (with_worker if login == NURSE else without)(login))
 
 
 @pytest.fixture
