@@ -47,7 +47,7 @@ def chromium(shared_chromium: Shared) -> Iterator[Browser]:
 
 
 # An assertion that a page must come to waits as long as a machine with other work may need.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @contextlib.contextmanager
@@ -71,6 +71,7 @@ def browsers(
             base_url=base or site.base,
             service_workers=worker,
         )
+        context.set_default_timeout(60_000)
         contexts.append(context)
         signed_in = context.request.post(
             "/sign-in",

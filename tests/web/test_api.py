@@ -437,7 +437,7 @@ def test_the_stream_tells_what_changed_since_a_position(site: Site) -> None:
                     return found
         return found
 
-    found = asyncio.run(asyncio.wait_for(follow(), 20))
+    found = asyncio.run(asyncio.wait_for(follow(), 60))
     assert [journey for _, journey in found] == [first, second]
     assert found[0][0] < found[1][0]
 

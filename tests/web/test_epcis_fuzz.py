@@ -39,7 +39,7 @@ def test_no_input_of_the_published_description_breaks_the_interface(
             @settings(max_examples=5, deadline=None, database=None, derandomize=True,
                       phases=[Phase.generate], suppress_health_check=list(HealthCheck))  # fmt: skip
             def send(case: schemathesis.Case) -> None:
-                answer = case.call(base_url=f"{site.base}/epcis", headers=headers, timeout=30)
+                answer = case.call(base_url=f"{site.base}/epcis", headers=headers, timeout=60)
                 assert answer.status_code < 500, (case.method, case.path, answer.text)
                 if answer.status_code >= 400 and answer.content:
                     problem = answer.json()

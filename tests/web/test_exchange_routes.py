@@ -148,7 +148,7 @@ def test_a_partner_subscribes_by_a_websocket_of_the_very_server(site: Site) -> N
         }  # fmt: skip
         body = epcis.document([event], created="2026-11-01T08:00:00Z")
         assert site.call("courier-1", "POST", "/epcis/capture", json=body).status_code == 202
-        told = epcis.read(str(socket.recv(timeout=30)).encode()).events
+        told = epcis.read(str(socket.recv(timeout=60)).encode()).events
         assert [e["epcList"] for e in told] == [event["epcList"]]
     for query, headers, status in (("streem=true", mine, 400), ("second=61", mine, 400),
                                    ("stream=true", {}, 401)):  # fmt: skip

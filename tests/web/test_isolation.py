@@ -121,7 +121,7 @@ def test_a_strangers_journey_looks_like_none(
             body["json"] = case.body
         query = {k: v for k, v in (case.query or {}).items() if isinstance(v, str | int)}
         return http_.request(
-            endpoint.method, site.base + path, headers=headers, params=query, timeout=30, **body
+            endpoint.method, site.base + path, headers=headers, params=query, timeout=60, **body
         )
 
     @given(case=operation.as_strategy())
@@ -261,7 +261,7 @@ def test_the_matrix_of_duties_and_endpoints_holds(
     person = Person(login, login, f"Only {duty}", "university-hospital", roles, duties)
     site.inside(site.tower.accounts.add_person(person, demo.PASSWORD))
     headers = {"Authorization": f"Bearer {site.token(login)}"}
-    with httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=30) as client:
+    with httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=60) as client:
         for endpoint in ENDPOINTS:
             if endpoint.path in STREAMS or endpoint.path.startswith("/api/session"):
                 continue
@@ -278,7 +278,7 @@ def test_without_a_session_only_the_open_endpoints_answer(site: Site) -> None:
             continue
         for headers in ({}, {"Authorization": "Bearer made-up"}, {"Cookie": "stafett=made-up"}):
             path = site.base + path_of(endpoint, {})
-            answer = http_.request(endpoint.method, path, headers=headers, timeout=30)
+            answer = http_.request(endpoint.method, path, headers=headers, timeout=60)
             assert answer.status_code == 401, (endpoint.method, endpoint.path)
 
 
@@ -289,6 +289,6 @@ def test_no_change_is_made_by_a_cookie_alone(site: Site) -> None:
         if endpoint.method == "GET" or endpoint.may == "anyone":
             continue
         path = site.base + path_of(endpoint, {})
-        answer = http_.request(endpoint.method, path, headers=headers, timeout=30)
+        answer = http_.request(endpoint.method, path, headers=headers, timeout=60)
         assert answer.status_code == 403, (endpoint.method, endpoint.path, answer.status_code)
         assert answer.json()["type"] == "/problems/csrf"

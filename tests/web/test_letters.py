@@ -30,7 +30,7 @@ class Line:
     """A laboratory's line: what is sent is answered before the next is sent."""
 
     def __init__(self, address: tuple[str, int]) -> None:
-        self.socket = socket.create_connection(address, timeout=20)
+        self.socket = socket.create_connection(address, timeout=60)
 
     def send(self, data: bytes) -> list[str]:
         """Send a message in a block; return the segments of its answer."""

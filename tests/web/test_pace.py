@@ -69,7 +69,7 @@ def slow(site: Site) -> Iterator[Site]:
 
 def test_a_person_who_acts_too_fast_is_told_when_to_go_on(slow: Site) -> None:
     """429 with Retry-After and the reason in the page's language; reading goes on."""
-    with httpx.Client(verify=http_.TLS, base_url=slow.base, timeout=30) as page:
+    with httpx.Client(verify=http_.TLS, base_url=slow.base, timeout=60) as page:
         body = {"login": "courier-1", "password": demo.PASSWORD}
         token = page.post("/api/session", json=body).json()["token"]
         page.cookies.clear()

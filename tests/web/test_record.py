@@ -42,7 +42,7 @@ def test_appending_goes_on_while_witnesses_are_away_and_it_is_told(site: Site) -
     away = {name: inside.pop(name) for name in ("baltic-qc", "malaren-qp", "nordic-cryo-courier")}
     try:
         site.order()
-        end = time.monotonic() + 30
+        end = time.monotonic() + 60
         while (found := site.call(NURSE, "GET", "/api/record").json())["cosigned"] != 2:
             assert time.monotonic() < end, found
             time.sleep(0.1)

@@ -49,7 +49,7 @@ def test_an_excursion_is_seen_on_the_lane_the_chart_and_in_words(
     warm = [-150.0] * 5 + [-60.0 - 0.1 * n for n in range(20)] + [-150.2] * 5
     time.sleep(max(since + 6.5 - time.time(), 0))  # nothing is read before it was measured
     send(quick, logger, warm, since + 0.1)
-    expect(line.locator(".tag.red")).to_contain_text("Excursion", timeout=20_000)
+    expect(line.locator(".tag.red")).to_contain_text("Excursion", timeout=60_000)
     line.get_by_role("link").first.click()
     page.wait_for_url(f"**/shipments/{journey}/shipper_out/1")
     expect(page.locator("p[role=alert]")).to_contain_text("at a stretch")
@@ -141,7 +141,7 @@ def test_the_file_of_a_logger_is_looked_at_and_read_in_where_the_shipment_arrive
     shoot(page, "logger-file")
     page.get_by_role("button", name="Read it in").click()
     expect(page.locator("#logfile-said")).to_contain_text("16 readings are in the record")
-    expect(page.locator("p[role=alert]")).to_contain_text("Excursion", timeout=20_000)
+    expect(page.locator("p[role=alert]")).to_contain_text("Excursion", timeout=60_000)
     id = f"{logger['organisation']}.{logger['number']}"
     assert read_in(quick, id) == [("plant-receiving-1", "trip.csv")]
     assert "Sent." in imported(quick, file, id, logger["key"]).output  # by the courier: not twice

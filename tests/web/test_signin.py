@@ -47,7 +47,7 @@ def welcome(site: Site, link: str, password: str, **more: str) -> httpx.Response
 
 def sign_in(site: Site, login: str, password: str, **more: Any) -> httpx.Response:
     body = {"login": login, "password": password, **more}
-    return http_.post(f"{site.base}/api/session", json=body, timeout=30)
+    return http_.post(f"{site.base}/api/session", json=body, timeout=60)
 
 
 def as_(token: str) -> dict[str, str]:

@@ -26,7 +26,7 @@ def test_every_stream_beats_and_tells_nothing_more_after_the_sign_out(site: Site
 
     def listen(path: str) -> None:
         with (
-            httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=30) as one,
+            httpx.Client(verify=http_.TLS, base_url=site.base, headers=headers, timeout=60) as one,
             one.stream("GET", path) as answer,
         ):
             heard[path] += answer.iter_lines()  # until it ends

@@ -27,8 +27,8 @@ def talk(app: Any, *requests: bytes) -> list[bytes]:
         pieces = []
         for request in requests:
             await loop.sock_sendall(client, request)
-            pieces.append(await asyncio.wait_for(loop.sock_recv(client, 10 * LARGE), 20))
-        while more := await asyncio.wait_for(loop.sock_recv(client, 10 * LARGE), 20):
+            pieces.append(await asyncio.wait_for(loop.sock_recv(client, 10 * LARGE), 60))
+        while more := await asyncio.wait_for(loop.sock_recv(client, 10 * LARGE), 60):
             pieces.append(more)
         server.should_exit = True
         await serving
