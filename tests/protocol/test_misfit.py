@@ -130,6 +130,25 @@ def test_what_people_or_the_record_are_to_read_is_there(
     assert any(what in said for said in told.values()), told
 
 
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("protocol: small", f"protocol: {'p' * 101}"),
+        ("  courier: {", f"  {'r' * 101}: {{title: Nobody, organisation: courier}}\n  courier: {{"),
+        ("roles:\n", f"products:\n  {'x' * 101}: {{title: Long}}\nroles:\n"),
+    ],
+    ids=["protocol", "role", "product"],
+)
+def test_what_no_order_could_name_is_not_proven(small: str, old: str, new: str) -> None:
+    """A name longer than the 100 characters of an order or an act is a finding; 100 are none."""
+    assert old in small
+    fits = long = small.replace(old, new, 1)
+    assert any("longer than 100 characters" in what for _, what in found(long))
+    for letter in "prx":
+        fits = fits.replace(letter * 101, letter * 100)
+    assert not any("longer than" in what for _, what in found(fits))
+
+
 def test_a_slip_at_the_top_hides_none_further_down(small: str) -> None:
     """All are told at once: who mends one by one runs the command once for each."""
     text = small.replace("family: autologous", "familiy: autologous")

@@ -19,6 +19,8 @@ from stafett.protocol import units
 from stafett.protocol.duration import Duration
 
 LANGUAGE = 1
+# Characters of a name that is said again in orders, acts, signatures and competences.
+LONGEST_NAME = 100
 
 # Plain text, or the same text by language: {en: ..., sv: ..., es: ...}.
 Text = str | dict[str, str]

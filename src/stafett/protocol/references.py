@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 from stafett.protocol.chain import Chain, sides
 from stafett.protocol.finding import Finding
-from stafett.protocol.model import Condition, Handoff, Route, Step
+from stafett.protocol.model import LONGEST_NAME, Condition, Handoff, Route, Step
 from stafett.protocol.net import target
 from stafett.protocol.read import Path_
 from stafett.protocol.texts import texts
@@ -50,12 +50,22 @@ def references(chain: Chain) -> Iterator[Finding]:
 def _names(chain: Chain) -> Iterator[Finding]:
     """Find names that could be read as something else, and more of them than can be explored."""
     protocol = chain.protocol
-    if not NAME.match(protocol.protocol):
+    for path, name in _named(chain):
+        if len(name) > LONGEST_NAME:
+            what = (
+                f"{name[:20] + '…'!r} is longer than {LONGEST_NAME} characters: no act can name it"
+            )
+            yield chain.found("unfit-part", path, what)
+    for name in protocol.products:
+        if not name.strip():
+            what = f"{name!r} is no name: no act can name it"
+            yield chain.found("unfit-part", ("products", name), what)
+    if not NAME.fullmatch(protocol.protocol):
         what = (
             f"{protocol.protocol!r} is no name: letters, digits, - and _, beginning with a letter"
         )
         yield chain.found("unfit-part", ("protocol",), what)
-    if not VERSION.match(protocol.version):
+    if not VERSION.fullmatch(protocol.version):
         what = f"{protocol.version!r} is no version: letters, digits and dots, such as 1.0.0"
         yield chain.found("unfit-part", ("version",), what)
     for section in SECTIONS:
@@ -64,7 +74,7 @@ def _names(chain: Chain) -> Iterator[Finding]:
             what = f"{len(names)} {section}: more than {MOST_NAMES} can't be explored"
             yield chain.found("too-large", (section,), what)
         for name in names:
-            if not NAME.match(name):
+            if not NAME.fullmatch(name):
                 what = f"{name!r} is no name: letters, digits, - and _, beginning with a letter"
                 yield chain.found("unfit-part", (section, name), what)
             elif name in RESERVED.get(section, ()):
@@ -72,9 +82,19 @@ def _names(chain: Chain) -> Iterator[Finding]:
                 yield chain.found("name-twice", (section, name), what)
     for name, step in protocol.steps.items():
         for result in step.results:
-            if not NAME.match(result):
+            if not NAME.fullmatch(result):
                 at = ("steps", name, "results", result)
                 yield chain.found("unfit-part", at, f"{result!r} is no name for a result")
+
+
+def _named(chain: Chain) -> Iterator[tuple[Path_, str]]:
+    """Yield each name that orders, signatures and competences are to say, with its place."""
+    protocol = chain.protocol
+    yield ("protocol",), protocol.protocol
+    for section in (*SECTIONS, "products"):
+        yield from (((section, name), name) for name in getattr(protocol, section))
+    for name, step in protocol.steps.items():
+        yield from ((("steps", name, "results", one), one) for one in step.results)
 
 
 def known_name(

@@ -12,13 +12,14 @@ from typing import Annotated, Any, Union
 import msgspec
 
 from stafett.journey import command as commands
+from stafett.protocol.model import LONGEST_NAME
 
 # Filled in by the service; `signatures` from the password, `by` from the session.
 OURS = frozenset({"by", "recorded_at", "signatures", "signature"})
 ORDERED = "OpenJourney"
 
 Key = Annotated[str, msgspec.Meta(min_length=8, max_length=80, pattern=r"^[A-Za-z0-9._:-]+$")]
-Name = Annotated[str, msgspec.Meta(min_length=1, max_length=100)]
+Name = Annotated[str, msgspec.Meta(min_length=1, max_length=LONGEST_NAME)]
 
 # A moment without its zone is no moment: it is refused before the journey is asked.
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
