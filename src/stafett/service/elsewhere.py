@@ -26,7 +26,7 @@ SHORTEST = 4  # characters; the index knows no shorter one
 TITLE = "This label is another journey's"
 TODO = (
     "set aside what bears it and call quality: two patients' things may be mixed up;"
-    " then scan the label of this patient's"
+    " then scan this patient's own label"
 )
 PAGE = 1000  # events read at once
 MOST = 200_000  # labels in memory, newer than the index was; then it is asked anew
