@@ -103,6 +103,13 @@ def test_a_wrong_rule_is_told(urgency: dict[Any, float]) -> None:
     assert wrong(msgspec.structs.replace(FIRST, urgency=urgency))[0][0] == "urgency"
 
 
+async def ends(bookings: Bookings, journey: str, *readers: str) -> None:
+    """Let the record hold that a journey has ended."""
+    said = Submission(journey, None, [Draft("JourneyEnded", {}, NOW)], readers or ("hospital",),
+                      Author("hospital"), f"ended-{journey}", b"")  # fmt: skip
+    await bookings.record.ledger.append(said)
+
+
 async def _list(bookings: Bookings, database: str) -> tuple[Waitlist, AsyncConnectionPool[Any]]:
     pool: AsyncConnectionPool[Any] = AsyncConnectionPool(database, open=False)
     await pool.open()
@@ -119,10 +126,8 @@ async def test_a_freed_slot_is_offered_by_the_rule_and_then_to_the_next(database
         await waitlist.put(HOSPITAL, one("p-long", 20))
         await waitlist.put(HOSPITAL, one("p-urgent", 1, "1"))
         # Whose journey is over is offered nothing, however urgent it was.
-        await waitlist.put(HOSPITAL, one("CHA-DIED", 30, "1"))
-        ended = Submission("CHA-DIED", None, [Draft("JourneyEnded", {}, NOW)], ("hospital",),
-                           Author("hospital"), "ended", b"")  # fmt: skip
-        await bookings.record.ledger.append(ended)
+        await waitlist.put(HOSPITAL, one("cha123426abcdef", 30, "1"))
+        await ends(bookings, "CHA123426ABCDEF")
         offers = Offers(pool, bookings, waitlist)
         _, offer = await offers.cancel(HOSPITAL, chain.id, 1, "cancel-1", "progression")
         assert offer is not None and offer.patient == "p-urgent" and offer.status == "held"
@@ -256,4 +261,59 @@ async def test_an_offer_that_ends_goes_to_the_next_though_nobody_looks(database:
         running.cancel()
         assert [patient for patient, _ in await held(database)] == ["p-long"]
         await asyncio.gather(running, return_exceptions=True)
+        await pool.close()
+
+
+@pytest.mark.anyio
+async def test_what_is_to_come_of_a_journey_that_is_over_is_given_back(database: str) -> None:
+    """It is offered by the rule, once, whoever looks and however often; what has begun is kept; a
+    journey that goes on, or whose end the one who booked may not read, keeps its slots."""
+    over, begun, others, goes_on = (f"CHA123426AAAA0{n}" for n in range(4))
+    async with opened(database, units=4) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        chains = {
+            p: await bookings.book(HOSPITAL, booking(n, patient=p.lower()))
+            for n, p in enumerate((over, begun, others, goes_on))
+        }
+        await waitlist.put(HOSPITAL, one("p-long", 20))
+        with psycopg.connect(database) as connection:
+            connection.execute(
+                "UPDATE capacity.slot SET begins = extract(epoch FROM now() - interval '1 h')"
+                " WHERE chain = %s AND link = %s",
+                (chains[begun].id, chains[begun].slots[0].link),
+            )
+        await ends(bookings, over)
+        await ends(bookings, begun)
+        await ends(bookings, others, "plant")
+        for _ in range(2):  # two processes at once, and both again: as after a restart
+            await asyncio.gather(*(Offers(pool, bookings, waitlist).sweep() for _ in range(2)))
+        assert await held(database) == [("p-long", chains[over].id)]
+        now = {p: await bookings.see(HOSPITAL, chain.id) for p, chain in chains.items()}
+        assert [(c.status, len(c.slots)) for c in now.values()] == [
+            ("ended", 0), ("ended", 1), ("booked", 6), ("booked", 6),
+        ]  # fmt: skip
+        told = await bookings.record.ledger.stream(f"capacity/chain/{chains[begun].id}")
+        assert [e.kind for e in told] == ["SlotChainBooked", "SlotChainReleased"]
+        assert told[1].body["reason"] == "the journey is over"
+        assert (len(told[1].body["slots"]), len(told[1].body["released"])) == (1, 5)
+        with pytest.raises(No, match="ended"):
+            await bookings.book(HOSPITAL, booking(9, patient=over))
+        await pool.close()
+
+
+@pytest.mark.anyio
+async def test_who_waits_and_whose_journey_is_over_is_told_until_they_are_taken_off(
+    database: str,
+) -> None:
+    """They have no place in line, are told apart, cannot be listed again, and leave by a person."""
+    async with opened(database) as bookings:
+        waitlist, pool = await _list(bookings, database)
+        await waitlist.put(HOSPITAL, one("CHA123426ABCDEF", 20))
+        await ends(bookings, "CHA123426ABCDEF")
+        assert await waitlist.lines(HOSPITAL) == []
+        assert [w.patient for w in await waitlist.over(HOSPITAL)] == ["CHA123426ABCDEF"]
+        with pytest.raises(No, match="ended"):
+            await waitlist.put(HOSPITAL, one("CHA123426ABCDEF", 20))
+        await waitlist.remove(HOSPITAL, "CHA123426ABCDEF", "the journey is over")
+        assert await waitlist.over(HOSPITAL) == []
         await pool.close()

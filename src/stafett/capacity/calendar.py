@@ -18,6 +18,8 @@ import msgspec
 Kind = Literal["apheresis-chair", "courier", "manufacturing-suite", "qc-slot", "bed"]
 Span = tuple[int, int]  # from, until (not included)
 Id = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9-]{1,62}$")]
+# A patient, by pseudonym or by the journey (its chain of identity is in capitals); never a name.
+Patient = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]{1,62}$")]
 Clock = Annotated[str, msgspec.Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d$|^24:00$")]
 Units = Annotated[int, msgspec.Meta(ge=0, le=500)]
 DAYS = 7

@@ -17,7 +17,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from stafett.capacity.calendar import Id
+from stafett.capacity.calendar import Id, Patient
 
 Urgency = Literal["1", "2", "3"]  # 1: cannot wait a week more; 2: weeks; 3: months
 WEEK = timedelta(weeks=1)
@@ -45,7 +45,7 @@ class Waiting(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     `group` is what effects are also shown by (a region, an age band); it never enters the score.
     """
 
-    patient: Id
+    patient: Patient
     organisation: str
     template: Id
     listed_at: Annotated[datetime, msgspec.Meta(tz=True)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
@@ -9,6 +10,7 @@ from stafett.capacity.booking import Place
 from stafett.capacity.calendar import Calendar, seconds
 from stafett.capacity.chain import Slot, Template, broken
 from stafett.capacity.search import Blocked, said
+from stafett.identity.coi import COI_PATTERN
 from stafett.service.refusal import No, Reason, unknown
 
 AHEAD = timedelta(days=120)  # how long a window of search may be
@@ -49,6 +51,12 @@ def chosen(
         told = (Reason(where, what, "search, or preview the move") for where, what in faults)
         raise No("lead-time", "This is no chain", *told)
     return found
+
+
+def named(patient: str) -> str:
+    """Return a patient's name as it is kept: a journey's in capitals, however it was typed."""
+    journey = patient.upper()
+    return journey if re.fullmatch(COI_PATTERN, journey) else patient
 
 
 def reach(begin: datetime, end: datetime) -> tuple[int, int]:

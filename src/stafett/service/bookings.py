@@ -19,17 +19,18 @@ from psycopg import AsyncConnection, errors
 from psycopg.types.json import Jsonb
 
 from stafett.capacity.booking import Chain, Moment, Place, place_of
-from stafett.capacity.calendar import Id, seconds
+from stafett.capacity.calendar import Id, Patient, seconds
 from stafett.capacity.search import Blocked, earliest, offers
 from stafett.ledger import Ledger
 from stafett.service import sql
 from stafett.service.accounts import Person
-from stafett.service.booking_rules import chosen, near, need_reason, no_place, reach
+from stafett.service.booking_rules import chosen, named, near, need_reason, no_place, reach
 from stafett.service.calendars import Calendars
 from stafett.service.holds import Holds
 from stafett.service.moves import Moves
 from stafett.service.network import Networks
 from stafett.service.refusal import No, Reason
+from stafett.service.releases import Releases, need_going_on
 from stafett.service.replanning import Replanning
 from stafett.service.request import Key
 from stafett.service.slot_record import SlotRecord, tell_chain
@@ -71,7 +72,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     key: Key
     template: Id
     network: str
-    patient: Id
+    patient: Patient
     slots: list[Place] | None = None
     begin: Moment | None = None
     end: Moment | None = None
@@ -88,6 +89,7 @@ class Bookings:
         self._lines = {"": asyncio.Lock()}
         self.record = self._record = SlotRecord(pool, ledger)
         self.holds = Holds(pool, self.record)
+        self.releases = Releases(pool, self.record)
         self.calendars = Calendars(pool, self.record, self.holds)
         self.moves = Moves(pool, self.record, networks)
         self.replans = Replanning(pool, self.record, networks, self.holds)
@@ -113,7 +115,8 @@ class Bookings:
         async with self._pool.connection() as connection:
             rows = await sql.within(
                 connection,
-                CHAIN + " WHERE %s = ANY(organisations) AND status IN ('held', 'booked') AND id IN"
+                CHAIN + " WHERE %s = ANY(organisations) AND status IN ('held', 'booked', 'ended')"
+                " AND id IN"
                 " (SELECT chain FROM capacity.slot WHERE ends > %s AND begins < %s)",
                 (person.organisation, seconds(begin), seconds(end)),
             )
@@ -174,6 +177,8 @@ class Bookings:
         known = await once(connection, person, asked.key, asked, id_)
         if known is not None:
             return await see(connection, person, known), []
+        patient = named(asked.patient)
+        await need_going_on(connection, person.organisation, patient)
         begin, end = asked.begin, asked.end
         if asked.slots:
             begin = end = min(place.begins for place in asked.slots)
@@ -203,7 +208,7 @@ class Bookings:
             # What is only held when it begins is nobody's, and is used by nobody.
             " least(now() + %s * interval '1 minute', to_timestamp(%s)), %s, %s, %s)",
             (
-                id_, asked.template, asked.network, asked.patient, person.organisation,
+                id_, asked.template, asked.network, patient, person.organisation,
                 organisations, "held" if hold else "booked", hold,
                 min(slot.begins for slot in slots) if hold else None, asked.urgency, asked.deadline,
                 None if offered is None else Jsonb(offered),

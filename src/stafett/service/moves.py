@@ -35,6 +35,11 @@ class Moves:
         networks = await self._networks.all()
         async with self._pool.connection() as connection:
             old = await see(connection, person, chain)
+            if old.status not in ("held", "booked"):
+                what = f"it is {old.status}"
+                raise No(
+                    "ended", "The chain does not stand", Reason("chain", what, "book a new one")
+                )
             names = [slot.link for slot in old.slots]
             if link not in names:
                 what = f"{link!r} is not one of {names}"

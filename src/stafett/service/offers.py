@@ -32,7 +32,7 @@ LOOK_S = 5.0  # at least this often: another process may hold for a shorter time
 
 
 class Offers:
-    """The offers of freed slots, and the timer of holds. One instance per process."""
+    """The offers of freed slots, and the timer of holds and ended journeys. One per process."""
 
     def __init__(self, pool: sql.Pool, bookings: Bookings, waitlist: Waitlist) -> None:
         self._pool, self._bookings, self._waitlist = pool, bookings, waitlist
@@ -52,6 +52,7 @@ class Offers:
     async def sweep(self) -> None:
         """Let holds end, and offer what has been given back and is not offered yet."""
         await self._bookings.holds.sweep()
+        await self._bookings.releases.sweep()
         query = "SELECT chain FROM capacity.freed WHERE done IS NULL ORDER BY at"
         async with self._turn:
             waits = [row[0] for row in await sql.rows(self._pool, query)]

@@ -13,6 +13,7 @@ from stafett.capacity.chain import templates
 from stafett.registry.site import Capacity, SiteEntry
 from stafett.service import sql
 from stafett.service.calendars import FREE, Calendars
+from stafett.service.releases import WAITING_OVER
 
 # How many slots of each kind begin in the four weeks, by the organisation that has the resource;
 # and how many patients wait without a slot, by the organisation that listed them and by chain.
@@ -22,13 +23,16 @@ FROM capacity.slot s JOIN capacity.resource r ON r.id = s.resource
 WHERE s.begins >= %s AND s.begins < %s AND (%s::text IS NULL OR r.organisation = %s)
 GROUP BY 1, 2
 """
-WAITING = """
+WAITING = (
+    """
 SELECT w.organisation, w.value ->> 'template', count(*) FROM capacity.waiting w
 WHERE (%s::text IS NULL OR w.organisation = %s) AND NOT EXISTS (
   SELECT 1 FROM capacity.chain c WHERE c.organisation = w.organisation
   AND c.patient = w.patient AND c.status IN ('held', 'booked'))
-GROUP BY 1, 2
-"""
+AND NOT"""
+    + WAITING_OVER
+    + "\nGROUP BY 1, 2\n"
+)
 
 
 class Opening(msgspec.Struct, frozen=True):

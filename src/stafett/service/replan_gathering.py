@@ -64,8 +64,8 @@ async def gather(
     now = now_s()
     found = await sql.within(
         connection,
-        CHAIN + " WHERE status IN ('held', 'booked') AND id IN (SELECT chain FROM capacity.slot"
-        " WHERE resource = ANY(%s) AND ends > %s)",
+        CHAIN + " WHERE status IN ('held', 'booked', 'ended') AND id IN (SELECT chain FROM"
+        " capacity.slot WHERE resource = ANY(%s) AND ends > %s)",
         (sorted(ids), now),
     )
     chains = {chain.id: chain for chain in await filled(connection, found)}

@@ -207,15 +207,20 @@ async def once(
     return str(rows[0][1])
 
 
-async def free(connection: AsyncConnection[Any], chains: Sequence[Chain]) -> None:
+async def free(
+    connection: AsyncConnection[Any], chains: Sequence[Chain], *, begun_by: datetime | None = None
+) -> None:
     """Delete the slots of `chains`, and keep for the waitlist what may be offered of them.
 
-    A hold that ends without having been an offer gives back what nobody had yet.
+    A hold that ends without having been an offer gives back what nobody had yet; a chain that has
+    begun is nobody's to begin, so what is left of it is free for everybody. `begun_by`: slots
+    that had begun by then stay.
     """
-    await connection.execute(
-        "DELETE FROM capacity.slot WHERE chain = ANY(%s)", ([c.id for c in chains],)
-    )
     now = datetime.now(UTC)
+    await connection.execute(
+        "DELETE FROM capacity.slot WHERE chain = ANY(%s) AND begins > %s",
+        ([c.id for c in chains], -1 if begun_by is None else seconds(begun_by)),
+    )
     offered = [
         (c.id, Jsonb(msgspec.to_builtins(c.slots)))
         for c in chains

@@ -12,8 +12,10 @@ from stafett.capacity import rule as rules
 from stafett.capacity.rule import Effect, Ranked, Rule, Waiting
 from stafett.service import sql
 from stafett.service.accounts import Person
+from stafett.service.booking_rules import named
 from stafett.service.bookings import Bookings
 from stafett.service.refusal import No, Reason, unknown
+from stafett.service.releases import WAITING_OVER, need_going_on
 from stafett.service.slot_record import tell
 
 PUBLIC = "public"
@@ -75,8 +77,10 @@ class Waitlist:
         if one.listed_at.tzinfo is None or one.listed_at > datetime.now(UTC):
             what = "must have a zone and not lie ahead"
             raise No("bad-time", "Wrong date of listing", Reason("listed_at", what))
+        one = msgspec.structs.replace(one, patient=named(one.patient))
         plain = msgspec.to_builtins(one)
         async with self._pool.connection() as connection:
+            await need_going_on(connection, one.organisation, one.patient)
             await connection.execute(
                 "INSERT INTO capacity.waiting (patient, organisation, value) VALUES (%s, %s, %s)"
                 " ON CONFLICT (organisation, patient) DO UPDATE SET value = EXCLUDED.value",
@@ -92,8 +96,8 @@ class Waitlist:
         """Take a patient of the person's organisation off the list."""
         async with self._pool.connection() as connection:
             done = await connection.execute(
-                "DELETE FROM capacity.waiting WHERE organisation = %s AND patient = %s",
-                (person.organisation, patient),
+                "DELETE FROM capacity.waiting WHERE organisation = %s AND patient = ANY(%s)",
+                (person.organisation, [patient, named(patient)]),
             )
             if done.rowcount == 0:
                 raise unknown("patient", patient)
@@ -111,6 +115,17 @@ class Waitlist:
             for n, one in enumerate(every)
             if one.waiting.organisation == person.organisation
         ]
+
+    async def over(self, person: Person) -> list[Waiting]:
+        """Return the own patients on the list whose journey is over: they are offered nothing."""
+        found = await sql.rows(
+            self._pool,
+            "SELECT w.value FROM capacity.waiting w WHERE w.organisation = %s AND"
+            + WAITING_OVER
+            + " ORDER BY w.patient",
+            (person.organisation,),
+        )
+        return [msgspec.convert(row[0], Waiting) for row in found]
 
     async def compare(self, person: Person, proposed: Rule, slots_per_week: int = 1) -> Comparison:
         """Replay the rule in force and `proposed` on the list as it is. Raises No.
@@ -178,8 +193,7 @@ class Waitlist:
             "SELECT w.value FROM capacity.waiting w WHERE NOT EXISTS (SELECT 1 FROM capacity.chain"
             " c WHERE c.organisation = w.organisation AND c.patient = w.patient AND"
             " c.status IN ('held', 'booked'))"
-            " AND NOT EXISTS (SELECT 1 FROM ledger.event_store e WHERE e.stream = w.patient"
-            " AND e.kind = 'JourneyEnded') ORDER BY w.organisation, w.patient",
+            " AND NOT" + WAITING_OVER + " ORDER BY w.organisation, w.patient",
         )
         return [msgspec.convert(row[0], Waiting) for row in found]
 

@@ -201,6 +201,11 @@ async def waiting(call: Call[Nothing, Nothing]) -> list[Line]:
     return await tower_of(call.request).waitlist.lines(call.request.state.person)
 
 
+async def over(call: Call[Nothing, Nothing]) -> list[Waiting]:
+    """List the own patients on the list whose journey is over: they are offered nothing."""
+    return await tower_of(call.request).waitlist.over(call.request.state.person)
+
+
 async def enlist(call: Call[Waiting, Nothing]) -> None:
     """Put a patient on the list."""
     try:
@@ -344,6 +349,7 @@ async def waiting_page(request: Request) -> Response:
     return await pages.page(
         request, "capacity_waiting.html", person,
         rule=in_force, lines=await tower.waitlist.lines(person), proposed=proposed,
+        over=await tower.waitlist.over(person),
         compared=compared, wrong=wrong, names=names,
         may_adopt=policy.allows("operate", person),
         start={"seen": in_force.version, "rule": msgspec.to_builtins(proposed)},
@@ -380,6 +386,8 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint("POST", _C + "/move", move, "Move a slot chain", "book", Moving, answer=Chain, **_T),
     Endpoint("GET", "/api/capacity/waiting", waiting, "Own patients who wait", "see",
              answer=list[Line], **_T),
+    Endpoint("GET", "/api/capacity/waiting/over", over, "Own patients listed, journey over",
+             "see", answer=list[Waiting], **_T),
     Endpoint("POST", "/api/capacity/waiting", enlist, "Put a patient on the list", "book", Waiting,
              status=204, **_T),
     Endpoint("POST", "/api/capacity/waiting/{patient}/remove", delist,
