@@ -9,12 +9,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
 import psycopg
 import pytest
 
 from site_ import Site
 from stafett.registry.competence import Gap, Grant, find
 from stafett.service import demo
+from stafett.service.library import Library
 from stafett.service.tower import Tower
 from stafett.web.areas import ENDPOINTS
 from stafett.web.endpoint import Endpoint
@@ -124,10 +126,44 @@ def test_only_a_proven_protocol_comes_into_force(site: Site) -> None:
     same = new.replace(b"version: 9.0.0", b"version: 9.0.0 # other", 1)
     taken = site.call("administrator", "POST", path, content=same, params={"reason": "again"})
     assert taken.status_code == 409
-    back = site.call("administrator", "POST", path, content=old, params={"reason": "go back"})
-    assert back.status_code == 409 and "followed by 9.0.0" in back.text
     trail = site.call("administrator", "GET", "/api/audit/changes").json()
     assert trail[0]["what"] == "protocol admitted" and trail[0]["reason"] == "version nine"
+
+
+def test_who_goes_back_to_a_lower_version_says_so_and_may_go_on_again(site: Site) -> None:
+    """The proof says that it is lower; without `back` it is refused; forward needs a reason only.
+
+    What was admitted last is in force for a process that starts afterwards, too.
+    """
+    first = site.tower.library.current()["in-vivo-aav"]
+    old = site.inside(site.tower.library.text(first.sha256))
+    new = old.replace(b"version: " + first.version.encode(), b"version: 10.0.0", 1)
+    path = "/api/admin/protocols"
+
+    def admit(text: bytes, **more: str) -> httpx.Response:
+        asked = {"reason": "as agreed", **more}
+        answer: httpx.Response = site.call(
+            "administrator", "POST", path, content=text, params=asked
+        )
+        return answer
+
+    def fresh() -> str:
+        library = Library(site.tower.pool)
+        site.inside(library.open())
+        return str(library.current()["in-vivo-aav"].version)
+
+    assert admit(new).status_code == 201
+    proof = site.call("administrator", "POST", f"{path}/proof", content=old).json()
+    assert proof["proven"] and proof["lower"] and proof["in_force"] == "10.0.0"
+    refused = admit(old)
+    assert refused.status_code == 409 and "lower-version" in refused.json()["type"], refused.text
+    assert site.tower.library.current()["in-vivo-aav"].version == fresh() == "10.0.0"
+    assert admit(old, back="true").status_code == 201
+    assert site.tower.library.current()["in-vivo-aav"].version == fresh() == first.version
+    assert admit(new).status_code == 201
+    assert site.tower.library.current()["in-vivo-aav"].version == fresh() == "10.0.0"
+    trail = site.call("administrator", "GET", "/api/audit/changes").json()[:2]
+    assert [one["after"]["version"] for one in trail] == ["10.0.0", first.version]
 
 
 def test_a_protocol_admitted_in_one_process_is_in_force_in_all(site: Site) -> None:

@@ -307,6 +307,33 @@ def test_an_operator_reads_in_their_language_what_is_wrong_with_a_protocol(
     assert english(page, language, set()) == []
 
 
+@pytest.mark.parametrize("language", OTHERS)
+def test_an_operator_is_warned_of_a_lower_version(
+    language: str,
+    site: Site,
+    browser_of: Callable[..., Page],
+    shoot: Callable[[Page, str], None],
+) -> None:
+    """Said before it is admitted, in their language; nothing is sent until it is ticked."""
+    library = site.tower.library
+    current = library.current()["allogeneic"]
+    old = site.inside(library.text(current.sha256))
+    text = old.replace(b"version: " + current.version.encode(), b"version: 0.0.1", 1)
+    page = browser_of("administrator")
+    page.goto(f"/admin/protocols?language={language}")
+    page.locator("#file").set_input_files(
+        {"name": "x.yaml", "mimeType": "text/yaml", "buffer": text}
+    )
+    expect(page.locator("#lower")).to_contain_text("0.0.1")
+    expect(page.locator("#lower")).to_contain_text(current.version)
+    assert english(page, language, set()) == []
+    shoot(page, f"protocol-lower-{language}")
+    page.locator("#reason").fill("as agreed")
+    page.locator("#admit button").click()
+    assert page.evaluate("document.activeElement.id") == "back"
+    assert library.current()["allogeneic"].sha256 == current.sha256
+
+
 def refused(*events: dict[str, Any]) -> set[str]:
     """Return what an EPCIS document of these events is refused for."""
     with pytest.raises(Problem) as problem:

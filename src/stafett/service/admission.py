@@ -10,6 +10,7 @@ import msgspec
 from stafett.protocol import diff
 from stafett.protocol.check import prove
 from stafett.protocol.read import ReadError, parse
+from stafett.protocol.version import lower
 from stafett.service.accounts import Person
 from stafett.service.changes import Changes
 from stafett.service.library import ADMITTED, Library
@@ -41,7 +42,10 @@ class Differs(msgspec.Struct, frozen=True):
 
 
 class Proved(msgspec.Struct, frozen=True):
-    """What the proof says of a file. `differs` is against the version in force, if there is one."""
+    """What the proof says of a file. `differs` is against the version in force, if there is one.
+
+    `lower`: its version comes before the one in force; it is admitted by who says so only.
+    """
 
     sha256: str
     name: str
@@ -51,6 +55,7 @@ class Proved(msgspec.Struct, frozen=True):
     findings: list[Found]
     in_force: str | None
     differs: list[Differs]
+    lower: bool = False
 
 
 def _no_protocol(*problems: ReadError) -> No:
@@ -104,13 +109,17 @@ class Admission:
             ],
             old.version if old else None,
             [Differs(change.role, change.where, change.what) for change in changes],
+            old is not None and lower(version, old.version),
         )
 
-    async def admit(self, by: Person, text: bytes, reason: str) -> Proved:
+    async def admit(self, by: Person, text: bytes, reason: str, *, back: bool = False) -> Proved:
         """Put a proven protocol in force for new journeys. Raises No; nothing is kept then.
 
-        Journeys that are open stay under the version that they were opened with.
+        Journeys that are open stay under the version that they were opened with. A version lower
+        than the one in force is admitted only with `back`; one that was in force before may be
+        again, with the same content.
         """
+        await self._library.refresh()
         proved = await self.prove(text)
         if not proved.proven:
             errors = [f for f in proved.findings if f.severity == "error"]
@@ -119,21 +128,19 @@ class Admission:
                 "The protocol is not proven: it cannot be admitted",
                 *(Reason(f"line {f.line}", f"{f.code}: {f.what}", f.mend) for f in errors[:20]),
             )
-        await self._library.refresh()
         known = self._library.versions(proved.name)
         if known.get(proved.version, proved.sha256) != proved.sha256:
             what = f"version {proved.version} is in the library with other content"
             raise No("taken", "The version is taken", Reason("version", what, "raise the version"))
-        current = self._library.current().get(proved.name)
-        if proved.version in known and current is not None and current.sha256 != proved.sha256:
-            # Which one is in force must be the same in every process, whoever restarts when.
-            what = f"version {proved.version} was followed by {current.version} already"
-            todo = "to go back, admit the same content under a new version"
-            raise No("taken", "The version is over", Reason("version", what, todo))
+        if proved.lower and not back:
+            what = f"version {proved.version} is lower than {proved.in_force}, which is in force"
+            todo = "say that new journeys are to go back to it (back=true)"
+            raise No("lower-version", "The version is lower", Reason("version", what, todo))
         after = {"version": proved.version, "sha256": proved.sha256}
         async with self._changes.making(
             by, ADMITTED, proved.name, reason, {"version": proved.in_force}, after
         ) as connection:
             pinned = await self._library.store(connection, text)
+            await self._library.make_last(connection, pinned)
         self._library.put_in_force(pinned)
         return proved

@@ -25,6 +25,12 @@ from stafett.protocol.read import Document, parse
 from stafett.service.changes import CHANGED
 
 ADMITTED = "protocol admitted"
+# In the order in which they were admitted; what a start admits has its own time only.
+_IN_ORDER = """
+SELECT p.sha256, p.name FROM service.protocol p
+LEFT JOIN (SELECT sha256, max(at) AS at FROM service.admission GROUP BY sha256) a USING (sha256)
+ORDER BY greatest(p.added, a.at)
+"""
 
 
 @dataclass(frozen=True)
@@ -104,7 +110,7 @@ class Library:
             self._pool.connection() as connection,
             connection.cursor(row_factory=tuple_row) as cursor,
         ):
-            await cursor.execute("SELECT sha256, name FROM service.protocol ORDER BY added")
+            await cursor.execute(_IN_ORDER)
             rows = await cursor.fetchall()
         for sha256, _ in rows:
             await self.fetch(sha256)
@@ -133,6 +139,15 @@ class Library:
             (sha256, pinned.name, pinned.version, text),
         )
         return pinned
+
+    async def make_last(self, connection: AsyncConnection[Any], pinned: Pinned) -> None:
+        """Note on `connection` that a protocol is admitted now, also where it was before.
+
+        Which one is in force must be the same in every process, whoever restarts when.
+        """
+        await connection.execute(
+            "INSERT INTO service.admission (sha256) VALUES (%s)", (pinned.sha256,)
+        )
 
     def put_in_force(self, pinned: Pinned) -> None:
         """Open new journeys under a protocol that is kept: only once that is committed."""

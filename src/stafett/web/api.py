@@ -51,6 +51,7 @@ STATUS = {
     "competence": 403,
     "reason-missing": 422,
     "taken": 409,
+    "lower-version": 409,
     "lead-time": 422,
 }
 

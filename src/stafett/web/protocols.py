@@ -38,9 +38,10 @@ class InForce(msgspec.Struct, frozen=True):
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The reason, beside a body that is a file."""
+    """The reason, beside a body that is a file; `back` to a version lower than the one in force."""
 
     reason: Because
+    back: bool = False
 
 
 @refusing
@@ -92,7 +93,9 @@ def _said(found: Found, language: str) -> Found:
 @refusing
 async def admit(call: Call[bytes, Told]) -> Proved:
     """Put a proven protocol in force."""
-    return await tower_of(call.request).admission.admit(by_of(call), call.body, call.query.reason)
+    asked = call.query
+    admission = tower_of(call.request).admission
+    return await admission.admit(by_of(call), call.body, asked.reason, back=asked.back)
 
 
 async def protocols_page(request: Request) -> Response:

@@ -3,7 +3,7 @@ import { h, pick, Refused, t } from "./dom.js";
 import { refused, say } from "./admin.js";
 
 const start = JSON.parse(document.getElementById("start").textContent);
-const [file, result, admit, reason] = ["file", "proof", "admit", "reason"].map((id) => document.getElementById(id));
+const [file, result, admit, reason, lower, back] = ["file", "proof", "admit", "reason", "lower", "back"].map((id) => document.getElementById(id));
 let text = null;
 
 async function send(path) {
@@ -33,13 +33,17 @@ file.addEventListener("change", async () => {
       ...(proof.findings.length ? [table(t("admin.proof.findings"), ["", t("admin.proof.line"), t("admin.proof.what")], proof.findings.map(finding))] : []),
       ...(proof.differs.length ? [table(against, [t("admin.proof.whom"), t("admin.proof.where"), t("admin.proof.what")], proof.differs.map((d) => [d.role === "*" ? t("admin.proof.all") : pick(start.role_titles[d.role]) || d.role, d.where, d.what]))] : [h("p", {}, proof.in_force ? t("admin.proof.same", { version: proof.in_force }) : against)]),
     );
+    lower.classList.toggle("hidden", !proof.lower);
+    lower.firstElementChild.textContent = proof.lower ? `▲ ${t("admin.proof.lower", { version: proof.version, in_force: proof.in_force })}` : "";
+    back.required = proof.lower;
+    back.checked = false;
     admit.classList.toggle("hidden", !proof.proven);
   } catch (error) { refused(error); }
 });
 admit.addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    const done = await send(`/api/admin/protocols?reason=${encodeURIComponent(reason.value)}`);
+    const done = await send(`/api/admin/protocols?reason=${encodeURIComponent(reason.value)}${back.checked ? "&back=true" : ""}`);
     say(t("admin.proof.admitted", { name: done.name, version: done.version }));
     admit.classList.add("hidden");
   } catch (error) { refused(error); }
