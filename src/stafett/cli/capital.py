@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table as Rows
 
+from stafett.cli.completing import named
 from stafett.cli.group import Sentences
 from stafett.cli.incentives import Failed, opened, picked
 from stafett.design.capital.allocate import allocate as best_allocation
@@ -21,7 +22,7 @@ from stafett.design.capital.reading import Catalogue, load
 from stafett.design.experiment import Plan
 from stafett.design.incentives.owned import ownerships
 from stafett.design.incentives.reading import BUILT_IN
-from stafett.design.reading import System
+from stafett.design.reading import System, names
 from stafett.design.reading import load as load_system
 from stafett.protocol.read import ReadError
 from stafett.service.pictures.planes import capital_map
@@ -46,7 +47,7 @@ def _options(command: Any) -> Any:
         click.option("--years", type=click.FloatRange(0.1), default=1.0, show_default=True),
         click.option("--replications", type=click.IntRange(2), default=12, show_default=True),
         click.option("--catalogue", help="A catalogue file (default: the built-in one)."),
-        click.argument("systems", nargs=-1),
+        click.argument("systems", nargs=-1, shell_complete=named(names)),
     ):
         command = option(command)
     return command

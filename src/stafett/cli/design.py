@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 from rich.table import Table
 
+from stafett.cli.completing import named
 from stafett.cli.design_compare import compare_
 from stafett.cli.design_fit import fit_
 from stafett.cli.design_levers import levers_, sensitivity_, validate_
@@ -45,7 +46,7 @@ def list_(as_json: bool) -> None:
 
 
 @design.command("show")
-@click.argument("name")
+@click.argument("name", shell_complete=named(names, files=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
 def show(name: str, output: Path | None) -> None:
     """Print the file of the built-in network NAME: to read it, or to copy and change it."""
@@ -61,7 +62,7 @@ def show(name: str, output: Path | None) -> None:
 
 
 @design.command("check", short_help="Check a network file; say what is wrong, and where.")
-@click.argument("file")
+@click.argument("file", shell_complete=named(names))
 @_json
 def check(file: str, as_json: bool) -> None:
     """Check a network file: sources, roles, lanes, probabilities, capacities, stability."""
@@ -97,7 +98,7 @@ def check(file: str, as_json: bool) -> None:
 
 
 @design.command("run", short_help="Run one system once, and write its event log.")
-@click.argument("system")
+@click.argument("system", shell_complete=named(names))
 @click.option("--days", type=click.FloatRange(1), default=365.0, show_default=True)
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), default=1, show_default=True)
 @click.option("--out", "path", type=click.Path(path_type=Path), help="Write the log (CSV).")

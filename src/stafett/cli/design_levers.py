@@ -12,6 +12,7 @@ import click
 from rich.table import Table
 
 from stafett.cli.bars import progress
+from stafett.cli.completing import named
 from stafett.cli.design_words import (
     Assumptions,
     Failed,
@@ -29,6 +30,7 @@ from stafett.design.effort import PAIRED, Outcome, levers
 from stafett.design.experiment import Plan
 from stafett.design.levers import LEVERS
 from stafett.design.measures import TITLES
+from stafett.design.reading import names
 from stafett.design.validate import Validation, validate
 from stafett.simulation import Store
 
@@ -162,7 +164,7 @@ def _print_interactions(found: dict[str, Outcome], effort: float) -> None:
 
 
 @click.command("sensitivity", short_help="Rank figures by how far they move a result.")
-@click.argument("system")
+@click.argument("system", shell_complete=named(names))
 @click.option("--measure", default="treated_share", show_default=True,
               help="The figure that is asked about.")  # fmt: skip
 @click.option("--trajectories", type=click.IntRange(2, 60), default=6, show_default=True)

@@ -11,8 +11,9 @@ from typing import Any, Literal
 import click
 from rich.console import Console
 
+from stafett.cli.completing import named
 from stafett.design.estimate import Estimate
-from stafett.design.reading import System, document, load
+from stafett.design.reading import System, document, load, names
 from stafett.design.stability import Load
 from stafett.protocol.read import Document, ReadError
 from stafett.simulation import ModelError
@@ -85,7 +86,7 @@ def options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--assumptions", type=click.Choice(["fixed", "sampled"]), default="fixed",
                      show_default=True, help="Sampled: draw every ranged figure anew."),
         click.option("--replications", type=click.IntRange(2), default=40, show_default=True),
-        click.argument("systems", nargs=-1),
+        click.argument("systems", nargs=-1, shell_complete=named(names)),
     ):  # fmt: skip
         command = option(command)
     return command

@@ -9,6 +9,7 @@ from time import perf_counter
 
 import click
 
+from stafett.cli.completing import named
 from stafett.cli.group import Sentences
 from stafett.protocol import builtin, report, schema
 from stafett.protocol import diff as differences
@@ -20,13 +21,17 @@ from stafett.protocol.read import ReadError
 from stafett.protocol.texts import languages
 
 
+def _shown() -> tuple[str, ...]:
+    return (*builtin.names(), builtin.ONBOARDING)
+
+
 @click.group(cls=Sentences)
 def protocol() -> None:
     """Check, draw and compare delivery chains."""
 
 
 @protocol.command()
-@click.argument("file")
+@click.argument("file", shell_complete=named(builtin.names))
 @click.option("--product", help="Bind to this product only (default: to each of them).")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 def check(file: str, product: str | None, as_json: bool) -> None:
@@ -75,7 +80,7 @@ def _print_json(value: object) -> None:
 
 
 @protocol.command()
-@click.argument("name")
+@click.argument("name", shell_complete=named(_shown, files=False))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
 def show(name: str, output: Path | None) -> None:
     """Print the file of the built-in protocol NAME: to read it, or to copy and change it."""
@@ -107,7 +112,7 @@ def list_(as_json: bool) -> None:
 
 
 @protocol.command()
-@click.argument("file")
+@click.argument("file", shell_complete=named(builtin.names))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Default: standard output.")
 @click.option("--language", default="en", show_default=True, help="Language of the texts.")
 @click.option("--product", help="Bind to this product (default: the first).")
@@ -119,8 +124,8 @@ def draw(file: str, output: Path | None, language: str, product: str | None) -> 
 
 
 @protocol.command()
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=named(builtin.names))
+@click.argument("new", shell_complete=named(builtin.names))
 @click.option("--language", default="en", show_default=True, help="Language of the texts.")
 @click.option("--json", "as_json", is_flag=True, help="Print the changes as JSON.")
 def diff(old: str, new: str, language: str, as_json: bool) -> None:
