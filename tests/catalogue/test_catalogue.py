@@ -147,3 +147,18 @@ def test_the_page_is_current() -> None:
     spec.loader.exec_module(script)
     page = root / "docs" / "reference" / "built-in-protocols.md"
     assert page.read_text("utf-8") == script.page()
+
+
+def test_who_opens_a_shipper_with_a_logger_says_what_it_was_exposed_to(document: Document) -> None:
+    """Without the logger's number, a warmest temperature and its report nobody opens it: an unknown
+    answer blocks there, so that the watch raises nothing more for a logger that nobody knows."""
+    protocol = document.bind()
+    for name, step in protocol.steps.items():
+        boxes = [protocol.materials[m] for m in step.consumes if step.kind == "unpack"]
+        for box in (b for b in boxes if "logger" in b.identifiers):
+            asked = {(c.kind, c.deviation) for c in step.checks}
+            assert ("scan", "LOGGER_MISSING") in asked, name
+            assert ("quantity", "TEMP_EXCURSION") in asked, name
+            assert "temperature_report" in step.documents, name
+            silent = [one.deviation for one in box.conditions if one.of == "silence"]
+            assert silent == ["LOGGER_MISSING"], name
