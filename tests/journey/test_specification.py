@@ -21,7 +21,7 @@ from stafett.journey import event as e
 from stafett.journey import specification
 from stafett.journey import supply as who
 from stafett.journey.decide import decide
-from stafett.journey.evolve import evolve
+from stafett.journey.evolve import evolve, replay
 from stafett.journey.label import Labels
 from stafett.journey.refusal import Refusal
 from stafett.journey.script import Cast, Fault, act, open_journey, play
@@ -339,6 +339,26 @@ def test_each_built_in_protocol_can_supply_and_certifies_it_as_what_it_is(
     assert net.protocol.outcomes[net.outcomes[story.state.marking.outcome]].treated
 
 
+def test_a_test_does_not_end_within_specification_with_a_value_outside(
+    built_in: tuple[Net, tuple[str, str, str, str]], start: Any
+) -> None:
+    """Within is refused and not offered, invalid is; outside is the one finding that there is."""
+    net, (test, *_) = built_in
+    story = play(net, start, faults=(Fault("OOS_RESULT", activity=test),))
+    ended = next(x for x in story.events if isinstance(x, e.StepFinished) and x.step == test)
+    before = story.events[: story.events.index(ended)]
+    state = replay(net, before)
+    assert state is not None
+    assert {o.id for o in station(net, state, test, "step").options} == {"out_of_spec", "invalid"}
+    ends = next(x for x in story.commands if isinstance(x, c.Finish) and x.step == test)
+    refused = decide(net, state, replace(ends, result="in_spec"))
+    assert isinstance(refused, Refusal), refused
+    assert "failed: in_spec would say the opposite" in str(refused)
+    assert ended.result == "out_of_spec"
+    assert [d.code for d in state.deviations.values()] == ["OOS_RESULT"]
+    assert ended.deviations == tuple(state.deviations), "one finding is one deviation"
+
+
 def test_exception_is_no_answer_where_none_was_decided(start: Any) -> None:
     """A certificate does not claim a request that nobody made, nor hide one that somebody did."""
     net = NETS["autologous-car-t"]
@@ -463,7 +483,8 @@ def _oracle(net: Net, test: str, events: list[e.Event]) -> None:
 
 
 def test_a_hole_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A core from which the last door is taken out does not get through."""
+    """A core from which the last doors are taken out does not get through."""
     monkeypatch.setattr(specification, "doubts", lambda *_: ())
+    monkeypatch.setattr(specification, "held", lambda *_: ())
     with pytest.raises(AssertionError, match="not supplied"):
         test_nothing_goes_on_without_its_supply()

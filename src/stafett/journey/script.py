@@ -310,6 +310,9 @@ def _close(net: Net, place: Station, cast: Cast, at: datetime, fault: Fault | No
             signatures=signatures,
         )
     result = min(names, key=lambda name: _severity(net, part, name))
+    failed = {one.deviation for one in part.checks if one.id in _failed(place)} - {None}
+    if part.kind == "test" and (told := [n for n in names if _raises(part, n) in failed]):
+        result = told[0]  # who found it out of specification says so
     if fault is not None and fault.fits(place):
         for name in names:
             entry = part.results.get(name)
@@ -323,6 +326,15 @@ def _close(net: Net, place: Station, cast: Cast, at: datetime, fault: Fault | No
         round=place.round,
         signatures=signatures,
     )
+
+
+def _failed(place: Station) -> set[str]:
+    return {check.id for check in place.checks if check.result == "fail"}
+
+
+def _raises(step: Step, result: str) -> str | None:
+    entry = step.results.get(result)
+    return entry.deviation if entry is not None else None
 
 
 def _severity(net: Net, step: Step, result: str) -> int:

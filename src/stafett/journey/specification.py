@@ -16,7 +16,7 @@ from typing import Final
 from stafett.journey import excursion
 from stafett.journey.raised import Raised
 from stafett.journey.refusal import Code, Reason, Refusal, Refused
-from stafett.journey.state import Lot, State
+from stafett.journey.state import Lot, Sheet, State
 from stafett.protocol.model import Check, Step
 from stafett.protocol.net import DONE, OPEN, Net
 
@@ -151,19 +151,27 @@ def stated(net: Net, state: State, raised: Raised) -> bool:
     specification was met.
     """
     place = _place(net, raised)
-    if raised.check is not None and place is not None:
-        return any(
-            answer.result == "fail"
-            for key, sheet in state.sheets.items()
-            if key.partition(":")[0] == place
-            for answer in sheet.standing(raised.check)
-        )
+    answered = raised.check is not None and place is not None
+    if answered and any(
+        answer.result == "fail"
+        for key, sheet in state.sheets.items()
+        if key.partition(":")[0] == place
+        for answer in sheet.standing(raised.check or "")
+    ):
+        return True
     step = net.protocol.steps.get(place or "")
-    if step is not None and place is not None:
+    afresh = state.renewed.get(place or "")
+    if (
+        step is not None
+        and place is not None
+        and not (answered and afresh is not None and afresh > raised.raised_at)
+    ):
         at = net.state(state.marking, place)
         name = net.results(place)[at - DONE] if at >= DONE else ""
         if name in step.results and step.results[name].deviation == raised.code:
             return True
+    if answered:
+        return False
     impact = raised.work.impact
     met = impact is not None and impact.product == "none"
     return not (met and "specification-not-met" not in raised.work.criteria)
@@ -331,6 +339,42 @@ def fits(net: Net, state: State, check: Check, value: object) -> Reason | None:
         what = "this product is supplied out of specification"
         return Reason("value", what, f"answer {other[0]}")
     return None
+
+
+def denies(step: Step, sheet: Sheet, result: str) -> Reason | None:
+    """Say what is wrong with a test's result that is in order, where an answer of it is not.
+
+    Another result raises the very deviation that the answer raised: a test does not state both.
+    Who repeats the test, as invalid, states neither.
+    """
+    entry = step.results.get(result)
+    if step.kind != "test" or (entry is not None and (entry.deviation or entry.then)):
+        return None
+    for check in step.checks:
+        for answer in sheet.standing(check.id):
+            if answer.result != "fail":
+                continue
+            choice = check.choices.get(answer.value) if isinstance(answer.value, str) else None
+            code = (choice.deviation if choice is not None else None) or check.deviation
+            says = [n for n, r in step.results.items() if r.deviation == code]
+            if code is not None and says:
+                what = f"{check.id} failed: {result} would say the opposite"
+                return Reason("result", what, f"end as {says[0]}, or correct the answer")
+    return None
+
+
+def found(step: Step, sheet: Sheet, state: State, name: str, code: str) -> list[str]:
+    """Return the deviations of `code` that answers of a test have raised, which fail still."""
+    if step.kind != "test":
+        return []
+    failed = {check.id for check in step.checks if sheet.result(check) == "fail"}
+    return [
+        d.deviation
+        for d in state.deviations.values()
+        if (d.detected, d.code) == (name, code)
+        and d.check in failed
+        and (name not in state.renewed or state.renewed[name] <= d.raised_at)
+    ]
 
 
 def releases(step: Step, result: str) -> bool:

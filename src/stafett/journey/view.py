@@ -248,7 +248,11 @@ def _held(net: Net, state: State, place: gate.Desk, part: Step | Handoff) -> tup
 
 
 def _closed(net: Net, state: State, place: gate.Desk, part: Step, result: str) -> bool:
-    """Say whether a result is closed by a product that is in doubt or out of specification."""
+    """Say whether a result is closed by what failed, or by a product in doubt."""
+    if not place.on_demand:
+        sheet = state.sheet(place.activity, place.side)
+        if specification.denies(part, sheet, result) is not None:
+            return True
     entry = part.results.get(result)
     resumes = entry is not None and entry.then is not None and entry.then.resume
     good = resumes if place.on_demand else specification.releases(part, result)

@@ -265,6 +265,9 @@ def finish(draft: Draft, command: c.Finish) -> None:
     draft.need(Move("finish", command.step, result=command.result), "step")
     sheet = draft.state.sheet(command.step, "step")
     gate.require(draft.net, place, sheet, command.occurred_at)
+    denied = specification.denies(step, sheet, command.result)
+    if denied is not None:
+        raise Refused(Refusal(code="not-possible-now", reasons=(denied,)))
     result = step.results.get(command.result)
     if specification.releases(step, command.result):
         excursion.require_decided(draft.net, draft.state, command.step)
@@ -276,6 +279,9 @@ def finish(draft: Draft, command: c.Finish) -> None:
     names += [d.deviation for d in excursion.doubts(draft.net, draft.state, command.step)]
     names += [d.deviation for d in specification.doubts(draft.net, draft.state, command.step)]
     if result is not None and result.deviation is not None:
+        same = specification.found(step, sheet, draft.state, command.step, result.deviation)
+        names += same  # an answer has raised it: one finding is one deviation
+    if result is not None and result.deviation is not None and not same:
         names.append(
             draft.deviate(
                 result.deviation,
