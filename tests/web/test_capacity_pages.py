@@ -75,7 +75,7 @@ def test_a_chain_through_the_api(site: Site) -> None:
     ("more", "status", "field"),
     [
         ({"begin": "2026-01-01T00:00:00"}, 422, "/begin"),
-        ({"begin": "9999-01-01T00:00:00Z", "end": "9999-01-02T00:00:00Z"}, 422, "begin"),
+        ({"begin": "9999-01-01T00:00:00Z", "end": "9999-01-02T00:00:00Z"}, 422, "/begin"),
         ({"template": "nonsense"}, 422, "template"),
         ({"network": "elsewhere"}, 404, "network"),
         ({"count": 500}, 422, "/count"),

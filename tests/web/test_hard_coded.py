@@ -21,7 +21,7 @@ SCRIPTS = sorted(f for f in (WEB / "static").glob("*.js") if f.name != "proof.js
 # of a zone: the same in every language.
 NAMES = {
     "Stafett", "SHA-256", "JSON", "CSV", "PDF", "SVG", "XML", "ZPL", "Atom", "FHIR R5", "EPCIS 2.0",
-    "Enter", "Esc", "min", "/log/checkpoint", "Europe/Stockholm",
+    "Enter", "Esc", "min", "/log/checkpoint", "Europe/Stockholm", "stafett protocol show",
 }  # fmt: skip
 # What one script says to another: nobody reads it.
 INNER = {

@@ -501,7 +501,7 @@ def test_the_scanner_check_tells_a_wrong_keyboard(
     expect(page.locator("#said")).to_contain_text("US keyboard, this computer reads Swedish")
     page.locator("#typed").press_sequentially(keyboard.SELF_TEST)
     page.keyboard.press("Enter")
-    expect(page.locator("#said")).to_contain_text("set up rightly")
+    expect(page.locator("#said")).to_contain_text("set up correctly")
 
 
 def film(content: str, file: Path) -> None:

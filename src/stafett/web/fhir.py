@@ -6,7 +6,8 @@ R4 has the very resources of R4B: none of those that are served here changed bet
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import re
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import partial
@@ -355,13 +356,21 @@ async def nowhere(request: Request, version: Version) -> Response:
     raise Problem(404 if known else 405, "NoSuchResourceException", why)
 
 
+class _Under(Mount):
+    """What stands under an address, line breaks in it or not: who speaks FHIR is answered so."""
+
+    def __init__(self, path: str, routes: Sequence[BaseRoute]) -> None:
+        super().__init__(path, routes=routes)
+        self.path_regex = re.compile(self.path_regex.pattern, re.DOTALL)
+
+
 def routes(tower: Tower) -> list[BaseRoute]:
     """Give the routes of both versions."""
     found: list[BaseRoute] = []
     for name, version in NAMES:
         under = partial(_guarded, version=version, name=name)
         found.append(
-            Mount(
+            _Under(
                 f"/fhir/{name}",
                 routes=[
                     Route("/metadata", under(metadata)),

@@ -79,7 +79,7 @@ const acts = {
   choose: (reason, form, option) => call("POST", `/api/capacity/replans/${start.replan}/choose`, { key: key(), seen: start.seen, option: Number(option), reason }),
   accept: () => call("POST", `/api/capacity/replans/${start.replan}/accept`, { key: key(), seen: start.seen }),
   decline: (reason) => call("POST", `/api/capacity/replans/${start.replan}/decline`, { key: key(), seen: start.seen, reason }),
-  delist: (reason, form, patient) => call("POST", `/api/capacity/waiting/${encodeURIComponent(patient)}/remove`, { reason: "the journey is over" }),
+  delist: (reason, form, patient) => call("POST", `/api/capacity/waiting/${encodeURIComponent(patient)}/remove`, { reason: t("capacity.over-reason") }),
   adopt: (reason) => call("POST", "/api/capacity/rule", { rule: start.rule, seen: start.seen, reason }),
 };
 for (const form of document.querySelectorAll("form[data-act]"))
