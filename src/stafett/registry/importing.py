@@ -42,7 +42,7 @@ def read(data: bytes) -> Found:
 def _json(text: str) -> Found:
     try:
         value = json.loads(text)
-        twice = doubled(text.encode())
+        twice = doubled(text.encode(), value)
     except (json.JSONDecodeError, RecursionError) as error:
         raise NotALayout(f"the file is not JSON: {error}") from None
     if twice is not None:
