@@ -4,8 +4,8 @@ Where labels are stuck and containers change, two patients' things may lie side 
 people who scan may scan the same wrong one. Each journey alone would take it for its own.
 
 Which journeys have had a label is read from the index of identifiers and, for what is newer than
-that, from the record itself; whether it is on something now, from the journey. A number of the
-maker's own making (`plain`) counts where whoever binds it takes part: another house may have the
+that, from the record itself; whether it is on something now, from the journey. A house's own
+number (`plain`) counts where whoever binds it takes part: another house may have the
 same number. The numbers of ISBT 128, GS1 and the SEC are one in the world.
 """
 
@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from weakref import WeakValueDictionary
 
 from stafett.exchange.joins import KINDS, Joins, identifiers_of
 from stafett.journey import borne
@@ -24,7 +25,7 @@ from stafett.service.refusal import No, Reason
 
 SHORTEST = 4  # characters; the index knows no shorter one
 TITLE = "This label is another journey's"
-TODO = (
+REMEDY = (
     "set aside what bears it and call quality: two patients' things may be mixed up;"
     " then scan this patient's own label"
 )
@@ -40,7 +41,8 @@ class Elsewhere:
         self._at: int | None = None  # up to here the record was read
         self._newer: dict[str, set[str]] = {}  # label: journeys, of what the index may not have
         self._reading = asyncio.Lock()
-        self._alone: dict[str, asyncio.Lock] = {}
+        # Each as long as somebody holds it or waits for it: one that is let go is not made anew.
+        self._alone: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     @contextlib.asynccontextmanager
     async def only_here(self, live: Live, made: tuple[Event, ...]) -> AsyncIterator[None]:
@@ -54,14 +56,9 @@ class Elsewhere:
             yield
             return
         (one,) = bound  # an answer binds one label
-        lock = self._alone.setdefault(one.value, asyncio.Lock())
-        try:
-            async with lock:
-                await self._check(live, one)
-                yield
-        finally:
-            if not lock.locked():
-                self._alone.pop(one.value, None)
+        async with self._alone.setdefault(one.value, asyncio.Lock()):
+            await self._check(live, one)
+            yield
 
     async def _check(self, live: Live, bound: IdentifierBound) -> None:
         label = bound.value
@@ -80,7 +77,7 @@ class Elsewhere:
             what = "this label is on something of another journey"
             if takes_part:
                 what = f"this label is on {material} of journey {journey}"
-            raise No("label-elsewhere", TITLE, Reason("value", what, TODO))
+            raise No("label-elsewhere", TITLE, Reason("value", what, REMEDY))
 
     async def _journeys(self, label: str) -> set[str]:
         """Return every journey that has borne `label`, up to the last event of the record."""
