@@ -179,6 +179,8 @@ def _order(**more: Any) -> dict[str, Any]:
         ({"wristband": "    "}, "wristband"),
         ({"wristband": "\u202e1234"}, "wristband"),
         ({"key": "watch." + "0" * 64}, "key"),
+        ({"key": "key." + "0" * 16 + ".retired"}, "key"),
+        ({"key": "loggerfile.withdrawn.7"}, "key"),
         ({"surprise": True}, ""),
         ({"key": "short"}, "/key"),
         ({"coi": "not a CoI"}, "coi"),

@@ -30,8 +30,10 @@ from stafett.service.refusal import No, Reason
 from stafett.service.signing import ToSign
 
 # What the tower's own keys begin with. A client who used one first would keep what it stands for (a
-# limit that passed, an expiry) out of the record.
-TOWERS = ("watch.", "light.", "loggerfile.", "onboarding.", "practice.", "registry.")
+# limit that passed, an expiry, the end of a stolen passkey) out of the record.
+TOWERS = (
+    "watch.", "light.", "loggerfile.", "readings.", "key.", "onboarding.", "practice.", "registry.",
+)  # fmt: skip
 
 
 class Done(msgspec.Struct, frozen=True):

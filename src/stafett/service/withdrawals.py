@@ -88,7 +88,7 @@ class Withdrawals:
                     drafts=[Draft(WITHDRAWN, {"withdrawal": body}, due.at)],
                     audience=sorted({id.organisation, one.organisation, *readers}),
                     author=Author(person.organisation, person.id),
-                    key=f"loggerfile-withdrawn.{read}",
+                    key=f"loggerfile.withdrawn.{read}",
                     request_hash=hashlib.sha256(due.content).digest(),
                 )
             )
